@@ -1,0 +1,36 @@
+PYTHON ?= python3
+SCALE ?= paper
+BIN := .venv/bin
+FIGURES := $(sort $(basename $(notdir $(wildcard conf/experiment/*.yaml))))
+
+.PHONY: help test lint bench figures clean $(FIGURES)
+
+help:
+	@echo "make demo | test | lint | bench | figures | <figure>, with SCALE=paper|laptop|smoke; figures: $(FIGURES)"
+
+$(FIGURES): %: .venv/ready
+	@$(BIN)/python -m alsuite experiment=$* scale=$(SCALE)
+
+figures: .venv/ready
+	@for stem in $(FIGURES); do $(BIN)/python -m alsuite experiment=$$stem scale=$(SCALE) || missing="$$missing $$stem"; done; \
+	[ -z "$$missing" ] || { echo "not drawn, for the reasons above:$$missing"; exit 1; }
+
+test: .venv/ready
+	@$(BIN)/python -m pytest
+
+lint: .venv/ready
+	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/pyright
+
+bench: .venv/bench
+	@$(BIN)/python scripts/bench.py
+
+.venv/bench: .venv/ready
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]" && touch $@
+
+.venv/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "alsuite needs Python 3.11 to 3.13: make PYTHON=python3.12 ..."; exit 1; }
+	@echo "installing into .venv (about 7 GB with torch's CUDA build; once)"
+	@$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]" && touch $@
+
+clean:
+	rm -rf .venv build dist *.egg-info

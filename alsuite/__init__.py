@@ -1,0 +1,1 @@
+"""Active learning for images: a pool, a strategy, an oracle and a journal."""

@@ -1,0 +1,180 @@
+"""`python -m alsuite`: composes the configuration, instantiates each group once, and runs; alone imports hydra."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.errors import HydraException
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from alsuite.conf_path import CONF
+from alsuite.errors import UserError
+
+__all__ = ["execute", "main"]
+
+Job = tuple[dict[str, Any], Path]  # what a run is, and its folder
+NOT_THE_RESULT = ("device", "fair", "figure", "parallel", "products", "root", "seeds", "shrink", "wandb")
+
+
+def main() -> None:
+    OmegaConf.register_new_resolver("or", lambda value, other: value or other, replace=True)
+    os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    arguments, status = sys.argv[1:], 0
+    try:
+        jobs: list[Job] = []
+        for product in products(arguments):
+            jobs += composed(product)
+        status = run_all(jobs, chosen(arguments))
+    except KeyboardInterrupt:
+        print("stopped; the same command goes on after the last finished cycle", file=sys.stderr)
+        status = 130
+    except UserError as error:
+        print(f"alsuite: {error}", file=sys.stderr)
+        status = 3 if type(error).__name__ == "AwaitingLabels" else 2
+    except (HydraException, OmegaConfBaseException) as error:
+        print(f"alsuite: {one_line(error)}", file=sys.stderr)
+        status = 2
+    sys.exit(status)
+
+
+def products(arguments: list[str]) -> list[list[str]]:
+    """An experiment lists sweeps that are run one after another, and its panels may draw on other experiments' runs;
+    what the command line sets narrows each sweep."""
+    if not chosen(arguments) or {"--help", "-h", "--cfg", "-c"} & {*arguments}:
+        return [arguments]
+    found = []
+    for experiment in (chosen(arguments), *(f"runs/{name}" for name in drawn_on(composed_plainly(arguments)))):
+        ours = [a for a in arguments if not a.startswith("experiment=")] + [f"experiment={experiment}"]
+        found += [["--multirun", *sweep, *ours] for sweep in sweeps(composed_plainly(ours), ours)] or [ours]
+    return found
+
+
+def sweeps(config: DictConfig, arguments: list[str]) -> list[list[str]]:
+    given = {argument.split("=")[0].lstrip("+~") for argument in arguments}
+    limits = {**config.scale, **config.shrink.get(config.scale.name, {})}
+    seeds = {"seed": f"range({min(config.seeds, limits['seeds'] or config.seeds)})"}
+    return [
+        [f"{key}={value}" for key, value in {**seeds, **product}.items() if key not in given]
+        for product in config.products
+    ]
+
+
+def drawn_on(config: DictConfig) -> list[str]:
+    names = {panel.get("experiment", config.experiment): None for panel in config.figure or []}
+    return [name for name in names if name != config.experiment]
+
+
+def composed_plainly(arguments: list[str]) -> DictConfig:
+    plain = [argument for argument in arguments if not argument.startswith("-") and not swept(argument)]
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        return hydra.compose("config", plain)
+
+
+def chosen(arguments: list[str]) -> str:
+    """The experiment that the command line names."""
+    return next((argument.partition("=")[2] for argument in arguments if argument.startswith("experiment=")), "")
+
+
+def swept(argument: str) -> bool:
+    value = argument.partition("=")[2]
+    return ("," in value and not value.startswith(("[", "{", "'", '"'))) or value.startswith(
+        ("range(", "choice(", "interval(")
+    )
+
+
+def composed(arguments: list[str]) -> list[Job]:
+    """The runs that Hydra makes of one command line."""
+    jobs: list[Job] = []
+
+    def collect(config: DictConfig) -> None:
+        found = HydraConfig.get()
+        jobs.append(resolved(config, dict(found.runtime.choices), Path(found.runtime.output_dir)))
+
+    GlobalHydra.instance().clear()
+    sys.argv[1:] = arguments
+    hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(collect)()
+    return jobs
+
+
+def resolved(config: DictConfig, choices: dict[str, Any], folder: Path) -> Job:
+    values = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(values, dict)
+    limits = values["shrink"].get(values["scale"]["name"], {})
+    values["scale"] = {**values["scale"], **limits}
+    groups = {group: choice for group, choice in choices.items() if not group.startswith("hydra/")}
+    return {"config": values, "choices": groups}, folder
+
+
+def run_all(jobs: list[Job], stem: str) -> int:
+    """One run with a line per cycle, or a sweep side by side; then the table and the picture."""
+    from alsuite import launch
+
+    missing = [job for job in jobs if not finished(job)]
+    if len(missing) < len(jobs):
+        print(f"{len(jobs) - len(missing)} of {len(jobs)} runs are finished already: {jobs[0][1].parent}")
+    status = 0
+    if len(jobs) == 1 and missing:
+        execute(jobs[0], launch.show_cycle)
+    elif missing:
+        from alsuite.__main__ import execute as work
+
+        status = launch.side_by_side(work, missing, jobs[0][0]["config"]["parallel"])
+    if jobs:
+        launch.show_results(jobs, stem)
+    return status
+
+
+def finished(job: Job) -> bool:
+    """True if the folder holds this very run to its end; a run with another configuration is refused by its journal."""
+    from alsuite.journal import ended_as
+
+    return ended_as(job[1], result_of(job)["config"])
+
+
+def result_of(job: Job) -> dict[str, Any]:
+    """What the run is, without the options that its result does not depend on."""
+    about = job[0]
+    return {**about, "config": {key: value for key, value in about["config"].items() if key not in NOT_THE_RESULT}}
+
+
+def execute(job: Job, show: Any) -> None:
+    from alsuite.experiment import perform
+
+    config = job[0]["config"]
+    built = {
+        group: hydra.utils.instantiate(config[group])
+        for group in ("dataset", "task_model", "initial", "budget", "oracle", "strategy")
+    }
+    perform(
+        result_of(job),
+        job[1],
+        seed=config["seed"],
+        scale=config["scale"],
+        device=config["device"],
+        wandb=config["wandb"],
+        show=show,
+        **built,
+    )
+
+
+def one_line(error: Exception) -> str:
+    """The innermost cause that says something, without Hydra's frame around it."""
+    causes = [error]
+    while causes[-1].__cause__ is not None:
+        causes.append(causes[-1].__cause__)  # type: ignore[arg-type]
+    inner = next((cause for cause in causes if isinstance(cause, UserError)), None)
+    text = str(inner or error)
+    return " ".join(line.strip() for line in text.splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line)[:400]
+
+
+if __name__ == "__main__":
+    with contextlib.suppress(BrokenPipeError):
+        main()

@@ -1,0 +1,102 @@
+"""How many labels a run may buy, and which samples it starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from alsuite.errors import UserError
+
+__all__ = ["Budget", "biased", "proportional", "stratified", "uniform"]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Sizes as counts, or as fractions of the pool where they are floats."""
+
+    initial: float
+    query: float
+    end: float
+
+    def of(self, pool: int, whole: int | None = None, cycles: int | None = None) -> Budget:
+        """In counts, for a pool cut down from `whole` images; at most `cycles` trainings."""
+        cut = pool / (whole or pool)
+        initial, query, end = (self._count(name, pool, cut) for name in ("initial", "query", "end"))
+        if initial > pool or end > pool:
+            raise UserError(
+                f"the budget (initial {initial:,}, end {end:,}) exceeds the pool of {pool:,} images: lower budget.end"
+            )
+        if end < initial:
+            raise UserError(f"budget.end ({end:,}) lies below budget.initial ({initial:,}): raise budget.end")
+        if cycles is not None:
+            end = min(end, initial + query * (cycles - 1))
+        return Budget(initial, query, end)
+
+    def next(self, labelled: int) -> int:
+        """How many to query now; 0 at the end."""
+        return int(max(0, min(self.query, self.end - labelled)))
+
+    def _count(self, name: str, pool: int, cut: float) -> int:
+        size = getattr(self, name)
+        if size <= 0:
+            raise UserError(
+                f"budget.{name}={size} buys nothing: give a count of samples or a fraction of the pool above 0"
+            )
+        if isinstance(size, float) and size > 1:
+            raise UserError(
+                f"budget.{name}={size} is neither a count nor a fraction: write {int(size)} or a fraction up to 1.0"
+            )
+        return max(1, round(size * pool)) if isinstance(size, float) else max(1, round(size * cut))
+
+
+def uniform(targets: Tensor, n: int, generator: Generator) -> Tensor:
+    """n samples, each as likely as any other."""
+    return torch.randperm(len(targets), generator=generator)[:n]
+
+
+def stratified(targets: Tensor, n: int, generator: Generator) -> Tensor:
+    """The same number of every class (give or take one)."""
+    classes = targets.unique()
+    share = torch.full((len(classes),), n // len(classes))
+    share[torch.randperm(len(classes), generator=generator)[: n % len(classes)]] += 1
+    return _by_class(targets, classes, share, generator)
+
+
+def proportional(targets: Tensor, n: int, generator: Generator) -> Tensor:
+    """As many of every class as the data's distribution says: largest remainders first."""
+    classes, counts = targets.unique(return_counts=True)
+    exact = counts * n / len(targets)
+    share = exact.floor().long()
+    share[(exact - share).sort(descending=True, stable=True).indices[: n - int(share.sum())]] += 1
+    return _by_class(targets, classes, share, generator)
+
+
+def biased(
+    targets: Tensor, n: int, generator: Generator, *, missing: int = 0, only: Sequence[int] | None = None
+) -> Tensor:
+    """Uniform over the classes in `only`, or over all but `missing` classes chosen at random."""
+    classes = targets.unique()
+    if missing >= len(classes):
+        raise UserError(f"initial.missing={missing} leaves none of the {len(classes)} classes: lower it")
+    kept = classes[torch.randperm(len(classes), generator=generator)[missing:]] if only is None else torch.tensor(only)
+    allowed = torch.nonzero(torch.isin(targets, kept)).squeeze(1)
+    if len(allowed) < n:
+        raise UserError(
+            f"the initial pool asks for {n:,} samples but its classes hold {len(allowed):,}: lower budget.initial"
+        )
+    return allowed[torch.randperm(len(allowed), generator=generator)[:n]]
+
+
+def _by_class(targets: Tensor, classes: Tensor, share: Tensor, generator: Generator) -> Tensor:
+    picks = []
+    for label, n in zip(classes.tolist(), share.tolist(), strict=True):
+        members = torch.nonzero(targets == label).squeeze(1)
+        if len(members) < n:
+            raise UserError(
+                f"the initial pool wants {n} samples of class {label}, which has {len(members)}: lower budget.initial"
+            )
+        picks.append(members[torch.randperm(len(members), generator=generator)[:n]])
+    return torch.cat(picks)[torch.randperm(int(share.sum()), generator=generator)]

@@ -1,0 +1,173 @@
+"""What a data set is, what makes one unfit for training, and its reduction to fewer images or classes."""
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from alsuite.errors import UserError
+
+__all__ = ["Arrays", "Dataset", "Split", "assemble"]
+
+Arrays = tuple[NDArray, NDArray]  # images (N, C, H, W) uint8, targets (N,) int64
+
+
+@dataclass(frozen=True)
+class Split:
+    """Images (N, C, H, W) uint8 and their targets (N,) int64; the images may be a read-only memory map."""
+
+    images: Tensor
+    targets: Tensor
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """The first of `tests` is the data set's own; `mean` and `std` are per channel, of images scaled to [0, 1]."""
+
+    name: str
+    train: Split
+    tests: dict[str, Split]
+    classes: tuple[str, ...]
+    superclasses: tuple[int, ...] | None
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def subset(self, train: int | None, test: int | None) -> "Dataset":
+        """The first images of one fixed permutation; None, or more than there are, keeps all."""
+        tests = {name: first(split, test) for name, split in self.tests.items()}
+        return replace(self, train=first(self.train, train), tests=tests)
+
+
+def assemble(
+    name: str,
+    train: Arrays,
+    test: Arrays,
+    *,
+    names: Sequence[str] | None = None,
+    superclasses: Sequence[int] | None = None,
+    classes: Sequence[int] | None = None,
+    pad: int = 0,
+    size: int | None = None,
+    extra_tests: Mapping[str, Dataset] | None = None,
+) -> Dataset:
+    """Check the arrays, keep the wanted classes, bring the images to their size and add others' test sets."""
+    check_arrays(f"{name}: train", *train)
+    check_arrays(f"{name}: test", *test)
+    names = tuple(str(i) for i in range(int(train[1].max()) + 1)) if names is None else tuple(names)
+    check_labels(name, train[1], test[1], names)
+    chosen = check_classes(name, classes, names)
+    if superclasses is not None and len(superclasses) != len(names):
+        raise UserError(f"{name}: {len(superclasses)} superclasses are given for {len(names)} classes")
+    splits = [as_split(*arrays) for arrays in (train, test)]
+    if classes is not None:
+        splits = [relabelled(split, chosen, len(names)) for split in splits]
+    train_split, test_split = (resized(split, pad, size) for split in splits)
+    kept = tuple(names[i] for i in chosen)
+    tests = {name: test_split} | {key: borrowed(name, key, kept, other) for key, other in (extra_tests or {}).items()}
+    check_shapes(name, train_split, tests)
+    kept_superclasses = None if superclasses is None else tuple(int(superclasses[i]) for i in chosen)
+    return Dataset(name, train_split, tests, kept, kept_superclasses, *statistics(train_split.images))
+
+
+def check_arrays(where: str, images: NDArray, targets: NDArray) -> None:
+    for kind, array, dtype, ndim in (("images", images, np.uint8, 4), ("targets", targets, np.int64, 1)):
+        if array.dtype != dtype:
+            raise UserError(f"{where}_{kind} are {array.dtype}, they must be {np.dtype(dtype)}")
+        if array.ndim != ndim:
+            raise UserError(f"{where}_{kind} have {array.ndim} dimensions, they must have {ndim}")
+    if len(images) != len(targets):
+        raise UserError(f"{where} holds {len(images)} images but {len(targets)} targets")
+    if images.size == 0:
+        raise UserError(f"{where} is empty: it holds no image")
+
+
+def check_labels(name: str, train: NDArray, test: NDArray, names: Sequence[str]) -> None:
+    for split, targets in (("train", train), ("test", test)):
+        outside = targets[(targets < 0) | (targets >= len(names))]
+        if len(outside):
+            raise UserError(f"{name}: {split}_targets hold the label {outside[0]}, outside 0..{len(names) - 1}")
+    counts = np.bincount(train, minlength=len(names))
+    absent = [label for label, count in zip(names, counts, strict=True) if count == 0]
+    if absent:
+        raise UserError(f"{name}: no train image of the class {', '.join(absent[:5])} ({len(absent)} of {len(names)})")
+
+
+def check_classes(name: str, classes: Sequence[int] | None, names: Sequence[str]) -> list[int]:
+    chosen = list(range(len(names))) if classes is None else list(classes)
+    outside = [i for i in chosen if not 0 <= i < len(names)]
+    if outside:
+        raise UserError(f"{name}: there is no class {outside[0]}, choose classes from 0..{len(names) - 1}")
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise UserError(f"{name}: the classes to keep are {chosen}, name each once and at least one")
+    return chosen
+
+
+def check_shapes(name: str, train: Split, tests: Mapping[str, Split]) -> None:
+    expected = tuple(train.images.shape[1:])
+    for key, test in tests.items():
+        found = tuple(test.images.shape[1:])
+        if found != expected:
+            raise UserError(f"{name}: train images are {expected}, those of the test set {key} are {found}")
+
+
+def borrowed(name: str, key: str, classes: tuple[str, ...], other: Dataset) -> Split:
+    if other.classes != classes:
+        raise UserError(f"{name}: the test set {key} has other classes: {other.classes} instead of {classes}")
+    return next(iter(other.tests.values()))
+
+
+def as_split(images: NDArray, targets: NDArray) -> Split:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        return Split(torch.from_numpy(images), torch.from_numpy(np.array(targets)))
+
+
+def relabelled(split: Split, classes: list[int], n_classes: int) -> Split:
+    """Only the images of these classes, which become 0, 1, ..."""
+    new = torch.full((n_classes,), -1)
+    new[classes] = torch.arange(len(classes))
+    targets = new[split.targets]
+    return Split(split.images[targets >= 0], targets[targets >= 0])
+
+
+def resized(split: Split, pad: int, size: int | None) -> Split:
+    """Pad with zeros, then scale to size x size."""
+    height, width = split.images.shape[2:]
+    new = (height + 2 * pad, width + 2 * pad) if size is None else (size, size)
+    if not pad and new == (height, width):
+        return split
+    chunks = [scaled(functional.pad(images, [pad] * 4), new) for images in split.images.split(1000)]
+    return replace(split, images=torch.cat(chunks))
+
+
+def scaled(images: Tensor, size: tuple[int, int]) -> Tensor:
+    smooth = functional.interpolate(images.float(), size=size, mode="bilinear", antialias=False)
+    return smooth.round().to(torch.uint8)
+
+
+def first(split: Split, n: int | None) -> Split:
+    if n is None or n >= len(split.targets):
+        return split
+    if n < 1:
+        raise UserError(f"a subset of {n} images was asked for: keep at least one")
+    indices = torch.from_numpy(np.random.default_rng(0).permutation(len(split.targets))[:n])
+    return Split(split.images[indices], split.targets[indices])
+
+
+def statistics(images: Tensor, most: int = 10_000) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel, in exact integer sums over evenly spaced images."""
+    n = min(len(images), most)
+    total = squares = torch.zeros(images.shape[1], dtype=torch.int64)
+    for indices in (torch.arange(n) * len(images) // n).split(250):
+        pixels = images[indices].int()
+        total = total + pixels.sum((0, 2, 3))
+        squares = squares + pixels.square().sum((0, 2, 3))
+    count = n * images.shape[2] * images.shape[3]
+    sums = list(zip(total.tolist(), squares.tolist(), strict=True))
+    mean = tuple(s / count / 255 for s, _ in sums)
+    return mean, tuple((count * q - s * s) ** 0.5 / count / 255 for s, q in sums)

@@ -1,0 +1,124 @@
+"""Data sets that come as a folder of image files per class."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from itertools import groupby
+from operator import itemgetter
+from pathlib import Path
+
+import numpy as np
+
+from alsuite.data.dataset import Dataset
+from alsuite.data.images import save_images
+from alsuite.data.raw import fetch_tree
+from alsuite.data.store import load, save_lines
+from alsuite.errors import UserError
+
+__all__ = ["caltech256", "folder", "imagenet", "tiny_imagenet"]
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".webp", ".tif", ".tiff"}
+CALTECH256_URL = "https://data.caltech.edu/records/nyy15-4j048/files/256_ObjectCategories.tar"
+CALTECH256_MD5 = "67b4f42ca05d46448c6bb8ecd2220f6d"
+TINY_IMAGENET_URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
+TINY_IMAGENET_MD5 = "90528d7ca1a48142e341f4ef8d21d0de"
+
+Labelled = list[tuple[Path, int]]  # image files and their class
+
+
+def folder(
+    path: str | Path,
+    size: int = 64,
+    *,
+    classes: Sequence[int] | None = None,
+    extra_tests: Mapping[str, Dataset] | None = None,
+    root: str | Path | None = None,
+) -> Dataset:
+    """Your own images: path/{train,test}/<class>/*, or path/<class>/* of which every fifth is a test image."""
+    path = Path(path).expanduser().resolve()
+    if not path.is_dir():
+        raise UserError(f"dataset.path={path} is no folder: name one that holds a folder of images per class")
+    content = [f"{file}{file.stat().st_size}{file.stat().st_mtime_ns}" for file in sorted(path.glob("**/*"))]
+    version = hashlib.sha256("\n".join([str(size), *content]).encode()).hexdigest()[:12]
+    build = partial(own_images, path=path, size=size)
+    source = f"folder/{path.name}-{version}"
+    return load(path.name, build, source=source, classes=classes, extra_tests=extra_tests, root=root)
+
+
+def own_images(folder: Path, raw: Path, *, path: Path, size: int) -> None:
+    if (path / "train").is_dir() and (path / "test").is_dir():
+        names = class_folders(path / "train")
+        if class_folders(path / "test") != names:
+            raise UserError(f"{path}: train and test hold different classes, give both the same folders")
+        train, test = (labelled(path / split, names, "**/*") for split in ("train", "test"))
+    else:
+        names = class_folders(path)
+        train, test = divided(labelled(path, names, "**/*"), lambda n: range(4, n, 5))
+    save_files(folder, train, test, names, size)
+
+
+def caltech256(folder: Path, raw: Path) -> None:
+    """Ten images of each of the 256 classes, drawn once and for all, are the test split; clutter is left out."""
+    file = "256_ObjectCategories.tar"
+    tree = fetch_tree(raw, "256_ObjectCategories", file, CALTECH256_MD5, CALTECH256_URL)
+    names = [name for name in class_folders(tree) if not name.startswith("257.")]
+    rng = np.random.default_rng(256)
+    train, test = divided(labelled(tree, names), lambda n: rng.permutation(n)[:10].tolist())
+    save_files(folder, train, test, [name.partition(".")[2] for name in names], 224, short=256)
+
+
+def tiny_imagenet(folder: Path, raw: Path) -> None:
+    """The validation images are the test split, as the labels of the test images are not public."""
+    file = "tiny-imagenet-200.zip"
+    tree = fetch_tree(raw, "tiny-imagenet-200", file, TINY_IMAGENET_MD5, TINY_IMAGENET_URL)
+    wnids = (tree / "wnids.txt").read_text().split()
+    words = dict(line.split("\t", 1) for line in (tree / "words.txt").read_text().splitlines())
+    annotations = [line.split("\t")[:2] for line in (tree / "val" / "val_annotations.txt").read_text().splitlines()]
+    test = [(tree / "val" / "images" / file, wnids.index(wnid)) for file, wnid in annotations]
+    save_files(folder, labelled(tree / "train", wnids, "images/*"), test, [words[wnid] for wnid in wnids], 64)
+
+
+def imagenet(folder: Path, raw: Path) -> None:
+    """ILSVRC 2012, whose licence asks everyone to fetch it themselves; the validation images are the test split."""
+    if not all((raw / split).is_dir() for split in ("train", "val")):
+        raise UserError(
+            f"imagenet cannot be downloaded: put ILSVRC 2012 at {raw}/train/<wnid>/*.JPEG and {raw}/val/<wnid>/*.JPEG"
+        )
+    wnids = class_folders(raw / "train")
+    if class_folders(raw / "val") != wnids:
+        raise UserError(f"imagenet: sort the images of {raw}/val into the same folders, a wnid each, as {raw}/train")
+    train, test = (labelled(raw / split, wnids) for split in ("train", "val"))
+    save_files(folder, train, test, wnids, 224, short=256)
+
+
+def class_folders(tree: Path) -> list[str]:
+    return sorted(path.name for path in tree.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
+def labelled(tree: Path, names: Sequence[str], pattern: str = "*") -> Labelled:
+    """The image files in tree/<name>, with the position of that name as their class."""
+    files = [(file, label) for label, name in enumerate(names) for file in sorted((tree / name).glob(pattern))]
+    return [(file, label) for file, label in files if file.suffix.lower() in SUFFIXES]
+
+
+def divided(items: Labelled, tests: Callable[[int], Iterable[int]]) -> tuple[Labelled, Labelled]:
+    """Train and test split, where `tests` says which of the n images of a class are for testing."""
+    train: Labelled = []
+    test: Labelled = []
+    for _, group in groupby(items, key=itemgetter(1)):
+        files = list(group)
+        drawn = set(tests(len(files)))
+        for i, item in enumerate(files):
+            (test if i in drawn else train).append(item)
+    return train, test
+
+
+def save_files(
+    folder: Path, train: Labelled, test: Labelled, names: Sequence[str], crop: int, short: int | None = None
+) -> None:
+    for split, items in (("train", train), ("test", test)):
+        if not items:
+            raise UserError(f"there are no image files for the {split} split: see that a folder per class holds them")
+        save_images(folder / f"{split}_images.npy", [file for file, _ in items], crop, short)
+        np.save(folder / f"{split}_targets.npy", np.array([label for _, label in items], dtype=np.int64))
+    save_lines(folder / "classes.txt", names)

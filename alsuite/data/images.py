@@ -1,0 +1,53 @@
+"""Image files to arrays: decoded in threads, written one by one into a memory map."""
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from alsuite.errors import UserError
+
+__all__ = ["save_images", "square"]
+
+
+def save_images(target: Path, files: Sequence[Path], crop: int, short: int | None = None) -> None:
+    """Write the files' images, crop x crop, to the array file `target`."""
+    array = allocate(target, (len(files), 3, crop, crop))
+
+    def convert(i: int) -> None:
+        array[i] = square(files[i], crop, short or crop)
+
+    with ThreadPoolExecutor() as threads, tqdm(total=len(files), desc=target.stem) as progress:
+        for start in range(0, len(files), 1024):
+            chunk = range(len(files))[start : start + 1024]
+            list(threads.map(convert, chunk))
+            progress.update(len(chunk))
+    array.flush()
+
+
+def allocate(path: Path, shape: tuple[int, ...]) -> np.memmap:
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    # A sparse file on a full disk kills the process at some later write; claimed at once it is an OSError.
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
+
+
+def square(file: Path, crop: int, short: int) -> NDArray[np.uint8]:
+    """The centre (3, crop, crop) of the RGB image after its short side is scaled to `short`."""
+    from PIL import Image
+
+    try:
+        with Image.open(file) as opened:
+            image = opened.convert("RGB")
+    except (OSError, SyntaxError) as error:
+        raise UserError(f"cannot read the image {file} ({error}): replace or delete it") from error
+    width, height = (side * short // min(image.size) for side in image.size)
+    image = image.resize((width, height), Image.Resampling.BILINEAR)
+    left, top = (width - crop) // 2, (height - crop) // 2
+    return np.asarray(image.crop((left, top, left + crop, top + crop))).transpose(2, 0, 1)

@@ -1,0 +1,98 @@
+"""Raw files as their authors publish them: downloaded once, or put there by the user."""
+
+import errno
+import shutil
+import socket
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+from tqdm import tqdm
+
+from alsuite.errors import UserError
+
+__all__ = ["fetch", "fetch_tree", "parse"]
+
+Content = TypeVar("Content")
+
+
+def fetch(raw: Path, file: str, md5: str, *urls: str) -> Path:
+    """The file in `raw`, downloaded from the first url that serves it unless it is there already."""
+    path = raw / file
+    errors = []
+    for url in urls:
+        if path.is_file():
+            break
+        try:
+            download(url, path, md5)
+        except (OSError, RuntimeError) as error:
+            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+                raise
+            errors.append(str(error).splitlines()[0] if str(error) else type(error).__name__)
+    if not path.is_file():
+        raise UserError(f"cannot download {file} ({'; '.join(errors)}): put it at {path}, it comes from {urls[-1]}")
+    return path
+
+
+def download(url: str, path: Path, md5: str) -> None:
+    from torchvision.datasets.utils import download_url
+
+    part = path.with_name(f"{path.name}.part")
+    with timeout(30):
+        try:
+            download_url(url, part.parent, part.name, md5)
+            part.rename(path)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+@contextmanager
+def timeout(seconds: float) -> Iterator[None]:
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(seconds)
+    try:
+        yield
+    finally:
+        socket.setdefaulttimeout(before)
+
+
+def parse(read: Callable[[Path], Content], path: Path) -> Content:
+    try:
+        return read(path)
+    except Exception as error:
+        raise UserError(f"{path} is damaged ({error}): delete it and start again") from error
+
+
+def fetch_tree(raw: Path, tree: str, file: str, md5: str, *urls: str) -> Path:
+    """The folder `tree` in `raw`, unpacked from the archive `file` unless it is there already."""
+    if not (raw / tree).is_dir():
+        unpack(fetch(raw, file, md5, *urls), raw / tree)
+    return raw / tree
+
+
+def unpack(archive: Path, tree: Path) -> None:
+    scratch = tree.with_name(f".{tree.name}.unfinished")
+    shutil.rmtree(scratch, ignore_errors=True)
+    try:
+        extract(archive, scratch)
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise UserError(f"{archive} is damaged ({error}): delete it and start again") from error
+    if not (scratch / tree.name).is_dir():
+        raise UserError(f"{archive} holds no folder {tree.name}: replace it by the original archive")
+    (scratch / tree.name).rename(tree)
+    shutil.rmtree(scratch)
+
+
+def extract(archive: Path, into: Path) -> None:
+    if archive.suffix == ".zip":
+        with zipfile.ZipFile(archive) as source:
+            for member in tqdm(source.infolist(), desc=f"unpack {archive.name}"):
+                source.extract(member, into)
+    else:
+        with tarfile.open(archive) as source:
+            for member in tqdm(source, desc=f"unpack {archive.name}"):
+                source.extract(member, into, filter="data")

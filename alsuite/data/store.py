@@ -1,0 +1,148 @@
+"""Arrays on disk: <root>/<name>/{train,test}_{images,targets}.npy, built once and opened as memory maps.
+
+The root is $ALSUITE_DATA or ~/.cache/alsuite; what the arrays are built from lies under <root>/raw/<name>.
+"""
+
+import errno
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock
+from numpy.typing import NDArray
+
+from alsuite.data.dataset import Arrays, Dataset, assemble
+from alsuite.errors import UserError
+
+__all__ = ["Build", "load", "save", "save_lines"]
+
+Build = Callable[[Path, Path], None]  # (folder to write the arrays to, folder of raw files)
+FILES = tuple(f"{split}_{kind}.npy" for split in ("train", "test") for kind in ("images", "targets"))
+
+
+def load(
+    name: str,
+    build: Build,
+    *,
+    source: str | None = None,
+    names: Sequence[str] | None = None,
+    classes: Sequence[int] | None = None,
+    attribute: str | None = None,
+    pad: int = 0,
+    size: int | None = None,
+    extra_tests: Mapping[str, Dataset] | None = None,
+    root: str | Path | None = None,
+) -> Dataset:
+    """The data set `name` from the arrays of `source` (by default its own), which `build` makes where they lack.
+
+    `names` are the class names (else those in classes.txt, else numbers); `classes` keeps only these, relabelled
+    0, 1, ...; `attribute` makes presence of that attribute the class; images are padded by `pad` pixels a side, then
+    scaled to `size`; `extra_tests` are data sets whose test set is evaluated, too.
+    """
+    home = Path(root or os.environ.get("ALSUITE_DATA") or "~/.cache/alsuite").expanduser()
+    folder = home / (source or name)
+    if not all((folder / file).is_file() for file in FILES):
+        build_once(folder, home / "raw" / (source or name), build)
+    images = [opened(folder / f"{split}_images.npy") for split in ("train", "test")]
+    targets = [opened(folder / f"{split}_targets.npy") for split in ("train", "test")]
+    attributes = lines(folder / "attributes.txt")
+    if attribute or attributes:
+        targets = [presence(name, array, attribute, attributes or []) for array in targets]
+        names = [f"no {attribute}", str(attribute)]
+    train, test = zip(images, targets, strict=True)
+    superclasses = lines(folder / "superclasses.txt")
+    return assemble(
+        name,
+        train,
+        test,
+        names=names or lines(folder / "classes.txt"),
+        superclasses=[int(line) for line in superclasses] if superclasses else None,
+        classes=classes,
+        pad=pad,
+        size=size,
+        extra_tests=extra_tests,
+    )
+
+
+def presence(name: str, targets: NDArray, attribute: str | None, attributes: Sequence[str]) -> NDArray[np.int64]:
+    if attribute not in attributes:
+        known = f"choose one of {', '.join(attributes)}" if attributes else "its images have none"
+        raise UserError(f"{name}: dataset.attribute={attribute} is no attribute, {known}")
+    if targets.dtype.kind not in "iu" or targets.shape[1:] != (len(attributes),):
+        expected = f"integers of {len(attributes)} attributes per image"
+        raise UserError(f"{name}: targets are {targets.dtype} {targets.shape}, they must be {expected}")
+    return targets[:, attributes.index(attribute)].astype(np.int64)
+
+
+def opened(path: Path) -> NDArray:
+    try:
+        array = np.lib.format.open_memmap(path, mode="r")
+    except (OSError, ValueError) as error:
+        advice = f"delete the folder {path.parent} and start again to rebuild it"
+        raise UserError(f"{path} cannot be read ({error}): {advice}") from error
+    return array
+
+
+def lines(path: Path) -> list[str] | None:
+    return path.read_text().splitlines() if path.is_file() else None
+
+
+def save(folder: Path, *, train: Arrays, test: Arrays) -> None:
+    for split, (images, targets) in (("train", train), ("test", test)):
+        np.save(folder / f"{split}_images.npy", np.ascontiguousarray(images))
+        np.save(folder / f"{split}_targets.npy", np.ascontiguousarray(targets))
+
+
+def save_lines(path: Path, content: Sequence[object]) -> None:
+    path.write_text("".join(f"{line}\n" for line in content))
+
+
+def build_once(folder: Path, raw: Path, build: Build) -> None:
+    """Only a finished folder gets its name; a second process waits for the first, then finds the arrays there."""
+    with explained(folder, raw):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder.with_name(f".{folder.name}.lock")):
+            if folder.exists():
+                check_complete(folder)
+                return
+            unfinished = folder.with_name(f".{folder.name}.unfinished")
+            shutil.rmtree(unfinished, ignore_errors=True)
+            unfinished.mkdir()
+            raw.mkdir(parents=True, exist_ok=True)
+            build(unfinished, raw)
+            check_complete(unfinished)
+            for path in (*unfinished.iterdir(), unfinished):
+                synced(path)
+            unfinished.rename(folder)
+            synced(folder.parent)
+
+
+def check_complete(folder: Path) -> None:
+    missing = [file for file in FILES if not (folder / file).is_file()]
+    if missing:
+        raise UserError(f"{folder} lacks {', '.join(missing)}: delete the folder and start again to rebuild it")
+
+
+def synced(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def explained(folder: Path, raw: Path) -> Iterator[None]:
+    """Turn what can go wrong while building into one line."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            advice = "free some, or set ALSUITE_DATA to a folder on a larger disk"
+            raise UserError(f"no space left on the disk to build {folder}: {advice}") from error
+        raise UserError(f"cannot build {folder} from {raw}: {error}") from error
+    except (LookupError, ValueError) as error:
+        raise UserError(f"cannot build {folder}, a file under {raw} is damaged ({error}): replace it") from error

@@ -1,0 +1,130 @@
+"""One run from its parts: data on the device, initial pool, journal, tracker, and what its numbers depend on."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+from collections.abc import Callable, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Generator
+
+from alsuite.budget import Budget
+from alsuite.data import Dataset
+from alsuite.errors import UserError
+from alsuite.journal import Journal
+from alsuite.loop import Run
+from alsuite.oracle import Oracle
+from alsuite.pool import Pool
+from alsuite.strategies import Query, Strategy
+from alsuite.tasks import Task
+from alsuite.tracking import Tracker
+
+__all__ = ["choose_device", "perform", "provenance"]
+
+Show = Callable[
+    [dict[str, Any], int, bool], None
+]  # a cycle's record, how many cycles there are, whether it's an old one
+PACKAGES = (
+    "alsuite",
+    "torch",
+    "torchvision",
+    "pytorch-lightning",
+    "hydra-core",
+    "numpy",
+    "pandas",
+    "faiss-gpu",
+    "faiss-cpu",
+)
+
+
+def perform(
+    about: Mapping[str, Any],
+    folder: Path,
+    *,
+    dataset: Dataset,
+    task_model: Callable[[], Task],
+    initial: Callable[..., torch.Tensor],
+    budget: Budget,
+    oracle: Callable[..., Oracle],
+    strategy: Strategy,
+    seed: int,
+    scale: Mapping[str, Any],
+    device: str,
+    wandb: str,
+    show: Show,
+) -> None:
+    where = choose_device(device)
+    whole = len(dataset.train.targets)
+    dataset = dataset.subset(scale["pool"], scale["test"])
+    targets = dataset.train.targets
+    sizes = budget.of(len(targets), whole, scale["cycles"])
+    first = (
+        torch.arange(len(targets))
+        if sizes.initial == len(targets)
+        else initial(targets, int(sizes.initial), Generator().manual_seed(seed))
+    )
+    counts = torch.bincount(targets, minlength=len(dataset.classes)).tolist()
+    facts = {
+        "seed": seed,
+        "classes": list(dataset.classes),
+        "pool": len(targets),
+        "whole": whole,
+        "pool_counts": counts,
+    }
+    journal = Journal(folder)
+    try:
+        journal.start({**about, **facts, **provenance(where)})
+        cycles = 1 + -(-int(sizes.end - sizes.initial) // int(sizes.query))
+        for record in journal.records:
+            show(record, cycles, True)
+        if journal.finished:
+            return
+        tracker = Tracker(wandb, folder, about)
+
+        def report(record: dict[str, Any], query: Query | None) -> None:
+            tracker.cycle(record, pool, query)
+            show(record, cycles, False)
+
+        pool = Pool(dataset.train.images.to(where), len(dataset.classes), dataset.mean, dataset.std)
+        tests = {name: (split.images.to(where), split.targets.to(where)) for name, split in dataset.tests.items()}
+        answers = oracle(dataset, folder)
+        Run(pool, tests, task_model, strategy, answers, sizes, first.to(where), journal, seed, report).go()
+        tracker.finish()
+    finally:
+        journal.close()
+
+
+def choose_device(device: str) -> torch.device:
+    if device not in ("auto", "cpu", "cuda"):
+        raise UserError(f"device={device} is unknown: choose auto, cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("device=cuda, but torch sees no GPU here: take device=cpu, or mend the driver")
+    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def provenance(device: torch.device) -> dict[str, Any]:
+    """Commit, package versions and machine: what a number depends on beside its configuration."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu {platform.machine()}"
+    versions = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return {"commit": _commit(), "versions": versions, "device": name, "threads": torch.get_num_threads()}
+
+
+def _commit() -> str:
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True).stdout.strip()
+        changed = subprocess.run(
+            [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True, check=True
+        ).stdout
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return head + ("+changes" if changed.strip() else "")

@@ -1,0 +1,141 @@
+"""Panels laid out on one sheet, with letters, one legend beside the data and a footer that says what was measured."""
+
+import math
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from alsuite.errors import UserError
+from alsuite.figures.curves import PUBLISHED
+from alsuite.figures.images import grid_height
+from alsuite.figures.panels import KINDS
+from alsuite.figures.parts import Part
+from alsuite.figures.style import FAINT, RC, Look, styles
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["compose", "write"]
+
+COLUMNS = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3, 7: 4, 8: 4, 9: 3}
+METADATA: dict[str, dict[str, Any]] = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}
+
+
+def write(parts: Sequence[Part], paths: Sequence[Path]) -> list[Path]:
+    """Draws the parts once and stores them under each path; the same parts give the same bytes."""
+    import matplotlib as mpl
+
+    with mpl.rc_context(RC):
+        figure = compose(parts)
+        for path in paths:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(path, metadata=METADATA.get(path.suffix))
+    return list(paths)
+
+
+def compose(parts: Sequence[Part]) -> "Figure":
+    from matplotlib.figure import Figure
+
+    pictures = any(part.panel.kind == "images" for part in parts)
+    columns = 1 if pictures else COLUMNS.get(len(parts), 4)
+    rows = math.ceil(len(parts) / columns)
+    width = 7.0 if pictures else {1: 4.6, 2: 6.2}.get(columns, 2.65 * columns)
+    heights = [max(_height(part, columns) for part in parts[r * columns : (r + 1) * columns]) for r in range(rows)]
+    figure = Figure(figsize=(width, sum(heights)), layout="constrained")
+    grid = figure.add_gridspec(rows, columns, height_ratios=heights)
+    look = styles(name for part in parts for name in _names(part))
+    drawn = [figure.add_subplot(grid[divmod(place, columns)]) for place in range(len(parts))]
+    for place, (axes, part) in enumerate(zip(drawn, parts, strict=True)):
+        _panel(axes, part, look, chr(ord("a") + place) if len(parts) > 1 else "", width / columns)
+    _level([axes for axes, part in zip(drawn, parts, strict=True) if part.panel.kind == "labels" and not part.note])
+    _margins(figure, _entries(drawn), textwrap.fill(_footer(parts), int(width * 19)))
+    return figure
+
+
+def _margins(figure: "Figure", entries: dict[str, Any], footer: str) -> None:
+    """The legend and the footer, in a strip added below the panels."""
+    width, height = figure.get_size_inches()
+    fitting = max(1, int(width * 72 / (4.6 * max(map(len, entries), default=0) + 46)))
+    lines = math.ceil(len(entries) / fitting)
+    note, legend = 0.06 + 0.125 * (footer.count("\n") + 1), 0.17 * lines + 0.08 * bool(lines)
+    total = height + note + legend
+    figure.set_size_inches(width, total)
+    figure.set_layout_engine(
+        "constrained", h_pad=0.06, w_pad=0.06, rect=(0, (note + legend) / total, 1, height / total)
+    )
+    figure.text(0.05 / width, 0.04 / total, footer, size=6.5, color=FAINT, ha="left", va="bottom")
+    if entries:
+        place = {"loc": "center", "bbox_to_anchor": (0.5, (note + legend / 2) / total), "borderaxespad": 0}
+        columns = math.ceil(len(entries) / lines)
+        figure.legend(entries.values(), entries.keys(), ncols=columns, columnspacing=1.4, borderpad=0, **place)
+
+
+def _entries(drawn: Sequence["Axes"]) -> dict[str, Any]:
+    entries: dict[str, Any] = {}
+    for axes in drawn:
+        handles, names = axes.get_legend_handles_labels()
+        entries |= {name: handle for name, handle in zip(names, handles, strict=True) if name not in entries}
+    entries = {name: entries[name] for name in sorted(entries, key=PUBLISHED.__eq__)}
+    doubled = {f"{name}, {PUBLISHED}" for name in entries}
+    return {name: handle for name, handle in entries.items() if name not in doubled}
+
+
+def _height(part: Part, columns: int) -> float:
+    if part.panel.kind == "images" and not part.note:
+        series = part.frame["series"].nunique()
+        return grid_height(series * (len(part.panel.rows) or 4), part.panel.columns, 7.0) + 0.25
+    return 2.9 if columns == 1 else 2.6 if part.panel.kind in ("aubc", "penalty") else 2.2
+
+
+def _names(part: Part) -> set[str]:
+    if part.note:
+        return set()
+    return {*part.frame["series"], *(point.series for point in part.points)}
+
+
+def _panel(axes: "Axes", part: Part, look: Look, letter: str, width: float) -> None:
+    try:
+        if part.note:
+            raise UserError(part.note)
+        KINDS[part.panel.kind](axes, part, look)
+    except UserError as error:
+        axes.clear()
+        axes.text(0.5, 0.5, textwrap.fill(str(error), int(width * 13)), ha="center", va="center", color=FAINT, size=7)
+        axes.set_axis_off()
+    axes.set_title(textwrap.fill(part.panel.title, int(width * 13)))
+    axes.set_title(letter, loc="left", fontweight="bold")
+
+
+def _level(panels: Sequence["Axes"]) -> None:
+    """One range for panels that are read side by side."""
+    limits = [axes.get_ylim() for axes in panels]
+    for axes in panels:
+        axes.set_ylim(max(0, min(low for low, _ in limits)), max(high for _, high in limits))
+
+
+def _footer(parts: Sequence[Part]) -> str:
+    frames = [part.frame for part in parts if not part.note]
+    frame = pd.concat([f[["scale", "dataset", "protocol", "pool", "device", "series", "seed"]] for f in frames])
+    seeds = frame.groupby("series")["seed"].nunique()
+    pools = " / ".join(f"{int(pool):,}" for pool in sorted(frame["pool"].dropna().unique()))
+    facts = [
+        ", ".join(sorted(map(str, frame["dataset"].unique()))),
+        f"{_span(seeds)} seed{'' if seeds.max() == 1 else 's'}",
+        f"pool {pools}",
+        ", ".join(sorted(map(str, frame["device"].dropna().unique()))),
+    ]
+    text = f"Measured at scale={', '.join(sorted(frame['scale'].unique()))}: {'; '.join(filter(None, facts))}."
+    bands = {part.panel.band for part in parts if part.panel.kind not in ("labels", "images", "aubc", "penalty")}
+    if bands and seeds.max() > 1:
+        told = {"interval": "95 % interval of the mean", "sd": "standard deviation"}
+        text += f" Bands and bars: {', '.join(told[band] for band in sorted(bands))} over seeds."
+    return text + (" Hollow: the paper's own numbers." if any(part.points for part in parts) else "")
+
+
+def _span(counts: pd.Series) -> str:
+    low, high = int(counts.min()), int(counts.max())
+    return str(low) if low == high else f"{low} to {high}"

@@ -1,0 +1,118 @@
+"""The kinds of panel. Each draws one prepared table, whose `series` column names what is compared, into its axes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from alsuite.errors import UserError
+from alsuite.figures.curves import curves, values
+from alsuite.figures.images import draw_rows, read_rows
+from alsuite.figures.parts import Part
+from alsuite.figures.style import CLASS_COLOURS, LABELS, Look
+from alsuite.statistics import paired_tests, penalty_matrix
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["KINDS"]
+
+
+def labels(axes: "Axes", part: Part, _: Look) -> None:
+    """The share of each class in the labelled set of one series; ticks at the right: its share in the pool."""
+    frame = part.frame.sort_values("labelled")
+    shares = frame[["labelled"]].join(pd.DataFrame([_shares(c) for c in frame["label_counts"]], index=frame.index))
+    table = shares.groupby("labelled").mean()
+    first = frame.iloc[0]
+    pool = _shares(first["pool_counts"]) if isinstance(first["pool_counts"], list) else np.array([])
+    edge = axes.get_yaxis_transform()
+    for k, column in enumerate(table):
+        colour, thin = CLASS_COLOURS[k % len(CLASS_COLOURS)], len(table.columns) > len(CLASS_COLOURS)
+        label = "" if thin else _class_name(first["classes"], k)
+        axes.plot(table.index, table[column], color=colour, linewidth=0.6 if thin else 1.4, label=label)
+        for share in pool[k : k + 1]:
+            axes.plot([1.01, 1.05], [share, share], color=colour, linewidth=2, transform=edge, clip_on=False)
+    axes.set(xlabel=LABELS["labelled"], ylabel="Share of labels (%)")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.locator_params(axis="x", nbins=4)
+
+
+def _shares(counts: list[int]) -> np.ndarray:
+    values = np.array(counts, float)
+    return 100 * values / values.sum()
+
+
+def _class_name(classes: object, k: int) -> str:
+    name = str(classes[k]) if isinstance(classes, list) else str(k)
+    return f"class {name}" if name.isdigit() else name
+
+
+def penalty(axes: "Axes", part: Part, _: Look) -> None:
+    """At how many budgets the row beats the column, and the column's mean."""
+    matrix = penalty_matrix(part.frame, part.panel.series, part.panel.y)
+    order = sorted(matrix.columns, key=part.panel.order)
+    matrix = matrix.loc[[*order, "mean"], order].rename(part.panel.name, axis=0).rename(part.panel.name, axis=1)
+    _heat(axes, matrix, matrix.map("{:.2f}".format), ("Blues", 0, 1))
+    axes.axhline(len(order) - 0.5, color="white", linewidth=3)
+    axes.set_xlabel("share of budgets at which\nthe row beats the column")
+
+
+def area(axes: "Axes", part: Part, _: Look) -> None:
+    """The mean differences of the areas, in points."""
+    tests = paired_tests(part.frame, part.panel.series, part.panel.y)
+    names = [part.panel.name(name) for name in sorted({*tests["first"], *tests["second"]}, key=part.panel.order)]
+    matrix, texts = pd.DataFrame(0.0, names, names), pd.DataFrame("", names, names)
+    for first, second, gain, p in tests[["first", "second", "difference", "holm_p"]].itertuples(index=False):
+        row, column, star = part.panel.name(first), part.panel.name(second), "*" if p < 0.05 else ""
+        matrix.loc[row, column], texts.loc[row, column] = 100 * gain, f"{100 * gain:.1f}{star}"
+        matrix.loc[column, row], texts.loc[column, row] = -100 * gain, f"{-100 * gain:.1f}{star}"
+    span = float(np.nanmax(matrix.to_numpy(), initial=0.1))
+    _heat(axes, matrix, texts, ("RdBu", -span, span))
+    axes.set_xlabel("area, row minus column (points)\n* p < 0.05 after Holm")
+
+
+def _heat(axes: "Axes", matrix: pd.DataFrame, texts: pd.DataFrame, scale: tuple[str, float, float]) -> None:
+    colours, low, high = scale
+    axes.imshow(matrix, cmap=colours, vmin=low, vmax=high, aspect="auto")
+    size = 7 if len(matrix.columns) < 6 else 6
+    for (i, j), value in np.ndenumerate(matrix.to_numpy()):
+        shown = "" if i == j else str(texts.iloc[i, j]).replace("nan", "n/a")
+        colour = "white" if abs(value) > 0.6 * high else "#222222"
+        axes.text(j, i, shown, ha="center", va="center", size=size, color=colour)
+    axes.set_yticks(range(len(matrix)), [str(name) for name in matrix.index])
+    columns = [str(name) for name in matrix.columns]
+    axes.set_xticks(range(len(columns)), columns, rotation=35, ha="right", rotation_mode="anchor")
+    axes.grid(visible=False)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+
+
+def images(axes: "Axes", part: Part, _: Look) -> None:
+    """The images one run stored; of several series, the run with the lowest seed of each."""
+    panel, rows, captions = part.panel, {}, {}
+    runs = part.frame.sort_values("seed").drop_duplicates("series")
+    for series, folder in sorted(
+        zip(runs["series"], runs["folder"], strict=True), key=lambda pair: panel.order(pair[0])
+    ):
+        path = Path(folder) / f"images_cycle_{panel.cycle:04d}.npz"
+        if not path.exists():
+            raise UserError(f"{path.parent.name} stored no images of cycle {panel.cycle}")
+        found, texts = read_rows(path, panel.rows, panel.columns)
+        prefix = f"{panel.name(series)}: " if len(runs) > 1 else ""
+        rows |= {prefix + panel.name(name): stack for name, stack in found.items()}
+        captions |= {prefix + panel.name(name): text for name, text in texts.items()}
+    draw_rows(axes, rows, captions)
+
+
+KINDS: dict[str, Callable[["Axes", Part, Look], None]] = {
+    "accuracy": curves,
+    "entropy": curves,
+    "labels": labels,
+    "bars": values,
+    "timing": values,
+    "images": images,
+    "aubc": area,
+    "penalty": penalty,
+}

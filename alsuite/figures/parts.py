@@ -1,0 +1,73 @@
+"""What each panel draws: the runs it selects, named by series, with the published points."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import pandas as pd
+
+from alsuite.errors import UserError
+from alsuite.figures.published import Point, published
+from alsuite.figures.spec import METRICS, Panel
+from alsuite.results import select
+from alsuite.statistics import FULL, RUN, aubc, one_setting, unique_seeds, with_series
+
+__all__ = ["Part", "parts_of", "per_run"]
+
+
+@dataclass(frozen=True)
+class Part:
+    """A panel with what is to be drawn in it, or with a note that says why there is nothing."""
+
+    panel: Panel
+    frame: pd.DataFrame = field(default_factory=pd.DataFrame)
+    points: list[Point] = field(default_factory=list)
+    note: str = ""
+
+
+def parts_of(panel: Panel, runs: pd.DataFrame | str, table: Path) -> list[Part]:
+    if isinstance(runs, str):
+        return [Part(panel, note=runs)]
+    try:
+        frame = _prepared(panel, runs)
+        points = published(panel, frame, table)
+    except UserError as error:
+        return [Part(panel, note=str(error))]
+    if panel.kind != "labels":
+        return [Part(panel, frame, points)]
+    names = sorted(set(frame.loc[frame["strategy"] != FULL, "series"]), key=panel.order)
+    return [Part(_titled(panel, name), frame[frame["series"] == name]) for name in names]
+
+
+def _titled(panel: Panel, series: str) -> Panel:
+    return replace(panel, title=f"{panel.title}: {panel.name(series)}".removeprefix(": "))
+
+
+def _prepared(panel: Panel, frame: pd.DataFrame) -> pd.DataFrame:
+    frame = select(frame, panel.where)
+    if panel.kind in ("labels", "images") or panel.y not in (*METRICS, "aubc"):
+        frame = frame.drop_duplicates([*RUN, "cycle"]).assign(test=frame["test"].iloc[0])
+    for column in {panel.x, panel.y} - {"aubc"}:
+        if column not in frame:
+            raise UserError(f"the runs have no column {column} to draw")
+    if panel.kind == "timing":
+        frame = frame[frame["strategy"] != FULL]
+    against = [] if panel.x == "labelled" else [panel.x]
+    if panel.kind != "images":
+        one_setting(frame, free=[*panel.series, *against])
+        unique_seeds(with_series(frame, [*panel.series, *against]))
+    return with_series(frame, panel.series)
+
+
+def per_run(frame: pd.DataFrame, panel: Panel) -> pd.DataFrame:
+    """One row per run: its last, its mean, or the value at a labelled count."""
+    if panel.y == "aubc":
+        return aubc(frame, panel.series)
+    frame = frame.dropna(subset=[panel.y]).sort_values("labelled")
+    if panel.at == "mean":
+        return frame.drop_duplicates(RUN).assign(**{panel.y: frame.groupby(RUN)[panel.y].transform("mean")})
+    if panel.at == "final":
+        return frame.drop_duplicates(RUN, keep="last")
+    counts = sorted(frame["labelled"].unique())
+    if panel.at not in counts and not frame.empty:
+        raise UserError(f"no run measured {panel.y} at {panel.at} labelled samples, but at {counts}")
+    return frame[frame["labelled"] == panel.at]

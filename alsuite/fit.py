@@ -1,0 +1,165 @@
+"""Streams of batches from tensors on the device, one fit, one inference loop: alone imports Trainer."""
+
+from __future__ import annotations
+
+import logging
+import math
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeVar
+
+import torch
+from pytorch_lightning import LightningModule, Trainer
+from torch import Tensor, nn
+
+from alsuite.errors import UserError
+
+__all__ = ["Stream", "augmentations", "check_finite", "fit", "infer", "optimiser"]
+
+Batch = tuple[Tensor, ...]
+Module = TypeVar("Module", bound=LightningModule)
+BLOCK_STEPS = 64  # the loop's fixed costs are paid once a block
+BLOCK_VALUES = 2**23  # and a block's images fit into 32 MB as floats
+
+
+class Stream:
+    """Tensors that belong together, served in shuffled batches; prepared (normalised, augmented) a block at a time."""
+
+    def __init__(
+        self,
+        *tensors: Tensor,
+        batch: int,
+        indices: Tensor | None = None,
+        prepare: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
+        self.tensors = tensors
+        self.batch = batch
+        self.indices = torch.arange(len(tensors[0]), device=tensors[0].device) if indices is None else indices
+        self.prepare = prepare
+        values = math.prod(tensors[0].shape[1:])
+        self.block = batch * max(1, min(BLOCK_STEPS, BLOCK_VALUES // (values * batch)))
+
+    def __len__(self) -> int:
+        """Steps an epoch; a last batch of one sample joins the one before, since batch norm can't take it."""
+        n = len(self.indices)
+        return max(1, n // self.batch) if n % self.batch == 1 else math.ceil(n / self.batch)
+
+    def __iter__(self) -> Iterator[Batch]:
+        """One epoch."""
+        order = self.indices[torch.randperm(len(self.indices)).to(self.indices.device)]
+        for chosen in _pieces(order, self.block):
+            first, *others = (tensor[chosen] for tensor in self.tensors)
+            prepared = first if self.prepare is None else self.prepare(first)
+            yield from zip(*(_pieces(tensor, self.batch) for tensor in (prepared, *others)), strict=True)
+
+    def endless(self) -> Iterator[Batch]:
+        while True:
+            yield from self
+
+
+class _Blocks:
+    """All steps of a fit: each item is an iterator over a few of them, a step one batch of every stream."""
+
+    def __init__(self, streams: Sequence[Stream], steps: int) -> None:
+        self.streams = streams
+        self.steps = steps
+
+    def __len__(self) -> int:
+        return math.ceil(self.steps / BLOCK_STEPS)
+
+    def __iter__(self) -> Iterator[Iterator[tuple[Batch, ...]]]:
+        batches = zip(*(stream.endless() for stream in self.streams), strict=True)
+        for first in range(0, self.steps, BLOCK_STEPS):
+            yield islice(batches, min(BLOCK_STEPS, self.steps - first))
+
+
+def fit(
+    module: Module, *streams: Stream, epochs: float | None = None, steps: int | None = None, precision: str = "32-true"
+) -> Module:
+    """Trains for `epochs` of the first stream, or for `steps`; leaves the module on its device, in eval mode."""
+    device = streams[0].tensors[0].device
+    total = steps if steps is not None else max(1, round((epochs or 1) * len(streams[0])))
+    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    module.total_steps = total  # type: ignore[assignment]
+    module.train()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer = Trainer(
+            accelerator="gpu" if device.type == "cuda" else "cpu",
+            devices=1,
+            max_epochs=1,
+            precision=precision,  # type: ignore[arg-type]
+            barebones=True,
+        )
+        trainer.fit(module, train_dataloaders=_Blocks(streams, total))
+    return module.to(device).eval()
+
+
+def infer(
+    function: Callable[[Tensor], Any], images: Any, prepare: Callable[[Tensor], Tensor] | None = None, size: int = 512
+) -> Any:
+    """The one inference loop: what `function` gives for chunks of images, joined along the samples."""
+    with torch.inference_mode():
+        parts = []
+        for first in range(0, len(images), size):
+            chunk = images[first : first + size]
+            parts.append(function(chunk if prepare is None else channels_last(prepare(chunk))))
+    if not parts:
+        raise UserError("there is no image left to score: lower budget.end")
+    if isinstance(parts[0], tuple):
+        return tuple(torch.cat(column, dim=-2) for column in zip(*parts, strict=True))
+    return torch.cat(parts, dim=max(0, parts[0].ndim - 2))
+
+
+def channels_last(images: Tensor) -> Tensor:
+    return images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 and images.shape[1] > 1 else images
+
+
+def optimiser(
+    parameters: Any, name: str, lr: float, weight_decay: float = 0.0, momentum: float = 0.0
+) -> torch.optim.Optimizer:
+    """`adam`, `adamw` or `sgd` (Nesterov where it has momentum), fused."""
+    if name == "sgd":
+        return torch.optim.SGD(parameters, lr, momentum, weight_decay=weight_decay, nesterov=momentum > 0, fused=True)
+    if name in ("adam", "adamw"):
+        kind = torch.optim.Adam if name == "adam" else torch.optim.AdamW
+        return kind(parameters, lr, weight_decay=weight_decay, fused=True)
+    raise UserError(f"optimiser={name} is unknown: choose adam, adamw or sgd")
+
+
+def check_finite(loss: Tensor, culprit: str) -> None:
+    if not torch.isfinite(loss):
+        raise UserError(f"the loss of the {culprit} is not a number: lower its learning rate")
+
+
+def flip(images: Tensor) -> Tensor:
+    """Each image mirrored with probability 1/2."""
+    mirrored = torch.rand(len(images), device=images.device) < 0.5
+    return torch.where(mirrored.view(-1, 1, 1, 1), images.flip(-1), images)
+
+
+def crop(images: Tensor, pad: int = 4) -> Tensor:
+    """Each image shifted by up to `pad` pixels a side (an eighth of its width at the most), zeros moving in."""
+    n, _, height, width = images.shape
+    pad = min(pad, max(1, width // 8))
+    padded = nn.functional.pad(images, (pad,) * 4)
+    offset = torch.randint(0, 2 * pad + 1, (2, n, 1), device=images.device)
+    rows = offset[0] + torch.arange(height, device=images.device)
+    columns = offset[1] + torch.arange(width, device=images.device)
+    sample = torch.arange(n, device=images.device).view(-1, 1, 1)
+    return padded.permute(0, 2, 3, 1)[sample, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+augmentations: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {
+    "none": (),
+    "flip": (flip,),
+    "crop": (crop,),
+    "crop_flip": (crop, flip),
+}
+
+
+def _pieces(tensor: Tensor, size: int) -> list[Tensor]:
+    """Pieces of `size` rows; a last single row joins the piece before."""
+    pieces = list(tensor.split(size))
+    return [*pieces[:-2], tensor[len(tensor) - size - 1 :]] if len(pieces) > 1 and len(pieces[-1]) == 1 else pieces

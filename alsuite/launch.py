@@ -1,0 +1,161 @@
+"""Runs side by side, a process each, and what the terminal shows of them. On a CPU a core with one thread takes a run;
+on a GPU as many run together as its memory holds, judged by what the first ones use."""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+from alsuite.errors import UserError
+
+__all__ = ["show_cycle", "show_results", "side_by_side"]
+
+PRELOADED = ["alsuite.experiment", "alsuite.tasks.classification", "alsuite.nets.classifiers"]
+
+
+def side_by_side(work: Callable[..., None], jobs: Sequence[tuple[dict[str, Any], Path]], parallel: object) -> int:
+    """0 if all runs finished; a run that fails says why in one line and the others go on."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    slots = cores if parallel == "auto" else int(str(parallel))
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+    context: Any = mp.get_context("forkserver" if "forkserver" in mp.get_all_start_methods() else "spawn")
+    context.set_forkserver_preload(PRELOADED)
+    waiting, running, sweep = list(enumerate(jobs)), {}, _Sweep(jobs)
+    while waiting or running:
+        while waiting and len(running) < max(1, min(slots, sweep.room)):
+            number, job = waiting.pop(0)
+            ours, theirs = context.Pipe(duplex=False)
+            process = context.Process(target=_child, args=(work, job, theirs), daemon=True)
+            process.start()
+            theirs.close()
+            running[ours] = (number, process)
+        for ours in wait(list(running)):
+            assert isinstance(ours, Connection)
+            number, process = running[ours]
+            try:
+                sweep.heard(number, *ours.recv())
+            except EOFError:
+                process.join()
+                sweep.ended(number, process.exitcode)
+                del running[ours]
+    return 1 if sweep.failed else 0
+
+
+def _child(work: Callable[..., None], job: tuple[dict[str, Any], Path], parent: Connection) -> None:
+    import torch
+
+    torch.set_num_threads(1)
+
+    def show(record: dict[str, Any], cycles: int, old: bool) -> None:
+        held = torch.cuda.max_memory_reserved() / torch.cuda.mem_get_info()[1] if torch.cuda.is_available() else 0.0
+        parent.send(("cycle", (_brief(record), cycles, old, held)))
+
+    try:
+        work(job, show)
+    except UserError as error:
+        parent.send(("error", str(error)))
+        sys.exit(2)
+    except Exception:
+        (job[1] / "error.txt").write_text(traceback.format_exc())
+        parent.send(("error", f"{traceback.format_exc().splitlines()[-1]} (see {job[1] / 'error.txt'})"))
+        sys.exit(1)
+
+
+class _Sweep:
+    """What is known of the runs of a sweep, and the lines shown for them."""
+
+    def __init__(self, jobs: Sequence[tuple[dict[str, Any], Path]]) -> None:
+        self.names = [folder.name for _, folder in jobs]
+        self.latest: list[tuple[dict[str, Any], int]] = [({}, 0)] * len(jobs)
+        self.errors: dict[int, str] = {}
+        self.done = self.failed = self.fresh = 0
+        self.room = sys.maxsize
+        self.start = monotonic()
+
+    def heard(self, number: int, kind: str, what: Any) -> None:
+        if kind == "error":
+            self.errors[number] = what
+            return
+        record, cycles, old, held = what
+        self.fresh += not old
+        self.latest[number] = (record, cycles)
+        if held:
+            self.room = max(1, int(0.85 / (held + 0.005)))
+
+    def ended(self, number: int, status: int | None) -> None:
+        self.done += 1
+        record, _ = self.latest[number]
+        shown = f"{record['labelled']:>7,} labelled   accuracy {record['accuracy']:.3f}" if record else "nothing"
+        if status != 0:
+            self.failed += 1
+            shown = (
+                f"FAILED: {self.errors.get(number, f'it was killed (status {status}); start the same command again')}"
+            )
+        print(f"[{self.done}/{len(self.names)}] {self.names[number]:<40} {shown}   {self._left()}", flush=True)
+
+    def _left(self) -> str:
+        spent = monotonic() - self.start
+        known = [(record["cycle"] + 1, cycles) for record, cycles in self.latest if record]
+        total = sum(cycles for _, cycles in known) * len(self.names) / max(1, len(known))
+        ahead = total - sum(done for done, _ in known)
+        return f"{_clock(spent)} spent, {_clock(ahead * spent / max(1, self.fresh))} left"
+
+
+def show_cycle(record: dict[str, Any], cycles: int, old: bool) -> None:
+    """A line per cycle of a single run."""
+    brief, fit, query = _brief(record), record["fit_seconds"], record["query_seconds"]
+    left = "done before" if old else f"{_clock((fit + query) * (cycles - record['cycle'] - 1))} left"
+    print(
+        f"cycle {record['cycle'] + 1:>3}/{cycles}   {record['labelled']:>7,} labelled   "
+        f"accuracy {brief['accuracy']:.3f}   fit {fit:.1f} s   query {query:.1f} s   {left}",
+        flush=True,
+    )
+
+
+def _brief(record: dict[str, Any]) -> dict[str, Any]:
+    first = next(iter(record["metrics"].values()))
+    return {"cycle": record["cycle"], "labelled": record["labelled"], "accuracy": first["accuracy"]}
+
+
+def show_results(jobs: Sequence[tuple[dict[str, Any], Path]], stem: str) -> None:
+    """A table of the runs, and the path of the picture as the last line."""
+    from alsuite import figures, results
+
+    config = jobs[0][0]["config"]
+    frame = results.load(config["experiment"], config["scale"]["name"], config["root"], complete=False)
+    frame = frame[frame["run"].isin([folder.name for _, folder in jobs])]
+    print(_table(frame))
+    drawn = figures.draw(stem, config["scale"]["name"], config["root"])[0] if config["figure"] else None
+    print(
+        drawn
+        or figures.draw_curves(frame, jobs[0][1] / "curve.png" if len(jobs) == 1 else jobs[0][1].parent / "curves.png")
+    )
+
+
+def _table(frame: Any) -> str:
+    """The last accuracy of each series, mean and standard deviation over seeds."""
+    from alsuite.statistics import SETTING, differing, with_series
+
+    last = frame.sort_values("cycle").groupby(["run", "test"]).tail(1)
+    varying = [
+        column
+        for column in [*SETTING, "strategy", *differing(with_series(frame, "strategy"))]
+        if last[column].nunique() > 1
+    ]
+    columns = list(dict.fromkeys(varying)) or ["strategy"]
+    rows = last.groupby(columns, dropna=False).agg(
+        labelled=("labelled", "max"), seeds=("seed", "nunique"), accuracy=("accuracy", "mean"), sd=("accuracy", "std")
+    )
+    return rows.reset_index().to_string(index=False, float_format=lambda value: f"{value:.4f}", na_rep="-")
+
+
+def _clock(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}" if minutes >= 60 else f"{minutes}:{seconds:02d}"

@@ -1,0 +1,141 @@
+"""The cycle: learn, measure, query, ask, write down. A run that was stopped goes on after its last finished cycle."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alsuite.budget import Budget
+from alsuite.errors import UserError
+from alsuite.journal import Journal
+from alsuite.metrics import metrics
+from alsuite.oracle import Oracle
+from alsuite.pool import Pool
+from alsuite.scores import entropy
+from alsuite.strategies import Query, Strategy
+from alsuite.tasks import Task
+
+__all__ = ["Run", "seed_all"]
+
+Result = TypeVar("Result")
+Images = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Run:
+    pool: Pool
+    tests: Mapping[str, tuple[Tensor, Tensor]]  # name -> images, targets
+    task_model: Callable[[], Task]
+    strategy: Strategy
+    oracle: Oracle
+    budget: Budget  # in counts
+    initial: Tensor  # what every strategy starts from at this seed
+    journal: Journal
+    seed: int
+    report: Callable[[dict[str, Any], Query | None], None] = lambda record, query: None
+
+    def go(self) -> None:
+        replay(self.pool, self.journal)
+        if not self.journal.records:
+            self.pool.label(self.initial, self.oracle(self.pool, self.initial))
+        while not self.journal.finished:
+            cycle = len(self.journal.records)
+            with _named(cycle):
+                record, query = self._cycle(cycle)
+            self.journal.append(record, self._images(query, record))
+            self.report(record, query)
+
+    def _cycle(self, cycle: int) -> tuple[dict[str, Any], Query | None]:
+        pool, labelled = self.pool, self.pool.labelled
+        seed_all(self.seed, cycle)
+        task, fit_seconds = _timed(lambda: self.task_model().learn(pool))
+        record: dict[str, Any] = {
+            "cycle": cycle,
+            "labelled": len(labelled),
+            "metrics": {name: self._measure(task, *test) for name, test in self.tests.items()},
+            "fit_seconds": fit_seconds,
+            "query_seconds": 0.0,
+            "label_counts": torch.bincount(pool.labels[labelled], minlength=pool.classes).tolist(),
+            "queried": None,
+        }
+        if cycle == 0:
+            record["initial"] = {"indices": labelled.tolist(), "labels": pool.labels[labelled].tolist()}
+        n = self.budget.next(len(labelled))
+        return (record, self._query(task, n, record)) if n else (record, None)
+
+    def _query(self, task: Task, n: int, record: dict[str, Any]) -> Query:
+        pool, size = self.pool, len(self.pool)
+        seed_all(self.seed, record["cycle"], part=1)
+        query, record["query_seconds"] = _timed(lambda: self.strategy.query(pool, task, n))
+        _check(query, n)
+        if not pool.known[query.indices].all():  # a strategy that synthesises labelled images never asks
+            pool.label(query.indices, self.oracle(pool, query.indices))
+        record["synthetic"] = len(pool) - size
+        record["queried"] = {
+            "indices": query.indices.tolist(),
+            "labels": pool.labels[query.indices].tolist(),
+            "scores": None if query.scores is None else query.scores.tolist(),
+            "entropy": float(entropy(task.log_probs(pool.rows(query.indices))).mean()),
+            "notes": query.notes,
+        }
+        return query
+
+    def _measure(self, task: Task, images: Tensor, targets: Tensor) -> dict[str, Any]:
+        return metrics(task.log_probs(images).argmax(1), targets, self.pool.classes)
+
+    def _images(self, query: Query | None, record: dict[str, Any]) -> Images:
+        grown = record.get("synthetic", 0)
+        synthetic = {"synthetic": self.pool.images[-grown:].cpu().numpy()} if grown else {}
+        return {**query.images, **synthetic} if query else {}
+
+
+def replay(pool: Pool, journal: Journal) -> None:
+    """Gives the pool back the labels and the synthetic images that the journal remembers."""
+    for record in journal.records:
+        if record.get("synthetic"):
+            pool.extend(torch.from_numpy(journal.images(record["cycle"])["synthetic"]))
+        for answers in (record.get("initial"), record["queried"]):
+            if answers:
+                pool.label(torch.tensor(answers["indices"]), torch.tensor(answers["labels"]))
+
+
+def seed_all(seed: int, cycle: int, part: int = 0) -> None:
+    """One state of all generators for each part of each cycle, so that no state needs to be saved."""
+    random.seed(f"{seed} {cycle} {part}")
+    state = random.getrandbits(32)
+    np.random.seed(state)
+    torch.manual_seed(state)
+
+
+def _check(query: Query, n: int) -> None:
+    if query.indices.shape != (n,) or query.indices.dtype != torch.int64:
+        found = f"{query.indices.dtype} {tuple(query.indices.shape)}"
+        raise UserError(
+            f"the strategy was asked for {n} indices and gave {found}: it must return that many int64 indices"
+        )
+
+
+def _timed(work: Callable[[], Result]) -> tuple[Result, float]:
+    start = perf_counter()
+    done = work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return done, round(perf_counter() - start, 4)
+
+
+@contextmanager
+def _named(cycle: int) -> Iterator[None]:
+    """Says in which cycle something went wrong."""
+    try:
+        yield
+    except UserError as error:
+        error.args = (f"cycle {cycle}: {error}",)
+        raise

@@ -1,0 +1,159 @@
+"""Who answers: the only readers of hidden labels."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Generator, Tensor
+
+from alsuite.data import Dataset
+from alsuite.errors import UserError
+from alsuite.pool import Pool
+
+__all__ = ["AwaitingLabels", "Human", "Ideal", "Noisy", "Oracle", "human", "ideal", "noisy"]
+
+
+class Oracle(Protocol):
+    asked: int
+
+    def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
+        """(n,) labels of the images at `indices`."""
+        ...
+
+
+class AwaitingLabels(UserError):
+    """The run pauses until a person has filled in a file."""
+
+
+class Ideal:
+    """Always right."""
+
+    def __init__(self, targets: Tensor) -> None:
+        self.targets = targets
+        self.asked = 0
+
+    def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
+        self.asked += len(indices)
+        return self.targets[indices.cpu()]
+
+
+class Noisy(Ideal):
+    """Wrong for a share `flip` of the samples, always in the same way for the same sample: within the superclass
+    (VAAL's noisy oracle), or to the classes that `confusion` names, or else to any other class."""
+
+    def __init__(
+        self,
+        targets: Tensor,
+        *,
+        flip: float,
+        classes: int,
+        superclasses: Sequence[int] | None = None,
+        confusion: Mapping[int, Sequence[int]] | None = None,
+        seed: int = 0,
+    ) -> None:
+        if not 0 <= flip <= 1:
+            raise UserError(f"oracle.flip={flip} is no share: give a number between 0 and 1")
+        generator = Generator().manual_seed(seed)
+        flipped = torch.rand(len(targets), generator=generator) < flip
+        turn = torch.rand(len(targets), generator=generator)
+        noisy = targets.clone()
+        for label in range(classes):
+            others = _confused_with(label, classes, superclasses, confusion)
+            chosen = torch.nonzero(flipped & (targets == label)).squeeze(1)
+            if len(others):
+                noisy[chosen] = torch.tensor(others)[(turn[chosen] * len(others)).long()]
+        super().__init__(noisy)
+
+
+def _confused_with(
+    label: int, classes: int, superclasses: Sequence[int] | None, confusion: Mapping[int, Sequence[int]] | None
+) -> list[int]:
+    if confusion is not None:
+        return [int(other) for other in confusion.get(label, [])]
+    group = superclasses if superclasses is not None else [0] * classes
+    return [other for other in range(classes) if other != label and group[other] == group[label]]
+
+
+class Human:
+    """Writes the queried images and a CSV to fill in, and goes on from the filled CSV when started again."""
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        self.folder = folder
+        self.names = list(names)
+        self.asked = 0
+
+    def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
+        self.asked += len(indices)
+        sheet = self.folder / f"labels_{len(pool.labelled):06d}.csv"
+        wanted = indices.tolist()
+        if not sheet.exists():
+            self._ask(pool, wanted, sheet)
+            raise AwaitingLabels(
+                f"{len(wanted)} images await labels: fill the column 'label' of {sheet}, then start again"
+            )
+        return torch.tensor(self._answers(sheet, wanted))
+
+    def _ask(self, pool: Pool, indices: list[int], sheet: Path) -> None:
+        from torchvision.io import write_png
+
+        (self.folder / "images").mkdir(parents=True, exist_ok=True)
+        for index in indices:
+            write_png(pool.images[index].cpu().contiguous(), str(self.folder / "images" / f"{index}.png"))
+        part = sheet.with_suffix(".part")
+        with part.open("w", newline="") as file:
+            rows = csv.writer(file)
+            rows.writerow(["index", "image", "label"])
+            rows.writerows([index, f"images/{index}.png", ""] for index in indices)
+        part.replace(sheet)
+
+    def _answers(self, sheet: Path, wanted: list[int]) -> list[int]:
+        with sheet.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+        found: dict[int, int] = {}
+        for number, row in enumerate(rows, start=2):
+            where = f"{sheet}, line {number} (index {row.get('index')})"
+            found[self._index(row, wanted, where)] = self._class(row, where)
+        missing = [index for index in wanted if index not in found]
+        if missing:
+            raise UserError(
+                f"{sheet} lacks a row for index {missing[0]}: add it (or delete the file to have it written again)"
+            )
+        return [found[index] for index in wanted]
+
+    def _index(self, row: Mapping[str, str], wanted: list[int], where: str) -> int:
+        index = (row.get("index") or "").strip()
+        if not index.isdecimal() or int(index) not in wanted:
+            raise UserError(f"{where}: this index was not asked for; restore the column 'index' as it was written")
+        return int(index)
+
+    def _class(self, row: Mapping[str, str], where: str) -> int:
+        answer = (row.get("label") or "").strip()
+        if answer in self.names:
+            return self.names.index(answer)
+        if answer.isdecimal() and int(answer) < len(self.names):
+            return int(answer)
+        problem = f"'{answer}' is no class" if answer else "the label is missing"
+        raise UserError(
+            f"{where}: {problem}; write one of {', '.join(self.names[:12])}, or its number, and start again"
+        )
+
+
+def ideal(dataset: Dataset, folder: Path) -> Oracle:
+    return Ideal(dataset.train.targets)
+
+
+def noisy(
+    dataset: Dataset, folder: Path, *, flip: float, confusion: Mapping[int, Sequence[int]] | None = None, seed: int = 0
+) -> Oracle:
+    classes, superclasses = len(dataset.classes), dataset.superclasses
+    return Noisy(
+        dataset.train.targets, flip=flip, classes=classes, superclasses=superclasses, confusion=confusion, seed=seed
+    )
+
+
+def human(dataset: Dataset, folder: Path) -> Oracle:
+    return Human(folder / "queries", dataset.classes)

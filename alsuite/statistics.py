@@ -1,0 +1,187 @@
+"""Learning curves compared over seeds: areas, intervals, penalties and paired tests."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from scipy import integrate, stats
+
+from alsuite.errors import UserError
+
+__all__ = [
+    "FULL",
+    "RUN",
+    "SETTING",
+    "aubc",
+    "differing",
+    "holm",
+    "interval",
+    "one_setting",
+    "paired_tests",
+    "penalty_matrix",
+    "summary",
+    "unique_seeds",
+    "with_series",
+]
+
+FULL = "full"
+SIGNIFICANT = 0.05
+RUN = ["experiment", "scale", "run"]
+SETTING = ["scale", "dataset", "task_model", "protocol", "test"]
+MEASURED = {
+    *("run", "seed", "cycle", "labelled", "test", "accuracy", "macro_f1", "mean_iou", "per_class", "entropy"),
+    *("fit_seconds", "query_seconds", "label_counts", "pool_counts", "classes", "device", "series", "folder"),
+}
+
+Columns = str | Sequence[str]
+
+
+def with_series(frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
+    """Add the column `series`: the values of `columns` joined by a dot, without those that are empty or "none"."""
+    columns = [columns] if isinstance(columns, str) else list(columns)
+    if missing := [column for column in columns if column not in frame]:
+        raise UserError(f"no column {missing[0]} to tell series apart: choose from {', '.join(_choices(frame))}")
+    rows = frame[columns].itertuples(index=False, name=None)
+    return frame.assign(series=[_series_name(columns, row) for row in rows])
+
+
+def _series_name(columns: Sequence[str], values: Sequence[object]) -> str:
+    parts = []
+    for column, value in zip(columns, values, strict=True):
+        if value is None or value == "none" or value != value:
+            continue
+        shown = f"{value:g}" if isinstance(value, float) else str(value)
+        bare = isinstance(value, str) or len(columns) == 1
+        parts.append(shown if bare else f"{column.rpartition('.')[2]}={shown}")
+    return " · ".join(parts) or "none"
+
+
+def _choices(frame: pd.DataFrame) -> list[str]:
+    return [str(column) for column in frame if column not in MEASURED and not str(column).startswith("notes.")]
+
+
+def one_setting(frame: pd.DataFrame, free: Sequence[str] = ()) -> None:
+    """Refuse to average over data sets, task models, protocols, scales or test sets."""
+    for column in SETTING:
+        values = sorted(map(str, frame[column].unique()))
+        if len(values) > 1 and column not in free:
+            hint = f"filter on one, such as {column}={values[0]}"
+            raise UserError(f"the runs mix several values of {column} ({', '.join(values)}): {hint}")
+
+
+def differing(frame: pd.DataFrame) -> list[str]:
+    """The configuration columns that tell apart runs of the same series, seed and setting."""
+    keys = ["series", "seed", *SETTING]
+    runs = frame.drop_duplicates([*RUN, "test"])
+    clashing = runs[runs.duplicated(keys, keep=False)]
+    if clashing.empty:
+        return []
+    counts = clashing.groupby(keys, dropna=False)[_choices(frame)].nunique(dropna=False)
+    return [str(column) for column in counts.columns[counts.gt(1).any()]] or ["run"]
+
+
+def unique_seeds(frame: pd.DataFrame) -> None:
+    """Refuse two runs of one series and seed: their average would pass for a spread over seeds."""
+    if columns := differing(frame):
+        hint = f"filter on {columns[0]}, or add it to the series"
+        raise UserError(f"runs of one series and seed differ in {', '.join(columns[:4])}: {hint}")
+
+
+def interval(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
+    """n, mean, standard deviation and the 95 % t-interval [low, high] of `value` in each group."""
+    groups = frame.dropna(subset=[value]).groupby(list(by), dropna=False)[value]
+    table = groups.agg(n="count", mean="mean", sd="std").reset_index()
+    half = stats.t.ppf(1 - SIGNIFICANT / 2, table["n"] - 1) * table["sd"] / np.sqrt(table["n"])
+    return table.assign(low=table["mean"] - half, high=table["mean"] + half)
+
+
+def aubc(frame: pd.DataFrame, series: Columns = "strategy", value: str = "accuracy") -> pd.DataFrame:
+    """One row per run and test set: the area under its budget curve over the budget range, and its last value."""
+    frame = with_series(frame, series).sort_values("labelled")
+    rows = []
+    for _, curve in frame.groupby([*RUN, "test"], dropna=False):
+        first = curve.iloc[0]
+        area = _mean_height(curve["labelled"].to_numpy(float), curve[value].to_numpy(float))
+        about = first[["experiment", *SETTING, "series", "strategy", "run", "seed"]].to_dict()
+        rows.append({**about, "aubc": area, "final": float(curve[value].iloc[-1])})
+    return pd.DataFrame(rows)
+
+
+def _mean_height(x: np.ndarray, y: np.ndarray) -> float:
+    span = x[-1] - x[0]
+    return float(integrate.trapezoid(y, x) / span) if span else float(y[-1])
+
+
+def summary(frame: pd.DataFrame, series: Columns = "strategy", value: str = "accuracy") -> pd.DataFrame:
+    """Intervals over seeds: of `value` at each labelled count, and of the area and the last value of the curves."""
+    named = with_series(frame, series)
+    unique_seeds(named)
+    by = [*SETTING, "series"]
+    areas = aubc(frame, series, value)
+    tables = [interval(named, [*by, "labelled"], value).assign(measure=value)]
+    tables += [interval(areas, by, column).assign(measure=column) for column in ("aubc", "final")]
+    columns = [*by, "measure", "labelled", "n", "mean", "sd", "low", "high"]
+    return pd.concat(tables, ignore_index=True)[columns]
+
+
+def penalty_matrix(frame: pd.DataFrame, series: Columns = "strategy", value: str = "accuracy") -> pd.DataFrame:
+    """The pairwise penalty matrix of Ash et al. (BADGE, ICLR 2020): entry (i, j) is the share of the budgets at which
+    series i beats series j in a two-sided t-test paired by seed. The last row, "mean", is each column's mean with the
+    zero diagonal in it, as there: the overall penalty, the lower the better. No two common seeds: NaN."""
+    table = _comparable(frame, series).pivot(index=["labelled", "seed"], columns="series", values=value)
+    names = [str(name) for name in table.columns]
+    matrix = pd.DataFrame(0.0, index=names, columns=names)
+    for i, j in itertools.permutations(names, 2):
+        gains = (table[i] - table[j]).dropna()
+        budgets = [gain.to_numpy(float) for _, gain in gains.groupby(level="labelled") if len(gain) > 1]
+        wins = [gain.mean() > 0 and _paired_t(gain) < SIGNIFICANT for gain in budgets]
+        matrix.loc[i, j] = float(np.mean(wins)) if wins else math.nan
+    matrix.loc["mean"] = matrix.mean().where(matrix.notna().sum() > 1)
+    return matrix
+
+
+def paired_tests(frame: pd.DataFrame, series: Columns = "strategy", value: str = "accuracy") -> pd.DataFrame:
+    """The areas of each two series compared, paired by seed; Holm's correction is of the t-test's p-values."""
+    runs = aubc(_comparable(frame, series), series, value)
+    table = runs.pivot(index="seed", columns="series", values="aubc")
+    rows = []
+    for first, second in itertools.combinations(table.columns, 2):
+        gain = (table[first] - table[second]).dropna().to_numpy(float)
+        difference = float(gain.mean()) if len(gain) else math.nan
+        tests = {"t_p": _paired_t(gain), "wilcoxon_p": _wilcoxon(gain)}
+        rows.append({"first": first, "second": second, "seeds": len(gain), "difference": difference, **tests})
+    tests = pd.DataFrame(rows, columns=["first", "second", "seeds", "difference", "t_p", "wilcoxon_p"])
+    return tests.assign(holm_p=holm(tests["t_p"].to_numpy(float)))
+
+
+def _comparable(frame: pd.DataFrame, series: Columns) -> pd.DataFrame:
+    frame = with_series(frame[frame["strategy"] != FULL], series)
+    one_setting(frame, free=[series] if isinstance(series, str) else series)
+    unique_seeds(frame)
+    return frame
+
+
+def _paired_t(gain: np.ndarray) -> float:
+    if len(gain) < 2:
+        return math.nan
+    mean, error = gain.mean(), gain.std(ddof=1) / math.sqrt(len(gain))
+    if error == 0:
+        return 1.0 if mean == 0 else 0.0
+    return float(2 * stats.t.sf(abs(mean) / error, len(gain) - 1))
+
+
+def _wilcoxon(gain: np.ndarray) -> float:
+    if len(gain) < 2:
+        return math.nan
+    return float(np.asarray(stats.wilcoxon(gain))[1]) if gain.any() else 1.0
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Holm's step-down adjustment; NaN stays NaN and does not count as a test."""
+    adjusted = np.full(len(p), math.nan)
+    order = [index for index in np.argsort(p) if not math.isnan(p[index])]
+    factors = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(1, np.maximum.accumulate(factors * p[order])) if order else []
+    return adjusted

@@ -1,0 +1,164 @@
+"""Image classification by a network that is trained from scratch each cycle."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+
+from alsuite.errors import UserError
+from alsuite.fit import Stream, augmentations, channels_last, check_finite, fit, infer, optimiser
+from alsuite.losses import cross_entropy, hinge, two_class
+from alsuite.pool import Pool
+
+__all__ = ["Classification", "Classifier"]
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"cross_entropy": cross_entropy, "hinge": hinge}
+
+
+class Classifier(LightningModule):
+    """A network, its loss and its optimiser; trains a block of batches a call."""
+
+    total_steps: int
+
+    def __init__(
+        self,
+        net: nn.Sequential,
+        loss: Callable[[Tensor, Tensor], Tensor],
+        settings: dict[str, Any],
+        schedule: str = "constant",
+        milestones: Sequence[float] = (),
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.net = net
+        self.loss = loss
+        self.settings = settings
+        self.schedule = schedule
+        self.milestones = tuple(milestones)
+        self.step = 0
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return optimiser(self.net.parameters(), **self.settings)
+
+    def training_step(self, block: Any, _: int) -> None:
+        steps = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(steps, torch.optim.Optimizer)
+        total = torch.zeros((), device=self.device)
+        for ((images, labels),) in block:
+            if self.schedule != "constant":
+                self._set_rate(steps)
+            loss = self.loss(self.net(images), labels)
+            steps.zero_grad()
+            loss.backward()
+            steps.step()
+            total += loss.detach()
+            self.step += 1
+        check_finite(total, "task model")
+
+    def _set_rate(self, steps: torch.optim.Optimizer) -> None:
+        done = self.step / self.total_steps
+        factor = 0.1 ** sum(done >= point for point in self.milestones)
+        if self.schedule == "cosine":
+            factor = 0.5 * (1 + math.cos(math.pi * done))
+        for group in steps.param_groups:
+            group["lr"] = self.settings["lr"] * factor
+
+
+class Classification:
+    """`net(shape, outputs)` builds an nn.Sequential whose last module maps features to logits.
+
+    Two classes take a single output f, read as the logits (0, f). `limit` caps the epochs at reduced scales.
+    """
+
+    def __init__(
+        self,
+        net: Callable[..., nn.Sequential],
+        *,
+        loss: str = "cross_entropy",
+        epochs: int = 10,
+        limit: int | None = None,
+        batch: int = 50,
+        optimiser: str = "adam",
+        lr: float = 1e-3,
+        weight_decay: float = 0.0,
+        momentum: float = 0.0,
+        schedule: str = "constant",
+        milestones: Sequence[float] = (),
+        augment: str = "none",
+        precision: str = "32-true",
+    ) -> None:
+        for name, value, choices in (
+            ("loss", loss, [*LOSSES]),
+            ("schedule", schedule, ["constant", "steps", "cosine"]),
+            ("augment", augment, [*augmentations]),
+        ):
+            if value not in choices:
+                raise UserError(f"task_model.{name}={value} is unknown: choose one of {', '.join(choices)}")
+        self.make_net = net
+        self.loss = LOSSES[loss]
+        self.epochs = min(epochs, limit or epochs)
+        self.batch = batch
+        self.settings = {"name": optimiser, "lr": lr, "weight_decay": weight_decay, "momentum": momentum}
+        self.schedule = (schedule, milestones)
+        self.augment = augmentations[augment]
+        self.precision = precision
+
+    def learn(self, pool: Pool) -> Self:
+        if self.loss is hinge and pool.classes != 2:
+            raise UserError(
+                "task_model.loss=hinge needs two classes: take cross_entropy, or dataset=mnist57 or cifar10_two"
+            )
+        self.normalise = pool.normalise
+        shape = tuple(pool.images.shape[1:])
+        net = self.make_net(shape, 1 if pool.classes == 2 else pool.classes).to(pool.images.device)
+        self.net = net.to(memory_format=torch.channels_last)
+        stream = Stream(
+            pool.images, pool.labels, batch=self.batch, indices=pool.labelled, prepare=self._prepare_training
+        )
+        module = Classifier(self.net, self.loss, self.settings, *self.schedule)
+        fit(module, stream, epochs=self.epochs, precision=self.precision)
+        return self
+
+    def log_probs(self, images: Any) -> Tensor:
+        return infer(lambda x: self._log_probs(self.net(x)), images, self.normalise)
+
+    def outputs(self, images: Any) -> tuple[Tensor, Tensor]:
+        def both(x: Tensor) -> tuple[Tensor, Tensor]:
+            features = self.net[:-1](x)
+            return features, self._log_probs(self.net[-1](features))
+
+        return infer(both, images, self.normalise)
+
+    def dropout_log_probs(self, images: Any, masks: int) -> Tensor:
+        """(T, N, K) under `masks` dropout masks; what comes before the first dropout runs once."""
+        layers = list(self.net)
+        first = next((i for i, layer in enumerate(layers) if isinstance(layer, nn.Dropout) and layer.p > 0), None)
+        if first is None:
+            raise UserError("this strategy needs dropout: set task_model.net.dropout=0.5, or take task_model=vgg16")
+        trunk, rest = self.net[:first], self.net[first:]
+
+        def sampled(x: Tensor) -> Tensor:
+            hidden = trunk(x)
+            return torch.stack([self._log_probs(rest(hidden)) for _ in range(masks)])
+
+        dropouts = [layer for layer in layers if isinstance(layer, nn.Dropout)]
+        for layer in dropouts:
+            layer.train()
+        try:
+            return infer(sampled, images, self.normalise)
+        finally:
+            self.net.eval()
+
+    @staticmethod
+    def _log_probs(logits: Tensor) -> Tensor:
+        return two_class(logits).float().log_softmax(-1)
+
+    def _prepare_training(self, images: Tensor) -> Tensor:
+        for change in self.augment:
+            images = change(images)
+        return channels_last(self.normalise(images))

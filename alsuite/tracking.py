@@ -1,0 +1,91 @@
+"""wandb mirrors the journal: accuracy, entropy, label distribution, seconds, pictures. It never ends a run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from alsuite.errors import UserError
+from alsuite.pool import Pool
+from alsuite.strategies import Query
+
+__all__ = ["Tracker", "scalars"]
+
+
+class Tracker:
+    def __init__(self, mode: str, folder: Path, about: Mapping[str, Any]) -> None:
+        if mode not in ("offline", "online", "disabled"):
+            raise UserError(f"wandb={mode} is unknown: choose offline, online or disabled")
+        self.run: Any = None
+        if mode != "disabled":
+            self._safely(lambda: self._start(mode, folder, about))
+
+    def cycle(self, record: Mapping[str, Any], pool: Pool, query: Query | None) -> None:
+        if self.run is not None:
+            self._safely(lambda: self.run.log({**scalars(record), **self._pictures(pool, query)}, step=record["cycle"]))
+
+    def finish(self) -> None:
+        if self.run is not None:
+            self._safely(self.run.finish)
+
+    def _start(self, mode: str, folder: Path, about: Mapping[str, Any]) -> None:
+        os.environ.setdefault("WANDB_SILENT", "true")
+        import wandb
+
+        settings = wandb.Settings(init_timeout=30, silent=True, console="off", x_disable_stats=True)
+        config, name = dict(about["config"]), folder.name
+        self.run = wandb.init(
+            project="alsuite",
+            group=config["experiment"],
+            name=name,
+            dir=folder,
+            config=config,
+            mode=mode,  # type: ignore[arg-type]
+            settings=settings,
+        )
+
+    def _pictures(self, pool: Pool, query: Query | None) -> dict[str, Any]:
+        import wandb
+
+        if query is None:
+            return {}
+        images = pool.images[query.indices[:16]].permute(0, 2, 3, 1).cpu().numpy()
+        labels = pool.labels[query.indices[:16]].tolist()
+        return {
+            "queried": [
+                wandb.Image(image.squeeze(), caption=str(label)) for image, label in zip(images, labels, strict=True)
+            ]
+        }
+
+    def _safely(self, work: Any) -> None:
+        try:
+            work()
+        except Exception as error:
+            self.run = None
+            print(
+                f"wandb is off for this run ({type(error).__name__}: {error}); the journal has everything",
+                file=sys.stderr,
+            )
+
+
+def scalars(record: Mapping[str, Any]) -> dict[str, float]:
+    """What a dashboard plots of a cycle."""
+    values = {
+        "labelled": record["labelled"],
+        "seconds/fit": record["fit_seconds"],
+        "seconds/query": record["query_seconds"],
+    }
+    for test, measured in record["metrics"].items():
+        values |= {f"{test}/accuracy": measured["accuracy"], f"{test}/macro_f1": measured["macro_f1"]}
+    values |= {f"labels/{label}": count for label, count in enumerate(record["label_counts"])}
+    if record["queried"]:
+        values["queried/entropy"] = record["queried"]["entropy"]
+        values |= {
+            f"queried/{name}": value
+            for name, value in record["queried"]["notes"].items()
+            if isinstance(value, int | float)
+        }
+    return values
