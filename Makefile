@@ -22,7 +22,7 @@ lint: .venv/ready
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/pyright
 
 bench: .venv/bench
-	@$(BIN)/python scripts/bench.py
+	@$(BIN)/python scripts/bench
 
 .venv/bench: .venv/ready
 	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]" && touch $@

@@ -89,8 +89,8 @@ def perform(
             tracker.cycle(record, pool, query)
             show(record, cycles, False)
 
-        pool = Pool(dataset.train.images.to(where), len(dataset.classes), dataset.mean, dataset.std)
-        tests = {name: (split.images.to(where), split.targets.to(where)) for name, split in dataset.tests.items()}
+        pool = Pool(onto(dataset.train.images, where), len(dataset.classes), dataset.mean, dataset.std, where)
+        tests = {name: (onto(split.images, where), split.targets) for name, split in dataset.tests.items()}
         answers = oracle(dataset, folder)
         Run(pool, tests, task_model, strategy, answers, sizes, first.to(where), journal, seed, report).go()
         tracker.finish()
@@ -104,6 +104,12 @@ def choose_device(device: str) -> torch.device:
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("device=cuda, but torch sees no GPU here: take device=cpu, or mend the driver")
     return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def onto(images: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """The images on the device, unless they would fill more than half of what is free there."""
+    fits = device.type != "cuda" or 2 * images.nbytes < torch.cuda.mem_get_info(device)[0]
+    return images.to(device) if fits else images
 
 
 def provenance(device: torch.device) -> dict[str, Any]:

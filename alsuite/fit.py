@@ -14,6 +14,7 @@ from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor, nn
 
 from alsuite.errors import UserError
+from alsuite.pool import gather
 
 __all__ = ["Stream", "augmentations", "check_finite", "fit", "infer", "optimiser"]
 
@@ -49,7 +50,7 @@ class Stream:
         """One epoch."""
         order = self.indices[torch.randperm(len(self.indices)).to(self.indices.device)]
         for chosen in _pieces(order, self.block):
-            first, *others = (tensor[chosen] for tensor in self.tensors)
+            first, *others = (gather(tensor, chosen) for tensor in self.tensors)
             prepared = first if self.prepare is None else self.prepare(first)
             yield from zip(*(_pieces(tensor, self.batch) for tensor in (prepared, *others)), strict=True)
 
@@ -78,7 +79,7 @@ def fit(
     module: Module, *streams: Stream, epochs: float | None = None, steps: int | None = None, precision: str = "32-true"
 ) -> Module:
     """Trains for `epochs` of the first stream, or for `steps`; leaves the module on its device, in eval mode."""
-    device = streams[0].tensors[0].device
+    device = streams[0].indices.device
     total = steps if steps is not None else max(1, round((epochs or 1) * len(streams[0])))
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     module.total_steps = total  # type: ignore[assignment]
@@ -104,7 +105,7 @@ def infer(
         parts = []
         for first in range(0, len(images), size):
             chunk = images[first : first + size]
-            parts.append(function(chunk if prepare is None else channels_last(prepare(chunk))))
+            parts.append(function(chunk if prepare is None else prepare(chunk)))
     if not parts:
         raise UserError("there is no image left to score: lower budget.end")
     if isinstance(parts[0], tuple):
@@ -162,4 +163,4 @@ augmentations: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {
 def _pieces(tensor: Tensor, size: int) -> list[Tensor]:
     """Pieces of `size` rows; a last single row joins the piece before."""
     pieces = list(tensor.split(size))
-    return [*pieces[:-2], tensor[len(tensor) - size - 1 :]] if len(pieces) > 1 and len(pieces[-1]) == 1 else pieces
+    return [*pieces[:-2], tensor[len(tensor) - size - 1 :]] if len(pieces) > 1 and len(pieces[-1]) == 1 < size else pieces

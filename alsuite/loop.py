@@ -89,7 +89,7 @@ class Run:
         return query
 
     def _measure(self, task: Task, images: Tensor, targets: Tensor) -> dict[str, Any]:
-        return metrics(task.log_probs(images).argmax(1), targets, self.pool.classes)
+        return metrics(task.log_probs(images).argmax(1).cpu(), targets, self.pool.classes)
 
     def _images(self, query: Query | None, record: dict[str, Any]) -> Images:
         grown = record.get("synthetic", 0)

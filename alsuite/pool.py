@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Normalise", "Pool", "Rows"]
+__all__ = ["Normalise", "Pool", "Rows", "gather"]
 
 
 @dataclass(frozen=True)
@@ -25,28 +25,42 @@ class Normalise:
         return (images.to(torch.float32) - shift) / scale
 
 
+def gather(tensor: Tensor, indices: Tensor) -> Tensor:
+    """Rows of a tensor that may lie on another device, on the device of the indices."""
+    return tensor[indices.to(tensor.device)].to(indices.device)
+
+
 @dataclass(frozen=True)
 class Rows:
     """Some images of a tensor, gathered only when they are sliced."""
 
-    images: Tensor  # (N, C, H, W)
-    indices: Tensor  # (M,)
+    images: Tensor  # (N, C, H, W), on the device or a memory map larger than it
+    indices: Tensor  # (M,), on the device
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __getitem__(self, chosen: slice | Tensor) -> Tensor:
-        return self.images[self.indices[chosen]]
+        return gather(self.images, self.indices[chosen])
 
 
 class Pool:
-    def __init__(self, images: Tensor, classes: int, mean: Sequence[float], std: Sequence[float]) -> None:
-        self.images = images  # (N, C, H, W) uint8
+    def __init__(
+        self,
+        images: Tensor,
+        classes: int,
+        mean: Sequence[float],
+        std: Sequence[float],
+        device: torch.device | None = None,
+    ) -> None:
+        device = device or images.device
+        self.device = device
+        self.images = images  # (N, C, H, W) uint8, on the device, or a memory map where they are larger than it
         self.classes = classes
         self.normalise = Normalise(tuple(mean), tuple(std))
-        self.known = torch.zeros(len(images), dtype=torch.bool, device=images.device)
-        self.labels = torch.full((len(images),), -1, dtype=torch.int64, device=images.device)  # -1 where unknown
-        self.labelled = torch.empty(0, dtype=torch.int64, device=images.device)  # in order of acquisition
+        self.known = torch.zeros(len(images), dtype=torch.bool, device=device)
+        self.labels = torch.full((len(images),), -1, dtype=torch.int64, device=device)  # -1 where unknown
+        self.labelled = torch.empty(0, dtype=torch.int64, device=device)  # in order of acquisition
 
     def __len__(self) -> int:
         return len(self.images)
@@ -60,7 +74,7 @@ class Pool:
         return Rows(self.images, indices)
 
     def label(self, indices: Tensor, labels: Tensor) -> None:
-        indices, labels = indices.to(self.known.device), labels.to(self.known.device)
+        indices, labels = indices.to(self.device), labels.to(self.device)
         self._check(indices, labels)
         self.known[indices] = True
         self.labels[indices] = labels
@@ -73,8 +87,8 @@ class Pool:
             raise ValueError(
                 f"the pool takes uint8 images of shape {wanted}, not {images.dtype} {tuple(images.shape[1:])}"
             )
-        first, device = len(self), self.images.device
-        self.images = torch.cat([self.images, images.to(device)])
+        first, device = len(self), self.device
+        self.images = torch.cat([self.images, images.to(self.images.device)])
         self.known = torch.cat([self.known, torch.zeros(len(images), dtype=torch.bool, device=device)])
         self.labels = torch.cat([self.labels, torch.full((len(images),), -1, device=device)])
         indices = torch.arange(first, len(self), device=device)
@@ -83,7 +97,7 @@ class Pool:
         return indices
 
     def _check(self, indices: Tensor, labels: Tensor) -> None:
-        if indices.dtype != torch.int64 or indices.ndim != 1 or indices.shape != labels.shape:
+        if indices.ndim != 1 or indices.shape != labels.shape or {indices.dtype, labels.dtype} != {torch.int64}:
             raise ValueError("indices and labels must be two int64 vectors of one length")
         if len(indices) and not (int(indices.min()) >= 0 and int(indices.max()) < len(self)):
             raise ValueError(f"an index lies outside the pool of {len(self)}")

@@ -42,7 +42,8 @@ def _run_rows(journal: Path, base: Path, complete: bool) -> Iterator[Record]:
         return
     about = json.loads(about_path.read_text())
     scale, *run = journal.parent.relative_to(base).parts
-    row = {"experiment": base.name, "scale": scale, "run": "/".join(run), "folder": str(journal.parent)} | _about(about)
+    place = {"experiment": base.name, "scale": scale, "run": "/".join(run), "folder": str(journal.parent)}
+    row = {**place, **_about(about), **place}
     for record in records:
         for test, metrics in record["metrics"].items():
             yield {**row, **_cycle(record), "test": test, **metrics}
@@ -125,25 +126,33 @@ def report(frame: pd.DataFrame, series: Sequence[str], metric: str = "accuracy")
 
 
 def _text(setting: Record, made: Mapping[str, pd.DataFrame], metric: str) -> str:
-    title = " | ".join(f"{name}={value}" for name, value in setting.items())
-    spread = made["summary"].assign(cell=made["summary"].apply(_cell, axis=1))
-    overall = spread[spread["measure"] != metric].pivot(index="series", columns="measure", values="cell")
-    overall.insert(0, "seeds", spread.groupby("series")["n"].max())
-    curve = spread[spread["measure"] == metric].astype({"labelled": int})
-    curve = curve.pivot(index="labelled", columns="series", values="cell").fillna("")
-    thinned = curve.iloc[sorted({round(i * (len(curve) - 1) / 9) for i in range(10)})]
-    plain = made["penalty"].drop(columns=SETTING).set_index("series")
-    tests = made["tests"].drop(columns=SETTING).assign(difference=100 * made["tests"]["difference"])
+    table = made["summary"]
+    overall = table[table["measure"] != metric]
+    overall = overall.assign(cell=overall.apply(_cell, axis=1)).pivot(index="series", columns="measure", values="cell")
+    overall.insert(0, "seeds", table.groupby("series")["n"].max())
+    penalties = made["penalty"].drop(columns=SETTING).set_index("series").round(2)
+    tests = made["tests"].drop(columns=SETTING).assign(difference=100 * made["tests"]["difference"]).round(4)
     parts = [
+        (" | ".join(f"{name}={value}" for name, value in setting.items()), ""),
         (f"{metric} (%) over seeds: mean ± sd [95 % interval]", overall.to_string()),
-        ("at these labelled counts", thinned.to_string()),
-        (
-            "penalty: share of budgets at which the row beats the column (paired t-test, 5 %)",
-            plain.round(2).to_string(),
-        ),
-        ("area compared, paired by seed (difference in points)", tests.round(4).to_string(index=False)),
+        ("at these labelled counts: mean ± sd", _thinned(table[table["measure"] == metric]).to_string()),
     ]
-    return "\n\n".join([title, *(f"{head}\n{table}" for head, table in parts)])
+    if len(tests):
+        wins = "penalty: share of budgets at which the row beats the column (paired t-test, 5 %)"
+        parts.append((wins, penalties.to_string()))
+        parts.append(("area compared, paired by seed (difference in points)", tests.to_string(index=False)))
+    return "\n\n".join(f"{head}\n{body}".strip() for head, body in parts)
+
+
+def _thinned(curve: pd.DataFrame, columns: int = 6) -> pd.DataFrame:
+    """A few labelled counts, evenly apart, of the series that have more than one."""
+    several = curve.groupby("series")["labelled"].transform("count") > 1
+    curve = (curve[several] if several.any() else curve).astype({"labelled": int})
+    counts = sorted(curve["labelled"].unique())
+    shown = {counts[round(k * (len(counts) - 1) / (columns - 1))] for k in range(columns)}
+    curve = curve[curve["labelled"].isin(shown)]
+    cells = curve.assign(cell=[_cell(row).partition(" [")[0] for _, row in curve.iterrows()])
+    return cells.pivot(index="series", columns="labelled", values="cell").fillna("")
 
 
 def _cell(row: pd.Series) -> str:

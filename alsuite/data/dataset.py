@@ -160,8 +160,8 @@ def first(split: Split, n: int | None) -> Split:
 
 
 def statistics(images: Tensor, most: int = 10_000) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per channel, in exact integer sums over evenly spaced images."""
-    n = min(len(images), most)
+    """Mean and standard deviation per channel, in exact integer sums over at most 256 MB of evenly spaced images."""
+    n = min(len(images), most, max(1, 2**28 // images[0].numel()))
     total = squares = torch.zeros(images.shape[1], dtype=torch.int64)
     for indices in (torch.arange(n) * len(images) // n).split(250):
         pixels = images[indices].int()

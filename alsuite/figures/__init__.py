@@ -16,7 +16,7 @@
     published   rows of conf/published.csv: names of figures, or mappings such as {figure: vaal_tab1, x: 5000}
     y           the column shown: macro_f1, mean_iou, query_seconds, aubc (bars), notes.agreement, ...
     x           labelled, or a column such as pool or strategy.alpha: then each run gives one value
-    at          that one value (bars, timing, x): final, mean, or a labelled count
+    at          that one value (bars, timing, x): final, mean, or (nearest to) a labelled count
     band        interval (95 %, of the mean) or sd
     cycle, rows, columns     of images: which cycle, which stored rows, how many of each
     experiment  the folder of the runs, where it differs from the figure's `experiment:`

@@ -41,7 +41,7 @@ def curves(axes: "Axes", part: Part, look: Look) -> None:
     axes.set(xlabel=LABELS.get(panel.x, _last(panel.x)), ylabel=_y_label(panel))
     if panel.x == "labelled":
         axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.locator_params(axis="x", nbins=5)
+        axes.locator_params(axis="x", nbins=4)
 
 
 def _curve(axes: "Axes", table: pd.DataFrame, style: Style, panel: Panel, label: str) -> None:
@@ -100,7 +100,8 @@ def _dots(axes: "Axes", part: Part, look: Look) -> None:
         axes.plot([point.y], [place], marker=style.marker, color=style.colour, markersize=5.5, **HOLLOW)
     _published_entry(axes, part)
     scale = "log" if panel.kind == "timing" else "linear"
-    axes.set(xlabel=_y_label(panel), ylim=(len(names) - 0.4, -0.6), xscale=scale)
+    at = f"\nat {runs['labelled'].iloc[0]:,} labelled samples" if isinstance(panel.at, int) else ""
+    axes.set(xlabel=_y_label(panel) + at, ylim=(len(names) - 0.4, -0.6), xscale=scale)
     axes.set_yticks(range(len(names)), [panel.name(name) for name in names])
     axes.margins(x=0.08)
     axes.grid(visible=False, axis="y")

@@ -39,7 +39,7 @@ def parts_of(panel: Panel, runs: pd.DataFrame | str, table: Path) -> list[Part]:
 
 
 def _titled(panel: Panel, series: str) -> Panel:
-    return replace(panel, title=f"{panel.title}: {panel.name(series)}".removeprefix(": "))
+    return replace(panel, title=f"{panel.title}\n{panel.name(series)}".lstrip())
 
 
 def _prepared(panel: Panel, frame: pd.DataFrame) -> pd.DataFrame:
@@ -59,7 +59,7 @@ def _prepared(panel: Panel, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def per_run(frame: pd.DataFrame, panel: Panel) -> pd.DataFrame:
-    """One row per run: its last, its mean, or the value at a labelled count."""
+    """One row per run: its last, its mean, or its value at the labelled count nearest to the one asked for."""
     if panel.y == "aubc":
         return aubc(frame, panel.series)
     frame = frame.dropna(subset=[panel.y]).sort_values("labelled")
@@ -67,7 +67,5 @@ def per_run(frame: pd.DataFrame, panel: Panel) -> pd.DataFrame:
         return frame.drop_duplicates(RUN).assign(**{panel.y: frame.groupby(RUN)[panel.y].transform("mean")})
     if panel.at == "final":
         return frame.drop_duplicates(RUN, keep="last")
-    counts = sorted(frame["labelled"].unique())
-    if panel.at not in counts and not frame.empty:
-        raise UserError(f"no run measured {panel.y} at {panel.at} labelled samples, but at {counts}")
-    return frame[frame["labelled"] == panel.at]
+    distance = (frame["labelled"] - int(panel.at)).abs()
+    return frame.assign(distance=distance).sort_values("distance", kind="stable").drop_duplicates(RUN)

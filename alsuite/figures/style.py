@@ -74,6 +74,7 @@ _KNOWN = {
     "svm": Style(GREY, "o"),
     "entropy": Style(VERMILLION, "s", DASHES[1]),
     "max entropy": Style(VERMILLION, "s", DASHES[1]),
+    "min distance": Style(PURPLE, "v", DASHES[1]),
     "minimum distance": Style(PURPLE, "v", DASHES[1]),
     "margin": Style(PURPLE, "v", DASHES[1]),
     "least confidence": Style(SKY, "P", DASHES[3]),

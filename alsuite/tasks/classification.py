@@ -115,7 +115,8 @@ class Classification:
             )
         self.normalise = pool.normalise
         shape = tuple(pool.images.shape[1:])
-        net = self.make_net(shape, 1 if pool.classes == 2 else pool.classes).to(pool.images.device)
+        self.device = pool.device
+        net = self.make_net(shape, 1 if pool.classes == 2 else pool.classes).to(pool.device)
         self.net = net.to(memory_format=torch.channels_last)
         stream = Stream(
             pool.images, pool.labels, batch=self.batch, indices=pool.labelled, prepare=self._prepare_training
@@ -125,14 +126,14 @@ class Classification:
         return self
 
     def log_probs(self, images: Any) -> Tensor:
-        return infer(lambda x: self._log_probs(self.net(x)), images, self.normalise)
+        return infer(lambda x: self._log_probs(self.net(x)), images, self._prepare)
 
     def outputs(self, images: Any) -> tuple[Tensor, Tensor]:
         def both(x: Tensor) -> tuple[Tensor, Tensor]:
             features = self.net[:-1](x)
             return features, self._log_probs(self.net[-1](features))
 
-        return infer(both, images, self.normalise)
+        return infer(both, images, self._prepare)
 
     def dropout_log_probs(self, images: Any, masks: int) -> Tensor:
         """(T, N, K) under `masks` dropout masks; what comes before the first dropout runs once."""
@@ -150,7 +151,7 @@ class Classification:
         for layer in dropouts:
             layer.train()
         try:
-            return infer(sampled, images, self.normalise)
+            return infer(sampled, images, self._prepare)
         finally:
             self.net.eval()
 
@@ -161,4 +162,7 @@ class Classification:
     def _prepare_training(self, images: Tensor) -> Tensor:
         for change in self.augment:
             images = change(images)
-        return channels_last(self.normalise(images))
+        return self._prepare(images)
+
+    def _prepare(self, images: Tensor) -> Tensor:
+        return channels_last(self.normalise(images.to(self.device)))

@@ -1,0 +1,116 @@
+"""Keep what was measured: `python scripts/publish.py STEM... --scale S` after `make STEM SCALE=S`.
+
+Writes outputs/published/STEM/ (the picture, the tables of AUBC, penalties and tests, and the exact command, commit, device
+and seeds), then renews the README's table of figures from all that lies there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from alsuite import figures, results
+from alsuite.conf_path import CONF
+from alsuite.figures.spec import Panel, read_panels
+
+PUBLISHED = Path(__file__).resolve().parent.parent / "outputs" / "published"
+README = PUBLISHED.parent.parent / "README.md"
+TABLES = ("summary", "aubc", "penalty", "tests")
+MARK = "<!-- figures: written by scripts/publish.py -->"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("stems", nargs="+", metavar="STEM")
+    parser.add_argument("--scale", default="paper")
+    parser.add_argument("--root", type=Path, default=Path("outputs"))
+    options = parser.parse_args()
+    for stem in options.stems:
+        publish(stem, options.scale, options.root, PUBLISHED / stem)
+        print(PUBLISHED / stem)
+    renew_table(README, PUBLISHED)
+
+
+def publish(stem: str, scale: str, root: Path, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    figures.draw(stem, scale, root, out=folder)
+    texts, tables, runs = [], {name: [] for name in TABLES}, []
+    for title, frame, panel in compared(stem, scale, root):
+        text, made = results.report(frame, panel.series)
+        texts.append(f"## {title}\n\n```\n{text}\n```")
+        runs.append(frame)
+        for name in TABLES:
+            tables[name].append(made[name].assign(panel=title))
+    for name, parts in tables.items():
+        pd.concat(parts, ignore_index=True).round(5).to_csv(folder / f"{name}.csv", index=False)
+    facts = provenance(stem, scale, pd.concat(runs))
+    (folder / "about.json").write_text(json.dumps(facts, indent=1) + "\n")
+    head = "\n".join(f"- {name}: {value}" for name, value in facts.items() if name != "versions")
+    (folder / "README.md").write_text(f"# {stem}\n\n{head}\n\n![{stem}]({stem}.png)\n\n" + "\n\n".join(texts) + "\n")
+
+
+def compared(stem: str, scale: str, root: Path) -> Iterator[tuple[str, pd.DataFrame, Panel]]:
+    """Each selection of runs that a panel shows, once."""
+    seen = set()
+    for panel in read_panels(stem, CONF):
+        key = (panel.experiment, json.dumps(dict(panel.where), sort_keys=True))
+        if key not in seen:
+            seen.add(key)
+            name = ", ".join(f"{column}={value}" for column, value in panel.where.items())
+            yield name or panel.title, results.select(results.load(panel.experiment, scale, root), panel.where), panel
+
+
+def provenance(stem: str, scale: str, frame: pd.DataFrame) -> dict[str, Any]:
+    abouts = [json.loads(Path(folder, "run.json").read_text()) for folder in frame["folder"].unique()]
+
+    def each(name: str) -> list[Any]:
+        return sorted({str(about[name]) for about in abouts})
+
+    return {
+        "command": f"make {stem} SCALE={scale}",
+        "scale": scale,
+        "commit": ", ".join(each("commit")),
+        "device": ", ".join(each("device")),
+        "seeds": ", ".join(map(str, sorted({about["seed"] for about in abouts}))),
+        "runs": len(abouts),
+        "pool": ", ".join(each("pool")),
+        "versions": abouts[0]["versions"],
+    }
+
+
+def renew_table(readme: Path, published: Path) -> None:
+    rows = ["| figure | published | measured: final accuracy (%), mean ± sd | scale |", "|---|---|---|---|"]
+    rows += [row(folder) for folder in sorted(published.iterdir()) if (folder / "about.json").exists()]
+    before, _, rest = readme.read_text().partition(MARK)
+    after = rest.partition(MARK)[2]
+    readme.write_text(f"{before}{MARK}\n" + "\n".join(rows) + f"\n{MARK}{after}")
+
+
+def row(folder: Path) -> str:
+    about = json.loads((folder / "about.json").read_text())
+    table = pd.read_csv(folder / "summary.csv")
+    finals = table[table["measure"] == "final"]
+    cells = []
+    for panel, part in finals.groupby("panel", sort=False):
+        shown = ", ".join(f"{one.series} {100 * one.mean:.1f} ± {100 * one.sd:.1f}" for one in part.itertuples())
+        cells.append(f"{panel}: {shown}" if finals["panel"].nunique() > 1 else shown)
+    scale = f"{about['scale']}, {len(about['seeds'].split(','))} seeds, {about['device']}"
+    link = f"[`make {folder.name}`](outputs/published/{folder.name}/README.md)"
+    return f"| {link} | {claims(folder.name)} | {'<br>'.join(cells)} | {scale} |"
+
+
+def claims(stem: str) -> str:
+    """What the paper prints of this figure."""
+    table = pd.read_csv(CONF / "published.csv", dtype=str).fillna("")
+    rows = table[(table["figure"] == stem) | table["figure"].str.fullmatch(rf"{stem}[a-z]")]
+    shown = [f"{one.series} {one.y} {str(one.y_name).replace('_', ' ')}" for one in rows.head(4).itertuples()]
+    return "; ".join(shown) or "curves without numbers"
+
+
+if __name__ == "__main__":
+    main()
