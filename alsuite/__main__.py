@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import inspect
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -41,6 +44,11 @@ def main() -> None:
         status = 3 if type(error).__name__ == "AwaitingLabels" else 2
     except (HydraException, OmegaConfBaseException) as error:
         print(f"alsuite: {one_line(error)}", file=sys.stderr)
+        status = 2
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        print(f"alsuite: {error}: free some space or mend the folder, then start again", file=sys.stderr)
         status = 2
     sys.exit(status)
 
@@ -92,20 +100,23 @@ def swept(argument: str) -> bool:
 
 def composed(arguments: list[str]) -> list[Job]:
     """The runs that Hydra makes of one command line."""
-    jobs: list[Job] = []
+    found: list[tuple[DictConfig, dict[str, Any], Path]] = []
 
     def collect(config: DictConfig) -> None:
-        found = HydraConfig.get()
-        jobs.append(resolved(config, dict(found.runtime.choices), Path(found.runtime.output_dir)))
+        runtime = HydraConfig.get().runtime
+        found.append((config, dict(runtime.choices), Path(runtime.output_dir)))
 
     GlobalHydra.instance().clear()
-    sys.argv[1:] = arguments
-    hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(collect)()
-    return jobs
+    sys.argv[1:] = sorted(arguments, key=lambda argument: not argument.startswith("-"))
+    try:
+        hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(collect)()
+    except ValueError as error:
+        raise UserError(f"an option cannot be read ({error}): write it as name=value") from None
+    return [resolved(*each) for each in found]
 
 
 def resolved(config: DictConfig, choices: dict[str, Any], folder: Path) -> Job:
-    values = OmegaConf.to_container(config, resolve=True)
+    values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     assert isinstance(values, dict)
     limits = values["shrink"].get(values["scale"]["name"], {})
     values["scale"] = {**values["scale"], **limits}
@@ -127,7 +138,7 @@ def run_all(jobs: list[Job], stem: str) -> int:
         from alsuite.__main__ import execute as work
 
         status = launch.side_by_side(work, missing, jobs[0][0]["config"]["parallel"])
-    if jobs:
+    if any((folder / "cycles.jsonl").exists() for _, folder in jobs):
         launch.show_results(jobs, stem)
     return status
 
@@ -153,6 +164,8 @@ def execute(job: Job, show: Any) -> None:
         group: hydra.utils.instantiate(config[group])
         for group in ("dataset", "task_model", "initial", "budget", "oracle", "strategy")
     }
+    for value in built.values():
+        check_options(value)
     perform(
         result_of(job),
         job[1],
@@ -165,14 +178,27 @@ def execute(job: Job, show: Any) -> None:
     )
 
 
+def check_options(factory: Any) -> None:
+    """A wrong option of what is built later, in each cycle, fails now."""
+    if isinstance(factory, functools.partial):
+        try:
+            inspect.signature(factory.func).bind_partial(*factory.args, **factory.keywords)
+        except TypeError as error:
+            raise UserError(f"{factory.func.__name__} {error}: see its options with --cfg job") from None
+        for value in factory.keywords.values():
+            check_options(value)
+
+
 def one_line(error: Exception) -> str:
     """The innermost cause that says something, without Hydra's frame around it."""
     causes = [error]
     while causes[-1].__cause__ is not None:
         causes.append(causes[-1].__cause__)  # type: ignore[arg-type]
     inner = next((cause for cause in causes if isinstance(cause, UserError)), None)
-    text = str(inner or error)
-    return " ".join(line.strip() for line in text.splitlines() if line.strip() and "HYDRA_FULL_ERROR" not in line)[:400]
+    text = re.split(r"\n(?:To append|Config search path|full_key|Set the environment)", str(inner or error))[0]
+    return (
+        " ".join(line.strip() for line in text.splitlines() if line.strip()) + "; see --help, or --cfg job for all keys"
+    )
 
 
 if __name__ == "__main__":

@@ -41,7 +41,7 @@ class Budget:
 
     def _count(self, name: str, pool: int, cut: float) -> int:
         size = getattr(self, name)
-        if size <= 0:
+        if not isinstance(size, int | float) or size <= 0:
             raise UserError(
                 f"budget.{name}={size} buys nothing: give a count of samples or a fraction of the pool above 0"
             )
@@ -79,8 +79,10 @@ def biased(
 ) -> Tensor:
     """Uniform over the classes in `only`, or over all but `missing` classes chosen at random."""
     classes = targets.unique()
-    if missing >= len(classes):
-        raise UserError(f"initial.missing={missing} leaves none of the {len(classes)} classes: lower it")
+    if not 0 <= missing < len(classes):
+        raise UserError(
+            f"initial.missing={missing} leaves no part of the {len(classes)} classes: give 0 to {len(classes) - 1}"
+        )
     kept = classes[torch.randperm(len(classes), generator=generator)[missing:]] if only is None else torch.tensor(only)
     allowed = torch.nonzero(torch.isin(targets, kept)).squeeze(1)
     if len(allowed) < n:

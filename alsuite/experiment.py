@@ -58,6 +58,8 @@ def perform(
     show: Show,
 ) -> None:
     where = choose_device(device)
+    if not isinstance(seed, int):
+        raise UserError(f"seed={seed} is no whole number: give one, such as seed=0")
     whole = len(dataset.train.targets)
     dataset = dataset.subset(scale["pool"], scale["test"])
     targets = dataset.train.targets

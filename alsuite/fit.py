@@ -163,4 +163,6 @@ augmentations: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {
 def _pieces(tensor: Tensor, size: int) -> list[Tensor]:
     """Pieces of `size` rows; a last single row joins the piece before."""
     pieces = list(tensor.split(size))
-    return [*pieces[:-2], tensor[len(tensor) - size - 1 :]] if len(pieces) > 1 and len(pieces[-1]) == 1 < size else pieces
+    return (
+        [*pieces[:-2], tensor[len(tensor) - size - 1 :]] if len(pieces) > 1 and len(pieces[-1]) == 1 < size else pieces
+    )

@@ -45,7 +45,9 @@ class Journal:
         if not self.records:
             self._atomically(path, json.dumps(about, indent=1))
             return
-        before = json.loads(path.read_text())["config"]
+        before = _config(path)
+        if before is None:
+            raise UserError(f"{path} is missing or damaged: delete its folder to start afresh")
         changed = sorted(_differences(before, json.loads(json.dumps(about["config"]))))
         if changed:
             raise UserError(f"{self.folder} holds a run with another {changed[0]}: delete that folder to start afresh")
@@ -55,7 +57,8 @@ class Journal:
             part = self.folder / "images.part"
             self._written("save images", lambda: self._save(part, images))
             part.replace(self.folder / f"images_cycle_{record['cycle']:04d}.npz")
-        self._written("write a cycle", lambda: self._append(json.dumps(record) + "\n"))
+        line = json.dumps(record).encode() + b"\n"
+        self._written("write a cycle", lambda: _synced(self.path, line, "ab"))
         self.records.append(record)
 
     def images(self, cycle: int) -> dict[str, np.ndarray]:
@@ -74,19 +77,13 @@ class Journal:
         except ValueError:
             raise UserError(f"{self.path} is damaged before its last line: delete its folder to start afresh") from None
 
-    def _append(self, line: str) -> None:
-        with self.path.open("ab") as file:
-            file.write(line.encode())
-            file.flush()
-            os.fsync(file.fileno())
-
     def _save(self, path: Path, images: Mapping[str, np.ndarray]) -> None:
         with path.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **images)
 
     def _atomically(self, path: Path, text: str) -> None:
         part = path.with_suffix(".part")
-        self._written(f"write {path.name}", lambda: part.write_text(text))
+        self._written(f"write {path.name}", lambda: _synced(part, text.encode(), "wb"))
         part.replace(path)
 
     def _written(self, what: str, write: Any) -> None:
@@ -107,7 +104,21 @@ def ended_as(folder: Path, config: Mapping[str, Any]) -> bool:
     lines = cycles.read_bytes().splitlines(keepends=True)
     if not lines or not _whole(lines[-1]) or json.loads(lines[-1])["queried"] is not None:
         return False
-    return json.loads(about.read_text())["config"] == json.loads(json.dumps(config))
+    return _config(about) == json.loads(json.dumps(config))
+
+
+def _config(about: Path) -> object:
+    try:
+        return json.loads(about.read_text())["config"]
+    except (OSError, ValueError, KeyError):
+        return None
+
+
+def _synced(path: Path, content: bytes, mode: str) -> None:
+    with path.open(mode) as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _whole(line: bytes) -> bool:

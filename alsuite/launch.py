@@ -3,6 +3,7 @@ on a GPU as many run together as its memory holds, judged by what the first ones
 
 from __future__ import annotations
 
+import contextlib
 import multiprocessing as mp
 import os
 import sys
@@ -63,7 +64,8 @@ def _child(work: Callable[..., None], job: tuple[dict[str, Any], Path], parent: 
         parent.send(("error", str(error)))
         sys.exit(2)
     except Exception:
-        (job[1] / "error.txt").write_text(traceback.format_exc())
+        with contextlib.suppress(OSError):
+            (job[1] / "error.txt").write_text(traceback.format_exc())
         parent.send(("error", f"{traceback.format_exc().splitlines()[-1]} (see {job[1] / 'error.txt'})"))
         sys.exit(1)
 

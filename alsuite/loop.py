@@ -72,12 +72,14 @@ class Run:
         return (record, self._query(task, n, record)) if n else (record, None)
 
     def _query(self, task: Task, n: int, record: dict[str, Any]) -> Query:
-        pool, size = self.pool, len(self.pool)
+        pool, size, known = self.pool, len(self.pool), int(self.pool.known.sum())
         seed_all(self.seed, record["cycle"], part=1)
         query, record["query_seconds"] = _timed(lambda: self.strategy.query(pool, task, n))
         _check(query, n)
         if not pool.known[query.indices].all():  # a strategy that synthesises labelled images never asks
             pool.label(query.indices, self.oracle(pool, query.indices))
+        if int(pool.known.sum()) != known + n:
+            raise UserError("the strategy labelled images that it did not return: they must be among its indices")
         record["synthetic"] = len(pool) - size
         record["queried"] = {
             "indices": query.indices.tolist(),

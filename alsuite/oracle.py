@@ -55,6 +55,9 @@ class Noisy(Ideal):
         confusion: Mapping[int, Sequence[int]] | None = None,
         seed: int = 0,
     ) -> None:
+        named = [label for source, others in (confusion or {}).items() for label in (source, *others)]
+        if any(not 0 <= label < classes for label in named):
+            raise UserError(f"oracle.confusion names a class outside 0..{classes - 1}: mend it")
         if not 0 <= flip <= 1:
             raise UserError(f"oracle.flip={flip} is no share: give a number between 0 and 1")
         generator = Generator().manual_seed(seed)
@@ -98,25 +101,29 @@ class Human:
         return torch.tensor(self._answers(sheet, wanted))
 
     def _ask(self, pool: Pool, indices: list[int], sheet: Path) -> None:
-        from torchvision.io import write_png
+        from PIL import Image
 
         (self.folder / "images").mkdir(parents=True, exist_ok=True)
         for index in indices:
-            write_png(pool.images[index].cpu().contiguous(), str(self.folder / "images" / f"{index}.png"))
+            pixels = pool.images[index].permute(1, 2, 0).squeeze(-1).cpu().numpy()
+            Image.fromarray(pixels).save(self.folder / "images" / f"{index}.png")
         part = sheet.with_suffix(".part")
-        with part.open("w", newline="") as file:
+        with part.open("w", newline="", encoding="utf-8") as file:
             rows = csv.writer(file)
             rows.writerow(["index", "image", "label"])
             rows.writerows([index, f"images/{index}.png", ""] for index in indices)
         part.replace(sheet)
 
     def _answers(self, sheet: Path, wanted: list[int]) -> list[int]:
-        with sheet.open(newline="") as file:
+        with sheet.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
         found: dict[int, int] = {}
         for number, row in enumerate(rows, start=2):
             where = f"{sheet}, line {number} (index {row.get('index')})"
-            found[self._index(row, wanted, where)] = self._class(row, where)
+            index = self._index(row, wanted, where)
+            if index in found:
+                raise UserError(f"{where}: this index stands here a second time; delete one of its rows")
+            found[index] = self._class(row, where)
         missing = [index for index in wanted if index not in found]
         if missing:
             raise UserError(

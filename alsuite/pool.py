@@ -88,6 +88,8 @@ class Pool:
                 f"the pool takes uint8 images of shape {wanted}, not {images.dtype} {tuple(images.shape[1:])}"
             )
         first, device = len(self), self.device
+        if labels is not None and (len(labels) != len(images) or not self._are_classes(labels)):
+            raise ValueError(f"each synthetic image needs one label in 0..{self.classes - 1}")
         self.images = torch.cat([self.images, images.to(self.images.device)])
         self.known = torch.cat([self.known, torch.zeros(len(images), dtype=torch.bool, device=device)])
         self.labels = torch.cat([self.labels, torch.full((len(images),), -1, device=device)])
@@ -105,5 +107,8 @@ class Pool:
             raise ValueError("an index is repeated")
         if self.known[indices].any():
             raise ValueError("a sample that is labelled already was queried again")
-        if len(labels) and not (int(labels.min()) >= 0 and int(labels.max()) < self.classes):
+        if not self._are_classes(labels):
             raise ValueError(f"a label lies outside 0..{self.classes - 1}")
+
+    def _are_classes(self, labels: Tensor) -> bool:
+        return not len(labels) or (int(labels.min()) >= 0 and int(labels.max()) < self.classes)

@@ -39,6 +39,10 @@ def lenet(shape: Shape, outputs: int, dropout: float = 0.0) -> nn.Sequential:
 
 def allcnn(shape: Shape, outputs: int, width: float = 1.0, dropout: float = 0.5) -> nn.Sequential:
     """All-CNN-C (Springenberg et al. 2014); its last 1 x 1 convolution stands after the average: the same map."""
+    if min(shape[1:]) < 9:
+        raise UserError(
+            f"allcnn needs images of 9 x 9 at the least, not {shape[1]} x {shape[2]}: take task_model=linear"
+        )
     a, b = _scaled(96, width), _scaled(192, width)
 
     def conv(inputs: int, channels: int, kernel: int = 3, stride: int = 1, padding: int = 1) -> list[nn.Module]:

@@ -99,6 +99,9 @@ class Classification:
         ):
             if value not in choices:
                 raise UserError(f"task_model.{name}={value} is unknown: choose one of {', '.join(choices)}")
+        for name, value in (("epochs", epochs), ("batch", batch), ("lr", lr)):
+            if not (isinstance(value, int | float) and value > 0):
+                raise UserError(f"task_model.{name}={value} must be a number above 0")
         self.make_net = net
         self.loss = LOSSES[loss]
         self.epochs = min(epochs, limit or epochs)

@@ -1,0 +1,250 @@
+"""The configuration: every choice composes and can be built, every experiment's sweeps fit their data."""
+
+import inspect
+import itertools
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, cast
+
+import hydra
+import pytest
+import torch
+from omegaconf import DictConfig, OmegaConf, open_dict
+from torch import Generator, nn
+
+from alsuite import __main__
+from alsuite.__main__ import products
+from alsuite.budget import Budget
+from alsuite.conf_path import CONF
+from alsuite.data import Dataset
+from alsuite.data.digits import digits
+from alsuite.figures.spec import read_panels
+from alsuite.oracle import Human, Ideal, Noisy
+from alsuite.tasks.classification import Classification
+
+GROUPS = ("budget", "dataset", "initial", "oracle", "protocol", "scale", "strategy", "task_model")
+CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
+FIGURES = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+SCALES = ("paper", "laptop", "smoke")
+TRAIN_IMAGES = {
+    "caltech256": 29_780 - 2_560,
+    **dict.fromkeys(("celeba_bangs", "celeba_blond", "celeba_hat"), 162_770),
+    **dict.fromkeys(("cifar10", "cifar100"), 50_000),
+    "cifar10_two": 10_000,
+    "digits": 1_437,
+    "imagenet": 1_281_167,
+    **dict.fromkeys(("mnist", "fashion_mnist"), 60_000),
+    "mnist57": 5_421 + 6_265,
+    "svhn": 73_257,
+    "tiny_imagenet": 100_000,
+    "usps": 7_291,
+}
+MEANT_FOR = {
+    "aalu": ["cifar10", "cifar100", "svhn", "caltech256"],
+    **{f"active_gan_{n}": ["cifar10", "fashion_mnist", "tiny_imagenet"] for n in (500, 1000, 5000, 10000, 20000)},
+    "asal_celeba": ["celeba_hat", "celeba_bangs", "celeba_blond"],
+    "asal_cifar10": ["cifar10"],
+    "asal_cifar10_two": ["cifar10_two"],
+    "asal_mnist": ["mnist"],
+    "asal_mnist57": ["mnist57"],
+    "digits": ["digits"],
+    **{f"m2vaal_{n}": ["fashion_mnist"] for n in (50, 500, 1000)},
+    "vaal": ["cifar10", "cifar100", "caltech256", "imagenet"],
+    "vaal_10": ["cifar100"],
+}
+
+
+@dataclass(frozen=True)
+class Composed:
+    config: DictConfig
+    values: dict[str, Any]  # the same, resolved; gaps where a value is mandatory
+    choices: dict[str, str]
+
+
+@cache
+def composed(*overrides: str) -> Composed:
+    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
+        config = hydra.compose("config", [*overrides], return_hydra_config=True)
+    choices = dict(config.hydra.runtime.choices)
+    with open_dict(config):
+        del config["hydra"]
+    values = OmegaConf.to_container(config, resolve=True)
+    return Composed(config, cast(dict[str, Any], values), choices)
+
+
+def built(group: str, *overrides: str) -> Any:
+    return hydra.utils.instantiate(composed(*overrides).config[group])
+
+
+def choices_of(group: str) -> list[str]:
+    return [choice for other, choice in CHOICES if other == group]
+
+
+@cache
+def swept(experiment: str) -> tuple[Composed, ...]:
+    """One configuration for each combination of an experiment's sweeps, at the first seed."""
+    found = []
+    for line in products([f"experiment={experiment}"]):
+        sides = [argument.split("=", 1) for argument in line if "=" in argument and not argument.startswith("seed=")]
+        values = [[f"{key}={value}" for value in text.split(",")] for key, text in sides]
+        found += [composed(*overrides) for overrides in itertools.product(*values)]
+    return tuple(found)
+
+
+def test_every_file_is_short() -> None:
+    sizes = {path: len(path.read_text().splitlines()) for path in CONF.rglob("*.yaml")}
+    assert len(sizes) > 100
+    assert {path: size for path, size in sizes.items() if size > 25} == {}
+
+
+@pytest.mark.parametrize(("group", "choice"), CHOICES)
+def test_every_choice_composes(group: str, choice: str) -> None:
+    found = composed(f"{group}={choice}")
+    assert found.choices[group] == choice
+    assert OmegaConf.missing_keys(found.config) == ({"dataset.path"} if choice == "folder" else set())
+
+
+@pytest.mark.parametrize("choice", choices_of("task_model"))
+@pytest.mark.parametrize("protocol", choices_of("protocol"))
+def test_every_task_model_builds_a_network(choice: str, protocol: str) -> None:
+    task = built("task_model", f"task_model={choice}", f"protocol={protocol}", "scale=smoke")()
+    assert isinstance(task, Classification)
+    assert task.settings["weight_decay"] > 0 or protocol == "paper"
+    net = task.make_net((3, 32, 32), 7)
+    assert isinstance(net, nn.Sequential)
+    assert net.eval()(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
+
+
+@pytest.mark.parametrize("choice", choices_of("initial"))
+def test_every_initial_draw_gives_different_images(choice: str) -> None:
+    targets = torch.arange(600) % 6
+    indices = built("initial", f"initial={choice}")(targets, 61, Generator().manual_seed(0))
+    assert len(indices.unique()) == 61
+    assert len(targets[indices].unique()) == (3 if choice == "biased" else 6)
+
+
+@pytest.mark.parametrize("choice", choices_of("oracle"))
+def test_every_oracle_is_made_for_a_dataset(choice: str, tmp_path: Path) -> None:
+    oracle = built("oracle", f"oracle={choice}")(digits(), tmp_path)
+    assert isinstance(oracle, {"ideal": Ideal, "noisy": Noisy, "human": Human}[choice])
+
+
+@pytest.mark.parametrize("choice", choices_of("strategy"))
+def test_every_strategy_is_built_without_another_option(choice: str) -> None:
+    assert callable(built("strategy", f"strategy={choice}").query)
+    sizes = built("budget", f"strategy={choice}").of(1_437)
+    assert (sizes.next(1_437), sizes.initial) == (0, 1_437 if choice == "full" else 20)
+
+
+def test_every_scale_limits_the_same_things() -> None:
+    scales = {choice: composed(f"scale={choice}").values["scale"] for choice in choices_of("scale")}
+    assert {*scales} == {*SCALES} == {scale["name"] for scale in scales.values()}
+    assert all(scale.keys() == scales["paper"].keys() for scale in scales.values())
+    assert {*scales["paper"].values()} == {"paper", 1.0, None}
+
+
+@pytest.mark.parametrize("choice", choices_of("dataset"))
+def test_every_dataset_names_functions_that_take_its_options(choice: str) -> None:
+    dataset = composed(f"dataset={choice}").values["dataset"]
+    for node in (dataset, dataset.get("build", {})):
+        if "_target_" in node:
+            options = {key: value for key, value in node.items() if not key.startswith("_")}
+            signature = inspect.signature(hydra.utils.get_method(node["_target_"]))
+            signature.bind_partial(**options) if node.get("_partial_") else signature.bind(**options)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("choice", TRAIN_IMAGES)
+def test_the_datasets_that_lie_here_are_built(choice: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("alsuite.data.store.build_once", lambda folder, *_: pytest.skip(f"{folder.name} is not here"))
+    dataset = built("dataset", f"dataset={choice}")
+    assert isinstance(dataset, Dataset)
+    assert 0 < len(dataset.train.targets) <= TRAIN_IMAGES[choice]
+
+
+@pytest.mark.parametrize("choice", choices_of("budget"))
+def test_every_budget_fits_the_data_it_is_meant_for(choice: str) -> None:
+    budget = built("budget", f"budget={choice}")
+    for dataset in MEANT_FOR[choice]:
+        size = TRAIN_IMAGES[dataset]
+        counts = budget.of(size)
+        assert 0 < counts.initial <= counts.end <= size
+        for pool, cycles in ((5_000, 20), (500, 2)):
+            cut = budget.of(min(pool, size), size, cycles)
+            assert 0 < cut.initial <= cut.end <= pool
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_every_experiment_composes_at_every_scale_and_has_a_figure(figure: str) -> None:
+    panels = read_panels(figure, CONF)
+    for scale in SCALES:
+        found = composed(f"experiment={figure}", f"scale={scale}")
+        assert len(found.values["figure"]) == len(panels) > 0
+        assert found.values["products"]
+
+
+def test_an_experiment_is_called_as_its_file_is() -> None:
+    for path in (CONF / "experiment" / "runs").glob("*.yaml"):
+        assert cast(DictConfig, OmegaConf.load(path)).experiment == path.stem
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_the_sweeps_of_an_experiment_compose_and_fit_their_data(figure: str) -> None:
+    for found in swept(figure):
+        values = found.values
+        size = TRAIN_IMAGES[values["dataset"].get("name", "digits")]
+        budget = Budget(*(values["budget"][name] for name in ("initial", "query", "end")))
+        for name in SCALES:
+            limits = composed(f"scale={name}").values["scale"] | values["shrink"].get(name, {})
+            cut = budget.of(min(limits["pool"] or size, size), size, limits["cycles"])
+            assert bool(cut.next(int(cut.initial))) == (found.choices["strategy"] != "full"), name
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_every_panel_shows_runs_that_the_experiment_makes(figure: str) -> None:
+    rows = [row for found in swept(figure) for row in columns(found)]
+    for panel in read_panels(figure, CONF):
+        where = {"experiment": panel.experiment, **panel.where}
+        wanted = {key: value if isinstance(value, list | tuple) else [value] for key, value in where.items()}
+        shown = [row for row in rows if all(row.get(key) in values for key, values in wanted.items())]
+        assert shown, wanted
+        assert all(any(name in row for row in shown) for name in panel.series), panel.series
+
+
+def columns(found: Composed) -> Iterator[dict[str, Any]]:
+    """What the results of a run will be told apart by, a row per test set."""
+    flat: dict[str, Any] = {**found.choices, "experiment": found.values["experiment"]}
+    for group in GROUPS:
+        node = found.values.get(group)
+        flat |= {f"{group}.{key}": value for key, value in node.items()} if isinstance(node, dict) else {}
+    dataset = found.values["dataset"]
+    for test in (dataset.get("name", "digits"), *(dataset.get("extra_tests") or {})):
+        yield {**flat, "test": test}
+
+
+def test_the_sweeps_of_an_experiment_become_runs_in_folders_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[Any] = []
+    monkeypatch.setattr(__main__, "run_all", lambda jobs, stem: found.extend(jobs))
+    monkeypatch.setattr(sys, "argv", ["alsuite", "experiment=asal_fig17", "scale=smoke", f"root={tmp_path}"])
+    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
+    with pytest.raises(SystemExit):
+        __main__.main()
+    assert len({folder for _, folder in found}) == len(found) == 6
+    assert {folder.parent for _, folder in found} == {tmp_path / "asal_mnist57" / "smoke"}
+
+
+def test_the_command_line_narrows_every_sweep_of_an_experiment() -> None:
+    narrowed = products(["experiment=asal_fig17", "strategy=random", "seed=7"])
+    assert len(narrowed) == 2
+    assert all("seed=7" in line and "strategy=random" in line for line in narrowed)
+    assert not any(argument.startswith(("seed=range", "strategy=full")) for line in narrowed for argument in line)
+
+
+def test_a_figure_that_draws_on_other_experiments_makes_their_runs_too() -> None:
+    made = {argument for line in products(["experiment=asal_fig4"]) for argument in line}
+    assert {"experiment=asal_fig4", "experiment=runs/asal_mnist", "experiment=runs/asal_cifar10_two"} <= made

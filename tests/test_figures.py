@@ -1,0 +1,267 @@
+"""Figures from synthetic runs: what is drawn, where, and always the same bytes."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from journals import synthetic_curve, write_run
+from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+from matplotlib.legend import Legend
+from matplotlib.lines import Line2D
+
+from alsuite.errors import UserError
+from alsuite.figures import draw, draw_curves, image_grid
+from alsuite.figures.__main__ import main
+from alsuite.figures.layout import compose
+from alsuite.figures.parts import parts_of
+from alsuite.figures.spec import Panel, read_panels
+from alsuite.figures.style import styles
+from alsuite.results import load
+
+STRATEGIES = ("random", "entropy", "vaal")
+PUBLISHED = """figure,dataset,series,x_name,x,y_name,y,source
+a,mnist57,vaal,labelled_percent,3,accuracy_percent,88.5,
+a,mnist57,full,labelled,all,accuracy_fraction,0.91,
+a,mnist57,random,labelled,50,error_percent,25,
+a,mnist57,random,labelled,>70,accuracy_percent,99,
+a,mnist57,random,labelled,60,accuracy_percent,<70,
+a,usps57,random,labelled,30,accuracy_percent,11,
+b,mnist57,vaal,queried,one round,query_seconds,12.5,
+"""
+
+
+@pytest.fixture
+def toy(tmp_path: Path) -> Path:
+    """Three strategies and full supervision, three seeds each."""
+    for seed in range(3):
+        for k, strategy in enumerate(STRATEGIES):
+            write_run(tmp_path, strategy, seed, synthetic_curve(0.8 + 0.04 * k, seed), query_seconds=0.1 * 10**k)
+        write_run(tmp_path, "full", seed, [0.95], start=1000)
+    return tmp_path
+
+
+@pytest.fixture
+def conf(tmp_path: Path) -> Callable[[Any], Path]:
+    def write(figure: Any) -> Path:
+        runs = tmp_path / "conf" / "experiment" / "runs"
+        runs.mkdir(parents=True, exist_ok=True)
+        (runs / "toy.yaml").write_text("# @package _global_\nexperiment: toy\n")
+        (runs.parent / "fig1.yaml").write_text(yaml.safe_dump({"defaults": ["runs/toy", "_self_"], "figure": figure}))
+        (tmp_path / "conf" / "published.csv").write_text(PUBLISHED)
+        return tmp_path / "conf"
+
+    return write
+
+
+def composed(root: Path, conf: Path) -> Figure:
+    runs = load("toy", "smoke", root)
+    return compose(
+        [part for panel in read_panels("fig1", conf) for part in parts_of(panel, runs, conf / "published.csv")]
+    )
+
+
+def drawn_lines(axes: Axes, label: str) -> list[Line2D]:
+    return [line for line in axes.lines if line.get_label() == label]
+
+
+def hollow(axes: Axes) -> list[tuple[float, float]]:
+    """The published points, without the empty one that makes the legend's entry."""
+    lines = [line for line in axes.lines if line.get_markerfacecolor() == "none" and len(np.asarray(line.get_xdata()))]
+    return sorted((float(np.asarray(line.get_xdata())[0]), float(np.asarray(line.get_ydata())[0])) for line in lines)
+
+
+def texts(axes: Axes) -> str:
+    return " ".join(" ".join(text.get_text() for text in axes.texts).split())
+
+
+def legend(figure: Figure) -> list[str]:
+    return [text.get_text() for each in figure.findobj(Legend) if isinstance(each, Legend) for text in each.get_texts()]
+
+
+def test_curves_are_means_with_full_across(toy: Path, conf: Callable[[Any], Path]) -> None:
+    figure = composed(toy, conf([{"kind": "accuracy", "names": {"vaal": "VAAL"}}]))
+    axes = figure.axes[0]
+    (line,) = drawn_lines(axes, "VAAL")
+    expected = 100 * np.mean([synthetic_curve(0.88, seed) for seed in range(3)], axis=0)
+    assert np.asarray(line.get_ydata()) == pytest.approx(expected)
+    assert np.asarray(line.get_xdata()).tolist() == list(range(10, 90, 10))
+    (full,) = drawn_lines(axes, "full")
+    assert np.asarray(full.get_ydata()) == pytest.approx([95, 95])
+    assert legend(figure) == ["VAAL", "entropy", "random", "full"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("Labelled samples", "Test accuracy (%)")
+    assert "scale=smoke: mnist57; 3 seeds; pool 1,000; cpu" in figure.texts[0].get_text()
+
+
+def test_published_points_lie_over_the_curves(toy: Path, conf: Callable[[Any], Path]) -> None:
+    figure = composed(toy, conf([{"kind": "accuracy", "published": "a"}]))
+    assert hollow(figure.axes[0]) == [(1.0, 91.0), (30.0, 88.5), (50.0, 75.0)]
+    assert "published" in legend(figure)
+    figure = composed(toy, conf([{"kind": "accuracy", "published": [{"figure": "a", "series": "vaal"}]}]))
+    assert hollow(figure.axes[0]) == [(30.0, 88.5)]
+
+
+def test_bars_and_timing_set_the_published_value_beside(toy: Path, conf: Callable[[Any], Path]) -> None:
+    panels = [{"kind": "bars", "published": ["a"], "at": 31}, {"kind": "timing", "published": ["b"]}]
+    bars, timing = composed(toy, conf(panels)).axes
+    assert hollow(bars) == [(75.0, 1.25), (88.5, 2.25), (91.0, 3.25)]
+    expected = [100 * np.mean([synthetic_curve(0.8 + 0.04 * k, seed)[2] for seed in range(3)]) for k in (1, 0, 2)]
+    assert sorted(texts(bars).split()) == sorted([*(f"{value:.1f}" for value in expected), "95.0"])
+    assert bars.get_xlabel() == "Test accuracy (%)\nat 30 labelled samples"
+    assert timing.get_xscale() == "log"
+    assert texts(timing).split() == ["1", "0.1", "10"]
+    assert hollow(timing) == [(12.5, 2.25)]
+
+
+def test_entropy_skips_the_last_cycle(toy: Path, conf: Callable[[Any], Path]) -> None:
+    (line,) = drawn_lines(composed(toy, conf([{"kind": "entropy"}])).axes[0], "random")
+    assert len(np.asarray(line.get_xdata())) == 7
+
+
+def test_labels_make_a_panel_per_series_with_the_pool_beside(toy: Path, conf: Callable[[Any], Path]) -> None:
+    write_run(toy, "skewed", 0, [0.5, 0.6], pool_counts=(100, 900))
+    figure = composed(toy, conf([{"kind": "labels", "title": "Hinge"}]))
+    assert [axes.get_title() for axes in figure.axes] == [f"Hinge\n{name}" for name in sorted((*STRATEGIES, "skewed"))]
+    axes = figure.axes[0]
+    first = [np.asarray(line.get_ydata())[0] for name in ("class 0", "class 1") for line in drawn_lines(axes, name)]
+    ticks = [float(np.asarray(line.get_ydata())[0]) for line in axes.lines if not line.get_clip_on()]
+    assert (first, ticks) == ([70, 30], [40, 60])
+    assert len({axes.get_ylim() for axes in figure.axes}) == 1
+
+
+def test_matrices_show_who_wins(toy: Path, conf: Callable[[Any], Path]) -> None:
+    penalty, area = composed(toy, conf([{"kind": "penalty"}, {"kind": "aubc"}])).axes
+    assert [label.get_text() for label in penalty.get_yticklabels()] == ["entropy", "random", "vaal", "mean"]
+    assert texts(penalty).split() == ["1.00", "0.00", "0.00", "0.00", "1.00", "1.00", "0.33", "0.67", "0.00"]
+    assert texts(area).split() == ["4.0*", "-4.0*", "-4.0*", "-8.0*", "4.0*", "8.0*"]
+
+
+def test_a_value_may_be_drawn_against_an_option(tmp_path: Path, conf: Callable[[Any], Path]) -> None:
+    for seed in range(2):
+        for alpha in (0, 0.5, 10):
+            config = {"strategy": {"alpha": alpha}}
+            write_run(tmp_path, "gan", seed, [0.5, 0.6 + alpha / 100], run=f"{seed}{alpha}", config=config)
+    panels = [{"kind": "accuracy", "x": "strategy.alpha"}, {"kind": "bars", "series": ["strategy.alpha"]}]
+    against, bars = composed(tmp_path, conf([*panels])).axes
+    (line,) = drawn_lines(against, "gan")
+    assert np.asarray(line.get_xdata()).tolist() == [0, 0.5, 10]
+    assert np.asarray(line.get_ydata()) == pytest.approx([60, 60.5, 70])
+    assert [label.get_text() for label in bars.get_yticklabels()] == ["0", "0.5", "10"]
+
+
+def test_images_come_from_the_run_folder(tmp_path: Path, conf: Callable[[Any], Path]) -> None:
+    folder = write_run(tmp_path, "asal", 0, [0.5, 0.6])
+    stack = np.arange(3 * 3 * 16, dtype=np.uint8).reshape(3, 3, 4, 4)
+    captions = {"gray_captions": np.array(["7 / 1", "5 / 2", "7 / 3"])}
+    np.savez(folder / "images_cycle_0000.npz", allow_pickle=False, generated=stack[:, :1], gray=stack, **captions)
+    axes = composed(tmp_path, conf([{"kind": "images", "columns": 2}])).axes[0]
+    assert len(axes.images) == 4
+    assert texts(axes) == "generated gray 7 / 1 5 / 2"
+    assert "stored no images of cycle 3" in texts(composed(tmp_path, conf([{"kind": "images", "cycle": 3}])).axes[0])
+    path = image_grid({"gray": stack}, {}, tmp_path / "grid.png")
+    assert imread(path).std() > 0.1
+
+
+def test_draw_writes_the_same_bytes_twice(toy: Path, conf: Callable[[Any], Path]) -> None:
+    kinds = ("accuracy", "entropy", "bars", "timing", "penalty", "aubc")
+    where = conf([{"kind": kind, "title": kind, "published": ["a"]} for kind in kinds])
+    first = draw("fig1", "smoke", toy, conf=where)
+    again = draw("fig1", "smoke", toy, out=toy / "again", conf=where)
+    assert first == [toy / "figures" / "smoke" / name for name in ("fig1.png", "fig1.pdf")]
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in again]
+    pixels = imread(first[0])[..., :3]
+    assert pixels.shape[1] > 1000
+    assert (pixels.min(axis=2) < 0.9).mean() > 0.02
+
+
+@pytest.mark.parametrize(("count", "shape"), [(1, (1, 1)), (3, (1, 3)), (4, (2, 2)), (6, (2, 3)), (12, (3, 4))])
+def test_panels_are_laid_out_in_rows(
+    toy: Path, conf: Callable[[Any], Path], count: int, shape: tuple[int, int]
+) -> None:
+    figure = composed(toy, conf([{"kind": "accuracy"}] * count))
+    spec = figure.axes[0].get_subplotspec()
+    assert spec is not None
+    assert spec.get_gridspec().get_geometry() == shape
+    assert [axes.get_title(loc="left") for axes in figure.axes] == list("abcdefghijkl"[:count] if count > 1 else [""])
+
+
+def overlaps(figure: Figure) -> list[bool]:
+    figure.draw_without_rendering()
+    below = figure.findobj(Legend)[0].get_window_extent()
+    boxes = [figure.texts[0].get_window_extent(), *(axes.get_tightbbox() for axes in figure.axes)]
+    return [bool(box.overlaps(below)) for box in boxes if box]
+
+
+def test_the_legend_covers_nothing(toy: Path, conf: Callable[[Any], Path]) -> None:
+    for kinds in (["accuracy"], ["accuracy", "labels", "bars", "penalty"]):
+        figure = composed(toy, conf([{"kind": kind, "published": ["a"]} for kind in kinds]))
+        assert not any(overlaps(figure))
+        assert figure.findobj(Legend)[0].get_window_extent().y0 > 0
+
+
+def test_styles_are_stable_and_apart() -> None:
+    alone, among = styles(["zeta", "vaal"]), styles(["vaal", "coreset", "random", "zeta"])
+    assert (alone["vaal"], alone["zeta"]) == (among["vaal"], among["zeta"])
+    assert to_hex(among["random"].colour) == "#6f6f6f"
+    many = styles([f"series {k}" for k in range(20)] + ["random", "entropy"]).values()
+    assert len({(to_hex(style.colour), str(style.dash)) for style in many}) == len(many)
+    assert styles(["asal · gray"])["asal · gray"] == styles(["asal_gray"])["asal_gray"]
+
+
+def test_a_panel_without_runs_says_so(toy: Path, conf: Callable[[Any], Path]) -> None:
+    where = conf([{"kind": "accuracy"}, {"kind": "accuracy", "experiment": "other"}, {"kind": "bars", "y": "nothing"}])
+    draw("fig1", "smoke", toy, conf=where)
+    empty = composed(toy, conf([{"kind": "accuracy"}, {"kind": "accuracy", "where": {"strategy": "asal"}}])).axes[1]
+    assert "no runs where strategy=asal" in texts(empty)
+    with pytest.raises(UserError, match="python -m alsuite experiment=fig1 scale=laptop"):
+        draw("fig1", "laptop", toy, conf=where)
+
+
+@pytest.mark.parametrize(
+    ("panel", "message"),
+    [
+        ({"kind": "pie"}, "no kind of panel is called pie"),
+        ({"title": "x"}, "a panel needs a kind"),
+        ({"kind": "accuracy", "colour": "red"}, "no field colour"),
+    ],
+)
+def test_a_wrong_description_is_refused(
+    toy: Path, conf: Callable[[Any], Path], panel: dict[str, str], message: str
+) -> None:
+    with pytest.raises(UserError, match=message):
+        draw("fig1", "smoke", toy, conf=conf([panel]))
+
+
+def test_draw_curves_tells_apart_what_a_sweep_varied(tmp_path: Path) -> None:
+    for rate in (0.1, 0.2):
+        for seed in range(2):
+            curve = synthetic_curve(0.7 + rate, seed)
+            write_run(tmp_path, "vaal", seed, curve, run=f"{rate},{seed}", config={"strategy": {"rate": rate}})
+    bare, swept = tmp_path / "bare.png", tmp_path / "swept.png"
+    frame = load("toy", root=tmp_path)
+    assert draw_curves(frame, swept) == swept
+    draw_curves(frame[frame["strategy.rate"] == 0.1], bare)
+    assert imread(swept).std() > imread(bare).std() > 0.05
+
+
+def test_command_ends_with_the_path_or_one_line(
+    toy: Path, conf: Callable[[Any], Path], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    where = conf([{"kind": "accuracy"}])
+    monkeypatch.setattr("alsuite.figures.CONF", where)
+    main(["fig1", "--scale", "smoke", "--root", str(toy)])
+    assert capsys.readouterr().out.splitlines()[-1] == str(toy / "figures" / "smoke" / "fig1.png")
+    with pytest.raises(SystemExit) as stop:
+        main(["fig2", "--scale", "smoke", "--root", str(toy)])
+    assert stop.value.code == "no experiment fig2: choose from fig1"
+
+
+def test_the_panel_defaults_follow_the_kind(conf: Callable[[Any], Path]) -> None:
+    entropy, timing = read_panels("fig1", conf([{"kind": "entropy"}, {"kind": "timing", "series": "strategy"}]))
+    assert entropy == Panel("entropy", experiment="toy", y="entropy")
+    assert timing == Panel("timing", experiment="toy", y="query_seconds", at="mean")

@@ -1,0 +1,239 @@
+"""The journal alone: what it writes, what it drops, what it refuses."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from alsuite.errors import UserError
+from alsuite.journal import Journal, ended_as
+
+REPOSITORY = Path(__file__).parents[1]
+ABOUT: dict[str, Any] = {
+    "config": {"seed": 0, "task_model": {"lr": 0.001, "milestones": [0.5, 0.9]}},
+    "commit": "0" * 40,
+}
+HOLDER = """
+import sys, time
+from pathlib import Path
+from alsuite.errors import UserError
+from alsuite.journal import Journal
+try:
+    journal = Journal(Path(sys.argv[1]))
+except UserError as error:
+    print(error, flush=True)
+else:
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def record(cycle: int, last: bool = False) -> dict[str, Any]:
+    queried = {
+        "indices": [3 * cycle, 3 * cycle + 1],
+        "labels": [1, 0],
+        "scores": [0.1 + 0.2, 1e-300],
+        "notes": {"ü": 1},
+    }
+    return {"cycle": cycle, "labelled": 10 + 2 * cycle, "queried": None if last else queried}
+
+
+def written(folder: Path, cycles: int, ended: bool = False) -> bytes:
+    journal = Journal(folder)
+    journal.start(ABOUT)
+    for cycle in range(cycles):
+        journal.append(record(cycle, last=ended and cycle == cycles - 1))
+    journal.close()
+    return journal.path.read_bytes() if cycles else b""
+
+
+def reopened(folder: Path) -> list[dict[str, Any]]:
+    journal = Journal(folder)
+    journal.close()
+    return journal.records
+
+
+@pytest.fixture
+def holder(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process that has the journal open."""
+    process = opened_elsewhere(tmp_path)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def opened_elsewhere(folder: Path) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", HOLDER, str(folder)]
+    return subprocess.Popen(command, cwd=REPOSITORY, stdout=subprocess.PIPE, text=True)
+
+
+def test_records_come_back_as_they_were_appended(tmp_path: Path) -> None:
+    lines = written(tmp_path / "a" / "b", 3).splitlines()
+    assert [json.loads(line) for line in lines] == [record(0), record(1), record(2)]
+    assert reopened(tmp_path / "a" / "b") == [record(0), record(1), record(2)]
+
+
+def test_a_new_journal_is_empty_and_unfinished(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    assert journal.records == []
+    assert not journal.finished
+    journal.close()
+
+
+def test_a_torn_last_line_is_dropped_wherever_it_was_torn(tmp_path: Path) -> None:
+    whole = written(tmp_path, 3)
+    path, last = tmp_path / "cycles.jsonl", whole.rindex(b"\n", 0, len(whole) - 1) + 1
+    for size in range(last, len(whole)):
+        path.write_bytes(whole[:size])
+        journal = Journal(tmp_path)
+        assert journal.records == [record(0), record(1)], size
+        assert path.read_bytes() == whole[:last], size
+        journal.append(record(2))
+        journal.close()
+        assert path.read_bytes() == whole, size
+
+
+def test_a_first_line_torn_anywhere_leaves_an_empty_journal(tmp_path: Path) -> None:
+    whole = written(tmp_path, 1)
+    for size in range(len(whole)):
+        (tmp_path / "cycles.jsonl").write_bytes(whole[:size])
+        assert reopened(tmp_path) == []
+
+
+@pytest.mark.parametrize("rest", [b"\0" * 40, b"\xff\xfe{", b'{"cycle": 2}\0\n', b"\n"])
+def test_rubbish_after_the_last_line_is_dropped(tmp_path: Path, rest: bytes) -> None:
+    whole = written(tmp_path, 2)
+    (tmp_path / "cycles.jsonl").write_bytes(whole + rest)
+    assert reopened(tmp_path) == [record(0), record(1)]
+    assert (tmp_path / "cycles.jsonl").read_bytes() == whole
+
+
+@pytest.mark.parametrize("position", [0, 5, 60])
+def test_damage_before_the_last_line_is_refused_in_one_line(tmp_path: Path, position: int) -> None:
+    whole = bytearray(written(tmp_path, 3))
+    whole[position] = 0
+    (tmp_path / "cycles.jsonl").write_bytes(whole)
+    with pytest.raises(UserError, match=r"^.*cycles\.jsonl is damaged before its last line: delete.*$") as raised:
+        Journal(tmp_path)
+    assert "\n" not in str(raised.value)
+    assert (tmp_path / "cycles.jsonl").read_bytes() == whole
+
+
+def test_a_second_process_is_refused_until_the_first_is_killed(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    with pytest.raises(UserError, match=r"^another process runs in .*: wait for it"):
+        Journal(tmp_path)
+    os.kill(holder.pid, signal.SIGKILL)
+    holder.wait()
+    assert reopened(tmp_path) == []
+
+
+def test_this_process_keeps_a_second_one_out(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    out, _ = opened_elsewhere(tmp_path).communicate(timeout=60)
+    assert out.startswith("another process runs in")
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    ("config", "key"),
+    [
+        ({"seed": 1, "task_model": {"lr": 0.001, "milestones": [0.5, 0.9]}}, "seed"),
+        ({"seed": 0, "task_model": {"lr": 0.002, "milestones": [0.5, 0.9]}}, "task_model.lr"),
+        ({"seed": 0, "task_model": {"lr": 0.001, "milestones": [0.5]}}, "task_model.milestones"),
+        ({"seed": 0, "task_model": {"milestones": [0.5, 0.9]}}, "task_model.lr"),
+        ({"seed": 0, "task_model": {"lr": 0.001, "milestones": [0.5, 0.9], "batch": 5}}, "task_model.batch"),
+    ],
+)
+def test_going_on_with_another_configuration_is_refused(tmp_path: Path, config: dict[str, Any], key: str) -> None:
+    written(tmp_path, 2)
+    journal = Journal(tmp_path)
+    with pytest.raises(UserError, match=rf"holds a run with another {key}: delete that folder"):
+        journal.start({**ABOUT, "config": config})
+    journal.close()
+
+
+def test_going_on_keeps_what_the_run_was_started_with(tmp_path: Path) -> None:
+    written(tmp_path, 2)
+    before = (tmp_path / "run.json").read_bytes()
+    journal = Journal(tmp_path)
+    journal.start({**ABOUT, "commit": "1" * 40, "config": {**ABOUT["config"], "seed": 0}})
+    journal.close()
+    assert (tmp_path / "run.json").read_bytes() == before
+
+
+def test_a_run_without_a_finished_cycle_may_be_configured_anew(tmp_path: Path) -> None:
+    written(tmp_path, 0)
+    journal = Journal(tmp_path)
+    journal.start({**ABOUT, "config": {"seed": 5}})
+    journal.close()
+    assert json.loads((tmp_path / "run.json").read_text())["config"] == {"seed": 5}
+
+
+@pytest.mark.parametrize("content", [None, "", '{"config": {"se'])
+def test_a_run_whose_description_is_lost_ends_in_one_line(tmp_path: Path, content: str | None) -> None:
+    written(tmp_path, 2, ended=True)
+    (tmp_path / "run.json").unlink()
+    if content is not None:
+        (tmp_path / "run.json").write_text(content)
+    assert not ended_as(tmp_path, ABOUT["config"])
+    journal = Journal(tmp_path)
+    try:
+        with pytest.raises(UserError, match=r"^.*run\.json.*$"):
+            journal.start(ABOUT)
+    finally:
+        journal.close()
+
+
+def test_a_finished_run_is_known_as_such(tmp_path: Path) -> None:
+    config = ABOUT["config"]
+    whole = written(tmp_path, 2, ended=True)
+    journal = Journal(tmp_path)
+    assert journal.finished
+    assert ended_as(tmp_path, config)
+    assert not ended_as(tmp_path, {**config, "seed": 1})
+    journal.close()
+    (tmp_path / "cycles.jsonl").write_bytes(whole[:-1])
+    assert not ended_as(tmp_path, config)
+    assert not ended_as(tmp_path / "elsewhere", config)
+
+
+def test_a_run_that_would_query_on_is_not_finished(tmp_path: Path) -> None:
+    written(tmp_path, 2)
+    assert not ended_as(tmp_path, ABOUT["config"])
+
+
+def test_images_come_back_bit_by_bit(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (4, 3, 5, 5)).astype(np.uint8)
+    journal = Journal(tmp_path)
+    journal.start(ABOUT)
+    journal.append(record(0))
+    journal.append(record(1), {"synthetic": images, "matched": images[:2]})
+    journal.close()
+    found = Journal(tmp_path).images(1)
+    assert found["synthetic"].dtype == np.uint8
+    np.testing.assert_array_equal(found["synthetic"], images)
+    np.testing.assert_array_equal(found["matched"], images[:2])
+    assert not (tmp_path / "images_cycle_0000.npz").exists()
+    assert not (tmp_path / "images.part").exists()
+
+
+def test_images_are_there_before_their_cycle_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def killed(path: Path, content: bytes, mode: str) -> None:
+        assert path.with_name("images_cycle_0000.npz").exists()
+        raise KeyboardInterrupt
+
+    journal = Journal(tmp_path)
+    monkeypatch.setattr("alsuite.journal._synced", killed)
+    with pytest.raises(KeyboardInterrupt):
+        journal.append(record(0), {"synthetic": np.zeros((1, 1, 2, 2), np.uint8)})
+    journal.close()
+    assert reopened(tmp_path) == []

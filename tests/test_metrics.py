@@ -1,0 +1,48 @@
+"""Metrics against scikit-learn."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
+from torch import Tensor
+
+from alsuite.metrics import confusion, metrics
+
+CLASSES = 6
+CASES = {
+    "all classes": list(range(CLASSES)),
+    "a class that is never tested": [0, 1, 3, 4, 5],
+    "only one class": [2],
+}
+
+
+def drawn(present: list[int], n: int = 200) -> tuple[Tensor, Tensor]:
+    """Predictions over all classes, also over those that are absent; half of them right."""
+    targets = torch.tensor(present)[torch.randint(len(present), (n,))]
+    guesses = torch.randint(CLASSES, (n,))
+    return torch.where(torch.rand(n) < 0.5, targets, guesses), targets
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_as_scikit_learn_has_them(case: str) -> None:
+    present = CASES[case]
+    predicted, targets = drawn(present)
+    found = metrics(predicted, targets, CLASSES)
+    f1 = f1_score(targets, predicted, labels=present, average="macro")
+    recall = recall_score(targets, predicted, labels=range(CLASSES), average=None, zero_division=0)  # type: ignore[arg-type]
+    assert found["accuracy"] == pytest.approx(accuracy_score(targets, predicted))
+    assert found["macro_f1"] == pytest.approx(f1)
+    assert found["per_class"] == pytest.approx(list(recall))  # type: ignore[arg-type]
+
+
+def test_a_class_that_is_tested_but_never_predicted_counts_as_zero() -> None:
+    found = metrics(torch.tensor([0, 0, 0, 0]), torch.tensor([0, 0, 0, 1]), 2)
+    assert found["per_class"] == [1.0, 0.0]
+    assert found["macro_f1"] == pytest.approx(6 / 7 / 2)
+
+
+def test_confusion_has_a_row_a_true_class() -> None:
+    predicted, targets = drawn([0, 1, 4])
+    expected = confusion_matrix(targets, predicted, labels=range(CLASSES))
+    assert confusion(predicted, targets, CLASSES).tolist() == expected.tolist()

@@ -1,0 +1,205 @@
+"""Oracles, and the wall between hidden labels and strategies."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import composed, digit_pool, synthetic_pool
+from hydra.utils import instantiate
+from omegaconf import OmegaConf
+from PIL import Image
+from torch import Generator, Tensor
+
+from alsuite.data.digits import digits
+from alsuite.errors import UserError
+from alsuite.oracle import AwaitingLabels, Human, Ideal, Noisy
+from alsuite.pool import Pool
+
+TARGETS = torch.randint(0, 10, (20_000,), generator=Generator().manual_seed(1))
+SUPERCLASSES = [0, 0, 0, 1, 1, 1, 1, 2, 2, 3]
+NAMES = ["ant", "bee", "cat"]
+QUERY = torch.tensor([7, 2, 11])
+
+
+def answers(oracle: Noisy) -> Tensor:
+    return oracle(digit_pool(0)[0], torch.arange(len(TARGETS)))
+
+
+def test_ideal_tells_the_truth_and_counts() -> None:
+    pool, targets = digit_pool(0)
+    oracle = Ideal(targets)
+    assert torch.equal(oracle(pool, torch.tensor([5, 3])), targets[[5, 3]])
+    assert torch.equal(oracle(pool, torch.tensor([8])), targets[[8]])
+    assert oracle.asked == 3
+
+
+def test_noisy_flips_the_given_share_within_the_superclass() -> None:
+    found = answers(Noisy(TARGETS, flip=0.3, classes=10, superclasses=SUPERCLASSES))
+    wrong, groups = found != TARGETS, torch.tensor(SUPERCLASSES)
+    assert not wrong[TARGETS == 9].any()  # alone in its superclass
+    assert float(wrong[TARGETS != 9].float().mean()) == pytest.approx(0.3, abs=0.02)
+    assert torch.equal(groups[found], groups[TARGETS])
+    shares = torch.bincount(found[wrong & (TARGETS == 4)], minlength=10) / wrong[TARGETS == 4].sum()
+    assert shares.tolist() == pytest.approx([0, 0, 0, 1 / 3, 0, 1 / 3, 1 / 3, 0, 0, 0], abs=0.08)
+
+
+def test_noisy_without_superclasses_takes_any_other_class() -> None:
+    found = answers(Noisy(TARGETS, flip=1.0, classes=10))
+    assert (found != TARGETS).all()
+    shares = torch.bincount(found[TARGETS == 4], minlength=10) / (TARGETS == 4).sum()
+    assert shares.tolist() == pytest.approx([1 / 9] * 4 + [0] + [1 / 9] * 5, abs=0.04)
+
+
+def test_noisy_confuses_what_it_is_told_to_confuse() -> None:
+    found = answers(Noisy(TARGETS, flip=0.5, classes=10, superclasses=SUPERCLASSES, confusion={3: [5], 1: [7, 2]}))
+    wrong = found != TARGETS
+    assert set(found[wrong & (TARGETS == 3)].tolist()) == {5}
+    assert set(found[wrong & (TARGETS == 1)].tolist()) == {7, 2}
+    assert not wrong[(TARGETS != 3) & (TARGETS != 1)].any()
+    assert float(wrong[TARGETS == 3].float().mean()) == pytest.approx(0.5, abs=0.05)
+
+
+def test_noisy_gives_a_sample_the_same_answer_whenever_it_is_asked() -> None:
+    pool, _ = digit_pool(0)
+    found = answers(Noisy(TARGETS, flip=0.3, classes=10, seed=4))
+    again = Noisy(TARGETS, flip=0.3, classes=10, seed=4)
+    for indices in torch.randperm(len(TARGETS)).split(3_000):
+        assert torch.equal(again(pool, indices), found[indices])
+    assert again.asked == len(TARGETS)
+    other = answers(Noisy(TARGETS, flip=0.3, classes=10, seed=5))
+    assert float((other != found).float().mean()) > 0.3
+    assert torch.equal(answers(Noisy(TARGETS, flip=0.0, classes=10)), TARGETS)
+
+
+@pytest.mark.parametrize("flip", [-0.1, 1.5])
+def test_noisy_refuses_what_is_no_share(flip: float) -> None:
+    with pytest.raises(UserError, match=rf"oracle\.flip={flip} is no share"):
+        Noisy(TARGETS, flip=flip, classes=10)
+
+
+@pytest.mark.parametrize("overrides", [["oracle.flip=0.4"], ["oracle.flip=0.4", "oracle.confusion={3:[5]}"]])
+def test_noisy_from_its_configuration(overrides: list[str], tmp_path: Path) -> None:
+    data = digits()
+    config = OmegaConf.to_container(composed("oracle=noisy", *overrides).oracle)
+    found = instantiate(config)(data, tmp_path)(digit_pool(0)[0], torch.arange(len(data.train.targets)))
+    wrong, named = found != data.train.targets, data.train.targets == 3
+    assert float(wrong[named].float().mean()) == pytest.approx(0.4, abs=0.15)
+    assert bool(wrong[~named].any()) == (len(overrides) == 1)
+
+
+class Desk:
+    """A person's desk: a pool, what was asked, and the sheet to fill."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.pool: Pool = synthetic_pool(12, labelled=0)[0]
+
+    @property
+    def sheet(self) -> Path:
+        return self.folder / f"labels_{len(self.pool.labelled):06d}.csv"
+
+    def ask(self) -> list[int]:
+        """As after a restart: with nothing in memory."""
+        return Human(self.folder, NAMES)(self.pool, QUERY).tolist()
+
+    def rows(self) -> list[list[str]]:
+        with self.sheet.open(newline="") as file:
+            return list(csv.reader(file))
+
+    def write(self, rows: list[list[str]]) -> None:
+        with self.sheet.open("w", newline="") as file:
+            csv.writer(file).writerows(rows)
+
+    def fill(self, labels: list[str]) -> None:
+        head, *rows = self.rows()
+        self.write([head, *([*row[:2], label] for row, label in zip(rows, labels, strict=True))])
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    """With a sheet that waits to be filled in."""
+    desk = Desk(tmp_path / "queries")
+    with pytest.raises(AwaitingLabels, match=r"3 images await labels.*labels_000000\.csv.*again"):
+        desk.ask()
+    return desk
+
+
+def test_a_person_gets_images_and_a_sheet(desk: Desk) -> None:
+    assert desk.rows() == [["index", "image", "label"], *([str(i), f"images/{i}.png", ""] for i in QUERY.tolist())]
+    for index in QUERY.tolist():
+        with Image.open(desk.folder / "images" / f"{index}.png") as image:
+            assert np.array_equal(np.asarray(image), desk.pool.images[index].permute(1, 2, 0))
+    assert sorted(path.name for path in desk.folder.iterdir()) == ["images", "labels_000000.csv"]
+
+
+@pytest.mark.parametrize("labels", [["cat", "ant", "bee"], ["2", "0", "1"], [" cat ", "0", "bee"]])
+def test_a_filled_sheet_is_read_in_the_order_of_the_query(desk: Desk, labels: list[str]) -> None:
+    desk.fill(labels)
+    assert desk.ask() == [2, 0, 1]
+    head, *rows = desk.rows()
+    desk.write([head, *reversed(rows)])
+    assert desk.ask() == [2, 0, 1]
+
+
+def test_a_sheet_as_spreadsheets_save_it(desk: Desk) -> None:
+    desk.fill(["cat", "ant", "bee"])
+    desk.sheet.write_bytes(b"\xef\xbb\xbf" + desk.sheet.read_bytes())
+    assert desk.ask() == [2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        (["cat", "dog", "ant"], r"line 3 \(index 2\): 'dog' is no class; write one of ant, bee, cat"),
+        (["cat", "ant", "3"], r"line 4 \(index 11\): '3' is no class"),
+        (["-1", "ant", "cat"], r"line 2 \(index 7\): '-1' is no class"),
+        (["cat", "ant", ""], r"line 4 \(index 11\): the label is missing"),
+    ],
+)
+def test_a_wrong_label_is_named_by_its_row_and_nothing_is_lost(desk: Desk, labels: list[str], message: str) -> None:
+    desk.fill(labels)
+    before = desk.sheet.read_bytes()
+    with pytest.raises(UserError, match=message) as caught:
+        desk.ask()
+    assert "\n" not in str(caught.value)
+    assert desk.sheet.read_bytes() == before
+    desk.fill(["cat", "ant", "bee"])
+    assert desk.ask() == [2, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda rows: [*rows, ["5", "images/5.png", "ant"]], r"line 5 \(index 5\): this index was not asked for"),
+        (lambda rows: [*rows[:2], ["3", *rows[2][1:]], rows[3]], r"line 3 \(index 3\): this index was not asked for"),
+        (lambda rows: [*rows[:2], ["", *rows[2][1:]], rows[3]], r"line 3 \(index \): this index was not asked for"),
+        (lambda rows: rows[:3], "lacks a row for index 11"),
+        (lambda rows: [*rows, [*rows[1][:2], "ant"]], r"line 5 \(index 7\)"),
+    ],
+)
+def test_extra_changed_lacking_and_repeated_rows_are_refused(desk: Desk, change: object, message: str) -> None:
+    desk.fill(["cat", "ant", "bee"])
+    desk.write(change(desk.rows()))  # type: ignore[operator]
+    with pytest.raises(UserError, match=message):
+        desk.ask()
+
+
+def test_a_sheet_that_waits_is_not_written_again(desk: Desk) -> None:
+    desk.fill(["cat", "", ""])
+    before = desk.sheet.read_bytes()
+    with pytest.raises(UserError, match="the label is missing"):
+        desk.ask()
+    assert desk.sheet.read_bytes() == before
+
+
+def test_the_next_query_has_a_sheet_of_its_own(desk: Desk) -> None:
+    desk.fill(["cat", "ant", "bee"])
+    first = desk.sheet.read_bytes()
+    desk.pool.label(QUERY, torch.tensor(desk.ask()))
+    with pytest.raises(AwaitingLabels, match=r"labels_000003\.csv"):
+        Human(desk.folder, NAMES)(desk.pool, torch.tensor([0]))
+    assert (desk.folder / "labels_000000.csv").read_bytes() == first
