@@ -8,6 +8,7 @@ import inspect
 import os
 import re
 import sys
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from alsuite.conf_path import CONF
-from alsuite.errors import UserError
+from alsuite.errors import MissingDataError, UserError
 
 __all__ = ["execute", "main"]
 
@@ -160,22 +161,41 @@ def execute(job: Job, show: Any) -> None:
     from alsuite.experiment import perform
 
     config = job[0]["config"]
-    built = {
-        group: hydra.utils.instantiate(config[group])
-        for group in ("dataset", "task_model", "initial", "budget", "oracle", "strategy")
-    }
+    groups = ("task_model", "initial", "budget", "oracle", "strategy")
+    built = {group: hydra.utils.instantiate(config[group]) for group in groups}
+    dataset, made_up = dataset_of(job)
+    about = {**result_of(job), "stand_in": made_up}
     for value in built.values():
         check_options(value)
     perform(
-        result_of(job),
+        about,
         job[1],
         seed=config["seed"],
         scale=config["scale"],
         device=config["device"],
         wandb=config["wandb"],
         show=show,
+        dataset=dataset,
         **built,
     )
+
+
+def dataset_of(job: Job) -> tuple[Any, bool]:
+    """The data set, or at the smoke scale made-up pictures of its shape where it isn't there."""
+    config, name = job[0]["config"], job[0]["choices"]["dataset"]
+    try:
+        return hydra.utils.instantiate(config["dataset"]), False
+    except Exception as error:
+        shape = config["scale"]["stand_in"].get(name)
+        if shape is None or not caused_by(error, MissingDataError):
+            raise
+        from alsuite.data.stand_in import stand_in
+
+        return stand_in(name, shape, list(config["dataset"].get("extra_tests") or {})), True
+
+
+def caused_by(error: BaseException | None, kind: type[Exception]) -> bool:
+    return error is not None and (isinstance(error, kind) or caused_by(error.__cause__, kind))
 
 
 def check_options(factory: Any) -> None:
@@ -196,6 +216,10 @@ def one_line(error: Exception) -> str:
         causes.append(causes[-1].__cause__)  # type: ignore[arg-type]
     inner = next((cause for cause in causes if isinstance(cause, UserError)), None)
     text = re.split(r"\n(?:To append|Config search path|full_key|Set the environment)", str(inner or error))[0]
+    if missing := re.search(r"Could not find '(.+?)/(.+?)'\s+Available options in '.+?':\s*(.*)", text, re.DOTALL):
+        group, wrong, options = missing.groups()
+        near = get_close_matches(wrong, options.split(), n=3, cutoff=0.4) or options.split()[:12]
+        return f"there is no {group}={wrong}: choose {' or '.join(near)} (--help lists all)"
     return (
         " ".join(line.strip() for line in text.splitlines() if line.strip()) + "; see --help, or --cfg job for all keys"
     )

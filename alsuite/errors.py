@@ -1,7 +1,11 @@
 """What a user can mend: shown as one line, without a traceback."""
 
-__all__ = ["UserError"]
+__all__ = ["MissingDataError", "UserError"]
 
 
 class UserError(Exception):
     """One line that says what is wrong and what to do about it."""
+
+
+class MissingDataError(UserError):
+    """A data set is neither there nor to be had from here."""

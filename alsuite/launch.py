@@ -77,6 +77,7 @@ class _Sweep:
         self.names = [folder.name for _, folder in jobs]
         self.latest: list[tuple[dict[str, Any], int]] = [({}, 0)] * len(jobs)
         self.errors: dict[int, str] = {}
+        self.told: set[str] = set()
         self.done = self.failed = self.fresh = 0
         self.room = sys.maxsize
         self.start = monotonic()
@@ -97,9 +98,9 @@ class _Sweep:
         shown = f"{record['labelled']:>7,} labelled   accuracy {record['accuracy']:.3f}" if record else "nothing"
         if status != 0:
             self.failed += 1
-            shown = (
-                f"FAILED: {self.errors.get(number, f'it was killed (status {status}); start the same command again')}"
-            )
+            why = self.errors.get(number, f"it was killed (status {status}); start the same command again")
+            shown = "FAILED, for the reason above" if why in self.told else f"FAILED: {why}"
+            self.told.add(why)
         print(f"[{self.done}/{len(self.names)}] {self.names[number]:<40} {shown}   {self._left()}", flush=True)
 
     def _left(self) -> str:
@@ -146,12 +147,9 @@ def _table(frame: Any) -> str:
     from alsuite.statistics import SETTING, differing, with_series
 
     last = frame.sort_values("cycle").groupby(["run", "test"]).tail(1)
-    varying = [
-        column
-        for column in [*SETTING, "strategy", *differing(with_series(frame, "strategy"))]
-        if last[column].nunique() > 1
-    ]
-    columns = list(dict.fromkeys(varying)) or ["strategy"]
+    told = dict.fromkeys([*SETTING, "strategy", *differing(with_series(frame, "strategy"))])
+    varying = [column for column in told if last[column].nunique() > 1 and not column.endswith("_target_")]
+    columns = varying or ["strategy"]
     rows = last.groupby(columns, dropna=False).agg(
         labelled=("labelled", "max"), seeds=("seed", "nunique"), accuracy=("accuracy", "mean"), sd=("accuracy", "std")
     )

@@ -62,7 +62,7 @@ def _records(journal: Path) -> list[Record]:
 
 
 def _about(about: Record) -> Record:
-    config, kept = about["config"], ("pool", "pool_counts", "classes", "device")
+    config, kept = about["config"], ("pool", "pool_counts", "classes", "device", "stand_in")
     root = {name: config.get(name) for name in ("seed", "protocol")}
     scalars = {name: value for name, value in _flat(config) if name not in ("experiment", "scale")}
     return {**scalars, **about["choices"], **root, **{name: about.get(name) for name in kept}}

@@ -1,7 +1,7 @@
 """Keep what was measured: `python scripts/publish.py STEM... --scale S` after `make STEM SCALE=S`.
 
-Writes outputs/published/STEM/ (the picture, the tables of AUBC, penalties and tests, and the exact command, commit, device
-and seeds), then renews the README's table of figures from all that lies there.
+Writes outputs/published/STEM/ (the picture, the tables of AUBC, penalties and tests, and the exact command, commit,
+device and seeds), then renews the README's table of figures from all that lies there.
 """
 
 from __future__ import annotations
@@ -97,7 +97,8 @@ def row(folder: Path) -> str:
     finals = table[table["measure"] == "final"]
     cells = []
     for panel, part in finals.groupby("panel", sort=False):
-        shown = ", ".join(f"{one.series} {100 * one.mean:.1f} ± {100 * one.sd:.1f}" for one in part.itertuples())
+        values = zip(part["series"], 100 * part["mean"], 100 * part["sd"], strict=True)
+        shown = ", ".join(f"{series} {mean:.1f} ± {sd:.1f}" for series, mean, sd in values)
         cells.append(f"{panel}: {shown}" if finals["panel"].nunique() > 1 else shown)
     scale = f"{about['scale']}, {len(about['seeds'].split(','))} seeds, {about['device']}"
     link = f"[`make {folder.name}`](outputs/published/{folder.name}/README.md)"

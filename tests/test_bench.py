@@ -98,5 +98,5 @@ def test_the_table_is_written_as_csv(tmp_path: Path, monkeypatch: pytest.MonkeyP
     main()
     with (tmp_path / "a" / "bench.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["against"] for row in rows] == ["", "", "bare loop", "bare loop"]
+    assert [row["verdict"] for row in rows] == ["", "", "holds", "holds"]
     assert all(float(row["value"]) > 0 for row in rows)

@@ -65,9 +65,9 @@ def records(folder: Path) -> list[dict[str, Any]]:
 
 
 MISTAKES = {
-    "strategy=entropie": ["strategy/entropie", "entropy", "coreset", "margin"],
-    "experiment=demmo": ["experiment/demmo", "demo"],
-    "-m strategy=random,entropie": ["strategy/entropie", "entropy"],
+    "strategy=entropie": ["strategy=entropie", "entropy", "coreset", "margin"],
+    "experiment=demmo": ["experiment=demmo", "demo"],
+    "-m strategy=random,entropie": ["strategy=entropie", "entropy"],
     "strategy.lrr=1": ["strategy.lrr"],
     "task_model.epoch=3": ["task_model.epoch"],
     "+strategy.lrr=1": ["alsuite.strategies.random.Random"],

@@ -21,6 +21,7 @@ from alsuite.budget import Budget
 from alsuite.conf_path import CONF
 from alsuite.data import Dataset
 from alsuite.data.digits import digits
+from alsuite.data.stand_in import stand_in
 from alsuite.figures.spec import read_panels
 from alsuite.oracle import Human, Ideal, Noisy
 from alsuite.tasks.classification import Classification
@@ -143,7 +144,18 @@ def test_every_scale_limits_the_same_things() -> None:
     scales = {choice: composed(f"scale={choice}").values["scale"] for choice in choices_of("scale")}
     assert {*scales} == {*SCALES} == {scale["name"] for scale in scales.values()}
     assert all(scale.keys() == scales["paper"].keys() for scale in scales.values())
-    assert {*scales["paper"].values()} == {"paper", 1.0, None}
+    assert all(value in ("paper", 1.0, None, {}) for value in scales["paper"].values())
+    assert not scales["laptop"]["stand_in"]
+
+
+def test_smoke_has_pictures_for_the_data_of_every_experiment() -> None:
+    shapes = composed("scale=smoke").values["scale"]["stand_in"]
+    used = {composed(f"experiment={stem}").choices["dataset"] for stem in choices_of("experiment")}
+    assert used - {"digits"} <= {*shapes}
+    for name, (channels, height, width, classes) in shapes.items():
+        made = stand_in(name, shapes[name])
+        assert (*made.train.images.shape[1:], len(made.classes)) == (channels, height, width, classes)
+        assert torch.bincount(made.train.targets, minlength=classes).min() >= 2
 
 
 @pytest.mark.parametrize("choice", choices_of("dataset"))

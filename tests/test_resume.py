@@ -18,13 +18,12 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from alsuite import scores
+from alsuite import journal, scores
 from alsuite.budget import Budget, uniform
 from alsuite.data import Dataset
 from alsuite.data.digits import digits
 from alsuite.errors import UserError
 from alsuite.experiment import perform
-from alsuite.journal import Journal
 from alsuite.nets.classifiers import linear
 from alsuite.oracle import Ideal, Oracle, ideal
 from alsuite.pool import Pool
@@ -213,17 +212,17 @@ def test_a_run_killed_at_random_moments_ends_in_the_same_record(name: str, kille
 def test_a_run_stopped_between_images_and_record_goes_on(
     name: str, cycle: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    append = Journal._append
+    synced = journal._synced
 
-    def stopped(self: Journal, line: str) -> None:
-        if len(self.records) == cycle:
-            with self.path.open("a") as file:
-                file.write(line[: len(line) // 2])
+    def stopped(path: Path, content: bytes, mode: str) -> None:
+        before = path.read_bytes() if mode == "ab" and path.exists() else b""
+        if mode == "ab" and before.count(b"\n") == cycle:
+            path.write_bytes(before + content[: len(content) // 2])
             raise KeyboardInterrupt
-        append(self, line)
+        synced(path, content, mode)
 
     work(name, tmp_path / "whole")
-    monkeypatch.setattr(Journal, "_append", stopped)
+    monkeypatch.setattr(journal, "_synced", stopped)
     with pytest.raises(KeyboardInterrupt):
         work(name, tmp_path / "stopped")
     monkeypatch.undo()

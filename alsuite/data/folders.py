@@ -13,7 +13,7 @@ from alsuite.data.dataset import Dataset
 from alsuite.data.images import save_images
 from alsuite.data.raw import fetch_tree
 from alsuite.data.store import load, save_lines
-from alsuite.errors import UserError
+from alsuite.errors import MissingDataError, UserError
 
 __all__ = ["caltech256", "folder", "imagenet", "tiny_imagenet"]
 
@@ -81,7 +81,7 @@ def tiny_imagenet(folder: Path, raw: Path) -> None:
 def imagenet(folder: Path, raw: Path) -> None:
     """ILSVRC 2012, whose licence asks everyone to fetch it themselves; the validation images are the test split."""
     if not all((raw / split).is_dir() for split in ("train", "val")):
-        raise UserError(
+        raise MissingDataError(
             f"imagenet cannot be downloaded: put ILSVRC 2012 at {raw}/train/<wnid>/*.JPEG and {raw}/val/<wnid>/*.JPEG"
         )
     wnids = class_folders(raw / "train")

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from tqdm import tqdm
 
-from alsuite.errors import UserError
+from alsuite.errors import MissingDataError, UserError
 
 __all__ = ["fetch", "fetch_tree", "parse"]
 
@@ -34,7 +34,9 @@ def fetch(raw: Path, file: str, md5: str, *urls: str) -> Path:
                 raise
             errors.append(str(error).splitlines()[0] if str(error) else type(error).__name__)
     if not path.is_file():
-        raise UserError(f"cannot download {file} ({'; '.join(errors)}): put it at {path}, it comes from {urls[-1]}")
+        raise MissingDataError(
+            f"cannot download {file} ({'; '.join(errors)}): put it at {path}, it comes from {urls[-1]}"
+        )
     return path
 
 
