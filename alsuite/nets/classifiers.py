@@ -125,7 +125,8 @@ class _Block(nn.Module):
 
 
 def _scaled(channels: int, width: float) -> int:
-    return max(8, round(channels * width))
+    """In multiples of 16: torch's CPU convolutions crash on fewer channels-last channels at 224 x 224."""
+    return 16 * max(1, round(channels * width / 16))
 
 
 def _initialise(net: nn.Sequential, draw: object) -> nn.Sequential:
