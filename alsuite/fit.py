@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -20,8 +21,9 @@ __all__ = ["Stream", "augmentations", "check_finite", "fit", "infer", "optimiser
 
 Batch = tuple[Tensor, ...]
 Module = TypeVar("Module", bound=LightningModule)
-BLOCK_STEPS = 64  # the loop's fixed costs are paid once a block
-BLOCK_VALUES = 2**23  # and a block's images fit into 32 MB as floats
+BLOCK_STEPS = 256  # the loop's fixed costs are paid once a block
+BLOCK_VALUES = {"cpu": 2**18, "cuda": 2**23}  # and a block's images fit into the cache, or 32 MB, as floats
+os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"  # Lightning's "1" has every step of Adam look for a driver, 100 us
 
 
 class Stream:
@@ -39,7 +41,8 @@ class Stream:
         self.indices = torch.arange(len(tensors[0]), device=tensors[0].device) if indices is None else indices
         self.prepare = prepare
         values = math.prod(tensors[0].shape[1:])
-        self.block = batch * max(1, min(BLOCK_STEPS, BLOCK_VALUES // (values * batch)))
+        most = BLOCK_VALUES[self.indices.device.type]
+        self.block = batch * max(1, min(BLOCK_STEPS, most // (values * batch)))
 
     def __len__(self) -> int:
         """Steps an epoch; a last batch of one sample joins the one before, since batch norm can't take it."""
@@ -98,9 +101,10 @@ def fit(
 
 
 def infer(
-    function: Callable[[Tensor], Any], images: Any, prepare: Callable[[Tensor], Tensor] | None = None, size: int = 512
+    function: Callable[[Tensor], Any], images: Any, prepare: Callable[[Tensor], Tensor] | None = None, size: int = 0
 ) -> Any:
     """The one inference loop: what `function` gives for chunks of images, joined along the samples."""
+    size = size or (512 if torch.cuda.is_available() else 64)  # a CPU's caches hold no more
     with torch.inference_mode():
         parts = []
         for first in range(0, len(images), size):

@@ -22,12 +22,12 @@ class Normalise:
         unit = 1.0 if images.is_floating_point() else 255.0
         shift = torch.tensor(self.mean, device=images.device).view(-1, 1, 1) * unit
         scale = torch.tensor(self.std, device=images.device).view(-1, 1, 1) * unit
-        return (images.to(torch.float32) - shift) / scale
+        return images.to(torch.float32, copy=True).sub_(shift).div_(scale)
 
 
 def gather(tensor: Tensor, indices: Tensor) -> Tensor:
     """Rows of a tensor that may lie on another device, on the device of the indices."""
-    return tensor[indices.to(tensor.device)].to(indices.device)
+    return tensor.index_select(0, indices.to(tensor.device)).to(indices.device)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torchvision
 from torch import Tensor, nn
 
 from alsuite.errors import UserError
-from alsuite.nets.classifiers import allcnn, celeba_cnn, lenet, linear, resnet18, vgg16
+from alsuite.nets.classifiers import _MaxPool, allcnn, celeba_cnn, lenet, linear, resnet18, vgg16
 
 Net = Callable[..., nn.Sequential]
 Module = TypeVar("Module", bound=nn.Module)
@@ -122,3 +122,11 @@ def test_lenet_refuses_small_images(shape: tuple[int, int, int]) -> None:
 def test_vgg16_refuses_an_unknown_head() -> None:
     with pytest.raises(UserError, match=r"task_model\.net\.head=imagenet is unknown"):
         vgg16((3, 32, 32), 10, head="imagenet")
+
+
+@pytest.mark.parametrize("side", [7, 8])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_pooling_is_the_same_with_and_without_a_gradient(side: int, memory_format: torch.memory_format) -> None:
+    images = torch.randn(3, 6, side, side + 3).contiguous(memory_format=memory_format)
+    assert torch.equal(_MaxPool()(images), nn.MaxPool2d(2)(images))
+    assert torch.equal(_MaxPool()(images.clone().requires_grad_()), nn.MaxPool2d(2)(images))

@@ -85,7 +85,7 @@ def test_it_learns_from_known_labels_alone() -> None:
 
 
 def test_each_learning_starts_afresh(digit_task: tuple[Classification, Pool]) -> None:
-    task, pool = fast_task(epochs=1, lr=0.0), digit_task[1]
+    task, pool = fast_task(epochs=1, lr=1e-9), digit_task[1]
     first = task.learn(pool).log_probs(pool.images)
     assert not torch.allclose(task.learn(pool).log_probs(pool.images), first)
 
@@ -101,8 +101,8 @@ def test_dropout_masks_differ_and_the_trunk_runs_once(digit_task: tuple[Classifi
     task, pool = digit_task
     trunk, head = calls(task.net[1]), calls(task.net[-1])
     sampled = task.dropout_log_probs(pool.images, 4)
-    assert trunk == [512, 512, 413]
-    assert head == [512] * 8 + [413] * 4
+    assert sum(trunk) == len(pool)
+    assert head == [size for size in trunk for _ in range(4)]
     assert sampled.shape == (4, len(pool), 10)
     torch.testing.assert_close(sampled.exp().sum(-1), torch.ones(4, len(pool)))
     assert all(not torch.allclose(sampled[i], sampled[j]) for i in range(4) for j in range(i))

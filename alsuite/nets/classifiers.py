@@ -29,8 +29,8 @@ def lenet(shape: Shape, outputs: int, dropout: float = 0.0) -> nn.Sequential:
         raise UserError(f"lenet needs images of 16 x 16 at the least, not {height} x {width}: take task_model=linear")
     flat = 16 * ((height // 2 - 4) // 2) * ((width // 2 - 4) // 2)
     return nn.Sequential(
-        *(nn.Conv2d(channels, 6, 5, padding=2), nn.ReLU(), nn.MaxPool2d(2)),
-        *(nn.Conv2d(6, 16, 5), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten()),
+        *(nn.Conv2d(channels, 6, 5, padding=2), nn.ReLU(), _MaxPool()),
+        *(nn.Conv2d(6, 16, 5), nn.ReLU(), _MaxPool(), nn.Flatten()),
         *(nn.Linear(flat, 120), nn.ReLU(), nn.Dropout(dropout)),
         *(nn.Linear(120, 84), nn.ReLU(), nn.Dropout(dropout)),
         nn.Linear(84, outputs),
@@ -69,7 +69,7 @@ def vgg16(shape: Shape, outputs: int, width: float = 1.0, head: str = "cifar", d
             layers += [nn.BatchNorm2d(_scaled(size, width)), nn.ReLU()]
             channels = _scaled(size, width)
         if side > 1:
-            layers, side = [*layers, nn.MaxPool2d(2)], side // 2
+            layers, side = [*layers, _MaxPool()], side // 2
     pool, hidden = (1, _scaled(512, width)) if head == "cifar" else (7, _scaled(4096, width))
     net = nn.Sequential(
         *(*layers, nn.AdaptiveAvgPool2d(pool), nn.Flatten()),
@@ -100,11 +100,25 @@ def celeba_cnn(shape: Shape, outputs: int, dropout: float = 0.5) -> nn.Sequentia
     channels, height, width = shape
     layers: list[nn.Module] = []
     for inputs, size in ((channels, 16), (16, 32), (32, 64)):
-        layers += [nn.Conv2d(inputs, size, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2)]
+        layers += [nn.Conv2d(inputs, size, 3, padding=1), nn.ReLU(), _MaxPool()]
     flat = 64 * (height // 8) * (width // 8)
     return nn.Sequential(
         *(*layers, nn.Flatten(), nn.Linear(flat, 1024), nn.ReLU(), nn.Dropout(dropout)), nn.Linear(1024, outputs)
     )
+
+
+class _MaxPool(nn.MaxPool2d):
+    """2 x 2; where no gradient is asked for, two elementwise maxima do the same on a CPU in a tenth of the time."""
+
+    def __init__(self) -> None:
+        super().__init__(2)
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        if input.requires_grad or input.is_cuda:
+            return super().forward(input)
+        height, width = (side // 2 * 2 for side in input.shape[-2:])
+        rows = torch.maximum(input[..., :height:2, :width], input[..., 1:height:2, :width])
+        return torch.maximum(rows[..., ::2], rows[..., 1::2])
 
 
 class _Block(nn.Module):

@@ -1,8 +1,9 @@
 """Core-set selection by k-center greedy (Sener & Savarese 2018, algorithm 1) on the task model's features.
 
 Each pick is the unlabelled sample farthest from its nearest centre, and becomes a centre. Since distances only fall,
-the `candidates` largest stale ones bound all others from above: only the candidates are kept up to date, and all are
-refreshed, by one matrix product, once the best candidate drops below that bound. The picks are the plain loop's.
+a stale one, to some of the centres alone, bounds the true one from above. So only the `candidates` that are farthest
+by their stale distances are brought up to date, and picked from until the best of them drops below the stale distances
+of all others, most of which are never brought up to date. The picks are the plain loop's.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from alsuite.strategies import Query
 from alsuite.tasks import Task
 
 __all__ = ["CoreSet", "k_center_greedy"]
+
+FIRST = 1024  # of the centres, what all distances are measured to at once
 
 
 class CoreSet:
@@ -32,38 +35,40 @@ class CoreSet:
 def k_center_greedy(features: Tensor, centres: Tensor, n: int, candidates: int = 1024) -> tuple[Tensor, Tensor]:
     """Positions (n,) in `features` (U, D) in order of choice, and the distance of each to its centre when chosen."""
     shift = features.mean(0)
-    points = features - shift
+    points, total = features - shift, len(centres)
     squares = points.square().sum(1)
-    nearest = torch.full_like(squares, torch.inf)
-    _approach(nearest, points, squares, centres - shift)
+    known = torch.cat([centres - shift, points.new_empty(n, points.shape[1])])  # room for the picks
+    nearest = _approach(torch.full_like(squares, torch.inf), points, squares, known[: min(FIRST, total)])
+    seen = torch.full_like(squares, min(FIRST, total), dtype=torch.int64)  # how many of the known each distance covers
     picks: list[int] = []
     distances: list[float] = []
     while len(picks) < n:
-        before = len(picks)
         stale, order = nearest.topk(min(candidates + 1, len(nearest)))
         bound = float(stale[-1]) if len(stale) > candidates else -torch.inf
         top = order[:candidates].sort().values
-        close, ours, sizes = nearest[top], points[top], squares[top]
+        close, ours, sizes, since = nearest[top], points[top], squares[top], seen[top]
+        for start in since.unique().tolist():
+            part = since == start
+            close[part] = _approach(close[part], ours[part], sizes[part], known[start:total])
         while len(picks) < n:
             best = int(close.argmax())
             farthest = float(close[best])
-            if farthest <= bound and len(picks) > before:
+            if farthest < bound:
                 break
             picks.append(int(top[best]))
             distances.append(max(farthest, 0.0) ** 0.5)
+            known[total] = ours[best]
+            total += 1
             close = torch.minimum(close, sizes + sizes[best] - 2 * (ours @ ours[best]))
             close[best] = -torch.inf
-        _approach(nearest, points, squares, points[picks[before:]])
-        nearest[picks] = -torch.inf
+        nearest[top], seen[top] = close, total
     return torch.tensor(picks, device=features.device), torch.tensor(distances)
 
 
-def _approach(nearest: Tensor, points: Tensor, squares: Tensor, centres: Tensor, rows: int = 4096) -> None:
-    """nearest = min(nearest, squared distance to the closest of the centres), in place."""
+def _approach(nearest: Tensor, points: Tensor, squares: Tensor, centres: Tensor, rows: int = 4096) -> Tensor:
+    """min(nearest, squared distance to the closest of the centres)."""
     if not len(centres):
-        return
+        return nearest
     norms = centres.square().sum(1)
-    for first in range(0, len(points), rows):
-        block = slice(first, first + rows)
-        reach = torch.addmm(norms, points[block], centres.T, alpha=-2).amin(1) + squares[block]
-        torch.minimum(nearest[block], reach, out=nearest[block])
+    reach = [torch.addmm(norms, block, centres.T, alpha=-2).amin(1) for block in points.split(rows)]
+    return torch.minimum(nearest, torch.cat(reach) + squares)

@@ -48,20 +48,21 @@ class Classifier(LightningModule):
     def training_step(self, block: Any, _: int) -> None:
         steps = self.optimizers(use_pl_optimizer=False)
         assert isinstance(steps, torch.optim.Optimizer)
-        total = torch.zeros((), device=self.device)
+        net, parameters, losses = self.net, list(self.net.parameters()), []
         for ((images, labels),) in block:
             if self.schedule != "constant":
-                self._set_rate(steps)
-            loss = self.loss(self.net(images), labels)
-            steps.zero_grad()
+                self._set_rate(steps, self.step + len(losses))
+            loss = self.loss(net(images), labels)
+            for parameter in parameters:
+                parameter.grad = None  # zero_grad() takes ten times as long
             loss.backward()
             steps.step()
-            total += loss.detach()
-            self.step += 1
-        check_finite(total, "task model")
+            losses.append(loss.detach())
+        self.step += len(losses)
+        check_finite(torch.stack(losses).sum(), "task model")
 
-    def _set_rate(self, steps: torch.optim.Optimizer) -> None:
-        done = self.step / self.total_steps
+    def _set_rate(self, steps: torch.optim.Optimizer, step: int) -> None:
+        done = step / self.total_steps
         factor = 0.1 ** sum(done >= point for point in self.milestones)
         if self.schedule == "cosine":
             factor = 0.5 * (1 + math.cos(math.pi * done))
