@@ -154,7 +154,9 @@ def finished(job: Job) -> bool:
 def result_of(job: Job) -> dict[str, Any]:
     """What the run is, without the options that its result does not depend on."""
     about = job[0]
-    return {**about, "config": {key: value for key, value in about["config"].items() if key not in NOT_THE_RESULT}}
+    config = {key: value for key, value in about["config"].items() if key not in NOT_THE_RESULT}
+    scale = {key: value for key, value in config["scale"].items() if key not in ("seeds", "stand_in")}
+    return {**about, "config": {**config, "scale": scale}}
 
 
 def execute(job: Job, show: Any) -> None:

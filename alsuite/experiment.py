@@ -105,7 +105,10 @@ def choose_device(device: str) -> torch.device:
         raise UserError(f"device={device} is unknown: choose auto, cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("device=cuda, but torch sees no GPU here: take device=cpu, or mend the driver")
-    return torch.device("cuda" if device != "cpu" and torch.cuda.is_available() else "cpu")
+    if device == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    torch.set_float32_matmul_precision("high")
+    return torch.device("cuda")
 
 
 def onto(images: torch.Tensor, device: torch.device) -> torch.Tensor:
