@@ -19,7 +19,7 @@ Shape = tuple[int, int, int]
 
 def linear(shape: Shape, outputs: int, dropout: float = 0.0) -> nn.Sequential:
     """ASAL's classifier for two classes."""
-    return nn.Sequential(nn.Flatten(), nn.Dropout(dropout), nn.Linear(math.prod(shape), outputs))
+    return nn.Sequential(nn.Flatten(), *_dropout(dropout), nn.Linear(math.prod(shape), outputs))
 
 
 def lenet(shape: Shape, outputs: int, dropout: float = 0.0) -> nn.Sequential:
@@ -31,8 +31,8 @@ def lenet(shape: Shape, outputs: int, dropout: float = 0.0) -> nn.Sequential:
     return nn.Sequential(
         *(nn.Conv2d(channels, 6, 5, padding=2), nn.ReLU(), _MaxPool()),
         *(nn.Conv2d(6, 16, 5), nn.ReLU(), _MaxPool(), nn.Flatten()),
-        *(nn.Linear(flat, 120), nn.ReLU(), nn.Dropout(dropout)),
-        *(nn.Linear(120, 84), nn.ReLU(), nn.Dropout(dropout)),
+        *(nn.Linear(flat, 120), nn.ReLU(), *_dropout(dropout)),
+        *(nn.Linear(120, 84), nn.ReLU(), *_dropout(dropout)),
         nn.Linear(84, outputs),
     )
 
@@ -90,7 +90,7 @@ def resnet18(shape: Shape, outputs: int, width: float = 1.0, dropout: float = 0.
     for stage, size in enumerate(sizes):
         inputs = sizes[max(0, stage - 1)]
         layers += [_Block(inputs, size, stride=2 if stage else 1), _Block(size, size)]
-    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(dropout)]
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), *_dropout(dropout)]
     net = nn.Sequential(*layers, nn.Linear(sizes[-1], outputs))
     return _initialise(net, nn.init.kaiming_normal_)
 
@@ -105,6 +105,11 @@ def celeba_cnn(shape: Shape, outputs: int, dropout: float = 0.5) -> nn.Sequentia
     return nn.Sequential(
         *(*layers, nn.Flatten(), nn.Linear(flat, 1024), nn.ReLU(), nn.Dropout(dropout)), nn.Linear(1024, outputs)
     )
+
+
+def _dropout(p: float) -> list[nn.Module]:
+    """None at p = 0, where it would still cost its time in each step."""
+    return [nn.Dropout(p)] if p else []
 
 
 class _MaxPool(nn.MaxPool2d):
