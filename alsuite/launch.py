@@ -24,7 +24,9 @@ PRELOADED = ["alsuite.experiment", "alsuite.tasks.classification", "alsuite.nets
 def side_by_side(work: Callable[..., None], jobs: Sequence[tuple[dict[str, Any], Path]], parallel: object) -> int:
     """0 if all runs finished; a run that fails says why in one line and the others go on."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    slots = cores if parallel == "auto" else int(str(parallel))
+    if parallel != "auto" and not (isinstance(parallel, int) and parallel > 0):
+        raise UserError(f"parallel={parallel} is no number of runs: give one from 1, or auto")
+    slots = parallel if isinstance(parallel, int) else cores
     os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
     context: Any = mp.get_context("forkserver" if "forkserver" in mp.get_all_start_methods() else "spawn")
     context.set_forkserver_preload(PRELOADED)
@@ -80,7 +82,8 @@ class _Sweep:
         self.told: set[str] = set()
         self.done = self.failed = self.fresh = 0
         self.room = sys.maxsize
-        self.start = monotonic()
+        self.start = self.said = monotonic()
+        self.clear = "\r\033[2K" if sys.stdout.isatty() else ""
 
     def heard(self, number: int, kind: str, what: Any) -> None:
         if kind == "error":
@@ -91,17 +94,31 @@ class _Sweep:
         self.latest[number] = (record, cycles)
         if held:
             self.room = max(1, int(0.85 / (held + 0.005)))
+        self._progress(number)
+
+    def _progress(self, number: int) -> None:
+        """On a terminal one line that changes with each cycle; in a log a line every half a minute."""
+        if self.clear or monotonic() - self.said > 30:
+            self.said = monotonic()
+            print(f"{self.clear}{self._line(number)}", end="" if self.clear else "\n", flush=True)
+
+    def _line(self, number: int) -> str:
+        record, cycles = self.latest[number]
+        return (
+            f"[{self.done}/{len(self.names)}] {self.names[number]:<32} cycle {record['cycle'] + 1:>3}/{cycles}   "
+            f"{record['labelled']:>7,} labelled   accuracy {record['accuracy']:.3f}   {self._left()}"
+        )
 
     def ended(self, number: int, status: int | None) -> None:
         self.done += 1
-        record, _ = self.latest[number]
-        shown = f"{record['labelled']:>7,} labelled   accuracy {record['accuracy']:.3f}" if record else "nothing"
+        line = self._line(number) if self.latest[number][0] else f"{self.names[number]}: nothing"
         if status != 0:
             self.failed += 1
             why = self.errors.get(number, f"it was killed (status {status}); start the same command again")
             shown = "FAILED, for the reason above" if why in self.told else f"FAILED: {why}"
+            line = f"[{self.done}/{len(self.names)}] {self.names[number]:<32} {shown}   {self._left()}"
             self.told.add(why)
-        print(f"[{self.done}/{len(self.names)}] {self.names[number]:<40} {shown}   {self._left()}", flush=True)
+        print(f"{self.clear}{line}", flush=True)
 
     def _left(self) -> str:
         spent = monotonic() - self.start

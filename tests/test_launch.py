@@ -87,8 +87,10 @@ def test_a_line_per_finished_run_says_how_long_the_rest_takes(
     shown.heard(1, *cycle(1))
     clock(120)
     shown.ended(1, 0)
-    first, second = capsys.readouterr().out.splitlines()
+    first, meanwhile, second = capsys.readouterr().out.splitlines()
     assert first.startswith("[1/2] seed=0 ")
+    assert "seed=1" in meanwhile
+    assert "cycle   1/4" in meanwhile
     assert first.endswith("     30 labelled   accuracy 0.500   1:00 spent, 1:00 left")
     assert second.startswith("[2/2] seed=1 ")
     assert shown.failed == 0
@@ -124,7 +126,20 @@ def test_a_failed_run_says_why(status: int, told: str | None, shown: str, capsys
 
 def test_a_run_that_ends_without_a_cycle_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     sweep("seed=0").ended(0, 0)
-    assert " nothing " in capsys.readouterr().out
+    assert "seed=0: nothing" in capsys.readouterr().out
+
+
+def test_a_terminal_shows_each_cycle_on_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    shown = sweep("seed=0")
+    for number in range(4):
+        shown.heard(0, *cycle(number))
+    shown.ended(0, 0)
+    lines = capsys.readouterr().out.split("\r\033[2K")
+    assert [line.count("cycle") for line in lines] == [0, 1, 1, 1, 1, 1]
+    assert "".join(lines).count("\n") == 1
 
 
 @pytest.mark.parametrize(("held", "room"), [(0.0, sys.maxsize), (0.9, 1), (0.42, 2), (0.16, 5), (0.1, 8)])
