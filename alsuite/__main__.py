@@ -165,8 +165,8 @@ def execute(job: Job, show: Any) -> None:
     config = job[0]["config"]
     groups = ("task_model", "initial", "budget", "oracle", "strategy")
     built = {group: hydra.utils.instantiate(config[group]) for group in groups}
-    dataset, made_up = dataset_of(job)
-    about = {**result_of(job), "stand_in": made_up}
+    dataset, whole = dataset_of(job)
+    about = {**result_of(job), "stand_in": whole is not None}
     for value in built.values():
         check_options(value)
     perform(
@@ -178,22 +178,23 @@ def execute(job: Job, show: Any) -> None:
         wandb=config["wandb"],
         show=show,
         dataset=dataset,
+        whole=whole,
         **built,
     )
 
 
-def dataset_of(job: Job) -> tuple[Any, bool]:
-    """The data set, or at the smoke scale made-up pictures of its shape where it isn't there."""
+def dataset_of(job: Job) -> tuple[Any, int | None]:
+    """The data set; or at the smoke scale, where it isn't there, made-up pictures of its shape, and its true size."""
     config, name = job[0]["config"], job[0]["choices"]["dataset"]
     try:
-        return hydra.utils.instantiate(config["dataset"]), False
+        return hydra.utils.instantiate(config["dataset"]), None
     except Exception as error:
         shape = config["scale"]["stand_in"].get(name)
         if shape is None or not caused_by(error, MissingDataError):
             raise
         from alsuite.data.stand_in import stand_in
 
-        return stand_in(name, shape, list(config["dataset"].get("extra_tests") or {})), True
+        return stand_in(name, shape[:4], list(config["dataset"].get("extra_tests") or {})), shape[4]
 
 
 def caused_by(error: BaseException | None, kind: type[Exception]) -> bool:

@@ -56,11 +56,12 @@ def perform(
     device: str,
     wandb: str,
     show: Show,
+    whole: int | None = None,
 ) -> None:
     where = choose_device(device)
     if not isinstance(seed, int):
         raise UserError(f"seed={seed} is no whole number: give one, such as seed=0")
-    whole = len(dataset.train.targets)
+    whole = whole or len(dataset.train.targets)
     dataset = dataset.subset(scale["pool"], scale["test"])
     targets = dataset.train.targets
     sizes = budget.of(len(targets), whole, scale["cycles"])
