@@ -22,9 +22,11 @@ class Budget:
     end: float
 
     def of(self, pool: int, whole: int | None = None, cycles: int | None = None) -> Budget:
-        """In counts, for a pool cut down from `whole` images; at most `cycles` trainings."""
+        """In counts, for a pool cut down from `whole` images (no count falls below 10); at most `cycles` trainings."""
         cut = pool / (whole or pool)
         initial, query, end = (self._count(name, pool, cut) for name in ("initial", "query", "end"))
+        if cut < 1 and self.end != self.initial:
+            end = max(end, initial + query)  # one query at the least
         if initial > pool or end > pool:
             raise UserError(
                 f"the budget (initial {initial:,}, end {end:,}) exceeds the pool of {pool:,} images: lower budget.end"
@@ -49,7 +51,7 @@ class Budget:
             raise UserError(
                 f"budget.{name}={size} is neither a count nor a fraction: write {int(size)} or a fraction up to 1.0"
             )
-        return max(1, round(size * pool)) if isinstance(size, float) else max(1, round(size * cut))
+        return max(1, round(size * pool)) if isinstance(size, float) else max(min(size, 10), round(size * cut))
 
 
 def uniform(targets: Tensor, n: int, generator: Generator) -> Tensor:

@@ -63,8 +63,10 @@ def test_fractions_and_counts(budget: Budget, expected: Budget) -> None:
 
 
 def test_counts_shrink_with_a_pool_that_was_cut_and_fractions_follow_it() -> None:
-    assert Budget(100, 50, 0.4).of(500, whole=5000) == Budget(10, 5, 200)
-    assert Budget(10, 2, 500).of(500, whole=5000) == Budget(1, 1, 50)
+    assert Budget(100, 50, 0.4).of(500, whole=5000) == Budget(10, 10, 200)
+    assert Budget(10, 2, 500).of(500, whole=5000) == Budget(10, 2, 50)
+    assert Budget(1000, 200, 8000).of(600, whole=60_000) == Budget(10, 10, 80)
+    assert Budget(50, 50, 1000).of(60, whole=60_000) == Budget(10, 10, 20)
 
 
 @pytest.mark.parametrize("message", REFUSED)
