@@ -148,7 +148,7 @@ def test_a_finished_run_says_so_and_does_nothing(alsuite: Command, tmp_path: Pat
     first = alsuite("strategy=margin")
     assert (first.status, first.err) == (0, "")
     assert re.search(
-        r"^cycle +1/2 +7 labelled +accuracy 0\.\d{3} +fit .* s +query .* s +\d:\d\d left$", first.out, re.M
+        r"^cycle +1/2 +10 labelled +accuracy 0\.\d{3} +fit .* s +query .* s +\d:\d\d left$", first.out, re.M
     )
     before = (folder / "cycles.jsonl").read_bytes(), (folder / "cycles.jsonl").stat().st_mtime_ns
     second = alsuite("strategy=margin", "parallel=1", "figure=null")
