@@ -120,7 +120,7 @@ class _MaxPool(nn.MaxPool2d):
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         if input.requires_grad or input.is_cuda:
-            return super().forward(input)
+            return nn.functional.max_pool2d(input, 2)
         height, width = (side // 2 * 2 for side in input.shape[-2:])
         rows = torch.maximum(input[..., :height:2, :width], input[..., 1:height:2, :width])
         return torch.maximum(rows[..., ::2], rows[..., 1::2])
