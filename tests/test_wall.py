@@ -52,7 +52,7 @@ def children(found: Any) -> Iterable[object]:
     elif isinstance(found, partial | types.MethodType):
         yield from (getattr(found, name, None) for name in ("func", "args", "keywords", "__func__", "__self__"))
     elif isinstance(found, types.GeneratorType):
-        yield found.gi_frame.f_locals if found.gi_frame else None
+        yield dict(found.gi_frame.f_locals) if found.gi_frame else None
     yield getattr(found, "__dict__", None)
     slots = (getattr(kind, "__slots__", ()) for kind in type(found).__mro__)
     names = [name for group in slots for name in ([group] if isinstance(group, str) else group)]
