@@ -18,6 +18,7 @@ from alsuite.errors import UserError
 
 __all__ = ["show_cycle", "show_results", "side_by_side"]
 
+GPU = Path("/dev/nvidiactl")
 PRELOADED = ["alsuite.experiment", "alsuite.tasks.classification", "alsuite.nets.classifiers"]
 
 
@@ -81,7 +82,7 @@ class _Sweep:
         self.errors: dict[int, str] = {}
         self.told: set[str] = set()
         self.done = self.failed = self.fresh = 0
-        self.room = sys.maxsize
+        self.room = 1 if GPU.exists() else sys.maxsize  # until a first run tells what it needs
         self.start = self.said = monotonic()
         self.clear = "\r\033[2K" if sys.stdout.isatty() else ""
 
@@ -92,8 +93,7 @@ class _Sweep:
         record, cycles, old, held = what
         self.fresh += not old
         self.latest[number] = (record, cycles)
-        if held:
-            self.room = max(1, int(0.85 / (held + 0.005)))
+        self.room = max(1, int(0.85 / (held + 0.005))) if held else sys.maxsize
         self._progress(number)
 
     def _progress(self, number: int) -> None:

@@ -202,3 +202,11 @@ def test_a_bug_in_a_run_without_a_folder_is_told_all_the_same(
         monkeypatch.setenv(name, "1")
     assert side_by_side(work, [({"fate": "bug"}, tmp_path / "missing")], 1) == 1
     assert "FAILED: FileNotFoundError" in capsys.readouterr().out
+
+
+def test_on_a_gpu_one_run_goes_ahead_to_tell_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("alsuite.launch.GPU", tmp_path)
+    shown = sweep("seed=0", "seed=1")
+    assert shown.room == 1
+    shown.heard(0, *cycle(0, held=0.16))
+    assert shown.room == 5
