@@ -39,18 +39,19 @@ def main() -> None:
 def publish(stem: str, scale: str, root: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     figures.draw(stem, scale, root, out=folder)
-    texts, tables, runs = [], {name: [] for name in TABLES}, []
+    texts, tables, runs, measured = [], {name: [] for name in TABLES}, [], []
     for title, frame, panel in compared(stem, scale, root):
         text, made = results.report(frame, panel.series)
         texts.append(f"## {title}\n\n```\n{text}\n```")
         runs.append(frame)
+        measured.append(headline(frame, panel))
         for name in TABLES:
             tables[name].append(made[name].assign(panel=title))
     for name, parts in tables.items():
         pd.concat(parts, ignore_index=True).round(5).to_csv(folder / f"{name}.csv", index=False)
-    facts = provenance(stem, scale, pd.concat(runs))
+    facts = {**provenance(stem, scale, pd.concat(runs)), "measured": measured}
     (folder / "about.json").write_text(json.dumps(facts, indent=1) + "\n")
-    head = "\n".join(f"- {name}: {value}" for name, value in facts.items() if name != "versions")
+    head = "\n".join(f"- {name}: {value}" for name, value in facts.items() if name not in ("versions", "measured"))
     (folder / "README.md").write_text(f"# {stem}\n\n{head}\n\n![{stem}]({stem}.png)\n\n" + "\n\n".join(texts) + "\n")
 
 
@@ -63,6 +64,16 @@ def compared(stem: str, scale: str, root: Path) -> Iterator[tuple[str, pd.DataFr
             seen.add(key)
             name = ", ".join(f"{column}={value}" for column, value in panel.where.items())
             yield name or panel.title, results.select(results.load(panel.experiment, scale, root), panel.where), panel
+
+
+def headline(frame: pd.DataFrame, panel: Panel) -> str:
+    """The panel in a line: mean entropy of the added samples, or else final accuracy; mean and deviation over seeds."""
+    rows = results.with_series(frame, panel.series).sort_values("cycle").groupby(["series", "run"])
+    entropic = panel.kind == "entropy"
+    values = rows["entropy"].mean() if entropic else 100 * rows["accuracy"].last()
+    told = values.groupby("series").agg(["mean", "std"]).dropna().round(3 if entropic else 1)
+    shown = ", ".join(f"{name} {row['mean']} ± {row['std']}" for name, row in told.iterrows())
+    return f"{panel.title}: {shown} {'nats' if entropic else '%'}"
 
 
 def provenance(stem: str, scale: str, frame: pd.DataFrame) -> dict[str, Any]:
@@ -84,7 +95,7 @@ def provenance(stem: str, scale: str, frame: pd.DataFrame) -> dict[str, Any]:
 
 
 def renew_table(readme: Path, published: Path) -> None:
-    rows = ["| figure | published | measured: final accuracy (%), mean ± sd | scale |", "|---|---|---|---|"]
+    rows = ["| command | published | measured: mean ± sd over seeds | scale |", "|---|---|---|---|"]
     rows += [row(folder) for folder in sorted(published.iterdir()) if (folder / "about.json").exists()]
     before, _, rest = readme.read_text().partition(MARK)
     after = rest.partition(MARK)[2]
@@ -93,16 +104,9 @@ def renew_table(readme: Path, published: Path) -> None:
 
 def row(folder: Path) -> str:
     about = json.loads((folder / "about.json").read_text())
-    table = pd.read_csv(folder / "summary.csv")
-    finals = table[table["measure"] == "final"]
-    cells = []
-    for panel, part in finals.groupby("panel", sort=False):
-        values = zip(part["series"], 100 * part["mean"], 100 * part["sd"], strict=True)
-        shown = ", ".join(f"{series} {mean:.1f} ± {sd:.1f}" for series, mean, sd in values)
-        cells.append(f"{panel}: {shown}" if finals["panel"].nunique() > 1 else shown)
     scale = f"{about['scale']}, {len(about['seeds'].split(','))} seeds, {about['device']}"
     link = f"[`make {folder.name}`](outputs/published/{folder.name}/README.md)"
-    return f"| {link} | {claims(folder.name)} | {'<br>'.join(cells)} | {scale} |"
+    return f"| {link} | {claims(folder.name)} | {'<br>'.join(about['measured'])} | {scale} |"
 
 
 def claims(stem: str) -> str:
