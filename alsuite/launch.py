@@ -7,6 +7,7 @@ import contextlib
 import multiprocessing as mp
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
@@ -55,6 +56,7 @@ def side_by_side(work: Callable[..., None], jobs: Sequence[tuple[dict[str, Any],
 def _child(work: Callable[..., None], job: tuple[dict[str, Any], Path], parent: Connection) -> None:
     import torch
 
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
 
     def show(record: dict[str, Any], cycles: int, old: bool) -> None:
@@ -71,6 +73,14 @@ def _child(work: Callable[..., None], job: tuple[dict[str, Any], Path], parent: 
             (job[1] / "error.txt").write_text(traceback.format_exc())
         parent.send(("error", f"{traceback.format_exc().splitlines()[-1]} (see {job[1] / 'error.txt'})"))
         sys.exit(1)
+
+
+def _end_with_parent() -> None:
+    """So that a killed sweep can be started again at once: the run's journal is whole at any moment."""
+    parent = mp.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 class _Sweep:

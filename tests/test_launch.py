@@ -2,7 +2,9 @@
 
 import os
 import signal
+import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -210,3 +212,37 @@ def test_on_a_gpu_one_run_goes_ahead_to_tell_what_it_needs(tmp_path: Path, monke
     assert shown.room == 1
     shown.heard(0, *cycle(0, held=0.16))
     assert shown.room == 5
+
+
+def sleeping(job: Job, show: Callable[[dict[str, Any], int, bool], None]) -> None:
+    (job[1] / "pid").write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc here")
+def test_the_runs_of_a_killed_sweep_end_with_it(tmp_path: Path) -> None:
+    """Otherwise they would hold their folders when the same command starts again."""
+    script = f"from test_launch import *; side_by_side(sleeping, jobs(Path({str(tmp_path)!r}), ['long']), 1)"
+    here = Path(__file__).parent
+    path = os.pathsep.join(map(str, (here, here.parent)))
+    sweep = subprocess.Popen([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": path})
+    written = tmp_path / "0-long" / "pid"
+    until(lambda: written.exists() and bool(written.read_text()))
+    sweep.kill()
+    sweep.wait()
+    until(lambda: not alive(int(written.read_text())))
+
+
+def until(true: Callable[[], bool], seconds: float = 50) -> None:
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
