@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from alsuite.conf_path import CONF
-from alsuite.errors import MissingDataError, UserError
+from alsuite.errors import AwaitingLabels, MissingDataError, UserError
 
 __all__ = ["execute", "main"]
 
@@ -42,7 +42,7 @@ def main() -> None:
         status = 130
     except UserError as error:
         print(f"alsuite: {error}", file=sys.stderr)
-        status = 3 if type(error).__name__ == "AwaitingLabels" else 2
+        status = 3 if isinstance(error, AwaitingLabels) else 2
     except (HydraException, OmegaConfBaseException) as error:
         print(f"alsuite: {one_line(error)}", file=sys.stderr)
         status = 2
@@ -59,21 +59,27 @@ def products(arguments: list[str]) -> list[list[str]]:
     what the command line sets narrows each sweep."""
     if not chosen(arguments) or {"--help", "-h", "--cfg", "-c"} & {*arguments}:
         return [arguments]
-    found = []
-    for experiment in (chosen(arguments), *(f"runs/{name}" for name in drawn_on(composed_plainly(arguments)))):
-        ours = [a for a in arguments if not a.startswith("experiment=")] + [f"experiment={experiment}"]
-        found += [["--multirun", *sweep, *ours] for sweep in sweeps(composed_plainly(ours), ours)] or [ours]
+    config = composed_plainly(arguments)
+    found = sweeps(config, arguments)
+    for name in drawn_on(config):
+        theirs = [*(a for a in arguments if not a.startswith("experiment=")), f"experiment=runs/{name}"]
+        found += sweeps(composed_plainly(theirs), theirs)
     return found
 
 
 def sweeps(config: DictConfig, arguments: list[str]) -> list[list[str]]:
+    """A command line for each of the experiment's products; the command line as it is where there are none."""
     given = {argument.split("=")[0].lstrip("+~") for argument in arguments}
     limits = {**config.scale, **config.shrink.get(config.scale.name, {})}
     seeds = {"seed": f"range({min(config.seeds, limits['seeds'] or config.seeds)})"}
     return [
-        [f"{key}={value}" for key, value in {**seeds, **product}.items() if key not in given]
+        [
+            "--multirun",
+            *(f"{key}={value}" for key, value in {**seeds, **product}.items() if key not in given),
+            *arguments,
+        ]
         for product in config.products
-    ]
+    ] or [arguments]
 
 
 def drawn_on(config: DictConfig) -> list[str]:
@@ -165,10 +171,10 @@ def execute(job: Job, show: Any) -> None:
     config = job[0]["config"]
     groups = ("task_model", "initial", "budget", "oracle", "strategy")
     built = {group: hydra.utils.instantiate(config[group]) for group in groups}
-    dataset, whole = dataset_of(job)
-    about = {**result_of(job), "stand_in": whole is not None}
     for value in built.values():
         check_options(value)
+    dataset, whole = dataset_of(job)
+    about = {**result_of(job), "stand_in": whole is not None}
     perform(
         about,
         job[1],

@@ -1,6 +1,6 @@
 """What a user can mend: shown as one line, without a traceback."""
 
-__all__ = ["MissingDataError", "UserError"]
+__all__ = ["AwaitingLabels", "MissingDataError", "UserError"]
 
 
 class UserError(Exception):
@@ -9,3 +9,7 @@ class UserError(Exception):
 
 class MissingDataError(UserError):
     """A data set is neither there nor to be had from here."""
+
+
+class AwaitingLabels(UserError):
+    """The run pauses until a person has filled in a file."""

@@ -25,9 +25,7 @@ from alsuite.tracking import Tracker
 
 __all__ = ["choose_device", "perform", "provenance"]
 
-Show = Callable[
-    [dict[str, Any], int, bool], None
-]  # a cycle's record, how many cycles there are, whether it's an old one
+Show = Callable[[dict[str, Any], int, bool], None]  # a record, how many there will be, whether it was there before
 PACKAGES = (
     "alsuite",
     "torch",

@@ -23,10 +23,8 @@ Batch = tuple[Tensor, ...]
 Module = TypeVar("Module", bound=LightningModule)
 BLOCK_STEPS = 256  # the loop's fixed costs are paid once a block
 BLOCK_VALUES = {"cpu": 2**18, "cuda": 2**23}  # and a block's images fit into the cache, or 32 MB, as floats
-if not torch.cuda.is_available():
-    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = (
-        "0"  # Lightning's "1" has every step of Adam look for a driver, 100 us
-    )
+if not torch.cuda.is_available():  # Lightning's "1" would have every step of Adam look for a driver, 100 us
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
 
 
 class Stream:

@@ -48,7 +48,7 @@ class Journal:
         before = _config(path)
         if before is None:
             raise UserError(f"{path} is missing or damaged: delete its folder to start afresh")
-        changed = sorted(_differences(before, json.loads(json.dumps(about["config"]))))
+        changed = _differences(before, _as_stored(about["config"]))
         if changed:
             raise UserError(f"{self.folder} holds a run with another {changed[0]}: delete that folder to start afresh")
 
@@ -68,10 +68,10 @@ class Journal:
     def _read(self) -> list[Record]:
         if not self.path.exists():
             return []
-        lines = self.path.read_bytes().splitlines(keepends=True)
-        if lines and not _whole(lines[-1]):
-            self._written("drop a torn line", lambda: os.truncate(self.path, sum(map(len, lines[:-1]))))
-            lines = lines[:-1]
+        lines = _whole_lines(self.path)
+        size = sum(map(len, lines))
+        if size < self.path.stat().st_size:
+            self._written("drop a torn line", lambda: os.truncate(self.path, size))
         try:
             return [json.loads(line) for line in lines]
         except ValueError:
@@ -101,10 +101,9 @@ def ended_as(folder: Path, config: Mapping[str, Any]) -> bool:
     about, cycles = folder / "run.json", folder / "cycles.jsonl"
     if not (about.exists() and cycles.exists()):
         return False
-    lines = cycles.read_bytes().splitlines(keepends=True)
-    if not lines or not _whole(lines[-1]) or json.loads(lines[-1])["queried"] is not None:
-        return False
-    return _config(about) == json.loads(json.dumps(config))
+    lines = _whole_lines(cycles)
+    ended = bool(lines) and json.loads(lines[-1])["queried"] is None
+    return ended and _config(about) == _as_stored(config)
 
 
 def _config(about: Path) -> object:
@@ -114,11 +113,21 @@ def _config(about: Path) -> object:
         return None
 
 
+def _as_stored(config: object) -> object:
+    return json.loads(json.dumps(config))
+
+
 def _synced(path: Path, content: bytes, mode: str) -> None:
     with path.open(mode) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _whole_lines(path: Path) -> list[bytes]:
+    """All lines but a torn last one."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    return lines if not lines or _whole(lines[-1]) else lines[:-1]
 
 
 def _whole(line: bytes) -> bool:

@@ -112,12 +112,15 @@ class _Sweep:
             self.said = monotonic()
             print(f"{self.clear}{self._line(number)}", end="" if self.clear else "\n", flush=True)
 
-    def _line(self, number: int) -> str:
-        record, cycles = self.latest[number]
+    def _line(self, number: int, told: str = "") -> str:
         return (
-            f"[{self.done}/{len(self.names)}] {self.names[number]:<32} cycle {record['cycle'] + 1:>3}/{cycles}   "
-            f"{record['labelled']:>7,} labelled   accuracy {record['accuracy']:.3f}   {self._left()}"
+            f"[{self.done}/{len(self.names)}] {self.names[number]:<32} {told or self._cycle(number)}   {self._left()}"
         )
+
+    def _cycle(self, number: int) -> str:
+        record, cycles = self.latest[number]
+        place = f"cycle {record['cycle'] + 1:>3}/{cycles}"
+        return f"{place}   {record['labelled']:>7,} labelled   accuracy {record['accuracy']:.3f}"
 
     def ended(self, number: int, status: int | None) -> None:
         self.done += 1
@@ -125,8 +128,7 @@ class _Sweep:
         if status != 0:
             self.failed += 1
             why = self.errors.get(number, f"it was killed (status {status}); start the same command again")
-            shown = "FAILED, for the reason above" if why in self.told else f"FAILED: {why}"
-            line = f"[{self.done}/{len(self.names)}] {self.names[number]:<32} {shown}   {self._left()}"
+            line = self._line(number, "FAILED, for the reason above" if why in self.told else f"FAILED: {why}")
             self.told.add(why)
         print(f"{self.clear}{line}", flush=True)
 
@@ -162,11 +164,11 @@ def show_results(jobs: Sequence[tuple[dict[str, Any], Path]], stem: str) -> None
     frame = results.load(config["experiment"], config["scale"]["name"], config["root"], complete=False)
     frame = frame[frame["run"].isin([folder.name for _, folder in jobs])]
     print(_table(frame))
-    drawn = figures.draw(stem, config["scale"]["name"], config["root"])[0] if config["figure"] else None
-    print(
-        drawn
-        or figures.draw_curves(frame, jobs[0][1] / "curve.png" if len(jobs) == 1 else jobs[0][1].parent / "curves.png")
-    )
+    if config["figure"]:
+        print(figures.draw(stem, config["scale"]["name"], config["root"])[0])
+    else:
+        folder = jobs[0][1]
+        print(figures.draw_curves(frame, folder / "curve.png" if len(jobs) == 1 else folder.parent / "curves.png"))
 
 
 def _table(frame: Any) -> str:

@@ -11,7 +11,7 @@ import torch
 from torch import Generator, Tensor
 
 from alsuite.data import Dataset
-from alsuite.errors import UserError
+from alsuite.errors import AwaitingLabels, UserError
 from alsuite.pool import Pool
 
 __all__ = ["AwaitingLabels", "Human", "Ideal", "Noisy", "Oracle", "human", "ideal", "noisy"]
@@ -23,10 +23,6 @@ class Oracle(Protocol):
     def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
         """(n,) labels of the images at `indices`."""
         ...
-
-
-class AwaitingLabels(UserError):
-    """The run pauses until a person has filled in a file."""
 
 
 class Ideal:
