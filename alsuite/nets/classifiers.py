@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from alsuite.errors import UserError
 
-__all__ = ["allcnn", "celeba_cnn", "lenet", "linear", "resnet18", "vgg16"]
+__all__ = ["allcnn", "celeba_cnn", "convnet", "lenet", "linear", "resnet18", "scaled", "vgg16"]
 
 Shape = tuple[int, int, int]
 
@@ -43,7 +43,7 @@ def allcnn(shape: Shape, outputs: int, width: float = 1.0, dropout: float = 0.5)
         raise UserError(
             f"allcnn needs images of 9 x 9 at the least, not {shape[1]} x {shape[2]}: take task_model=linear"
         )
-    a, b = _scaled(96, width), _scaled(192, width)
+    a, b = scaled(96, width), scaled(192, width)
 
     def conv(inputs: int, channels: int, kernel: int = 3, stride: int = 1, padding: int = 1) -> list[nn.Module]:
         return [nn.Conv2d(inputs, channels, kernel, stride, padding), nn.ReLU()]
@@ -65,12 +65,12 @@ def vgg16(shape: Shape, outputs: int, width: float = 1.0, head: str = "cifar", d
     channels, side = shape[0], min(shape[1:])
     for size, depth in zip((64, 128, 256, 512, 512), (2, 2, 3, 3, 3), strict=True):
         for _ in range(depth):
-            layers += [nn.Conv2d(channels, _scaled(size, width), 3, padding=1, bias=False)]
-            layers += [nn.BatchNorm2d(_scaled(size, width)), nn.ReLU()]
-            channels = _scaled(size, width)
+            layers += [nn.Conv2d(channels, scaled(size, width), 3, padding=1, bias=False)]
+            layers += [nn.BatchNorm2d(scaled(size, width)), nn.ReLU()]
+            channels = scaled(size, width)
         if side > 1:
             layers, side = [*layers, _MaxPool()], side // 2
-    pool, hidden = (1, _scaled(512, width)) if head == "cifar" else (7, _scaled(4096, width))
+    pool, hidden = (1, scaled(512, width)) if head == "cifar" else (7, scaled(4096, width))
     net = nn.Sequential(
         *(*layers, nn.AdaptiveAvgPool2d(pool), nn.Flatten()),
         *(nn.Linear(channels * pool**2, hidden), nn.ReLU(), nn.Dropout(dropout)),
@@ -82,7 +82,7 @@ def vgg16(shape: Shape, outputs: int, width: float = 1.0, head: str = "cifar", d
 
 def resnet18(shape: Shape, outputs: int, width: float = 1.0, dropout: float = 0.0) -> nn.Sequential:
     """ResNet-18 (He et al. 2015); a 3 x 3 stem without pooling up to 64 pixels, the ImageNet stem above."""
-    sizes = [_scaled(size, width) for size in (64, 128, 256, 512)]
+    sizes = [scaled(size, width) for size in (64, 128, 256, 512)]
     stem = (3, 1, 1) if max(shape[1:]) <= 64 else (7, 2, 3)
     layers: list[nn.Module] = [nn.Conv2d(shape[0], sizes[0], *stem, bias=False), nn.BatchNorm2d(sizes[0]), nn.ReLU()]
     if stem[1] == 2:
@@ -104,6 +104,21 @@ def celeba_cnn(shape: Shape, outputs: int, dropout: float = 0.5) -> nn.Sequentia
     flat = 64 * (height // 8) * (width // 8)
     return nn.Sequential(
         *(*layers, nn.Flatten(), nn.Linear(flat, 1024), nn.ReLU(), nn.Dropout(dropout)), nn.Linear(1024, outputs)
+    )
+
+
+def convnet(shape: Shape, outputs: int, width: float = 1.0, dropout: float = 0.0) -> nn.Sequential:
+    """M2-VAAL, section 4.1: like the encoder, two convolutions and two linear layers; `width` 2 has 3M parameters."""
+    channels, *sides = shape
+    if min(sides) < 4:
+        raise UserError(
+            f"convnet needs images of 4 x 4 at the least, not {sides[0]} x {sides[1]}: take task_model=linear"
+        )
+    a, b, hidden = scaled(32, width), scaled(64, width), scaled(256, width)
+    return nn.Sequential(
+        *(nn.Conv2d(channels, a, 4, 2, 1), nn.ReLU(), nn.Conv2d(a, b, 4, 2, 1), nn.ReLU(), nn.Flatten()),
+        *(nn.Linear(b * (sides[0] // 4) * (sides[1] // 4), hidden), nn.ReLU(), *_dropout(dropout)),
+        nn.Linear(hidden, outputs),
     )
 
 
@@ -143,7 +158,7 @@ class _Block(nn.Module):
         return torch.relu(self.path(x) + self.shortcut(x))
 
 
-def _scaled(channels: int, width: float) -> int:
+def scaled(channels: int, width: float) -> int:
     """In multiples of 16: torch's CPU convolutions crash on fewer channels-last channels at 224 x 224."""
     return 16 * max(1, round(channels * width / 16))
 
