@@ -1,0 +1,128 @@
+"""VAAL, variational adversarial active learning (Sinha, Ebrahimi & Darrell 2019), and its ablations (section 5.1).
+
+A VAE learns codes z of all images, labelled and unlabelled (eq. 1), and hides from a discriminator D which pool a code
+comes from (eq. 2); D finds it out (eq. 3). Asked for are the images that D thinks least likely to be labelled: lowest
+D(mu) (algorithm 2). Only the encoder and D score the pool.
+
+The paper leaves open how squared error and KL are weighted. `kl_reduction=elbo` sums both over a sample, a true bound;
+`sum` is the authors' release, where the code collapses, and `mean` averages both. Their release also takes
+`vae_steps=2` for each step of D, and `discriminator_layers=3` in its later commits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from alsuite.adversary import Beside, Game, Rules, diagnosis, play, warned, watched
+from alsuite.errors import UserError
+from alsuite.fit import Stream, augmentations, channels_last, infer
+from alsuite.nets.vae import VAE, discriminator
+from alsuite.pool import Pool
+from alsuite.scores import best
+from alsuite.strategies import Query
+from alsuite.tasks import Task
+
+__all__ = ["VAAL", "NoDiscriminator", "Seen", "wasserstein"]
+
+WATCHED = 1000  # images whose reconstruction is measured
+
+
+class Seen(Game):
+    """The game with values of each sample beside its code, for the decoder and for D."""
+
+    def beside(self, x: Tensor, *given: Tensor) -> Beside:
+        return Beside(given[0], given[0])
+
+
+class VAAL:
+    """`vae(shape, extra=...)` builds the VAE; `rules` are those of the game."""
+
+    def __init__(
+        self, vae: Callable[..., VAE], *, discriminator_layers: int = 5, augment: str = "none", **rules: Any
+    ) -> None:
+        if augment not in augmentations:
+            raise UserError(f"strategy.augment={augment} is unknown: choose one of {', '.join(augmentations)}")
+        self.make_vae = vae
+        self.layers = discriminator_layers
+        self.augment = augmentations[augment]
+        self.rules = Rules(**rules)
+
+    def query(self, pool: Pool, task: Task, n: int) -> Query:
+        start = perf_counter()
+        beside = self.beside(pool, task)
+        game = self.trained(pool, beside)
+        seconds = perf_counter() - start
+        scores, notes = self.scored(game, pool, beside)
+        picks = best(scores, n)
+        return Query(pool.unlabelled[picks], scores[picks], {**notes, "fit_seconds": seconds})
+
+    def beside(self, pool: Pool, task: Task) -> Tensor:
+        """(N, E) what decoder and D see of each sample beside its code: nothing."""
+        return torch.empty(len(pool), 0, device=pool.device)
+
+    def trained(self, pool: Pool, beside: Tensor) -> Game:
+        def augmented(images: Tensor) -> Tensor:
+            for change in self.augment:
+                images = change(images)
+            return channels_last(pool.normalise(images))
+
+        extra = beside.shape[1]
+        vae = self.make_vae(pool.images.shape[1:], extra=extra).to(pool.device)
+        vae = vae.to(memory_format=torch.channels_last)
+        game = Seen(vae, self.finder(vae.latent + extra, pool.device), self.rules)
+        unlabelled, labelled = (
+            Stream(pool.images, beside, batch=self.rules.batch, indices=indices, prepare=augmented)
+            for indices in (pool.unlabelled, pool.labelled)
+        )
+        return play(game, unlabelled, labelled)
+
+    def finder(self, inputs: int, device: torch.device) -> torch.nn.Module | None:
+        return discriminator(inputs, self.layers).to(device)
+
+    def scored(self, game: Game, pool: Pool, beside: Tensor) -> tuple[Tensor, dict[str, Any]]:
+        """Of each unlabelled image -log odds of "labelled", and what tells a live game from a dead one."""
+        assert game.discriminator is not None
+
+        def logits(indices: Tensor) -> tuple[Tensor, Tensor]:
+            codes = encoded(game.vae, pool, indices)[0]
+            return codes, infer(game.discriminator, torch.cat([codes, beside[indices]], dim=1))  # type: ignore[arg-type]
+
+        codes, unlabelled = logits(pool.unlabelled)
+        notes = {**diagnosis(logits(pool.labelled)[1], unlabelled), **self.watched(game.vae, pool, codes, beside)}
+        return -unlabelled, warned(notes)
+
+    def watched(self, vae: VAE, pool: Pool, codes: Tensor, beside: Tensor) -> dict[str, float]:
+        if not self.rules.transductive:
+            return {}
+        some = torch.arange(0, len(codes), max(1, len(codes) // WATCHED), device=codes.device)
+        images = pool.normalise(pool.rows(pool.unlabelled[some])[:].to(pool.device))
+        return watched(vae, images, codes[some], beside[pool.unlabelled[some]])
+
+
+class NoDiscriminator(VAAL):
+    """The VAE alone (section 5.1): the images that lie farthest, by eq. 5, from where the labelled ones do."""
+
+    def finder(self, inputs: int, device: torch.device) -> None:
+        return None
+
+    def scored(self, game: Game, pool: Pool, beside: Tensor) -> tuple[Tensor, dict[str, Any]]:
+        mu, logvar = encoded(game.vae, pool, pool.unlabelled)
+        distances = wasserstein(mu, logvar, *encoded(game.vae, pool, pool.labelled))
+        return distances, warned(self.watched(game.vae, pool, mu, beside))
+
+
+def wasserstein(mu: Tensor, logvar: Tensor, labelled_mu: Tensor, labelled_logvar: Tensor) -> Tensor:
+    """VAAL eq. 5: (U,) 2-Wasserstein distances to the Gaussian with the mean and variance of all labelled codes z."""
+    centre = labelled_mu.mean(0)
+    spread = (labelled_logvar.exp().mean(0) + labelled_mu.var(0, correction=0)).sqrt()
+    return ((mu - centre).square().sum(1) + ((0.5 * logvar).exp() - spread).square().sum(1)).sqrt()
+
+
+def encoded(vae: VAE, pool: Pool, indices: Tensor) -> tuple[Tensor, Tensor]:
+    """(M, Z) means and log-variances."""
+    return infer(vae.encode, pool.rows(indices), lambda images: channels_last(pool.normalise(images.to(pool.device))))
