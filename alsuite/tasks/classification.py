@@ -17,7 +17,7 @@ from alsuite.pool import Pool
 
 __all__ = ["Classification", "Classifier"]
 
-LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"cross_entropy": cross_entropy, "hinge": hinge}
+LOSSES: dict[str, Callable[..., Tensor]] = {"cross_entropy": cross_entropy, "hinge": hinge}
 
 
 class Classifier(LightningModule):
@@ -28,7 +28,7 @@ class Classifier(LightningModule):
     def __init__(
         self,
         net: nn.Sequential,
-        loss: Callable[[Tensor, Tensor], Tensor],
+        loss: Callable[..., Tensor],
         settings: dict[str, Any],
         schedule: str = "constant",
         milestones: Sequence[float] = (),
@@ -43,25 +43,28 @@ class Classifier(LightningModule):
         self.step = 0
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return optimiser(self.net.parameters(), **self.settings)
+        return optimiser(self.parameters(), **self.settings)
 
     def training_step(self, block: Any, _: int) -> None:
         steps = self.optimizers(use_pl_optimizer=False)
         assert isinstance(steps, torch.optim.Optimizer)
-        net, parameters, losses = self.net, list(self.net.parameters()), []
+        parameters, losses = list(self.parameters()), []
         for ((images, labels),) in block:
             if self.schedule != "constant":
-                self._set_rate(steps, self.step + len(losses))
-            loss = self.loss(net(images), labels)
+                self.set_rate(steps, self.step)
+            loss = self.objective(images, labels)
             for parameter in parameters:
                 parameter.grad = None  # zero_grad() takes ten times as long
             loss.backward()
             steps.step()
             losses.append(loss.detach())
-        self.step += len(losses)
+            self.step += 1
         check_finite(torch.stack(losses).sum(), "task model")
 
-    def _set_rate(self, steps: torch.optim.Optimizer, step: int) -> None:
+    def objective(self, images: Tensor, labels: Tensor) -> Tensor:
+        return self.loss(self.net(images), labels)
+
+    def set_rate(self, steps: torch.optim.Optimizer, step: int) -> None:
         done = step / self.total_steps
         factor = 0.1 ** sum(done >= point for point in self.milestones)
         if self.schedule == "cosine":
@@ -113,6 +116,12 @@ class Classification:
         self.precision = precision
 
     def learn(self, pool: Pool) -> Self:
+        stream = self._begin(pool)
+        fit(self._module(), stream, epochs=self.epochs, precision=self.precision)
+        return self
+
+    def _begin(self, pool: Pool) -> Stream:
+        """A new network, and the labelled images that it learns from."""
         if self.loss is hinge and pool.classes != 2:
             raise UserError(
                 "task_model.loss=hinge needs two classes: take cross_entropy, or dataset=mnist57 or cifar10_two"
@@ -122,12 +131,10 @@ class Classification:
         self.device = pool.device
         net = self.make_net(shape, 1 if pool.classes == 2 else pool.classes).to(pool.device)
         self.net = net.to(memory_format=torch.channels_last)
-        stream = Stream(
-            pool.images, pool.labels, batch=self.batch, indices=pool.labelled, prepare=self._prepare_training
-        )
-        module = Classifier(self.net, self.loss, self.settings, *self.schedule)
-        fit(module, stream, epochs=self.epochs, precision=self.precision)
-        return self
+        return Stream(pool.images, pool.labels, batch=self.batch, indices=pool.labelled, prepare=self._prepare_training)
+
+    def _module(self) -> Classifier:
+        return Classifier(self.net, self.loss, self.settings, *self.schedule)
 
     def log_probs(self, images: Any) -> Tensor:
         return infer(lambda x: self._log_probs(self.net(x)), images, self._prepare)

@@ -1,0 +1,86 @@
+"""Classification that also learns to predict its own loss (Yoo & Kweon 2019), for `learning_loss` and TA-VAAL.
+
+The loss module reads the network's maps, the last one of each size: an average over the map, a linear layer to 128 and
+ReLU each, then one linear layer to the predicted loss. One half of each batch is ranked against the other; for the last
+40 % of the training no gradient of the ranking reaches the network (from epoch 120 of 200 there).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from alsuite.errors import UserError
+from alsuite.fit import Stream, infer
+from alsuite.losses import ranking_hinge, ranking_logistic
+from alsuite.pool import Pool
+from alsuite.tasks.classification import Classification, Classifier
+
+__all__ = ["LossModule", "Ranked", "Ranker"]
+
+RANKINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {"hinge": ranking_hinge, "logistic": ranking_logistic}
+ATTACHED = 0.6
+
+
+class LossModule(nn.Module):
+    def __init__(self, channels: Sequence[int], hidden: int = 128) -> None:
+        super().__init__()
+        self.readers = nn.ModuleList(nn.Sequential(nn.Linear(size, hidden), nn.ReLU()) for size in channels)
+        self.predict = nn.Linear(hidden * len(channels), 1)
+
+    def forward(self, maps: Sequence[Tensor]) -> Tensor:
+        read = [reader(x.flatten(2).mean(2)) for reader, x in zip(self.readers, maps, strict=True)]
+        return self.predict(torch.cat(read, dim=1)).squeeze(1)
+
+
+class Ranker(Classifier):
+    def __init__(self, loss_module: LossModule, ranking: str, weight: float, *settings: Any) -> None:
+        super().__init__(*settings)
+        self.loss_module = loss_module
+        self.ranking = RANKINGS[ranking]
+        self.weight = weight
+
+    def objective(self, images: Tensor, labels: Tensor) -> Tensor:
+        maps, outputs = mapped(self.net, images)
+        losses = self.loss(outputs, labels, reduction="none")
+        if self.step >= ATTACHED * self.total_steps:
+            maps = [x.detach() for x in maps]
+        return losses.mean() + self.weight * self.ranking(self.loss_module(maps), losses.detach())
+
+
+class Ranked(Classification):
+    def __init__(
+        self, net: Callable[..., nn.Sequential], *, ranking: str = "hinge", weight: float = 1.0, **settings: Any
+    ) -> None:
+        super().__init__(net, **settings)
+        if ranking not in RANKINGS:
+            raise UserError(f"task_model.ranking={ranking} is unknown: choose {' or '.join(RANKINGS)}")
+        self.ranking = ranking
+        self.weight = weight
+
+    def _begin(self, pool: Pool) -> Stream:
+        labelled = super()._begin(pool)
+        maps, _ = mapped(self.net.eval(), self._prepare(pool.images[:1]))
+        self.loss_module = LossModule([x.shape[1] for x in maps]).to(pool.device)
+        return labelled
+
+    def _module(self) -> Ranker:
+        module = self.loss_module, self.ranking, self.weight
+        return Ranker(*module, self.net, self.loss, self.settings, *self.schedule)
+
+    def predicted_losses(self, images: Any) -> Tensor:
+        """(N,)"""
+        return infer(lambda x: self.loss_module(mapped(self.net, x)[0]), images, self._prepare)
+
+
+def mapped(net: nn.Sequential, x: Tensor) -> tuple[list[Tensor], Tensor]:
+    """The last map (B, C, H, W) of each size, or where there is none the features as a map of one, and the outputs."""
+    found = {}
+    for layer in net[:-1]:
+        x = layer(x)
+        if x.ndim == 4 and x.shape[-1] > 1:
+            found[x.shape[-2:]] = x
+    return list(found.values()) or [x[..., None]], net[-1](x)
