@@ -1,0 +1,112 @@
+"""AALU, deep adversarial active learning with model uncertainty (Zhu & Wang 2021), and the ablations of its table 1.
+
+A VAE encodes the task model's features f (eq. 1); an assistant A over m = [z, p], the code and the task's prediction,
+tells unlabelled (1) from labelled (0) while the VAE hides it (eq. 5-7), and ranks labelled samples by the task's loss
+(eq. 8). Asked for are the largest A(m). Features and predictions are computed once a cycle, and standardised.
+
+In terms of VAAL's game A = 1 - D: eq. 2-7 are VAAL's eq. 2-4. Unstated are the widths, p (probabilities here), and
+whether lossLearn's A sees p (it does here, as in eq. 8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from alsuite.adversary import Batch, Beside, Game, Rules, diagnosis, play, warned, watched
+from alsuite.fit import Stream, infer
+from alsuite.losses import ranking_hinge
+from alsuite.nets.vae import VAE, discriminator
+from alsuite.pool import Pool
+from alsuite.scores import best
+from alsuite.strategies import Query
+from alsuite.tasks import Task
+
+__all__ = ["AALU", "Assistance"]
+
+
+class Assistance(Game):
+    """VAAL's game over features, with eq. 9 for the assistant: `ranking` is lambda, `margin` xi."""
+
+    def __init__(
+        self, vae: VAE, assistant: nn.Module, rules: Rules, prediction: bool, ranking: float, margin: float
+    ) -> None:
+        super().__init__(vae, assistant, rules)
+        self.prediction = prediction
+        self.ranking = ranking
+        self.margin = margin
+
+    def beside(self, x: Tensor, *given: Tensor) -> Beside:
+        probs, *_ = given
+        return Beside(x.new_empty(len(x), 0), probs if self.prediction else x.new_empty(len(x), 0))
+
+    def finding_loss(self, labelled: Batch, unlabelled: Batch) -> Tensor:
+        loss = torch.zeros((), device=self.device)
+        if self.rules.adversarial:
+            loss = loss + super().finding_loss(labelled, unlabelled)
+        if self.ranking:
+            features, probs, losses = labelled
+            informative = torch.sigmoid(-self.found(features, probs))
+            loss = loss + self.ranking * ranking_hinge(informative, losses, self.margin)
+        return loss
+
+
+class AALU:
+    """`vae(shape, extra=...)` builds the VAE of the features; the ablations leave out `prediction`, `ranking` or
+    `adversarial`."""
+
+    def __init__(
+        self,
+        vae: Callable[..., VAE],
+        *,
+        prediction: bool = True,
+        ranking: float = 10.0,
+        margin: float = 0.1,
+        assistant_layers: int = 3,
+        **rules: Any,
+    ) -> None:
+        self.make_vae = vae
+        self.prediction = prediction
+        self.ranking = ranking
+        self.margin = margin
+        self.layers = assistant_layers
+        self.rules = Rules(**rules)
+
+    def query(self, pool: Pool, task: Task, n: int) -> Query:
+        start = perf_counter()
+        features, log_probs = task.outputs(pool.rows(torch.arange(len(pool), device=pool.device)))
+        features, probs = standardised(features), log_probs.exp()
+        losses = -log_probs.gather(1, pool.labels.clamp(min=0)[:, None]).squeeze(1)  # read where labelled alone
+        game = self.trained(pool, features, probs, losses)
+        seconds = perf_counter() - start
+        scores, notes = self.scored(game, pool, features, probs)
+        picks = best(scores, n)
+        return Query(pool.unlabelled[picks], scores[picks], {**notes, "fit_seconds": seconds})
+
+    def trained(self, pool: Pool, features: Tensor, probs: Tensor, losses: Tensor) -> Assistance:
+        vae = self.make_vae(features.shape[1:])
+        assistant = discriminator(vae.latent + probs.shape[1] * self.prediction, self.layers)
+        game = Assistance(vae, assistant, self.rules, self.prediction, self.ranking, self.margin).to(pool.device)
+        unlabelled = Stream(features, probs, batch=self.rules.batch, indices=pool.unlabelled)
+        labelled = Stream(features, probs, losses, batch=self.rules.batch, indices=pool.labelled)
+        return play(game, unlabelled, labelled)
+
+    def scored(self, game: Assistance, pool: Pool, features: Tensor, probs: Tensor) -> tuple[Tensor, dict[str, Any]]:
+        """Of each unlabelled sample the log odds of A(m), which order as A(m) does."""
+        codes = infer(lambda x: game.vae.encode(x)[0], features)
+        logits = infer(game.discriminator, torch.cat([codes, probs], dim=1) if self.prediction else codes)  # type: ignore[arg-type]
+        unlabelled = pool.unlabelled
+        notes = watched(game.vae, features[unlabelled], codes[unlabelled], codes[unlabelled, :0])
+        if self.rules.adversarial:
+            notes |= diagnosis(logits[pool.labelled], logits[unlabelled])
+        return -logits[unlabelled], warned(notes)
+
+
+def standardised(features: Tensor) -> Tensor:
+    """Zero mean and unit spread a column; less where a unit is nearly dead, whose few values would tower otherwise."""
+    spread = features.std(0)
+    return (features - features.mean(0)) / spread.clamp(min=max(0.1 * float(spread.mean()), 1e-6))
