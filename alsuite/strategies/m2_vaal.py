@@ -1,0 +1,172 @@
+"""M2-VAAL (Losalka, Singhania & Sun, "Active Learning using Deep Generative Models"): eq. 8 and 9, algorithms 1 and 2.
+
+All of it happens in the task: the discriminator over code and prediction [z, y'], and the codes (`task_model=m2`).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alsuite.adversary import diagnosis, warned, watched
+from alsuite.errors import UserError
+from alsuite.pool import Pool
+from alsuite.scores import best
+from alsuite.strategies import Query
+from alsuite.tasks import Task
+from alsuite.tasks.m2 import M2
+
+__all__ = ["M2VAAL", "M2Alg1", "M2Alg2", "most_apart", "quotas", "total_distances"]
+
+WATCHED = 1000  # images whose reconstruction is measured
+SHOWN = 10  # picks whose reconstructions are kept
+ANCHORS = 512  # whose distances are held at once
+
+
+class M2VAAL:
+    """The images that D thinks least likely to be labelled; `discriminator` is how the task trains it."""
+
+    def __init__(self, discriminator: str = "adversarial") -> None:
+        self.discriminator = discriminator
+
+    def query(self, pool: Pool, task: Task, n: int) -> Query:
+        task, unlabelled = required(task), pool.unlabelled
+        if task.discriminator != self.discriminator:
+            raise UserError(
+                f"task_model.discriminator={task.discriminator} is not what the strategy wants ({self.discriminator}): "
+                "choose strategy=m2_vaal (adversarial) or strategy=m2_vaal_no_adv (detached) and leave it out"
+            )
+        logits = task.labelled_logits(pool.rows(unlabelled))
+        notes = diagnosis(task.labelled_logits(pool.rows(pool.labelled)), logits)
+        picks = best(-logits, n)
+        indices = unlabelled[picks]
+        return Query(indices, -logits[picks], noted(pool, task, notes), pictured(pool, task, indices))
+
+
+class M2Alg1:
+    """As many of each predicted class, those with the largest total distance to its anchors.
+
+    Anchors are the labelled samples of the class, its centre if there are none, and what was picked before.
+    """
+
+    def query(self, pool: Pool, task: Task, n: int) -> Query:
+        task = required(task)
+        codes, _, clusters = located(pool, task)
+        totals, _ = total_distances(codes, clusters, *anchors(pool, task), pool.classes)
+        shares = quotas(torch.bincount(clusters, minlength=pool.classes).tolist(), n)
+        picks = []
+        for cluster, share in enumerate(shares):
+            members = torch.nonzero(clusters == cluster).squeeze(1)
+            picks.append(members[most_apart(codes[members], totals[members], share)])
+        turns = torch.cat([torch.arange(share) for share in shares]).sort(stable=True).indices
+        indices = pool.unlabelled[torch.cat(picks)[turns.to(pool.device)]]
+        return Query(indices, None, noted(pool, task, {}), pictured(pool, task, indices))
+
+
+class M2Alg2:
+    """No quotas; each time the largest (1 - max_k p_k) d, d the mean distance to the anchors of the predicted class.
+
+    To divide all d by the largest, too, would change no pick.
+    """
+
+    def query(self, pool: Pool, task: Task, n: int) -> Query:
+        task = required(task)
+        codes, log_probs, clusters = located(pool, task)
+        totals, counts = total_distances(codes, clusters, *anchors(pool, task), pool.classes)
+        picks = doubtful_and_apart(codes, clusters, -log_probs.amax(1).expm1(), totals, counts, n)
+        indices = pool.unlabelled[picks]
+        return Query(indices, None, noted(pool, task, {}), pictured(pool, task, indices))
+
+
+def required(task: Task) -> M2:
+    if not isinstance(task, M2):
+        raise UserError("this strategy works on the codes of M2: take task_model=m2")
+    return task
+
+
+def located(pool: Pool, task: M2) -> tuple[Tensor, Tensor, Tensor]:
+    """Of the unlabelled: codes (U, Z), log-probabilities (U, K), predicted classes (U,)."""
+    codes, log_probs = task.codes(pool.rows(pool.unlabelled))
+    return codes, log_probs, log_probs.argmax(1)
+
+
+def anchors(pool: Pool, task: M2) -> tuple[Tensor, Tensor]:
+    """Codes and classes of the labelled."""
+    return task.codes(pool.rows(pool.labelled))[0], pool.labels[pool.labelled]
+
+
+def quotas(sizes: list[int], n: int) -> list[int]:
+    """n in parts as equal as the sizes allow; what can't be divided goes to the largest."""
+    parts = [0] * len(sizes)
+    for taken, cluster in enumerate(sorted(range(len(sizes)), key=lambda k: sizes[k])):
+        parts[cluster] = min(sizes[cluster], (n - sum(parts)) // (len(sizes) - taken))
+    return parts
+
+
+def total_distances(
+    codes: Tensor, clusters: Tensor, anchor_codes: Tensor, anchor_clusters: Tensor, classes: int
+) -> tuple[Tensor, Tensor]:
+    """(U,) sums of Euclidean distances to the anchors of each code's cluster, and (K,) how many anchors it has."""
+    totals, counts = codes.new_empty(len(codes)), torch.ones(classes, device=codes.device)
+    for cluster in clusters.unique().tolist():
+        members = codes[clusters == cluster]
+        found = anchor_codes[anchor_clusters == cluster]
+        found = found if len(found) else members.mean(0, keepdim=True)
+        parts = (
+            torch.cdist(members, part, compute_mode="donot_use_mm_for_euclid_dist") for part in found.split(ANCHORS)
+        )
+        totals[clusters == cluster] = sum((part.sum(1) for part in parts), members.new_zeros(()))
+        counts[cluster] = len(found)
+    return totals, counts
+
+
+def most_apart(codes: Tensor, totals: Tensor, n: int) -> Tensor:
+    """n positions, each the farthest in total from the anchors and the picks before."""
+    totals, picks = totals.clone(), []
+    for _ in range(n):
+        pick = totals.argmax()
+        totals += (codes - codes[pick]).norm(dim=1)
+        totals[pick] = -torch.inf
+        picks.append(pick)
+    return torch.stack(picks) if picks else torch.empty(0, dtype=torch.int64, device=codes.device)
+
+
+def doubtful_and_apart(
+    codes: Tensor, clusters: Tensor, doubts: Tensor, totals: Tensor, counts: Tensor, n: int
+) -> Tensor:
+    """n positions, each the largest product of doubt and mean distance; a pick costs its cluster's distances."""
+    members = [torch.nonzero(clusters == cluster).squeeze(1) for cluster in range(len(counts))]
+    doubts, totals, counts, picks = doubts.clone(), totals.clone(), counts.clone(), []
+    scores = doubts * totals / counts[clusters]
+    for _ in range(n):
+        pick = scores.argmax()
+        cluster = int(clusters[pick])
+        own = members[cluster]
+        counts[cluster] += 1
+        totals[own] += (codes[own] - codes[pick]).norm(dim=1)
+        doubts[pick], totals[pick] = 1, -torch.inf
+        scores[own] = doubts[own] * totals[own] / counts[cluster]
+        picks.append(pick)
+    return torch.stack(picks)
+
+
+def noted(pool: Pool, task: M2, notes: dict[str, Any]) -> dict[str, Any]:
+    """And what tells a live VAE from a collapsed one."""
+    some = pool.unlabelled[:: max(1, len(pool.unlabelled) // WATCHED)]
+    codes, log_probs = task.codes(pool.rows(some))
+    images = pool.normalise(pool.rows(some)[:].to(pool.device))
+    return warned({**notes, **watched(task.vae, images, codes, log_probs.exp())})
+
+
+def pictured(pool: Pool, task: M2, indices: Tensor) -> dict[str, np.ndarray]:
+    """Figure 3: the first picks, their reconstructions, and the classes predicted."""
+    shown = pool.rows(indices[:SHOWN])
+    predicted = task.log_probs(shown).argmax(1).tolist()
+    return {
+        "original": shown[:].cpu().numpy(),
+        "reconstructed": task.reconstructed(shown).cpu().numpy(),
+        "reconstructed_captions": np.array([str(label) for label in predicted]),
+    }

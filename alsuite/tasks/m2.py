@@ -1,0 +1,135 @@
+"""M2 (Kingma et al. 2014) as M2-VAAL trains it: a classifier that also learns from what a VAE makes of its predictions.
+
+Losalka, Singhania & Sun, "Active Learning using Deep Generative Models": decoder and discriminator D see
+y' = r(x), the classifier's prediction, beside the code z. With the discriminator `adversarial`, VAE and classifier play
+against it (eq. 8); `detached`, D learns on the side (eq. 9); with `none` there is no D.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Self
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from alsuite.adversary import Batch, Beside, Game, Rules
+from alsuite.errors import UserError
+from alsuite.fit import Stream, fit, infer
+from alsuite.losses import two_class
+from alsuite.nets.vae import VAE, discriminator
+from alsuite.pool import Pool
+from alsuite.tasks.classification import Classification, Classifier
+
+__all__ = ["M2", "Objective"]
+
+DISCRIMINATORS = ("none", "detached", "adversarial")
+
+
+class Objective(Game):
+    """Eq. 8, its second term weighted by `transductive`; eq. 9 by rules without an adversary."""
+
+    def __init__(self, classifier: Classifier, vae: VAE, discriminator: nn.Module | None, rules: Rules) -> None:
+        super().__init__(vae, discriminator, rules)
+        self.classifier = classifier
+
+    def configure_optimizers(self) -> list[Optimizer]:
+        players, learner = super().configure_optimizers(), self.classifier.configure_optimizers()
+        self.hiders = [*self.hiders, learner]
+        if self.classifier.schedule != "constant":
+            self.classifier.total_steps = self.total_steps
+            learner.register_step_pre_hook(lambda *_: self.classifier.set_rate(learner, self.done - 1))
+        return [*players, learner]
+
+    def beside(self, x: Tensor, *given: Tensor) -> Beside:
+        """y' for both."""
+        self.outputs = self.classifier.net(x)
+        predicted = two_class(self.outputs).softmax(1)
+        return Beside(predicted, predicted)
+
+    def hiding_loss(self, labelled: Batch, unlabelled: Batch) -> Tensor:
+        """Eq. 4 + 5 + 6."""
+        played, labels = super().hiding_loss(labelled, unlabelled), labelled[1]
+        return self.classifier.loss(self.outputs[: len(labels)], labels) + played
+
+
+class M2(Classification):
+    """`net` is the classifier's, `vae(shape, extra=...)` builds the VAE; an epoch is one of the unlabelled pool."""
+
+    def __init__(
+        self,
+        net: Callable[..., nn.Sequential],
+        vae: Callable[..., VAE],
+        *,
+        discriminator: str = "none",
+        discriminator_layers: int = 3,
+        steps: int | None = None,
+        transductive: float = 0.01,
+        beta: float = 1.0,
+        kl_reduction: str = "elbo",
+        vae_lr: float = 1e-3,
+        discriminator_lr: float = 1e-3,
+        **classification: Any,
+    ) -> None:
+        if discriminator not in DISCRIMINATORS:
+            raise UserError(f"task_model.discriminator={discriminator} is unknown: choose {', '.join(DISCRIMINATORS)}")
+        try:
+            super().__init__(net, **classification)
+        except TypeError as error:
+            raise UserError(f"task_model: {error}: see its options with --cfg job") from None
+        self.make_vae = vae
+        self.discriminator = discriminator
+        self.layers = discriminator_layers
+        self.steps = steps
+        self.rules = Rules(
+            lr=vae_lr,
+            discriminator_lr=discriminator_lr,
+            transductive=transductive,
+            adversarial=float(discriminator == "adversarial"),
+            beta=beta,
+            kl_reduction=kl_reduction,
+        )
+
+    def learn(self, pool: Pool) -> Self:
+        labelled, vae = self._begin(pool), self.make_vae(tuple(pool.images.shape[1:]), extra=pool.classes)
+        self.vae = vae.to(pool.device).to(memory_format=torch.channels_last)
+        self.finder = None
+        if self.discriminator != "none":
+            self.finder = discriminator(vae.latent + pool.classes, self.layers).to(pool.device)
+        rest = pool.unlabelled if len(pool.unlabelled) else pool.labelled
+        unlabelled = Stream(pool.images, batch=self.batch, indices=rest, prepare=self._prepare_training)
+        objective = Objective(self._module(), self.vae, self.finder, self.rules)
+        steps = max(1, round(self.epochs * len(unlabelled)))
+        fit(objective, unlabelled, labelled, steps=min(steps, self.steps or steps), precision=self.precision)
+        return self
+
+    def codes(self, images: Any) -> tuple[Tensor, Tensor]:
+        """(N, Z) means and (N, K) log-probabilities: what tells the samples apart."""
+        return infer(self._coded, images, self._prepare)
+
+    def labelled_logits(self, images: Any) -> Tensor:
+        """(N,) D's log odds that each is labelled."""
+        if self.finder is None:
+            raise UserError(
+                "this task model has no discriminator: set task_model.discriminator=adversarial or detached"
+            )
+        finder = self.finder
+        return infer(lambda x: finder(self._seen(x)), images, self._prepare)
+
+    def reconstructed(self, images: Any) -> Tensor:
+        """(N, C, H, W) uint8: what the decoder makes of mu and y'."""
+        decoded = infer(lambda x: self.vae.decoder(self._seen(x)).flatten(1), images, self._prepare)
+        mean, std = (
+            torch.tensor(v, device=self.device).view(-1, 1, 1) for v in (self.normalise.mean, self.normalise.std)
+        )
+        values = decoded.unflatten(1, images[:1].shape[1:]) * std + mean
+        return (255 * values).round().clamp(0, 255).to(torch.uint8)
+
+    def _coded(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.vae.encode(x)[0], self._log_probs(self.net(x))
+
+    def _seen(self, x: Tensor) -> Tensor:
+        """[mu, y']"""
+        mu, log_probs = self._coded(x)
+        return torch.cat([mu, log_probs.exp()], dim=1)
