@@ -81,11 +81,13 @@ class Run:
         if int(pool.known.sum()) != known + n:
             raise UserError("the strategy labelled images that it did not return: they must be among its indices")
         record["synthetic"] = len(pool) - size
+        log_probs, labels = task.log_probs(pool.rows(query.indices)), pool.labels[query.indices]
         record["queried"] = {
             "indices": query.indices.tolist(),
-            "labels": pool.labels[query.indices].tolist(),
+            "labels": labels.tolist(),
             "scores": None if query.scores is None else query.scores.tolist(),
-            "entropy": float(entropy(task.log_probs(pool.rows(query.indices))).mean()),
+            "entropy": float(entropy(log_probs).mean()),
+            "wrong": float((log_probs.argmax(1) != labels).float().mean()),
             "notes": query.notes,
         }
         return query

@@ -62,7 +62,7 @@ def _records(journal: Path) -> list[Record]:
 
 
 def _about(about: Record) -> Record:
-    config, kept = about["config"], ("pool", "pool_counts", "classes", "device", "stand_in")
+    config, kept = about["config"], ("pool", "pool_counts", "side", "classes", "device", "stand_in")
     root = {name: config.get(name) for name in ("seed", "protocol")}
     scalars = {name: value for name, value in _flat(config) if name not in ("experiment", "scale")}
     return {**scalars, **about["choices"], **root, **{name: about.get(name) for name in kept}}
@@ -79,9 +79,21 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 def _cycle(record: Record) -> Record:
     queried = record["queried"] or {}
     kept = {name: record.get(name) for name in ("cycle", "labelled", "fit_seconds", "label_counts")}
-    asked = {"query_seconds": record.get("query_seconds"), "entropy": queried.get("entropy")}
+    asked = {**_timings(record, queried), **{name: queried.get(name) for name in ("entropy", "wrong")}}
     numbers = {name: math.nan if value is None or not queried else value for name, value in asked.items()}
     return {**kept, **numbers, **dict(_flat(queried.get("notes") or {}, "notes."))}
+
+
+def _timings(record: Record, queried: Record) -> Record:
+    """Seconds of the query, of what follows the training inside it, and of it all for each 100 samples asked for."""
+    seconds, notes = record.get("query_seconds"), queried.get("notes") or {}
+    if seconds is None or not queried:
+        return dict.fromkeys(("query_seconds", "select_seconds", "query_seconds_per_100"))
+    return {
+        "query_seconds": seconds,
+        "select_seconds": seconds - notes.get("fit_seconds", 0),
+        "query_seconds_per_100": 100 * seconds / len(queried["indices"]),
+    }
 
 
 def select(frame: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:

@@ -31,8 +31,9 @@ SIGNIFICANT = 0.05
 RUN = ["experiment", "scale", "run"]
 SETTING = ["scale", "dataset", "task_model", "protocol", "test"]
 MEASURED = {
-    *("run", "seed", "cycle", "labelled", "test", "accuracy", "macro_f1", "mean_iou", "per_class", "entropy"),
-    *("fit_seconds", "query_seconds", "label_counts", "pool_counts", "classes", "device", "series", "folder"),
+    *("run", "seed", "cycle", "labelled", "test", "accuracy", "macro_f1", "mean_iou", "per_class", "entropy", "wrong"),
+    *("fit_seconds", "query_seconds", "select_seconds", "query_seconds_per_100"),
+    *("label_counts", "pool_counts", "classes", "device", "series", "folder"),
 }
 
 Columns = str | Sequence[str]

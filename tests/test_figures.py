@@ -1,5 +1,6 @@
 """Figures from synthetic runs: what is drawn, where, and always the same bytes."""
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -165,6 +166,51 @@ def test_images_come_from_the_run_folder(tmp_path: Path, conf: Callable[[Any], P
     assert "stored no images of cycle 3" in texts(composed(tmp_path, conf([{"kind": "images", "cycle": 3}])).axes[0])
     path = image_grid({"gray": stack}, {}, tmp_path / "grid.png")
     assert imread(path).std() > 0.1
+
+
+def test_a_negative_cycle_counts_from_the_last_with_images(tmp_path: Path, conf: Callable[[Any], Path]) -> None:
+    folder = write_run(tmp_path, "m2_vaal", 0, [0.5, 0.6, 0.7, 0.8])
+    for cycle, n in ((0, 3), (2, 2)):
+        np.savez(folder / f"images_cycle_{cycle:04d}.npz", allow_pickle=False, seen=np.zeros((n, 1, 4, 4), np.uint8))
+    figure = composed(tmp_path, conf([{"kind": "images", "cycle": cycle} for cycle in (0, -1, -2, -3)]))
+    assert [len(axes.images) for axes in figure.axes] == [3, 2, 3, 0]
+    assert "stored no images of cycle -3" in texts(figure.axes[3])
+
+
+def test_captions_name_the_answers_and_the_classes(tmp_path: Path, conf: Callable[[Any], Path]) -> None:
+    folder = write_run(tmp_path, "m2_vaal", 0, [0.5, 0.6, 0.7], step=3)
+    answer(folder, ["coat", "sandal", "shirt"], [[0, 0, 0], [2, 0, 1]])
+    stack = np.zeros((3, 1, 4, 4), np.uint8)
+    guesses = np.array(["1", "?", "2"])
+    path = folder / "images_cycle_0001.npz"
+    np.savez(path, allow_pickle=False, original=stack, reconstructed=stack, reconstructed_captions=guesses)
+    panel = {"kind": "images", "cycle": -1, "rows": ["original", "reconstructed"]}
+    axes = composed(tmp_path, conf([panel])).axes[0]
+    assert texts(axes) == "original shirt coat sandal reconstructed sandal ? shirt"
+    np.savez(path, allow_pickle=False, original=stack, original_captions=np.array(["a", "b", "c"]))
+    assert texts(composed(tmp_path, conf([{**panel, "rows": "original"}])).axes[0]) == "original a b c"
+    assert "no images called reconstructed" in texts(composed(tmp_path, conf([panel])).axes[0])
+
+
+def answer(folder: Path, classes: list[str], answers: list[list[int]]) -> None:
+    """The oracle's answers of the first cycles, and what their numbers stand for."""
+    about, cycles = folder / "run.json", folder / "cycles.jsonl"
+    about.write_text(json.dumps({**json.loads(about.read_text()), "classes": classes}))
+    records = [json.loads(line) for line in cycles.read_text().splitlines()]
+    for record, labels in zip(records, answers, strict=False):
+        record["queried"]["labels"] = labels
+    cycles.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+def test_timing_draws_the_other_seconds_too(tmp_path: Path, conf: Callable[[Any], Path]) -> None:
+    write_run(tmp_path, "vaal", 0, [0.5, 0.6], step=50, query_seconds=4.0, notes={"fit_seconds": 3.5})
+    panels = [{"kind": "timing", "y": y} for y in ("select_seconds", "query_seconds_per_100")]
+    select, each = composed(tmp_path, conf(panels)).axes
+    assert (texts(select), texts(each)) == ("0.5", "8")
+    assert (select.get_xlabel(), each.get_xlabel()) == (
+        "Query time without\ntraining (s)",
+        "Query time for\n100 samples (s)",
+    )
 
 
 def test_draw_writes_the_same_bytes_twice(toy: Path, conf: Callable[[Any], Path]) -> None:

@@ -52,6 +52,22 @@ def test_load_is_tidy(tmp_path: Path) -> None:
     assert math.isnan(frame["entropy"].iloc[-1])
 
 
+def test_a_query_is_also_timed_without_training_and_for_100_samples(tmp_path: Path) -> None:
+    write_run(tmp_path, "vaal", 0, [0.5, 0.6], step=40, query_seconds=8.0, notes={"fit_seconds": 6.5})
+    write_run(tmp_path, "random", 0, [0.5, 0.6], step=40, query_seconds=8.0)
+    frame = results.load("toy", root=tmp_path).sort_values(["cycle", "strategy"])
+    timed = frame[["query_seconds", "select_seconds", "query_seconds_per_100"]].to_numpy(float)
+    assert timed[:2].tolist() == [[8, 8, 20], [8, 1.5, 20]]
+    assert bool(np.isnan(timed[2:]).all())
+
+
+def test_timings_are_never_taken_for_settings(tmp_path: Path) -> None:
+    for seconds in (1.0, 2.0):
+        write_run(tmp_path, "random", 0, [0.5, 0.6], run=str(seconds), query_seconds=seconds)
+    with pytest.raises(UserError, match="differ in run: filter on run"):
+        results.summary(results.load("toy", root=tmp_path))
+
+
 def test_load_passes_over_torn_lines_and_unfinished_runs(tmp_path: Path) -> None:
     journal = write_run(tmp_path, "random", 0, [0.5, 0.6]) / "cycles.jsonl"
     journal.write_bytes(journal.read_bytes() + b'{"cycle": 2, "labelled": "\xc3')

@@ -1,20 +1,23 @@
 """Rows of images with a caption above each."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from alsuite.errors import UserError
 from alsuite.figures.style import RC
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["CAPTION", "draw_rows", "grid_height", "image_grid", "read_rows"]
+__all__ = ["CAPTION", "draw_rows", "grid_height", "image_grid", "of_cycle", "read_rows"]
 
 CAPTION = 0.3
 SUFFIX = "_captions"
+ASKED = "original"  # the row of the images that were asked for, in order
 
 Rows = Mapping[str, np.ndarray]
 Captions = Mapping[str, Sequence[str]]
@@ -53,11 +56,40 @@ def draw_rows(axes: "Axes", rows: Rows, captions: Captions) -> None:
     axes.set_axis_off()
 
 
+def of_cycle(folder: Path, cycle: int) -> Path:
+    """What a run stored in that cycle; -1 is the last one with images."""
+    stored = {_cycle(path): path for path in sorted(folder.glob("images_cycle_*.npz"))}
+    wanted = [*stored][cycle] if -len(stored) <= cycle < 0 else cycle
+    if wanted not in stored:
+        raise UserError(f"{folder.name} stored no images of cycle {cycle}")
+    return stored[wanted]
+
+
+def _cycle(path: Path) -> int:
+    return int(path.stem.rpartition("_")[2])
+
+
 def read_rows(path: Path, rows: Sequence[str], columns: int) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
-    """Of a run's images_cycle_0000.npz: row name -> images, and "<row name>_captions" -> a text for each image."""
+    """Of a run's images_cycle_0000.npz: row name -> images, and "<row name>_captions" -> a text for each image.
+
+    A caption that is a number stands for a class; without captions, the images asked for have the oracle's answers.
+    """
     with np.load(path, allow_pickle=False) as file:
         stored = dict(file)
     names = list(rows) or [name for name in stored if not name.endswith(SUFFIX)]
-    images = {name: stored[name][:columns] for name in names}
-    captions = {name: stored.get(name + SUFFIX, np.array([], str))[:columns] for name in names}
-    return images, {name: [str(text) for text in texts] for name, texts in captions.items() if len(texts)}
+    if missing := [name for name in names if name not in stored]:
+        raise UserError(f"{path.parent.name} stored no images called {missing[0]}")
+    texts = {ASKED + SUFFIX: _answers(path), **stored}
+    captions = {name: _named(texts.get(name + SUFFIX, ())[:columns], path) for name in names}
+    return {name: stored[name][:columns] for name in names}, {name: told for name, told in captions.items() if told}
+
+
+def _answers(path: Path) -> list[int]:
+    lines = path.with_name("cycles.jsonl").read_text().splitlines()
+    return json.loads(lines[_cycle(path)])["queried"]["labels"]
+
+
+def _named(captions: Iterable[object], path: Path) -> list[str]:
+    classes = json.loads(path.with_name("run.json").read_text())["classes"]
+    names = {str(k): name for k, name in enumerate(classes)}
+    return [names.get(text, text) for text in map(str, captions)]

@@ -119,7 +119,7 @@ def _level(panels: Sequence["Axes"]) -> None:
 
 def _footer(parts: Sequence[Part]) -> str:
     frames = [part.frame for part in parts if not part.note]
-    columns = ["scale", "dataset", "protocol", "pool", "device", "series", "seed", "stand_in"]
+    columns = ["scale", "dataset", "protocol", "pool", "side", "device", "series", "seed", "stand_in"]
     frame = pd.concat([f.reindex(columns=columns) for f in frames])
     seeds = frame.groupby("series")["seed"].nunique()
     pools = " / ".join(f"{int(pool):,}" for pool in sorted(frame["pool"].dropna().unique()))
@@ -129,6 +129,8 @@ def _footer(parts: Sequence[Part]) -> str:
         f"pool {pools}",
         ", ".join(sorted(map(str, frame["device"].dropna().unique()))),
     ]
+    if smaller := sorted({f"{side:.0f} x {side:.0f}" for side in frame["side"].dropna()}):
+        facts.append(f"images scaled down to {', '.join(smaller)}")
     if made_up := sorted(map(str, frame.loc[frame["stand_in"].eq(True), "dataset"].unique())):
         facts.append(f"MADE-UP PICTURES stand in for {', '.join(made_up)}")
     text = f"Measured at scale={', '.join(sorted(frame['scale'].unique()))}: {'; '.join(filter(None, facts))}."

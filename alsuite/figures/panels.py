@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from alsuite.errors import UserError
 from alsuite.figures.curves import curves, values
-from alsuite.figures.images import draw_rows, read_rows
+from alsuite.figures.images import draw_rows, of_cycle, read_rows
 from alsuite.figures.parts import Part
 from alsuite.figures.style import CLASS_COLOURS, LABELS, Look
 from alsuite.statistics import paired_tests, penalty_matrix
@@ -96,10 +95,7 @@ def images(axes: "Axes", part: Part, _: Look) -> None:
     for series, folder in sorted(
         zip(runs["series"], runs["folder"], strict=True), key=lambda pair: panel.order(pair[0])
     ):
-        path = Path(folder) / f"images_cycle_{panel.cycle:04d}.npz"
-        if not path.exists():
-            raise UserError(f"{path.parent.name} stored no images of cycle {panel.cycle}")
-        found, texts = read_rows(path, panel.rows, panel.columns)
+        found, texts = read_rows(of_cycle(Path(folder), panel.cycle), panel.rows, panel.columns)
         prefix = f"{panel.name(series)}: " if len(runs) > 1 else ""
         rows |= {prefix + panel.name(name): stack for name, stack in found.items()}
         captions |= {prefix + panel.name(name): text for name, text in texts.items()}

@@ -26,6 +26,8 @@ UNITS = {
     "mean_iou_percent": ("mean_iou", 0, 1),
     "entropy": ("entropy", 0, 1),
     "query_seconds": ("query_seconds", 0, 1),
+    "select_seconds": ("select_seconds", 0, 1),
+    "query_seconds_per_100": ("query_seconds_per_100", 0, 1),
 }
 
 
