@@ -25,7 +25,9 @@ from alsuite.errors import AwaitingLabels, MissingDataError, UserError
 __all__ = ["execute", "main"]
 
 Job = tuple[dict[str, Any], Path]  # what a run is, and its folder
-NOT_THE_RESULT = ("device", "fair", "figure", "parallel", "products", "root", "seeds", "shrink", "wandb")
+NOT_THE_RESULT = (
+    *("device", "fair", "figure", "generator", "parallel", "products", "root", "seeds", "shrink", "wandb"),
+)
 
 
 def main() -> None:
@@ -123,10 +125,10 @@ def composed(arguments: list[str]) -> list[Job]:
 
 
 def resolved(config: DictConfig, choices: dict[str, Any], folder: Path) -> Job:
+    config = config.copy()
+    config.scale = OmegaConf.merge(config.scale, config.shrink.get(config.scale.name, {}))
     values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     assert isinstance(values, dict)
-    limits = values["shrink"].get(values["scale"]["name"], {})
-    values["scale"] = {**values["scale"], **limits}
     groups = {group: choice for group, choice in choices.items() if not group.startswith("hydra/")}
     return {"config": values, "choices": groups}, folder
 

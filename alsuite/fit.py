@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 import torch
 from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor, nn
+from tqdm import tqdm
 
 from alsuite.errors import UserError
 from alsuite.pool import gather
@@ -64,19 +65,26 @@ class Stream:
 
 
 class _Blocks:
-    """All steps of a fit: each item is an iterator over a few of them, a step one batch of every stream."""
+    """All steps of a fit: each item is an iterator over a few of them, a step one batch of every stream.
 
-    def __init__(self, streams: Sequence[Stream], steps: int) -> None:
+    On a terminal a bar shows those that take long.
+    """
+
+    def __init__(self, streams: Sequence[Stream], steps: int, name: str) -> None:
         self.streams = streams
         self.steps = steps
+        self.name = name
 
     def __len__(self) -> int:
         return math.ceil(self.steps / BLOCK_STEPS)
 
     def __iter__(self) -> Iterator[Iterator[tuple[Batch, ...]]]:
         batches = zip(*(stream.endless() for stream in self.streams), strict=True)
+        bar = tqdm(batches, self.name, self.steps, leave=False, disable=None, delay=5, unit=" steps")
+        shown = iter(bar)
         for first in range(0, self.steps, BLOCK_STEPS):
-            yield islice(batches, min(BLOCK_STEPS, self.steps - first))
+            yield islice(shown, min(BLOCK_STEPS, self.steps - first))
+        bar.close()
 
 
 def fit(
@@ -97,7 +105,7 @@ def fit(
             precision=precision,  # type: ignore[arg-type]
             barebones=True,
         )
-        trainer.fit(module, train_dataloaders=_Blocks(streams, total))
+        trainer.fit(module, train_dataloaders=_Blocks(streams, total, type(module).__name__))
     return module.to(device).eval()
 
 

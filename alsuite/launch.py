@@ -29,7 +29,7 @@ def side_by_side(work: Callable[..., None], jobs: Sequence[tuple[dict[str, Any],
     if parallel != "auto" and not (isinstance(parallel, int) and parallel > 0):
         raise UserError(f"parallel={parallel} is no number of runs: give one from 1, or auto")
     slots = parallel if isinstance(parallel, int) else cores
-    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1"))
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "TQDM_DISABLE"), "1"))
     context: Any = mp.get_context("forkserver" if "forkserver" in mp.get_all_start_methods() else "spawn")
     context.set_forkserver_preload(PRELOADED)
     waiting, running, sweep = list(enumerate(jobs)), {}, _Sweep(jobs)
@@ -104,6 +104,9 @@ class _Sweep:
         self.fresh += not old
         self.latest[number] = (record, cycles)
         self.room = max(1, int(0.85 / (held + 0.005))) if held else sys.maxsize
+        if (warning := record["warning"]) and warning not in self.told:
+            self.told.add(warning)
+            print(f"{self.clear}{self.names[number]}, cycle {record['cycle'] + 1}: warning: {warning}", flush=True)
         self._progress(number)
 
     def _progress(self, number: int) -> None:
@@ -147,13 +150,17 @@ def show_cycle(record: dict[str, Any], cycles: int, old: bool) -> None:
     print(
         f"cycle {record['cycle'] + 1:>3}/{cycles}   {record['labelled']:>7,} labelled   "
         f"accuracy {brief['accuracy']:.3f}   fit {fit:.1f} s   query {query:.1f} s   {left}",
+        *([f"warning: {brief['warning']}"] if brief["warning"] else []),
+        sep="\n",
         flush=True,
     )
 
 
 def _brief(record: dict[str, Any]) -> dict[str, Any]:
     first = next(iter(record["metrics"].values()))
-    return {"cycle": record["cycle"], "labelled": record["labelled"], "accuracy": first["accuracy"]}
+    notes = (record.get("queried") or {}).get("notes", {})
+    told = {name: record[name] for name in ("cycle", "labelled")}
+    return {**told, "accuracy": first["accuracy"], "warning": notes.get("warning", "")}
 
 
 def show_results(jobs: Sequence[tuple[dict[str, Any], Path]], stem: str) -> None:

@@ -251,3 +251,13 @@ def test_the_same_run_alone_and_in_a_sweep_is_the_same(alsuite: Command, tmp_pat
     (tmp_path / "adhoc").rename(tmp_path / "before")
     assert alsuite("strategy=coreset", "seed=4").status == 0
     assert measured() == swept
+
+
+def test_what_an_experiment_shrinks_reaches_all_that_is_made_of_the_scale(
+    alsuite: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[Any] = []
+    monkeypatch.setattr(__main__, "run_all", lambda jobs, stem: found.extend(jobs))
+    alsuite("experiment=adversarial_fashion_mnist", "scale=laptop", "strategy=vaal", "protocol=paper", "seed=0")
+    config = found[0][0]["config"]
+    assert config["scale"]["steps"] == config["shrink"]["laptop"]["steps"] == config["strategy"]["limit"]

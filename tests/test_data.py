@@ -91,6 +91,16 @@ def test_usps_is_padded_and_scaled_as_an_extra_test_set(tmp_path: Path) -> None:
         built("mnist", tmp_path, extra_tests={"usps": built("usps", tmp_path)})
 
 
+def test_a_subset_is_scaled_down_to_a_side_but_never_up() -> None:
+    dataset = digits()
+    whole, small = dataset.subset(10, None), dataset.subset(10, None, side=4)
+    assert {small.train.images.shape[1:], small.tests["digits"].images.shape[1:]} == {(1, 4, 4)}
+    assert small.train.images.dtype == torch.uint8
+    before, after = (data.train.images.float().mean((1, 2, 3)) for data in (whole, small))
+    torch.testing.assert_close(before, after, atol=8.0, rtol=0.0)
+    assert torch.equal(dataset.subset(10, None, side=16).train.images, whole.train.images)
+
+
 def test_subset_is_a_fixed_nested_sample() -> None:
     dataset = digits()
     small, larger = dataset.subset(20, 5), dataset.subset(50, None)

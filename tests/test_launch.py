@@ -28,8 +28,9 @@ def sweep(*names: str) -> _Sweep:
     return _Sweep([({}, Path("runs") / name) for name in names])
 
 
-def cycle(number: int, cycles: int = 4, old: bool = False, held: float = 0.0) -> tuple[str, Any]:
-    return "cycle", ({"cycle": number, "labelled": 10 * number, "accuracy": 0.5}, cycles, old, held)
+def cycle(number: int, cycles: int = 4, old: bool = False, held: float = 0.0, warning: str = "") -> tuple[str, Any]:
+    record = {"cycle": number, "labelled": 10 * number, "accuracy": 0.5, "warning": warning}
+    return "cycle", (record, cycles, old, held)
 
 
 @pytest.fixture
@@ -57,7 +58,24 @@ def test_time_is_shown_as_on_a_clock(seconds: float, shown: str) -> None:
 
 
 def test_a_cycle_is_told_in_brief_by_its_first_test_set() -> None:
-    assert _brief(RECORD) == {"cycle": 2, "labelled": 1_234, "accuracy": 0.98765}
+    assert _brief(RECORD) == {"cycle": 2, "labelled": 1_234, "accuracy": 0.98765, "warning": ""}
+
+
+WARNED = {**RECORD, "queried": {"notes": {"warning": "it has collapsed"}}}
+
+
+def test_what_a_strategy_warns_of_follows_the_line_of_its_cycle(capsys: pytest.CaptureFixture[str]) -> None:
+    show_cycle(WARNED, 4, False)
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("cycle   3/4")
+    assert second == "warning: it has collapsed"
+
+
+def test_a_sweep_tells_a_warning_once(capsys: pytest.CaptureFixture[str]) -> None:
+    runs = sweep("a", "b")
+    for number in (0, 1, 1):
+        runs.heard(number, *cycle(number, warning="it has collapsed"))
+    assert capsys.readouterr().out.count("warning: it has collapsed") == 1
 
 
 def test_a_line_per_cycle_says_how_long_the_rest_takes(capsys: pytest.CaptureFixture[str]) -> None:

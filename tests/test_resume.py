@@ -117,7 +117,7 @@ def work(name: str, folder: Path, slow: float = 0.0, show: Callable[..., None] =
         oracle=dreamt if name.startswith("dreaming") else ideal,
         strategy=Slow(strategy, slow),
         seed=3,
-        scale={"pool": 400, "test": 100, "cycles": None},
+        scale={"pool": 400, "test": 100, "side": None, "cycles": None},
         device="cpu",
         wandb="disabled",
         show=show,

@@ -45,7 +45,7 @@ def run(folder: Path, mode: str) -> list[int]:
         oracle=ideal,
         strategy=Uncertainty(margin),
         seed=0,
-        scale={"pool": None, "test": 100, "cycles": None},
+        scale={"pool": None, "test": 100, "side": None, "cycles": None},
         device="cpu",
         wandb=mode,
         show=lambda record, cycles, old: shown.append(record["cycle"]),

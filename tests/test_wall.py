@@ -154,7 +154,7 @@ def cheated(folder: Path, leak: Callable[[Pool, Dataset], None]) -> list[bool]:
         oracle=ideal,
         strategy=Cheat(look),
         seed=0,
-        scale={"pool": None, "test": None, "cycles": None},
+        scale={"pool": None, "test": None, "side": None, "cycles": None},
         device="cpu",
         wandb="disabled",
         show=lambda record, cycles, old: None,

@@ -37,10 +37,10 @@ class Dataset:
     mean: tuple[float, ...]
     std: tuple[float, ...]
 
-    def subset(self, train: int | None, test: int | None) -> "Dataset":
-        """The first images of one fixed permutation; None, or more than there are, keeps all."""
-        tests = {name: first(split, test) for name, split in self.tests.items()}
-        return replace(self, train=first(self.train, train), tests=tests)
+    def subset(self, train: int | None, test: int | None, side: int | None = None) -> "Dataset":
+        """The first images of one fixed permutation, none larger than `side` pixels square; None keeps all as it is."""
+        tests = {name: no_larger(first(split, test), side) for name, split in self.tests.items()}
+        return replace(self, train=no_larger(first(self.train, train), side), tests=tests)
 
 
 def assemble(
@@ -145,8 +145,15 @@ def resized(split: Split, pad: int, size: int | None) -> Split:
     return replace(split, images=torch.cat(chunks))
 
 
-def scaled(images: Tensor, size: tuple[int, int]) -> Tensor:
-    smooth = functional.interpolate(images.float(), size=size, mode="bilinear", antialias=False)
+def no_larger(split: Split, side: int | None) -> Split:
+    if side is None or max(split.images.shape[2:]) <= side:
+        return split
+    chunks = [scaled(images, (side, side), antialias=True) for images in split.images.split(250)]
+    return replace(split, images=torch.cat(chunks))
+
+
+def scaled(images: Tensor, size: tuple[int, int], antialias: bool = False) -> Tensor:
+    smooth = functional.interpolate(images.float(), size=size, mode="bilinear", antialias=antialias)
     return smooth.round().to(torch.uint8)
 
 
