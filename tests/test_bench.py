@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import nn
 
+ADVERSARIAL = ("vaal_iteration", "vaal_scoring", "query_times")
 BENCH = Path(__file__).parents[1] / "scripts" / "bench"
 
 
@@ -32,7 +33,7 @@ def bench() -> dict[str, Any]:
 
 
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", ["core_set", "scan", "dropout", "epoch", "step", "small_cycle"])
+@pytest.mark.parametrize("name", ["core_set", "scan", "dropout", "epoch", "step", "small_cycle", *ADVERSARIAL])
 def test_both_sides_did_the_same_work(name: str) -> None:
     rows = [row for row in bench()["table"]([name], tiny()) if row.verdict]
     assert rows
@@ -85,6 +86,56 @@ def test_a_peer_that_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(import_module("scoring"), "import_module", missing)
     *_, row = bench()["table"](["dropout"], tiny())
     assert (row.verdict, row.against) == ("not installed", "baal.modelwrapper")
+
+
+@pytest.mark.parametrize("folder", [None, "elsewhere"])
+@pytest.mark.parametrize("name", ["vaal_iteration", "vaal_scoring"])
+def test_a_missing_release_tells_where_it_is(monkeypatch: pytest.MonkeyPatch, name: str, folder: str | None) -> None:
+    monkeypatch.delenv("ALSUITE_VAAL_RELEASE", raising=False)
+    if folder:
+        monkeypatch.setenv("ALSUITE_VAAL_RELEASE", folder)
+    *_, row = bench()["table"]([name], tiny())
+    assert row.verdict == "not installed"
+    assert row.gate.startswith("git clone https://github.com/sinhasam/vaal and set ALSUITE_VAAL_RELEASE")
+
+
+def test_the_release_and_ours_give_the_same_from_the_same_weights() -> None:
+    adversarial = import_module("adversarial")
+    peer = as_released(adversarial)
+    vae, finder = adversarial.same_weights(peer)
+    images = torch.randn(2, 3, 32, 32)
+    with torch.no_grad():
+        seen = peer.vae.encoder(images)
+        expected = peer.vae.fc_mu(seen), peer.vae.fc_logvar(seen)
+        assert torch.allclose(torch.stack(vae.encode(images)), torch.stack(expected), atol=1e-4)
+        codes = expected[0]
+        assert torch.allclose(vae.decoder(codes), peer.vae.decoder(codes), atol=1e-4)
+        assert torch.allclose(finder(codes).sigmoid(), peer.discriminator(codes)[:, 0], atol=1e-5)
+
+
+def as_released(adversarial: Any) -> Any:
+    """Networks put together as the release's are: two heads, a last layer that is transposed, a sigmoid."""
+    vae, finder = adversarial.image_vae((3, 32, 32)), adversarial.discriminator(32, 3)
+    heads = {"fc_mu": nn.Linear(4096, 32), "fc_logvar": nn.Linear(4096, 32)}
+    parts = {"encoder": vae.encoder[:-1], "decoder": nn.Sequential(*vae.decoder[:-2], nn.ConvTranspose2d(128, 3, 1))}
+    nets = nn.ModuleDict({**parts, **heads}), nn.Sequential(*finder[:-1], nn.Sigmoid())
+    return adversarial.Peer(None, None, None, *(net.eval() for net in nets))
+
+
+def test_the_adversarial_gates_can_fail() -> None:
+    adversarial, scores = import_module("adversarial"), torch.tensor([0.2, 0.4])
+    assert adversarial.same_scores((scores, torch.tensor([1, 0])), (scores, torch.tensor([0, 1])))[0]
+    assert not adversarial.same_scores((scores, torch.tensor([1])), (scores, torch.tensor([0])))[0]
+    assert not adversarial.same_scores((scores, torch.tensor([1])), (scores + 0.001, torch.tensor([1])))[0]
+    start, other = ([nn.Linear(2, 3), nn.Linear(4, 5)] for _ in range(2))
+    assert (adversarial.values(start), adversarial.changed(start, start)) == (34, 0)
+    assert adversarial.changed(start, [start[0], other[1]]) == 25
+    _, pool, labels = adversarial.pool_of_vaal(40)
+    pool.label(torch.arange(4), labels[:4])
+    asked = {name: (torch.tensor(picks), pool) for name, picks in (("two", [4, 9]), ("one", [4, 4]), ("known", [3, 9]))}
+    assert adversarial.asked(asked["two"], asked["two"])[0]
+    assert not adversarial.asked(asked["one"], asked["two"])[0]
+    assert not adversarial.asked(asked["two"], asked["known"])[0]
 
 
 def test_the_table_is_written_as_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

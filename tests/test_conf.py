@@ -26,7 +26,7 @@ from alsuite.figures.spec import read_panels
 from alsuite.oracle import Human, Ideal, Noisy
 from alsuite.tasks.classification import Classification
 
-GROUPS = ("budget", "dataset", "initial", "oracle", "protocol", "scale", "strategy", "task_model")
+GROUPS = ("budget", "dataset", "generator", "initial", "oracle", "protocol", "scale", "strategy", "task_model")
 CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 FIGURES = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 SCALES = ("paper", "laptop", "smoke")
@@ -117,6 +117,28 @@ def test_every_task_model_builds_a_network(choice: str, protocol: str) -> None:
     net = task.make_net((3, 32, 32), 7)
     assert isinstance(net, nn.Sequential)
     assert net.eval()(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
+
+
+@pytest.mark.parametrize(("choice", "shape"), [("vae", (3, 32, 32)), ("feature_vae", (20,))])
+def test_generators_are_built_for_the_shape_of_their_data(choice: str, shape: tuple[int, ...]) -> None:
+    vae = built("generator", f"generator={choice}", "scale=smoke")(shape, extra=2)
+    x = torch.zeros(3, *shape)
+    codes, _ = vae.encode(x)
+    assert codes.shape == (3, 32)
+    assert vae.decoder(torch.zeros(3, 34)).shape == x.shape
+
+
+def test_a_strategy_brings_its_generator_unless_the_command_line_has_another() -> None:
+    chosen = {name: composed(f"strategy={name}").choices["generator"] for name in ("random", "vaal", "ta_vaal", "aalu")}
+    assert chosen == {"random": "none", "vaal": "vae", "ta_vaal": "vae", "aalu": "feature_vae"}
+    assert composed("strategy=vaal", "generator=feature_vae").choices["generator"] == "feature_vae"
+    assert composed("generator=feature_vae", "strategy=vaal").values["strategy"]["vae"]["hidden"] == 512
+
+
+def test_only_strategies_that_need_the_ranking_train_it() -> None:
+    tasks = {choice: composed(f"strategy={choice}").values["task_model"] for choice in choices_of("strategy")}
+    rankings = {choice: task["ranking"] for choice, task in tasks.items() if task["_target_"].endswith(".Ranked")}
+    assert rankings == {"learning_loss": "hinge", "ta_vaal": "logistic"}
 
 
 @pytest.mark.parametrize("choice", choices_of("initial"))
@@ -229,7 +251,7 @@ def test_every_panel_shows_runs_that_the_experiment_makes(figure: str) -> None:
 
 def columns(found: Composed) -> Iterator[dict[str, Any]]:
     """What the results of a run will be told apart by, a row per test set."""
-    flat: dict[str, Any] = {**found.choices, "experiment": found.values["experiment"]}
+    flat: dict[str, Any] = {**found.choices, **{key: found.values[key] for key in ("experiment", "seed")}}
     for group in GROUPS:
         node = found.values.get(group)
         flat |= {f"{group}.{key}": value for key, value in node.items()} if isinstance(node, dict) else {}

@@ -29,6 +29,8 @@ from alsuite.tasks import Task
 
 STRATEGIES = sorted(path.stem for path in (CONF / "strategy").glob("*.yaml"))
 CHANCY = ["random", "full", "badge", "bald", "dbal", "mc_dropout"]
+CHANCY += ["vaal", "vaal_no_vae", "vaal_no_d", "vaal_frozen_vae", "ta_vaal", "aalu", "loss_learn"]
+SMALL = ["scale=smoke", "scale.epochs=5", "task_model.net.dropout=0.5"]
 
 
 def queried(strategy: Strategy, pool: Pool, task: Task, n: int, seed: int) -> Query:
@@ -38,9 +40,10 @@ def queried(strategy: Strategy, pool: Pool, task: Task, n: int, seed: int) -> Qu
 
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_strategy_gives_unique_unlabelled_indices_that_follow_the_seed(name: str) -> None:
-    strategy = instantiate(composed(f"strategy={name}").strategy)
+    config = composed(f"strategy={name}", *SMALL)
+    strategy = instantiate(config.strategy)
     pool, _ = digit_pool(100, classes=[5, 7] if name == "min_distance" else None)
-    task, before = fast_task(epochs=5).learn(pool), pool.labels.clone()
+    task, before = instantiate(config.task_model)().learn(pool), pool.labels.clone()
     query = queried(strategy, pool, task, 15, seed=1)
     assert query.indices.shape == query.indices.unique().shape == (15,)
     assert query.indices.dtype == torch.int64
@@ -58,6 +61,25 @@ def test_the_whole_rest_of_the_pool_can_be_asked_for(strategy: Strategy) -> None
     pool, _ = digit_pool(1400)
     query = strategy.query(pool, fast_task(epochs=1).learn(pool), 37)
     assert torch.equal(query.indices.sort().values, pool.unlabelled)
+
+
+@pytest.mark.parametrize("name", ["vaal", "vaal_no_d", "ta_vaal", "aalu"])
+@pytest.mark.parametrize("left", [1, 2, 65])
+def test_an_adversary_can_ask_for_the_whole_rest_too(name: str, left: int) -> None:
+    config = composed(f"strategy={name}", *SMALL)
+    pool, _ = digit_pool(1437 - left)
+    query = instantiate(config.strategy).query(pool, instantiate(config.task_model)().learn(pool), left)
+    assert torch.equal(query.indices.sort().values, pool.unlabelled)
+
+
+@pytest.mark.parametrize("name", ["vaal", "vaal_no_d", "ta_vaal", "aalu"])
+@pytest.mark.parametrize("labelled", [1, 2])
+def test_an_adversary_can_start_from_hardly_a_label(name: str, labelled: int) -> None:
+    config = composed(f"strategy={name}", *SMALL)
+    pool, _ = digit_pool(labelled)
+    query = instantiate(config.strategy).query(pool, instantiate(config.task_model)().learn(pool), 5)
+    assert query.scores is not None
+    assert query.scores.isfinite().all()
 
 
 def test_random_gives_each_unlabelled_sample_the_same_chance() -> None:
