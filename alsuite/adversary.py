@@ -159,8 +159,8 @@ def warned(notes: dict[str, Any]) -> dict[str, Any]:
 def _joined(labelled: Batch, unlabelled: Batch) -> tuple[list[Tensor], Tensor]:
     """What both batches hold, as one, and weights that make a sum over it the sum of the two means."""
     both = [torch.cat(pair) for pair in zip(labelled, unlabelled, strict=False)]
-    sizes = [len(labelled[0])] * len(labelled[0]) + [len(unlabelled[0])] * len(unlabelled[0])
-    return both, 1 / torch.tensor(sizes, dtype=torch.float32, device=both[0].device)
+    weights = [torch.full((len(x),), 1 / len(x), device=x.device) for x, *_ in (labelled, unlabelled)]
+    return both, torch.cat(weights)
 
 
 def _descend(optimisers: Sequence[Optimizer], loss: Tensor) -> Tensor:
