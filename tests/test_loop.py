@@ -1,0 +1,36 @@
+"""What a cycle writes down of its query."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from conftest import FixedTask, digit_pool
+
+from alsuite.budget import Budget
+from alsuite.journal import Journal
+from alsuite.loop import Run
+from alsuite.oracle import Ideal
+from alsuite.scores import entropy, least_confidence
+from alsuite.strategies.uncertainty import Uncertainty
+
+
+def test_a_query_is_told_with_its_entropy_and_with_what_the_task_took_it_for(tmp_path: Path) -> None:
+    pool, targets = digit_pool(0)
+    right = 3.0 * torch.nn.functional.one_hot(targets, 10) * (torch.arange(len(pool)) % 2)[:, None]
+    log_probs = (0.1 * torch.randn(len(pool), 10) + 0.1 * right).log_softmax(-1)
+    journal = Journal(tmp_path)
+    journal.start({"config": {}})
+    tests = {"digits": (pool.rows(torch.arange(50)), targets[:50])}
+    strategy, initial = Uncertainty(least_confidence), torch.arange(20)
+    sizes = Budget(20, 15, 35)
+    Run(pool, tests, lambda: FixedTask(log_probs), strategy, Ideal(targets), sizes, initial, journal, 0).go()  # type: ignore[arg-type]
+    journal.close()
+    first, last = journal.records
+    indices = torch.tensor(first["queried"]["indices"])
+    assert first["queried"]["labels"] == targets[indices].tolist()
+    assert first["queried"]["entropy"] == float(entropy(log_probs[indices]).mean())
+    wrong = [int(log_probs[i].argmax()) != int(targets[i]) for i in indices.tolist()]
+    assert first["queried"]["wrong"] == torch.tensor(wrong).float().mean().item()
+    assert 0 < sum(wrong) < 15
+    assert last["queried"] is None
