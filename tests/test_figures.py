@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 from journals import synthetic_curve, write_run
@@ -83,6 +84,15 @@ def texts(axes: Axes) -> str:
 
 def legend(figure: Figure) -> list[str]:
     return [text.get_text() for each in figure.findobj(Legend) if isinstance(each, Legend) for text in each.get_texts()]
+
+
+def test_runs_of_two_protocols_get_a_panel_each(toy: Path, conf: Callable[[Any], Path]) -> None:
+    folder = conf([{"kind": "accuracy", "title": "VGG16"}, {"kind": "accuracy", "where": {"protocol": "fair"}}])
+    runs = load("toy", "smoke", toy)
+    both = pd.concat([runs.assign(protocol="paper"), runs.assign(protocol="fair", run=runs["run"] + ",fair")])
+    split, chosen = (parts_of(panel, both, folder / "published.csv") for panel in read_panels("fig1", folder))
+    assert [part.panel.title for part in split] == ["VGG16\nprotocol: paper", "VGG16\nprotocol: fair"]
+    assert [set(part.frame["protocol"]) for part in [*split, *chosen]] == [{"paper"}, {"fair"}, {"fair"}]
 
 
 def test_curves_are_means_with_full_across(toy: Path, conf: Callable[[Any], Path]) -> None:

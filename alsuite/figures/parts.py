@@ -27,6 +27,9 @@ class Part:
 def parts_of(panel: Panel, runs: pd.DataFrame | str, table: Path) -> list[Part]:
     if isinstance(runs, str):
         return [Part(panel, note=runs)]
+    if len(protocols := sorted(runs["protocol"].dropna().unique(), reverse=True)) > 1 and "protocol" not in panel.where:
+        each = (_of_protocol(panel, protocol) for protocol in protocols)
+        return [part for one in each for part in parts_of(one, runs, table)]
     try:
         frame = _prepared(panel, runs)
         points = published(panel, frame, table)
@@ -36,6 +39,11 @@ def parts_of(panel: Panel, runs: pd.DataFrame | str, table: Path) -> list[Part]:
         return [Part(panel, frame, points)]
     names = sorted(set(frame.loc[frame["strategy"] != FULL, "series"]), key=panel.order)
     return [Part(_titled(panel, name), frame[frame["series"] == name]) for name in names]
+
+
+def _of_protocol(panel: Panel, protocol: str) -> Panel:
+    title = f"{panel.title}\nprotocol: {protocol}".lstrip()
+    return replace(panel, where={**panel.where, "protocol": protocol}, title=title)
 
 
 def _titled(panel: Panel, series: str) -> Panel:
