@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 ADVERSARIAL = ("vaal_iteration", "vaal_scoring", "query_times")
+MATCHING = ("matching", "matching_large", "matching_growth")
 BENCH = Path(__file__).parents[1] / "scripts" / "bench"
 
 
@@ -38,6 +39,15 @@ def test_both_sides_did_the_same_work(name: str) -> None:
     rows = [row for row in bench()["table"]([name], tiny()) if row.verdict]
     assert rows
     assert {row.verdict for row in rows} <= {"met", "missed", "not installed"}, rows
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", MATCHING)
+def test_what_is_matched_is_the_nearest(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALSUITE_VECTORS", "500 1000 2000")
+    rows = [row for row in bench()["table"]([name], tiny()) if row.verdict]
+    assert len(rows) >= 2
+    assert {row.verdict for row in rows} <= {"met", "missed"}, rows
 
 
 @pytest.mark.slow
@@ -136,6 +146,24 @@ def test_the_adversarial_gates_can_fail() -> None:
     assert adversarial.asked(asked["two"], asked["two"])[0]
     assert not adversarial.asked(asked["one"], asked["two"])[0]
     assert not adversarial.asked(asked["two"], asked["known"])[0]
+
+
+def test_the_matching_gate_can_fail() -> None:
+    matching, features = import_module("matching"), torch.randn(2000, 50)
+    found = matching.Match(features, matching.FeatureIndex(features, kind="ivf"), features[:1], torch.zeros(2000) > 0)
+    assert matching.near(found, queries := torch.randn(100, 50))[0]
+    found.matcher.neighbours.nprobe = 1
+    assert not matching.near(found, queries)[0]
+    assert matching.judged("", 2.0, "", 1.0).verdict == "missed"
+    assert matching.judged("", 1.0, "", 2.0, passed=False).verdict == "void"
+
+
+def test_the_sizes_of_the_pools_are_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    matching, sizes = import_module("matching"), import_module("race").Sizes
+    assert matching.vectors(sizes())[-1] == 16_000_000
+    assert matching.vectors(sizes(points=10_000))[-1] == 20_000
+    monkeypatch.setenv("ALSUITE_VECTORS", "300 4000")
+    assert matching.vectors(sizes()) == [300, 4000]
 
 
 def test_the_table_is_written_as_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,227 @@
+"""Three ways to find the nearest free rows: all distances, an inverted file (faiss) and a k-d tree (scipy)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+import faiss
+import numpy as np
+import torch
+from filelock import FileLock
+from scipy.spatial import KDTree
+from torch import Tensor
+from torch.nn.functional import pad
+from tqdm import tqdm
+
+from alsuite.errors import UserError
+
+__all__ = ["Exact", "InvertedFile", "Neighbours", "Tree", "full_precision", "inverted_file"]
+
+GROUP = 128  # queries a pass
+CHUNK, SPARE = 32, 8  # rows whose least distance stands for them, and how many more such chunks are looked into
+PROBES, RECALL = 500, 0.995  # the margin over .99 covers the chance in so many probes
+SMALL = 32  # queries that one thread answers sooner than several, which wait for each other
+
+
+class Neighbours(Protocol):
+    def nearest(self, queries: Tensor, k: int) -> Tensor:
+        """(n, k) free rows, closest first, -1 where fewer were found; at least one where any is free."""
+        ...
+
+    def mark(self, rows: Tensor, *, free: bool) -> None: ...
+
+
+class Exact:
+    """|x|^2 - 2 x.q by products, the least of each chunk of rows, then the true distances in the best chunks.
+
+    It runs on the features' own device: the flat index of faiss knows no free rows on a GPU and is slower on a CPU.
+    """
+
+    def __init__(self, features: Tensor) -> None:
+        self.features = features.float()
+        self.shift = self.features[:1000].mean(0)
+        blocks = self.features.split(2**14)
+        self.squares = _finite(torch.cat([(block - self.shift).square().sum(1) for block in blocks]))
+
+    def mark(self, rows: Tensor, *, free: bool) -> None:
+        rows = rows.to(self.squares.device)
+        self.squares[rows] = (self.features[rows] - self.shift).square().sum(1) if free else torch.inf
+
+    def nearest(self, queries: Tensor, k: int) -> Tensor:
+        queries = queries.detach().to(self.features)
+        with full_precision():
+            return torch.cat([self._nearest(group, k) for group in queries.split(GROUP)])
+
+    def _nearest(self, queries: Tensor, k: int) -> Tensor:
+        offsets, size = queries - self.shift, 2**20 if queries.is_cuda else 2**14
+        parts = zip(self.features.split(size), self.squares.split(size), strict=True)
+        least = torch.cat([_least(torch.addmm(squares, offsets, block.T, alpha=-2)) for block, squares in parts], 1)
+        chunks = least.topk(min(k + SPARE, least.shape[1]), largest=False).indices.sort().values
+        rows = (chunks[..., None] * CHUNK + torch.arange(CHUNK, device=chunks.device)).flatten(1)
+        inside = rows.clamp(max=len(self.features) - 1)
+        distances = (self.features[inside] - queries[:, None]).square().sum(-1)
+        distances[(rows != inside) | self.squares[inside].isinf()] = torch.inf
+        distances, order = distances.sort(stable=True)
+        found = rows.gather(1, order).masked_fill(distances.isinf(), -1)[:, :k]
+        return pad(found, (0, k - found.shape[1]), value=-1)
+
+
+def _least(values: Tensor) -> Tensor:
+    """(n, m) to the least of every CHUNK of the columns."""
+    if short := -values.shape[1] % CHUNK:
+        values = pad(values, (0, short), value=torch.inf)
+    return values.unflatten(1, (-1, CHUNK)).amin(-1)
+
+
+class Tree:
+    def __init__(self, features: Tensor) -> None:
+        self.tree = KDTree(_finite(features).numpy())
+        self.free = np.ones(len(features), bool)
+
+    def mark(self, rows: Tensor, *, free: bool) -> None:
+        self.free[rows.cpu().numpy()] = free
+
+    def nearest(self, queries: Tensor, k: int) -> Tensor:
+        return torch.tensor([self._nearest(query, k) for query in queries.detach().cpu().numpy()])
+
+    def _nearest(self, query: np.ndarray, k: int) -> list[int]:
+        asked, found = k, np.empty(0, int)
+        while len(found) < k and asked < 2 * self.tree.n:
+            rows = np.atleast_1d(self.tree.query(query, min(asked, self.tree.n))[1])
+            found, asked = rows[self.free[rows]][:k], 2 * asked
+        return [*found.tolist(), *[-1] * (k - len(found))]
+
+
+class InvertedFile:
+    def __init__(self, index: Any, nprobe: int, recall: float) -> None:
+        self.index, self.nprobe, self.recall = index, nprobe, recall
+        self.free = np.full(-(-index.ntotal // 8), 255, np.uint8)  # a bit a row, read by the selector as it is
+        self.selector = faiss.IDSelectorBitmap(len(self.free), faiss.swig_ptr(self.free))
+
+    def mark(self, rows: Tensor, *, free: bool) -> None:
+        places = rows.cpu().numpy()
+        bits = np.left_shift(1, places & 7).astype(np.uint8)
+        change, bits = (np.bitwise_or, bits) if free else (np.bitwise_and, ~bits)
+        change.at(self.free, places >> 3, bits)
+
+    def nearest(self, queries: Tensor, k: int) -> Tensor:
+        values, nprobe = queries.detach().cpu().float().contiguous().numpy(), self.nprobe
+        rows = np.full((len(values), k), -1)
+        while (empty := rows[:, 0] < 0).any():
+            with _few_threads(len(values)):
+                rows[empty] = self.index.search(values[empty], k, params=_probing(nprobe, self.selector))[1]
+            if nprobe == self.index.nlist:
+                break
+            nprobe = min(2 * nprobe, self.index.nlist)
+        return torch.from_numpy(rows)
+
+
+def _probing(nprobe: int, selector: faiss.IDSelector | None = None) -> faiss.SearchParametersIVF:
+    settings = faiss.SearchParametersIVF()
+    settings.nprobe, settings.sel = nprobe, selector
+    return settings
+
+
+def _built(features: Tensor) -> InvertedFile:
+    rows, d = features.shape
+    lists = min(int(4 * rows**0.5), rows)
+    index = faiss.IndexIVFFlat(faiss.IndexFlatL2(d), d, lists)
+    index.cp.niter, index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 8, 1, 40
+    index.train(_finite(features[_sample(rows, 40 * lists)].float()).numpy())
+    for block in tqdm(features.split(2**20), "index", leave=False, disable=None, delay=5, unit=" million rows"):
+        index.add(block.float().contiguous().numpy())
+    return InvertedFile(index, *_tuned(index, features))
+
+
+def _tuned(index: Any, features: Tensor) -> tuple[int, float]:
+    """How many lists to probe so that a row's nearest other one is found, and how often it is."""
+    rows = _sample(len(features), PROBES)
+    probes = features[rows].float()
+
+    def distances(near: Tensor) -> Tensor:
+        gaps = (features[near.clamp(min=0)].float() - probes[:, None]).square().sum(-1)
+        return gaps.masked_fill((near < 0) | (near == rows[:, None]), torch.inf).amin(1)
+
+    truth = distances(Exact(features).nearest(probes, 2)) * (1 + 1e-5)
+    steps = sorted({int(2 ** (i / 2)) for i in range(64) if 2 ** (i / 2) < index.nlist} | {index.nlist})
+    recall = 0.0
+    for nprobe in steps:
+        found = index.search(probes.numpy(), 2, params=_probing(nprobe))[1]
+        recall = float((distances(torch.from_numpy(found)) <= truth).float().mean())
+        if recall >= RECALL:
+            return nprobe, recall
+    return steps[-1], recall
+
+
+def inverted_file(features: Tensor, folder: Path | None) -> InvertedFile:
+    """In memory; or, given a folder, written there by the first to ask and a memory map of that file."""
+    if folder is None:
+        return _built(features)
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"ivf-{_fingerprint(features)}.faiss"
+    facts = path.with_suffix(".json")
+    with FileLock(path.with_suffix(".lock")):
+        if not (path.exists() and facts.exists()):
+            built, part = _built(features), path.with_suffix(".part")
+            faiss.write_index(built.index, str(part))
+            values = {"nprobe": built.nprobe, "recall": built.recall, "sha256": _checksum(part)}
+            facts.unlink(missing_ok=True)
+            os.replace(part, path)
+            part.write_text(json.dumps(values))
+            os.replace(part, facts)
+    try:
+        values = json.loads(facts.read_text())
+        if values.pop("sha256") != _checksum(path):
+            raise ValueError
+        return InvertedFile(faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY), **values)
+    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError):
+        raise UserError(f"the index {path} or its {facts.name} is damaged; delete both, they are built anew") from None
+
+
+def _fingerprint(features: Tensor) -> str:
+    """Of the shape and some rows, since reading all would bring them into memory."""
+    chosen = features[torch.linspace(0, len(features) - 1, min(len(features), 500)).long()]
+    return hashlib.sha256(
+        repr((features.shape, features.dtype)).encode() + chosen.float().numpy().tobytes()
+    ).hexdigest()[:16]
+
+
+def _checksum(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sample(rows: int, n: int) -> Tensor:
+    return torch.randperm(rows, generator=torch.Generator().manual_seed(0))[:n].sort().values
+
+
+def _finite(features: Tensor) -> Tensor:
+    if not features.isfinite().all():
+        raise UserError("some features of the pool are infinite or no number; train the network that gives them anew")
+    return features
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
+@contextmanager
+def _few_threads(queries: int) -> Iterator[None]:
+    before = faiss.omp_get_max_threads()
+    faiss.omp_set_num_threads(before if queries > SMALL else 1)
+    try:
+        yield
+    finally:
+        faiss.omp_set_num_threads(before)
