@@ -55,6 +55,7 @@ class Pool:
     ) -> None:
         device = device or images.device
         self.device = device
+        self.originals = len(images)  # what comes after them is synthetic
         self.images = images  # (N, C, H, W) uint8, on the device, or a memory map where they are larger than it
         self.classes = classes
         self.normalise = Normalise(tuple(mean), tuple(std))

@@ -1,0 +1,111 @@
+"""Whether a generator is any good: an Inception score and a Frechet distance to the test images (lower is better), from
+the probabilities and the features of a small classifier that is trained on the data set's own labels. Real training
+images are scored beside it: no generator can do much better. A strategy never sees these labels.
+
+    python scripts/score_generator.py mnist57 wgan_gp scale=laptop
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from hydra.utils import instantiate
+from torch import Tensor
+from torchvision.utils import save_image
+
+from alsuite.__main__ import one_line
+from alsuite.conf_path import CONF
+from alsuite.data import Dataset
+from alsuite.errors import UserError
+from alsuite.experiment import choose_device
+from alsuite.fit import infer
+from alsuite.generators.gan import GAN
+from alsuite.loop import seed_all
+from alsuite.nets.classifiers import convnet, lenet
+from alsuite.pool import Pool
+from alsuite.tasks.classification import Classification
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset")
+    parser.add_argument("generator")
+    parser.add_argument(
+        "overrides", nargs="*", help="as of alsuite: scale=laptop, device=cpu, generator.limit=1000, ..."
+    )
+    parser.add_argument("--images", type=int, default=10_000, help="how many are scored")
+    parser.add_argument("--epochs", type=int, default=10, help="of the classifier")
+    options = parser.parse_args()
+    choices = [f"dataset={options.dataset}", f"generator={options.generator}", *options.overrides]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("config", choices)
+    dataset = instantiate(config.dataset).subset(config.scale.pool, config.scale.test, config.scale.side)
+    device = choose_device(config.device)
+    pool = Pool(dataset.train.images.to(device), len(dataset.classes), dataset.mean, dataset.std, device)
+    generator = instantiate(config.generator)
+    if not isinstance(generator, GAN):
+        raise UserError(f"generator={options.generator} makes no images of its own: choose dcgan, wgan_gp, ...")
+    net, home = generator.kept(pool)
+    seed_all(config.seed, -1)
+    made = drawn(net, options.images, device)
+    save_image(unit(made[:100]), home / "samples.png", nrow=10)
+    for name, (score, distance) in scored(classifier(pool, dataset, options.epochs), dataset, made).items():
+        print(f"{name:<16} Inception score {score:8.3f}   Frechet distance {distance:10.3f}")
+    print(home / "samples.png")
+
+
+def drawn(net: Any, n: int, device: torch.device) -> Tensor:
+    """(n, C, H, W) uint8."""
+    z = torch.randn(n, net.latent, device=device)
+    shape = net.images(z[:1]).shape[1:]
+    return infer(lambda codes: (net.images(codes) * 255).round().to(torch.uint8).flatten(1), z).unflatten(1, shape)
+
+
+def unit(images: Tensor) -> Tensor:
+    return images.float() / 255
+
+
+def classifier(pool: Pool, dataset: Dataset, epochs: int) -> Classification:
+    """All images of the pool are labelled."""
+    pool.label(torch.arange(len(pool)), dataset.train.targets)
+    small = min(pool.images.shape[2:]) < 16
+    return Classification(convnet if small else lenet, epochs=epochs, batch=50).learn(pool)
+
+
+def scored(task: Classification, dataset: Dataset, made: Tensor) -> dict[str, tuple[float, float]]:
+    real = dataset.train.images[torch.randperm(len(dataset.train.images))[: len(made)]].to(made.device)
+    test = next(iter(dataset.tests.values())).images.to(made.device)
+    reference, _ = task.outputs(test)
+    found = {}
+    for name, images in (("generated", made), ("training images", real)):
+        features, log_probs = task.outputs(images)
+        found[name] = inception_score(log_probs), frechet_distance(features, reference)
+    return found
+
+
+def inception_score(log_probs: Tensor) -> float:
+    """exp of the mean KL divergence of p(y | x) from p(y) (Salimans et al. 2016), from 1 to the number of classes."""
+    log_probs = log_probs.double()
+    marginal = log_probs.exp().mean(0).log()
+    return float((log_probs.exp() * (log_probs - marginal)).nansum(1).mean().exp())
+
+
+def frechet_distance(features: Tensor, others: Tensor) -> float:
+    """Between Gaussians with the mean and covariance of both (Heusel et al. 2017)."""
+    (mean, covariance), (its_mean, its) = (
+        (x.double().mean(0), torch.cov(x.double().T, correction=0)) for x in (features, others)
+    )
+    root = torch.linalg.eigvals(covariance @ its).real.clamp(min=0).sqrt().sum()
+    return float((mean - its_mean).square().sum() + covariance.trace() + its.trace() - 2 * root)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (UserError, HydraException) as error:
+        sys.exit(f"score_generator: {one_line(error)}")
