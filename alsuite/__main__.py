@@ -26,7 +26,7 @@ __all__ = ["execute", "main"]
 
 Job = tuple[dict[str, Any], Path]  # what a run is, and its folder
 NOT_THE_RESULT = (
-    *("device", "fair", "figure", "generator", "parallel", "products", "root", "seeds", "shrink", "wandb"),
+    *("device", "fair", "features", "figure", "generator", "parallel", "products", "root", "seeds", "shrink", "wandb"),
 )
 
 
@@ -116,12 +116,23 @@ def composed(arguments: list[str]) -> list[Job]:
         found.append((config, dict(runtime.choices), Path(runtime.output_dir)))
 
     GlobalHydra.instance().clear()
-    sys.argv[1:] = sorted(arguments, key=lambda argument: not argument.startswith("-"))
+    sys.argv[1:] = flags_first(arguments)
     try:
         hydra.main(config_path=str(CONF), config_name="config", version_base="1.3")(collect)()
     except ValueError as error:
         raise UserError(f"an option cannot be read ({error}): write it as name=value") from None
     return [resolved(*each) for each in found]
+
+
+def flags_first(arguments: list[str]) -> list[str]:
+    """Each with its value, since Hydra takes no override before them."""
+    parts: list[list[str]] = []
+    for argument in arguments:
+        if parts and parts[-1][-1] in ("--cfg", "-c", "--package", "-p"):
+            parts[-1].append(argument)
+        else:
+            parts.append([argument])
+    return [argument for part in sorted(parts, key=lambda part: not part[0].startswith("-")) for argument in part]
 
 
 def resolved(config: DictConfig, choices: dict[str, Any], folder: Path) -> Job:
@@ -162,9 +173,16 @@ def finished(job: Job) -> bool:
 def result_of(job: Job) -> dict[str, Any]:
     """What the run is, without the options that its result does not depend on."""
     about = job[0]
-    config = {key: value for key, value in about["config"].items() if key not in NOT_THE_RESULT}
+    config = {key: without_folders(value) for key, value in about["config"].items() if key not in NOT_THE_RESULT}
     scale = {key: value for key, value in config["scale"].items() if key not in ("seeds", "stand_in")}
     return {**about, "config": {**config, "scale": scale}}
+
+
+def without_folders(value: Any) -> Any:
+    """Where something is kept changes no result."""
+    if isinstance(value, dict):
+        return {key: without_folders(part) for key, part in value.items() if key != "folder"}
+    return value
 
 
 def execute(job: Job, show: Any) -> None:

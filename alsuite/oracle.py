@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -13,8 +13,20 @@ from torch import Generator, Tensor
 from alsuite.data import Dataset
 from alsuite.errors import AwaitingLabels, UserError
 from alsuite.pool import Pool
+from alsuite.tasks import Task
 
-__all__ = ["AwaitingLabels", "Human", "Ideal", "Noisy", "Oracle", "human", "ideal", "noisy"]
+__all__ = [
+    "Annotator",
+    "AwaitingLabels",
+    "Human",
+    "Ideal",
+    "Noisy",
+    "Oracle",
+    "annotator",
+    "human",
+    "ideal",
+    "noisy",
+]
 
 
 class Oracle(Protocol):
@@ -34,6 +46,8 @@ class Ideal:
 
     def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
         self.asked += len(indices)
+        if len(indices) and int(indices.max()) >= len(self.targets):
+            raise UserError("this oracle knows no label of a synthetic image: take oracle=annotator or oracle=human")
         return self.targets[indices.cpu()]
 
 
@@ -75,6 +89,35 @@ def _confused_with(
         return [int(other) for other in confusion.get(label, [])]
     group = superclasses if superclasses is not None else [0] * classes
     return [other for other in range(classes) if other != label and group[other] == group[label]]
+
+
+class Annotator(Ideal):
+    """Always right about real images; the synthetic ones, which come after them in the pool, are labelled by a
+    classifier that learned from all real labels, in place of a person."""
+
+    def __init__(self, targets: Tensor, task_model: Callable[[], Task], seed: int = 0) -> None:
+        super().__init__(targets)
+        self.task_model = task_model
+        self.seed = seed
+        self.expert: Task | None = None
+
+    def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
+        real = indices < len(self.targets)
+        labels = torch.empty_like(indices)
+        labels[real] = super().__call__(pool, indices[real]).to(indices.device)
+        if not real.all():
+            self.expert = self.expert or self._taught(pool)
+            self.asked += int((~real).sum())
+            labels[~real] = self.expert.log_probs(pool.rows(indices[~real])).argmax(1)
+        return labels
+
+    def _taught(self, pool: Pool) -> Task:
+        size, normalise = len(self.targets), pool.normalise
+        whole = Pool(pool.images[:size], pool.classes, normalise.mean, normalise.std, pool.device)
+        whole.label(torch.arange(size), self.targets)
+        with torch.random.fork_rng([pool.device] if pool.device.type == "cuda" else []):
+            torch.manual_seed(self.seed)  # so that it's the same at whatever cycle a run starts again
+            return self.task_model().learn(whole)
 
 
 class Human:
@@ -156,6 +199,10 @@ def noisy(
     return Noisy(
         dataset.train.targets, flip=flip, classes=classes, superclasses=superclasses, confusion=confusion, seed=seed
     )
+
+
+def annotator(dataset: Dataset, folder: Path, *, task_model: Callable[[], Task], seed: int = 0) -> Oracle:
+    return Annotator(dataset.train.targets, task_model, seed)
 
 
 def human(dataset: Dataset, folder: Path) -> Oracle:

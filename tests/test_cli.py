@@ -253,6 +253,11 @@ def test_the_same_run_alone_and_in_a_sweep_is_the_same(alsuite: Command, tmp_pat
     assert measured() == swept
 
 
+@pytest.mark.parametrize("flags", [["--cfg", "job"], ["-c", "job"], ["--cfg=job"]])
+def test_the_configuration_is_shown_wherever_it_is_asked_for(flags: list[str]) -> None:
+    assert __main__.flags_first(["strategy=vaal", *flags, "seed=1"]) == [*flags, "strategy=vaal", "seed=1"]
+
+
 def test_what_an_experiment_shrinks_reaches_all_that_is_made_of_the_scale(
     alsuite: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:

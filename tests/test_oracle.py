@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pytest
@@ -16,8 +19,10 @@ from torch import Generator, Tensor
 
 from alsuite.data.digits import digits
 from alsuite.errors import UserError
-from alsuite.oracle import AwaitingLabels, Human, Ideal, Noisy
+from alsuite.nets.classifiers import linear
+from alsuite.oracle import Annotator, AwaitingLabels, Human, Ideal, Noisy, Oracle
 from alsuite.pool import Pool
+from alsuite.tasks.classification import Classification
 
 TARGETS = torch.randint(0, 10, (20_000,), generator=Generator().manual_seed(1))
 SUPERCLASSES = [0, 0, 0, 1, 1, 1, 1, 2, 2, 3]
@@ -89,6 +94,89 @@ def test_noisy_from_its_configuration(overrides: list[str], tmp_path: Path) -> N
     wrong, named = found != data.train.targets, data.train.targets == 3
     assert float(wrong[named].float().mean()) == pytest.approx(0.4, abs=0.15)
     assert bool(wrong[~named].any()) == (len(overrides) == 1)
+
+
+@dataclass
+class School:
+    """Teaches annotators, and remembers what they were taught."""
+
+    lessons: list[Pool] = field(default_factory=list)
+
+    def task(self) -> Classification:
+        lessons = self.lessons
+
+        class Pupil(Classification):
+            def learn(self, pool: Pool) -> Self:
+                lessons.append(pool)
+                return super().learn(pool)
+
+        return Pupil(linear, epochs=3, batch=25, lr=1e-2)
+
+
+def grown_pool(n: int = 200) -> tuple[Pool, Tensor, Tensor]:
+    """Digits, and noisy copies of the first n that joined them; the real targets, and the indices of the copies."""
+    pool, targets = digit_pool(0)
+    noise = torch.randint(-20, 20, (n, *pool.images.shape[1:]), generator=Generator().manual_seed(0))
+    return pool, targets, pool.extend((pool.images[:n].int() + noise).clamp(0, 255).to(torch.uint8))
+
+
+def test_the_annotator_learns_all_labels_once_to_label_synthetic_images() -> None:
+    pool, targets, copies = grown_pool()
+    school = School()
+    oracle = Annotator(targets, school.task)
+    assert torch.equal(oracle(pool, torch.tensor([5, 3])), targets[[5, 3]])
+    assert not school.lessons
+    found = oracle(pool, copies)
+    assert float((found == targets[:200]).float().mean()) > 0.9
+    assert torch.equal(oracle(pool, copies.flip(0)), found.flip(0))
+    (taught,) = school.lessons
+    assert torch.equal(taught.labels, targets)
+    assert len(taught.labelled) == len(taught) == 1437
+    assert oracle.asked == 402
+    assert not pool.known.any()
+
+
+def test_the_annotator_answers_mixed_questions_in_their_order() -> None:
+    pool, targets, copies = grown_pool()
+    oracle = Annotator(targets, School().task)
+    synthetic = oracle(pool, copies)
+    oracle.targets = 9 - targets  # so that a real image which the classifier answered for would tell
+    asked = torch.stack([copies[:50], torch.arange(100, 150)], 1).flatten()
+    assert torch.equal(oracle(pool, asked), torch.stack([synthetic[:50], 9 - targets[100:150]], 1).flatten())
+
+
+def test_annotators_of_one_seed_agree_whenever_they_learned_and_leave_the_dice_alone() -> None:
+    def asked(seed: int, moment: int) -> tuple[Tensor, Tensor]:
+        pool, targets, copies = grown_pool()
+        pool.images[copies] = torch.randint(0, 256, (200, 1, 8, 8), generator=Generator().manual_seed(1)).to(
+            torch.uint8
+        )
+        oracle = Annotator(targets, School().task, seed)
+        torch.manual_seed(moment)
+        return oracle(pool, copies), torch.rand(3)
+
+    (first, dice), (later, other_dice) = asked(0, 1), asked(0, 2)
+    assert torch.equal(first, later)
+    assert not torch.equal(dice, other_dice)
+    torch.manual_seed(1)
+    assert torch.equal(dice, torch.rand(3))
+    assert not torch.equal(asked(1, 1)[0], first)
+
+
+def test_the_annotator_from_its_configuration_is_taught_at_every_scale(tmp_path: Path) -> None:
+    data = digits()
+    config = composed("oracle=annotator", "scale=smoke").oracle
+    assert config.task_model.limit == 1
+    oracle = instantiate(OmegaConf.to_container(config, resolve=True))(data, tmp_path)
+    pool, targets, copies = grown_pool()
+    assert float((oracle(pool, copies) == targets[:200]).float().mean()) > 0.4
+
+
+@pytest.mark.parametrize("make", [Ideal, lambda targets: Noisy(targets, flip=0.1, classes=10)])
+def test_others_refuse_to_label_synthetic_images(make: Callable[[Tensor], Oracle]) -> None:
+    pool, targets, copies = grown_pool()
+    with pytest.raises(UserError, match="no label of a synthetic image: take oracle=annotator or oracle=human"):
+        make(targets)(pool, torch.cat([torch.arange(3), copies[:1]]))
 
 
 class Desk:

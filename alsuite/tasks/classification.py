@@ -146,6 +146,10 @@ class Classification:
 
         return infer(both, images, self._prepare)
 
+    def differentiable_log_probs(self, images: Tensor) -> Tensor:
+        """(N, K) of images in 0..1, with the gradients that reach them."""
+        return self._log_probs(self.net(self._prepare(images)))
+
     def dropout_log_probs(self, images: Any, masks: int) -> Tensor:
         """(T, N, K) under `masks` dropout masks; what comes before the first dropout runs once."""
         layers = list(self.net)

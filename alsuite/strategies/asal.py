@@ -1,0 +1,205 @@
+"""ASAL, adversarial sampling for active learning, and GAAL (Zhu & Bento 2017), which it is compared with.
+
+Codes z ~ N(0, I) of a generative model G that was trained on the pool climb the task's uncertainty of G(z) (eq. 3), by
+its entropy or, for two classes, by the distance to the separating plane (eq. 1). GAAL has the synthetic images labelled
+as they are; ASAL asks for the unlabelled image next to each (section 4.2): by Euclidean distance in features that stay
+fixed, on their first principal components, without replacement.
+
+`diversity` weighs the mean distance between the codes of a batch, which the paper leaves to the future.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alsuite.errors import UserError
+from alsuite.features import Features
+from alsuite.fit import check_finite, infer
+from alsuite.generators import Generator, Trained
+from alsuite.generators.autoencoder import AutoEncoder
+from alsuite.generators.cache import originals
+from alsuite.index import pca
+from alsuite.pool import Pool
+from alsuite.scores import entropy, min_distance
+from alsuite.strategies import Query
+from alsuite.tasks import Task
+
+__all__ = ["ASAL", "GAAL", "Ascent"]
+
+LEAST = -80.0  # below, p = exp(log p) is 0, and so the gradient of the entropy not a number
+PCA_VALUES = 2**27  # that the components are found from; 512 MB
+SHOWN = 10  # images that are kept
+
+LogProbs = Callable[[Tensor], Tensor]
+Made = TypeVar("Made")
+
+
+class Index(Protocol):
+    def search(self, queries: Tensor, known: Tensor) -> Tensor: ...
+
+
+@dataclass(frozen=True)
+class Ascent:
+    """Gradient steps (Adam) on all codes of a `batch` at once; None takes all of them."""
+
+    score: Callable[[Tensor], Tensor]
+    steps: int = 100
+    lr: float = 0.01
+    batch: int | None = None
+    diversity: float = 0.0
+
+    def __post_init__(self) -> None:
+        whole = {"steps": (self.steps, 0), "batch": (1 if self.batch is None else self.batch, 1)}
+        for name, (value, least) in whole.items():
+            if not isinstance(value, int) or value < least:
+                raise UserError(f"strategy.{name}={value} must be a whole number from {least} on")
+        if not self.lr > 0:
+            raise UserError(f"strategy.lr={self.lr} must be a number above 0")
+
+    def codes(self, trained: Trained, log_probs: LogProbs, n: int, device: torch.device) -> Tensor:
+        """(n, latent)"""
+        start = torch.randn(n, trained.latent).to(device)
+        return torch.cat([self._climbed(z, trained, log_probs) for z in start.split(self.batch or n)])
+
+    def _climbed(self, z: Tensor, trained: Trained, log_probs: LogProbs) -> Tensor:
+        z = z.clone().requires_grad_()
+        climb = torch.optim.Adam([z], self.lr, maximize=True)
+        for _ in range(self.steps):
+            worth = self.score(log_probs(trained.images(z)).clamp(min=LEAST)).sum()
+            if self.diversity and len(z) > 1:
+                worth = worth + self.diversity * len(z) * torch.pdist(z).mean()
+            (z.grad,) = torch.autograd.grad(worth, [z])
+            climb.step()
+        check_finite(z.detach().sum(), "ascent over z")
+        return z.detach()
+
+
+class Once(Generic[Made]):
+    """What is made of a pool's images, and stays as it is while the pool grows."""
+
+    def __init__(self, make: Callable[[Pool], Made]) -> None:
+        self.make = make
+        self.made: tuple[Pool, Made] | None = None
+
+    def __call__(self, pool: Pool) -> Made:
+        if self.made is None or self.made[0] is not pool:
+            devices = [pool.device] if pool.device.type == "cuda" else []
+            with torch.random.fork_rng(devices):  # so that a run goes on alike, whether this was made before or not
+                torch.manual_seed(0)
+                self.made = pool, self.make(pool)
+        return self.made[1]
+
+
+@dataclass(frozen=True)
+class Matching:
+    trained: Trained
+    features: Callable[[Tensor], Tensor]  # images -> (B, 50)
+    index: Index
+    size: int
+
+
+class ASAL:
+    """`index(features)` finds neighbours among the rows of its features."""
+
+    def __init__(
+        self,
+        generator: Generator,
+        features: Features,
+        index: Callable[[Tensor], Index],
+        *,
+        dimensions: int = 50,
+        **ascent: Any,
+    ) -> None:
+        self.generator = required(generator)
+        self.features = features
+        self.make_index = index
+        self.dimensions = dimensions
+        self.ascent = Ascent(**ascent)
+        self.matching = Once(self._matching)
+
+    def query(self, pool: Pool, task: Task, n: int) -> Query:
+        log_probs = differentiable(task, pool, self.ascent.score)
+        matching = self.matching(pool)
+        left = int((~pool.known[: matching.size]).sum())
+        if n > left:
+            raise UserError(f"{n} images are to be matched, but {left} are left: lower budget.query or budget.end")
+        z = self.ascent.codes(matching.trained, log_probs, n, pool.device)
+        with torch.no_grad():
+            generated = matching.trained.images(z)
+            queries, doubt = matching.features(generated), entropy(log_probs(generated))
+        indices = matching.index.search(queries, pool.known).to(pool.device)
+        matched = entropy(task.log_probs(pool.rows(indices)))
+        notes = {"entropy_generated": float(doubt.mean()), "entropy_matched": float(matched.mean())}
+        return Query(indices, None, notes, pictured(generated, pool.rows(indices[:SHOWN])[:], indices))
+
+    def _matching(self, pool: Pool) -> Matching:
+        trained = self.generator.trained(pool)
+        extract = self.features.of(pool, trained)
+        with torch.inference_mode():
+            values = extract(pool.images[:1].to(pool.device)).numel()
+        everything = torch.arange(len(originals(pool)), device=pool.device)
+        stride = -(-len(everything) * values // PCA_VALUES)
+        found = infer(extract, pool.rows(everything[::stride]))
+        project = pca(found, self.dimensions)
+
+        def features(images: Tensor) -> Tensor:
+            return project(extract(images))
+
+        vectors = project(found) if stride == 1 else infer(features, pool.rows(everything))
+        return Matching(trained, features, self.make_index(vectors), len(everything))
+
+
+class GAAL:
+    """The synthetic images join the pool."""
+
+    def __init__(self, generator: Generator, **ascent: Any) -> None:
+        self.generator = required(generator)
+        self.ascent = Ascent(**ascent)
+        self.trained = Once(self.generator.trained)
+
+    def query(self, pool: Pool, task: Task, n: int) -> Query:
+        log_probs = differentiable(task, pool, self.ascent.score)
+        trained = self.trained(pool)
+        z = self.ascent.codes(trained, log_probs, n, pool.device)
+        with torch.no_grad():
+            generated = trained.images(z)
+            doubt = entropy(log_probs(generated))
+        indices = pool.extend(pixels(generated))
+        return Query(indices, None, {"entropy_generated": float(doubt.mean())}, {"generated": shown(generated)})
+
+
+def required(generator: Any) -> Generator:
+    if not hasattr(generator, "trained") or isinstance(generator, AutoEncoder):
+        raise UserError("this strategy needs a generative model of the images: take generator=wgan_gp or dcgan")
+    return generator
+
+
+def differentiable(task: Task, pool: Pool, score: Callable[[Tensor], Tensor]) -> LogProbs:
+    if score is min_distance and pool.classes != 2:
+        raise UserError(
+            f"min_distance needs two classes, not {pool.classes}: set strategy.score.path=alsuite.scores.entropy"
+        )
+    log_probs = getattr(task, "differentiable_log_probs", None)
+    if log_probs is None:
+        raise UserError("this strategy needs a task model with gradients down to the pixels, such as task_model=lenet")
+    return log_probs
+
+
+def pictured(generated: Tensor, matched: Tensor, indices: Tensor) -> dict[str, np.ndarray]:
+    """Figure 2: the first images and their matches; a bare number would stand for a class."""
+    captions = np.array([f"#{index}" for index in indices[:SHOWN].tolist()])
+    return {"generated": shown(generated), "matched": matched.cpu().numpy(), "matched_captions": captions}
+
+
+def shown(images: Tensor) -> np.ndarray:
+    return pixels(images[:SHOWN]).cpu().numpy()
+
+
+def pixels(images: Tensor) -> Tensor:
+    return (255 * images).round().clamp(0, 255).to(torch.uint8)
