@@ -68,6 +68,8 @@ def compared(stem: str, scale: str, root: Path) -> Iterator[tuple[str, pd.DataFr
 
 def headline(frame: pd.DataFrame, panel: Panel) -> str:
     """The panel in a line: mean entropy of the added samples, or else final accuracy; mean and deviation over seeds."""
+    if panel.kind == "images":
+        return f"{panel.title}: pictures"
     rows = results.with_series(frame, panel.series).sort_values("cycle").groupby(["series", "run"])
     entropic = panel.kind == "entropy"
     values = rows["entropy"].mean() if entropic else 100 * rows["accuracy"].last()
