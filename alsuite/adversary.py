@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -17,7 +17,7 @@ from alsuite.fit import Stream, check_finite, fit, infer, optimiser
 from alsuite.losses import bound
 from alsuite.nets.vae import VAE
 
-__all__ = ["Batch", "Beside", "Game", "Rules", "diagnosis", "play", "warned", "watched"]
+__all__ = ["Batch", "Beside", "Game", "Rules", "diagnosis", "play", "required", "warned", "watched"]
 
 REDUCTIONS = ("elbo", "mean", "sum")
 ACTIVE = 0.01  # the variance of mu over samples from which a latent dimension counts (Burda et al. 2016)
@@ -47,6 +47,12 @@ class Rules:
             value = getattr(self, name)
             if not (isinstance(value, int | float) and value > 0) and (name, value) != ("limit", None):
                 raise UserError(f"{name}={value} must be a number above 0")
+
+
+def required(vae: Callable[..., VAE]) -> Callable[..., VAE]:
+    if not callable(vae):
+        raise UserError("this strategy needs a VAE: take generator=vae, or leave the generator out")
+    return vae
 
 
 class Beside(NamedTuple):

@@ -18,6 +18,8 @@ from alsuite.fit import Stream
 from alsuite.loop import seed_all
 from alsuite.losses import bound
 from alsuite.nets.vae import discriminator, feature_vae, image_vae
+from alsuite.strategies.aalu import AALU
+from alsuite.strategies.vaal import VAAL
 
 FEATURES, LATENT = 6, 3
 SIZES = [(4, 4), (3, 9), (8, 2)]
@@ -306,3 +308,9 @@ def test_the_game_is_a_lightning_module_that_steps_by_itself() -> None:
     assert isinstance(game(), LightningModule)
     assert not game().automatic_optimization
     assert adversary.REDUCTIONS == ("elbo", "mean", "sum")
+
+
+def test_a_strategy_without_its_vae_says_so_at_once() -> None:
+    for strategy in (VAAL, AALU):
+        with pytest.raises(UserError, match="take generator=vae"):
+            strategy(vae={})  # type: ignore[arg-type]

@@ -241,3 +241,8 @@ def test_plain_classification_is_the_plain_loop(dropout: float) -> None:
         adam.step()
     for ours, theirs in zip(task.net.parameters(), net.parameters(), strict=True):
         assert torch.equal(ours, theirs)
+
+
+def test_another_kind_of_task_model_is_refused_in_one_line() -> None:
+    with pytest.raises(UserError, match="take a plain classifier"):
+        Ranked(dropout_net, vae=dropout_net)

@@ -10,6 +10,7 @@ import torch
 from test_nets import on_paper, size
 from torch import nn
 
+from alsuite.errors import UserError
 from alsuite.losses import bound
 from alsuite.nets.vae import VAE, _kernel, _ToFour, discriminator, feature_vae, image_vae, no_vae, small_vae
 
@@ -160,3 +161,11 @@ def test_the_discriminator_has_five_linear_layers_and_one_logit() -> None:
 @pytest.mark.parametrize("layers", [1, 3, 5])
 def test_the_discriminator_has_as_many_layers_as_asked_for(layers: int) -> None:
     assert sum(isinstance(m, nn.Linear) for m in discriminator(7, layers)) == layers
+
+
+def test_a_vae_of_features_takes_no_images_and_the_other_way_round() -> None:
+    with pytest.raises(UserError, match=r"take generator=vae$"):
+        feature_vae((3, 32, 32))
+    for build in (image_vae, small_vae):
+        with pytest.raises(UserError, match="take generator=feature_vae"):
+            build((84,))

@@ -13,6 +13,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from alsuite.errors import UserError
 from alsuite.nets.classifiers import scaled
 
 __all__ = ["VAE", "discriminator", "feature_vae", "image_vae", "no_vae", "small_vae"]
@@ -40,7 +41,7 @@ class VAE(nn.Module):
 def image_vae(shape: Shape, extra: int = 0, latent: int = 32, width: float = 1.0) -> VAE:
     """The convolutions of the Wasserstein auto-encoder (Tolstikhin et al. 2018) as in VAAL's release: four halvings to
     128, 256, 512 and 1024 channels, and a fifth above 128 pixels; the decoder starts one halving before the code."""
-    channels, *sides = shape
+    channels, *sides = _of_images(shape)
     halvings = 4 + (max(sides) > 128)
     sizes = [scaled(size, width) for size in (128, 256, 512, 1024, 1024)[:halvings]]
     ladder = _ladder((sides[0], sides[1]), halvings)
@@ -58,6 +59,7 @@ def image_vae(shape: Shape, extra: int = 0, latent: int = 32, width: float = 1.0
 
 def small_vae(shape: Shape, extra: int = 0, latent: int = 32, width: float = 1.0) -> VAE:
     """M2-VAAL, section 4.1: two convolutions and two linear layers, and the mirror image of them."""
+    shape = _of_images(shape)
     channels, hidden = (scaled(32, width), scaled(64, width)), scaled(256, width)
     ladder = _ladder((shape[1], shape[2]), len(channels))
     base = (channels[-1], *ladder[-1])
@@ -73,6 +75,8 @@ def small_vae(shape: Shape, extra: int = 0, latent: int = 32, width: float = 1.0
 
 def feature_vae(shape: Shape, extra: int = 0, latent: int = 32, hidden: int = 512) -> VAE:
     """AALU, section 3: an MLP of three layers each way."""
+    if len(shape) != 1:
+        raise UserError("generator=feature_vae encodes features of the task model, not images: take generator=vae")
     encoder = _mlp([shape[0], hidden, hidden, 2 * latent])
     return _vae(encoder, _mlp([latent + extra, hidden, hidden, shape[0]]), latent)
 
@@ -86,6 +90,12 @@ def no_vae(shape: Shape, extra: int = 0) -> VAE:
 def discriminator(inputs: int, layers: int = 5, hidden: int = 512) -> nn.Sequential:
     """An MLP to one logit."""
     return _initialised(nn.Sequential(*_mlp([inputs, *[hidden] * (layers - 1), 1]), nn.Flatten(0)))
+
+
+def _of_images(shape: Shape) -> Shape:
+    if len(shape) != 3:
+        raise UserError("this VAE encodes images, not features: take generator=feature_vae")
+    return shape
 
 
 class _WithoutSpread(nn.Module):

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from alsuite.adversary import Batch, Beside, Game, Rules, diagnosis, play, warned, watched
+from alsuite.adversary import Batch, Beside, Game, Rules, diagnosis, play, required, warned, watched
 from alsuite.fit import Stream, infer
 from alsuite.losses import ranking_hinge
 from alsuite.nets.vae import VAE, discriminator
@@ -69,7 +69,7 @@ class AALU:
         assistant_layers: int = 3,
         **rules: Any,
     ) -> None:
-        self.make_vae = vae
+        self.make_vae = required(vae)
         self.prediction = prediction
         self.ranking = ranking
         self.margin = margin

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alsuite.adversary import Beside, Game, Rules, diagnosis, play, warned, watched
+from alsuite.adversary import Beside, Game, Rules, diagnosis, play, required, warned, watched
 from alsuite.errors import UserError
 from alsuite.fit import Stream, augmentations, channels_last, infer
 from alsuite.nets.vae import VAE, discriminator
@@ -47,7 +47,7 @@ class VAAL:
     ) -> None:
         if augment not in augmentations:
             raise UserError(f"strategy.augment={augment} is unknown: choose one of {', '.join(augmentations)}")
-        self.make_vae = vae
+        self.make_vae = required(vae)
         self.layers = discriminator_layers
         self.augment = augmentations[augment]
         self.rules = Rules(**rules)

@@ -55,7 +55,10 @@ class Ranked(Classification):
     def __init__(
         self, net: Callable[..., nn.Sequential], *, ranking: str = "hinge", weight: float = 1.0, **settings: Any
     ) -> None:
-        super().__init__(net, **settings)
+        try:
+            super().__init__(net, **settings)
+        except TypeError as error:
+            raise UserError(f"task_model: {error}: learning_loss and ta_vaal take a plain classifier") from None
         if ranking not in RANKINGS:
             raise UserError(f"task_model.ranking={ranking} is unknown: choose {' or '.join(RANKINGS)}")
         self.ranking = ranking
