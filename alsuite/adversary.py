@@ -130,10 +130,10 @@ class Game(LightningModule):
         return self.discriminator(seen)
 
 
-def play(game: Played, unlabelled: Stream, labelled: Stream) -> Played:
+def play(game: Played, unlabelled: Stream, labelled: Stream, precision: str = "32-true") -> Played:
     """The game trained by its rules."""
     steps = max(1, round(game.rules.epochs * len(unlabelled)))
-    return fit(game, unlabelled, labelled, steps=min(steps, game.rules.limit or steps))
+    return fit(game, unlabelled, labelled, steps=min(steps, game.rules.limit or steps), precision=precision)
 
 
 def diagnosis(labelled: Tensor, unlabelled: Tensor) -> dict[str, float]:

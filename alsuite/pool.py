@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["Normalise", "Pool", "Rows", "gather"]
+__all__ = ["Normalise", "Pool", "Rows", "gather", "pixels"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,11 @@ class Normalise:
 def gather(tensor: Tensor, indices: Tensor) -> Tensor:
     """Rows of a tensor that may lie on another device, on the device of the indices."""
     return tensor.index_select(0, indices.to(tensor.device)).to(indices.device)
+
+
+def pixels(images: Tensor) -> Tensor:
+    """Floats in 0..1 to uint8; what lies outside is clipped."""
+    return (255 * images).round().clamp(0, 255).to(torch.uint8)
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from test_conf import GROUPS
 
 from alsuite import __main__
 from alsuite.conf_path import CONF
@@ -167,17 +168,7 @@ def test_help_lists_every_choice_and_imports_nothing_slow() -> None:
     *text, imported = done.stdout.splitlines()
     assert not {*PACKAGES} & {*imported.split()}
     listed = dict(line.split(": ", 1) for line in text if re.match(r"[\w/]+: ", line))
-    for group in (
-        "budget",
-        "dataset",
-        "experiment",
-        "initial",
-        "oracle",
-        "protocol",
-        "scale",
-        "strategy",
-        "task_model",
-    ):
+    for group in (*GROUPS, "experiment"):
         assert listed[group].split(", ") == sorted(path.stem for path in (CONF / group).glob("*.yaml")), group
 
 

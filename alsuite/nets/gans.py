@@ -15,11 +15,11 @@ from typing import TypeVar
 from torch import Tensor, nn
 
 from alsuite.nets.classifiers import scaled
+from alsuite.nets.vae import Crop, Sides, ladder_of
 
 __all__ = ["Discriminator", "Pair", "dcgan", "doubled", "halved", "res_wgan_gp", "sides_of", "unit", "wgan_gp"]
 
 Shape = Sequence[int]
-Sides = tuple[int, int]
 Layers = list[nn.Module]
 Layer = TypeVar("Layer", nn.Conv2d, nn.ConvTranspose2d, nn.Linear)
 
@@ -93,18 +93,7 @@ def unit(images: Tensor) -> Tensor:
 def sides_of(shape: Shape) -> list[Sides]:
     """The sides of the maps, from the image's on, halved upwards twice at least and until none passes four pixels."""
     halvings = max(2, math.ceil(math.log2(max(shape[1:]) / 4)))
-    return [(-(-shape[1] // 2**k), -(-shape[2] // 2**k)) for k in range(halvings + 1)]
-
-
-class Crop(nn.Module):
-    """The top left corner: doubled sides may pass those that were halved upwards."""
-
-    def __init__(self, sides: Sides) -> None:
-        super().__init__()
-        self.sides = sides
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x[..., : self.sides[0], : self.sides[1]]
+    return ladder_of((shape[1], shape[2]), halvings)
 
 
 def halved(inputs: int, outputs: int) -> nn.Conv2d:

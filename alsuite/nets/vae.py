@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from alsuite.errors import UserError
 from alsuite.nets.classifiers import scaled
 
-__all__ = ["VAE", "discriminator", "feature_vae", "image_vae", "no_vae", "small_vae"]
+__all__ = ["VAE", "Crop", "Sides", "discriminator", "feature_vae", "image_vae", "ladder_of", "no_vae", "small_vae"]
 
 Shape = Sequence[int]
 Sides = tuple[int, int]
@@ -44,7 +44,7 @@ def image_vae(shape: Shape, extra: int = 0, latent: int = 32, width: float = 1.0
     channels, *sides = _of_images(shape)
     halvings = 4 + (max(sides) > 128)
     sizes = [scaled(size, width) for size in (128, 256, 512, 1024, 1024)[:halvings]]
-    ladder = _ladder((sides[0], sides[1]), halvings)
+    ladder = ladder_of((sides[0], sides[1]), halvings)
     encoder: list[nn.Module] = []
     for before, after, side in zip((channels, *sizes), sizes, ladder, strict=False):
         convolution = _ToFour if side in FOUR and before >= 256 else nn.Conv2d
@@ -53,7 +53,7 @@ def image_vae(shape: Shape, extra: int = 0, latent: int = 32, width: float = 1.0
     decoder: list[nn.Module] = [nn.Linear(latent + extra, math.prod(base)), nn.Unflatten(1, base)]
     for before, after in pairwise(sizes[::-1]):
         decoder += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(True)]
-    decoder += [nn.Conv2d(sizes[0], channels, 1), _Crop(ladder[0])]
+    decoder += [nn.Conv2d(sizes[0], channels, 1), Crop(ladder[0])]
     return _vae([*encoder, nn.Flatten(), nn.Linear(flat, 2 * latent)], decoder, latent)
 
 
@@ -61,7 +61,7 @@ def small_vae(shape: Shape, extra: int = 0, latent: int = 32, width: float = 1.0
     """M2-VAAL, section 4.1: two convolutions and two linear layers, and the mirror image of them."""
     shape = _of_images(shape)
     channels, hidden = (scaled(32, width), scaled(64, width)), scaled(256, width)
-    ladder = _ladder((shape[1], shape[2]), len(channels))
+    ladder = ladder_of((shape[1], shape[2]), len(channels))
     base = (channels[-1], *ladder[-1])
     encoder: list[nn.Module] = []
     for before, after, side in zip((shape[0], *channels), channels, ladder, strict=False):
@@ -70,7 +70,7 @@ def small_vae(shape: Shape, extra: int = 0, latent: int = 32, width: float = 1.0
     decoder = [*_mlp([latent + extra, hidden, math.prod(base)]), nn.ReLU(), nn.Unflatten(1, base)]
     for before, after in pairwise((*channels[::-1], shape[0])):
         decoder += [nn.ConvTranspose2d(before, after, 4, 2, 1), nn.ReLU()]
-    return _vae(encoder, [*decoder[:-1], _Crop(ladder[0])], latent)
+    return _vae(encoder, [*decoder[:-1], Crop(ladder[0])], latent)
 
 
 def feature_vae(shape: Shape, extra: int = 0, latent: int = 32, hidden: int = 512) -> VAE:
@@ -115,7 +115,7 @@ class _ToFour(nn.Conv2d):
         return nn.functional.linear(rows, self.weight.permute(0, 2, 3, 1).flatten(1)).permute(0, 3, 1, 2)
 
 
-class _Crop(nn.Module):
+class Crop(nn.Module):
     """The top left corner: doubled sides may pass those of the image."""
 
     def __init__(self, sides: Sides) -> None:
@@ -126,7 +126,7 @@ class _Crop(nn.Module):
         return x[..., : self.sides[0], : self.sides[1]]
 
 
-def _ladder(sides: Sides, halvings: int) -> list[Sides]:
+def ladder_of(sides: Sides, halvings: int) -> list[Sides]:
     """The sides of the maps, from the image's on; odd ones are halved upwards."""
     return [(-(-sides[0] // 2**k), -(-sides[1] // 2**k)) for k in range(halvings + 1)]
 

@@ -25,7 +25,7 @@ from alsuite.generators import Generator, Trained
 from alsuite.generators.autoencoder import AutoEncoder
 from alsuite.generators.cache import originals
 from alsuite.index import pca
-from alsuite.pool import Pool
+from alsuite.pool import Pool, pixels
 from alsuite.scores import entropy, min_distance
 from alsuite.strategies import Query
 from alsuite.tasks import Task
@@ -199,7 +199,3 @@ def pictured(generated: Tensor, matched: Tensor, indices: Tensor) -> dict[str, n
 
 def shown(images: Tensor) -> np.ndarray:
     return pixels(images[:SHOWN]).cpu().numpy()
-
-
-def pixels(images: Tensor) -> Tensor:
-    return (255 * images).round().clamp(0, 255).to(torch.uint8)

@@ -14,12 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from alsuite.adversary import Batch, Beside, Game, Rules
+from alsuite.adversary import Batch, Beside, Game, Rules, play
 from alsuite.errors import UserError
-from alsuite.fit import Stream, fit, infer
+from alsuite.fit import Stream, infer
 from alsuite.losses import two_class
 from alsuite.nets.vae import VAE, discriminator
-from alsuite.pool import Pool
+from alsuite.pool import Pool, pixels
 from alsuite.tasks.classification import Classification, Classifier
 
 __all__ = ["M2", "Objective"]
@@ -81,8 +81,9 @@ class M2(Classification):
         self.make_vae = vae
         self.discriminator = discriminator
         self.layers = discriminator_layers
-        self.steps = steps
         self.rules = Rules(
+            epochs=self.epochs,
+            limit=steps,
             lr=vae_lr,
             discriminator_lr=discriminator_lr,
             transductive=transductive,
@@ -100,8 +101,7 @@ class M2(Classification):
         rest = pool.unlabelled if len(pool.unlabelled) else pool.labelled
         unlabelled = Stream(pool.images, batch=self.batch, indices=rest, prepare=self._prepare_training)
         objective = Objective(self._module(), self.vae, self.finder, self.rules)
-        steps = max(1, round(self.epochs * len(unlabelled)))
-        fit(objective, unlabelled, labelled, steps=min(steps, self.steps or steps), precision=self.precision)
+        play(objective, unlabelled, labelled, self.precision)
         return self
 
     def codes(self, images: Any) -> tuple[Tensor, Tensor]:
@@ -124,7 +124,7 @@ class M2(Classification):
             torch.tensor(v, device=self.device).view(-1, 1, 1) for v in (self.normalise.mean, self.normalise.std)
         )
         values = decoded.unflatten(1, images[:1].shape[1:]) * std + mean
-        return (255 * values).round().clamp(0, 255).to(torch.uint8)
+        return pixels(values)
 
     def _coded(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return self.vae.encode(x)[0], self._log_probs(self.net(x))
