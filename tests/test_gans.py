@@ -81,15 +81,15 @@ def test_the_discriminator_sees_bytes_and_floats_alike_in_the_generators_range(
 
 
 def test_wgan_gp_for_mnist_is_the_release() -> None:
-    for pair in (wgan_gp(MNIST), dcgan(MNIST)):
+    for pair, norms in ((wgan_gp(MNIST), (0, 0)), (dcgan(MNIST), (2 * (4096 + 128 + 64), 2 * (128 + 256)))):
         generator, finder = pair.generator, pair.discriminator
         assert sizes(generator, nn.Linear) == [(128, 4096)]
         assert sizes(generator, nn.ConvTranspose2d) == [(256, 128), (128, 64), (64, 1)]
         assert sizes(finder, nn.Conv2d) == [(1, 64), (64, 128), (128, 256)]
         assert sizes(finder, nn.Linear) == [(4096, 1)]
-        assert not any("Norm" in name for name in names(pair))
-        assert weights(generator) == 129 * 4096 + convolved(5, 256, 128, 64, 1)
-        assert weights(finder) == convolved(5, 1, 64, 128, 256) + 4097
+        assert any("Norm" in name for name in names(pair)) == any(norms)
+        assert weights(generator) == 129 * 4096 + convolved(5, 256, 128, 64, 1) + norms[0]
+        assert weights(finder) == convolved(5, 1, 64, 128, 256) + 4097 + norms[1]
         assert sides_of(MNIST) == [(28, 28), (14, 14), (7, 7), (4, 4)]
 
 

@@ -273,6 +273,7 @@ def test_a_limit_caps_the_iterations_and_a_data_set_takes_what_its_name_begins_w
     assert chosen("iterations", 9, "usps") == 9
     assert gan(tmp_path, "mnist57", iterations=options, limit=30).config["iterations"] == 30
     assert gan(tmp_path, "usps", iterations=options, limit=30).config["iterations"] == 7
+    assert gan(tmp_path, "mnist57", iterations=options, limit={"mnist": 20, "default": 1}).config["iterations"] == 20
     with pytest.raises(UserError, match=r"generator\.iterations has no value for usps: set"):
         chosen("iterations", {"mnist": 3}, "usps")
 
@@ -356,7 +357,8 @@ def test_the_configurations_follow_their_papers(tmp_path: Path) -> None:
     assert [each.consistency for each in rules.values()] == [0, 0, 0, 2]
     assert [each.decay for each in rules.values()] == [False, False, True, True]
     assert built("res_wgan_ct", "cifar10", tmp_path).net.keywords["dropout"]
-    assert built("wgan_gp", "mnist", tmp_path, "scale=laptop").config["iterations"] == 3000
+    limited = [built("wgan_gp", name, tmp_path, "scale=laptop") for name in ("mnist57", "cifar10")]
+    assert [each.config["iterations"] for each in limited] == [10_000, 3_000]
     encoders = {name: built("autoencoder", name, tmp_path).config for name in ("mnist57", "mnist", "cifar10_two")}
     told = [(each["features"], each["epochs"], each["batch"], each["lr"]) for each in encoders.values()]
     assert told == [(64, 40, 100, 1e-3), (192, 40, 100, 1e-3), (256, 100, 128, 1e-3)]

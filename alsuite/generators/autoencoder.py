@@ -34,12 +34,12 @@ class AutoEncoder:
         batch: int | Mapping[str, int] = 100,
         lr: Number = 1e-3,
         features: int | Mapping[str, int | None] | None = None,
-        limit: int | None = None,
+        limit: int | Mapping[str, int] | None = None,
         seed: int = 0,
     ) -> None:
         self.net = net
         self.folder = folder
-        self.limit = limit
+        self.limit: int | None = chosen("limit", limit, Path(folder).name)
         self.latest: tuple[Any, Net] | None = None
         options = {"epochs": epochs, "batch": batch, "lr": lr, "features": features}
         own = {key: chosen(key, value, Path(folder).name) for key, value in options.items()}

@@ -51,10 +51,8 @@ class Rules:
 
 
 class GAN:
-    """`net(shape)` builds the pair; `iterations` and `batch` may differ between data sets, told by their names.
-
-    `limit` caps the iterations at reduced scales.
-    """
+    """`net(shape)` builds the pair; `iterations`, their `limit` at a reduced scale and `batch` may differ between data
+    sets, told by their names."""
 
     def __init__(
         self,
@@ -63,7 +61,7 @@ class GAN:
         name: str,
         folder: str,
         iterations: int | Mapping[str, int],
-        limit: int | None = None,
+        limit: int | Mapping[str, int] | None = None,
         seed: int = 0,
         batch: int | Mapping[str, int] = 50,
         **rules: Any,
@@ -72,8 +70,9 @@ class GAN:
         self.net = net
         self.folder = folder
         self.rules = Rules(batch=chosen("batch", batch, dataset), **rules)
-        most: int = chosen("iterations", iterations, dataset)
-        self.config = {"name": name, "seed": seed, "iterations": min(most, limit or most)}
+        most = chosen("iterations", iterations, dataset)
+        its = min(most, chosen("limit", limit, dataset) or most)
+        self.config = {"name": name, "seed": seed, "iterations": its}
         self.latest: tuple[Any, Pair] | None = None
 
     def trained(self, pool: Pool) -> Pair:

@@ -1,8 +1,8 @@
 """Pairs of a generator and a discriminator, unconditional, for images of any size: the networks of WGAN-GP (Gulrajani
 et al. 2017), DCGAN and CT-GAN (Wei et al. 2018) as their authors released them, and ASAL's for CelebA (table 1).
 
-Gray images lie in [0, 1] (sigmoid), coloured ones in [-1, 1] (tanh); only residual generators, and those of coloured
-images, have batch norm. Sides are halved, or doubled and cut, down to four pixels; `width` scales the channels.
+Gray images lie in [0, 1] (sigmoid), coloured ones in [-1, 1] (tanh); WGAN-GP's generator of gray images has no batch
+norm. Sides are halved, or doubled and cut, down to four pixels; `width` scales the channels.
 """
 
 from __future__ import annotations
@@ -63,12 +63,13 @@ class Pair(nn.Module):
 
 
 def wgan_gp(shape: Shape, latent: int = 128, width: float = 1.0) -> Pair:
-    return _convolutional(shape, latent, width, norm=False)
+    return _convolutional(shape, latent, width, normed=(shape[0] > 1, False))
 
 
 def dcgan(shape: Shape, latent: int = 128, width: float = 1.0) -> Pair:
-    """WGAN-GP's networks, with batch norm in the discriminator of coloured images, too."""
-    return _convolutional(shape, latent, width, norm=shape[0] > 1)
+    """WGAN-GP's networks with batch norm in both, as Radford et al. have it: the release leaves it out for gray images,
+    and there its generator goes black within a hundred iterations."""
+    return _convolutional(shape, latent, width, normed=(True, True))
 
 
 def res_wgan_gp(shape: Shape, latent: int = 128, width: float = 1.0, dropout: bool = False) -> Pair:
@@ -108,20 +109,21 @@ def doubled(inputs: int, outputs: int, sides: Sides) -> nn.Sequential:
     return nn.Sequential(_drawn(layer, 25 * inputs / 4, 25 * outputs, math.sqrt(2)), Crop(sides))
 
 
-def _convolutional(shape: Shape, latent: int, width: float, norm: bool) -> Pair:
-    sides, colour = sides_of(shape), shape[0] > 1
-    halvings, size = len(sides) - 1, scaled(128 if colour else 64, width)
+def _convolutional(shape: Shape, latent: int, width: float, normed: tuple[bool, bool]) -> Pair:
+    """`normed` tells which of the generator and the discriminator has batch norm."""
+    sides, (made, found) = sides_of(shape), normed
+    halvings, size = len(sides) - 1, scaled(128 if shape[0] > 1 else 64, width)
     falling = [size * min(2**k, 4) for k in range(halvings)]
     rising = falling[::-1] if halvings < 4 else [*[2 * size] * (halvings - 2), size, max(16, size // 2)]
     flat = rising[0] * math.prod(sides[-1])
-    generator: Layers = [_linear(latent, flat), *([nn.BatchNorm1d(flat)] if colour else []), nn.ReLU()]
+    generator: Layers = [_linear(latent, flat), *([nn.BatchNorm1d(flat)] if made else []), nn.ReLU()]
     generator += [nn.Unflatten(1, (rising[0], *sides[-1]))]
     for (before, after), its in zip(pairwise(rising), sides[-2:0:-1], strict=True):
-        generator += [doubled(before, after, its), *([nn.BatchNorm2d(after)] if colour else []), nn.ReLU()]
+        generator += [doubled(before, after, its), *([nn.BatchNorm2d(after)] if made else []), nn.ReLU()]
     generator.append(doubled(rising[-1], shape[0], sides[0]))
     body: Layers = []
     for before, after in pairwise((shape[0], *falling)):
-        body += [halved(before, after), *([nn.BatchNorm2d(after)] if norm and body else []), nn.LeakyReLU(0.2)]
+        body += [halved(before, after), *([nn.BatchNorm2d(after)] if found and body else []), nn.LeakyReLU(0.2)]
     return _pair(generator, [*body, nn.Flatten()], falling[-1] * math.prod(sides[-1]), shape, latent)
 
 
