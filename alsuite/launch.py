@@ -184,8 +184,11 @@ def _table(frame: Any) -> str:
 
     last = frame.sort_values("cycle").groupby(["run", "test"]).tail(1)
     told = dict.fromkeys([*SETTING, "strategy", *differing(with_series(frame, "strategy"))])
-    varying = [column for column in told if last[column].nunique() > 1 and not column.endswith("_target_")]
-    columns = varying or ["strategy"]
+    columns: list[str] = []
+    for column in sorted(told, key=lambda column: "." in column):  # the choices tell more than what follows from them
+        if len(last.drop_duplicates([*columns, column])) > (len(last.drop_duplicates(columns)) if columns else 1):
+            columns.append(column)
+    columns = columns or ["strategy"]
     rows = last.groupby(columns, dropna=False).agg(
         labelled=("labelled", "max"), seeds=("seed", "nunique"), accuracy=("accuracy", "mean"), sd=("accuracy", "std")
     )

@@ -17,7 +17,7 @@ from alsuite.budget import Budget
 from alsuite.errors import UserError
 from alsuite.journal import Journal
 from alsuite.metrics import metrics
-from alsuite.oracle import Oracle
+from alsuite.oracle import Annotator, Oracle
 from alsuite.pool import Pool
 from alsuite.scores import entropy
 from alsuite.strategies import Query, Strategy
@@ -90,6 +90,9 @@ class Run:
             "wrong": float((log_probs.argmax(1) != labels).float().mean()),
             "notes": query.notes,
         }
+        if isinstance(self.oracle, Annotator) and "matched" in query.images:
+            generated = torch.from_numpy(query.images["generated"]).to(pool.device)
+            record["queried"]["generated_labels"] = self.oracle.judged(pool, generated).tolist()
         return query
 
     def _measure(self, task: Task, images: Tensor, targets: Tensor) -> dict[str, Any]:

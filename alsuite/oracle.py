@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Generator, Tensor
 
 from alsuite.data import Dataset
 from alsuite.errors import AwaitingLabels, UserError
+from alsuite.generators.cache import learned_once
 from alsuite.pool import Pool
-from alsuite.tasks import Task
+from alsuite.tasks.classification import Classification
 
 __all__ = [
     "Annotator",
@@ -93,31 +94,38 @@ def _confused_with(
 
 class Annotator(Ideal):
     """Always right about real images; the synthetic ones, which come after them in the pool, are labelled by a
-    classifier that learned from all real labels, in place of a person."""
+    classifier that learned from all real labels, in place of a person. It is kept in the folder for later runs."""
 
-    def __init__(self, targets: Tensor, task_model: Callable[[], Task], seed: int = 0) -> None:
+    def __init__(
+        self, targets: Tensor, task_model: Callable[[], Classification], seed: int = 0, folder: Path | None = None
+    ) -> None:
         super().__init__(targets)
         self.task_model = task_model
         self.seed = seed
-        self.expert: Task | None = None
+        self.folder = folder
+        self.expert: Classification | None = None
 
     def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
         real = indices < len(self.targets)
         labels = torch.empty_like(indices)
         labels[real] = super().__call__(pool, indices[real]).to(indices.device)
         if not real.all():
-            self.expert = self.expert or self._taught(pool)
             self.asked += int((~real).sum())
-            labels[~real] = self.expert.log_probs(pool.rows(indices[~real])).argmax(1)
+            labels[~real] = self.judged(pool, pool.rows(indices[~real]))
         return labels
 
-    def _taught(self, pool: Pool) -> Task:
+    def judged(self, pool: Pool, images: Any) -> Tensor:
+        """(n,) labels of images that need not be in the pool."""
+        self.expert = self.expert or self._taught(pool)
+        return self.expert.log_probs(images).argmax(1)
+
+    def _taught(self, pool: Pool) -> Classification:
         size, normalise = len(self.targets), pool.normalise
         whole = Pool(pool.images[:size], pool.classes, normalise.mean, normalise.std, pool.device)
         whole.label(torch.arange(size), self.targets)
         with torch.random.fork_rng([pool.device] if pool.device.type == "cuda" else []):
             torch.manual_seed(self.seed)  # so that it's the same at whatever cycle a run starts again
-            return self.task_model().learn(whole)
+            return learned_once(self.task_model(), whole, "annotator", self.folder, self.seed)
 
 
 class Human:
@@ -201,8 +209,15 @@ def noisy(
     )
 
 
-def annotator(dataset: Dataset, folder: Path, *, task_model: Callable[[], Task], seed: int = 0) -> Oracle:
-    return Annotator(dataset.train.targets, task_model, seed)
+def annotator(
+    dataset: Dataset,
+    run: Path,
+    *,
+    task_model: Callable[[], Classification],
+    seed: int = 0,
+    folder: str | None = None,
+) -> Oracle:
+    return Annotator(dataset.train.targets, task_model, seed, Path(folder) if folder else None)
 
 
 def human(dataset: Dataset, folder: Path) -> Oracle:

@@ -43,7 +43,7 @@ def _run_rows(journal: Path, base: Path, complete: bool) -> Iterator[Record]:
     about = json.loads(about_path.read_text())
     scale, *run = journal.parent.relative_to(base).parts
     place = {"experiment": base.name, "scale": scale, "run": "/".join(run), "folder": str(journal.parent)}
-    row = {**place, **_about(about), **place}
+    row = {**place, **_about(about), **place, "agreement": _agreement(records)}
     for record in records:
         for test, metrics in record["metrics"].items():
             yield {**row, **_cycle(record), "test": test, **metrics}
@@ -74,6 +74,14 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
             yield from _flat(value, f"{prefix}{name}.")
         elif not isinstance(value, list):
             yield f"{prefix}{name}", value
+
+
+def _agreement(records: Sequence[Record]) -> float:
+    """How often a match has the label that an annotator gave the synthetic image; the classes of these weigh alike."""
+    asked = [record["queried"] for record in records if (record["queried"] or {}).get("generated_labels")]
+    pairs = [pair for one in asked for pair in zip(one["generated_labels"], one["labels"], strict=False)]
+    frame = pd.DataFrame([(given, given == matched) for given, matched in pairs], columns=["given", "agrees"])
+    return float(frame.groupby("given")["agrees"].mean().mean())
 
 
 def _cycle(record: Record) -> Record:

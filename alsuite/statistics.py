@@ -31,7 +31,20 @@ SIGNIFICANT = 0.05
 RUN = ["experiment", "scale", "run"]
 SETTING = ["scale", "dataset", "task_model", "protocol", "test"]
 MEASURED = {
-    *("run", "seed", "cycle", "labelled", "test", "accuracy", "macro_f1", "mean_iou", "per_class", "entropy", "wrong"),
+    *(
+        "run",
+        "seed",
+        "cycle",
+        "labelled",
+        "test",
+        "accuracy",
+        "macro_f1",
+        "mean_iou",
+        "per_class",
+        "entropy",
+        "wrong",
+        "agreement",
+    ),
     *("fit_seconds", "query_seconds", "select_seconds", "query_seconds_per_100"),
     *("label_counts", "pool_counts", "classes", "device", "series", "folder"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from alsuite.errors import UserError
 from alsuite.pool import Pool
 from alsuite.strategies import Query
 
-__all__ = ["Tracker", "scalars"]
+__all__ = ["Tracker", "log_training", "scalars"]
 
 
 class Tracker:
@@ -25,7 +26,7 @@ class Tracker:
 
     def cycle(self, record: Mapping[str, Any], pool: Pool, query: Query | None) -> None:
         if self.run is not None:
-            self._safely(lambda: self.run.log({**scalars(record), **self._pictures(pool, query)}, step=record["cycle"]))
+            self._safely(lambda: self.run.log({**scalars(record), **self._pictures(pool, query)}))
 
     def finish(self) -> None:
         if self.run is not None:
@@ -46,6 +47,7 @@ class Tracker:
             mode=mode,  # type: ignore[arg-type]
             settings=settings,
         )
+        self.run.define_metric("*", step_metric="cycle")
 
     def _pictures(self, pool: Pool, query: Query | None) -> dict[str, Any]:
         import wandb
@@ -71,9 +73,23 @@ class Tracker:
             )
 
 
+def log_training(name: str, values: Mapping[str, float], picture: Path) -> None:
+    """How far a generative model is that a run's strategy trains, if wandb follows that run."""
+    run = getattr(sys.modules.get("wandb"), "run", None)
+    if run is None:
+        return
+    with contextlib.suppress(Exception):
+        import wandb
+
+        run.define_metric(f"{name}/*", step_metric=f"{name}/iteration")
+        image = {"samples": wandb.Image(str(picture))}
+        run.log({f"{name}/{key}": value for key, value in {**values, **image}.items()})
+
+
 def scalars(record: Mapping[str, Any]) -> dict[str, float]:
     """What a dashboard plots of a cycle."""
     values = {
+        "cycle": record["cycle"],
         "labelled": record["labelled"],
         "seconds/fit": record["fit_seconds"],
         "seconds/query": record["query_seconds"],

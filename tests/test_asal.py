@@ -343,6 +343,13 @@ def test_a_run_that_was_stopped_goes_on_alike(make: Callable[[Any], Any], tmp_pa
     assert run(tmp_path, make(Trainer())) == whole
 
 
+def test_an_annotator_judges_what_asal_matches(tmp_path: Path) -> None:
+    """Synthetic images that are copies of the pool's are judged as these are labelled."""
+    judged = [record["queried"] for record in run(tmp_path, asal(Trainer()))[:-1]]
+    assert all(len(one["generated_labels"]) == 10 for one in judged)
+    assert "generated_labels" not in run(tmp_path / "gaal", GAAL(Trainer(), score=scores.entropy))[0]["queried"]
+
+
 def test_pixels_are_gray_values_or_colours_of_either_kind_of_image() -> None:
     images = torch.randint(0, 256, (4, 3, 5, 5), generator=Generator().manual_seed(0)).to(torch.uint8)
     pool, made = Pool(images, 2, [0.5] * 3, [0.5] * 3), Copies(images)

@@ -202,6 +202,22 @@ def test_captions_name_the_answers_and_the_classes(tmp_path: Path, conf: Callabl
     assert "no images called reconstructed" in texts(composed(tmp_path, conf([panel])).axes[0])
 
 
+def test_what_all_series_have_alike_stands_once(tmp_path: Path, conf: Callable[[Any], Path]) -> None:
+    made, pool = np.arange(32, dtype=np.uint8).reshape(2, 1, 4, 4), np.zeros((2, 1, 4, 4), np.uint8)
+    for features, picked in (("gray", [3, 4]), ("rgb", [5, 6])):
+        folder = write_run(tmp_path, "asal", 0, [0.5, 0.6], run=features, step=2, choices={"features": features})
+        answer(folder, ["cat", "dog"], [[1, 0]])
+        captions = {"matched_captions": np.array([f"#{index}" for index in picked])}
+        images = {"generated": made, "matched": pool + picked[0], **captions}
+        np.savez(folder / "images_cycle_0000.npz", allow_pickle=False, **images)
+    panel = {"kind": "images", "series": "features", "names": {"rgb": "RGB"}, "rows": ["generated", "matched"]}
+    axes = composed(tmp_path, conf([panel])).axes[0]
+    assert len(axes.images) == 6
+    assert texts(axes) == "generated RGB dog #5 cat #6 gray dog #3 cat #4"
+    np.savez(folder / "images_cycle_0000.npz", allow_pickle=False, **{**images, "generated": made + 1})
+    assert texts(composed(tmp_path, conf([panel])).axes[0]).startswith("RGB: generated RGB: matched dog")
+
+
 def answer(folder: Path, classes: list[str], answers: list[list[int]]) -> None:
     """The oracle's answers of the first cycles, and what their numbers stand for."""
     about, cycles = folder / "run.json", folder / "cycles.jsonl"
@@ -235,7 +251,7 @@ def test_draw_writes_the_same_bytes_twice(toy: Path, conf: Callable[[Any], Path]
     assert (pixels.min(axis=2) < 0.9).mean() > 0.02
 
 
-@pytest.mark.parametrize(("count", "shape"), [(1, (1, 1)), (3, (1, 3)), (4, (2, 2)), (6, (2, 3)), (12, (3, 4))])
+@pytest.mark.parametrize(("count", "shape"), [(1, (1, 1)), (3, (1, 3)), (4, (2, 2)), (6, (2, 3)), (12, (4, 3))])
 def test_panels_are_laid_out_in_rows(
     toy: Path, conf: Callable[[Any], Path], count: int, shape: tuple[int, int]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import runpy
@@ -85,7 +86,8 @@ def test_a_second_call_trains_nothing_and_says_nothing(
     first = made(tmp_path).trained(pool)
     said, home = capsys.readouterr().out, made(tmp_path).kept(pool).home
     assert said == f"training {first_word(home)} on digits: 8 iterations on 120 images, kept in {home}\n"
-    assert sorted(path.name for path in home.iterdir()) == ["metadata.json", "weights.safetensors"]
+    files = ["curves.csv", "metadata.json", "samples.png", "weights.safetensors"]
+    assert sorted(path.name for path in home.iterdir()) == files
     refuse_to_train(monkeypatch)
     again = made(tmp_path)
     assert again.trained(pool) is again.trained(pool)
@@ -193,6 +195,15 @@ def test_damaged_weights_are_noticed_and_trained_again_after_saying_so(
     assert same(first.net, again)
 
 
+def curves(home: Path) -> list[list[str]]:
+    return list(csv.reader((home / "curves.csv").read_text().splitlines()))
+
+
+def losses(home: Path) -> list[list[str]]:
+    """Without the seconds."""
+    return [[first, *(f"{float(x):.6g}" if i else x for x in rest)] for i, (first, _, *rest) in enumerate(curves(home))]
+
+
 MAKERS = {
     "wgan_gp": gan,
     "coloured dcgan": partial(gan, net=dcgan, loss="cross_entropy", critic_steps=1),
@@ -211,7 +222,12 @@ def test_after_a_stop_it_goes_on_to_the_same_bits(
     stopped(monkeypatch, parts, lambda: made(tmp_path / "stopped").trained(pool))
     capsys.readouterr()
     torch.manual_seed(99)
-    assert same(made(tmp_path / "stopped").trained(pool), whole)
+    again = made(tmp_path / "stopped").kept(pool)
+    assert same(again.net, whole)
+    kept = [losses(home) for home in (again.home, made(tmp_path / "whole").kept(pool).home)]
+    assert kept[0] == kept[1]
+    assert [row[0] for row in kept[0][1:]] == ["3", "6", "8"]
+    assert again.net.seconds == pytest.approx(sum(float(row[1]) for row in curves(again.home)[1:]))
     assert (f"going on after {3 * parts}" in capsys.readouterr().out) == (parts > 0)
 
 

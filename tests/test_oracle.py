@@ -163,9 +163,30 @@ def test_annotators_of_one_seed_agree_whenever_they_learned_and_leave_the_dice_a
     assert not torch.equal(asked(1, 1)[0], first)
 
 
+def test_an_annotator_is_taught_once_and_kept_for_later_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def answers(school: School, seed: int = 0, flip: bool = False) -> Tensor:
+        pool, targets, copies = grown_pool()
+        return Annotator(9 - targets if flip else targets, school.task, seed, tmp_path / "kept")(pool, copies)
+
+    first, school = answers(School()), School()
+    assert torch.equal(answers(school), first)
+    assert not school.lessons
+    other = School()
+    assert float((answers(other, flip=True) == 9 - first).float().mean()) > 0.9
+    answers(other, seed=1)
+    assert len(other.lessons) == 2
+    for path in tmp_path.glob("kept/annotator-*/weights.safetensors"):
+        path.write_bytes(path.read_bytes()[:-1])
+    assert torch.equal(answers(school), first)
+    assert len(school.lessons) == 1
+    assert "is damaged" in capsys.readouterr().out
+
+
 def test_the_annotator_from_its_configuration_is_taught_at_every_scale(tmp_path: Path) -> None:
     data = digits()
-    config = composed("oracle=annotator", "scale=smoke").oracle
+    config = composed("oracle=annotator", "scale=smoke", f"root={tmp_path}").oracle
     assert config.task_model.limit == 1
     oracle = instantiate(OmegaConf.to_container(config, resolve=True))(data, tmp_path)
     pool, targets, copies = grown_pool()

@@ -1,5 +1,6 @@
 """Reading runs and comparing them: closed forms, and what must be refused."""
 
+import json
 import math
 import subprocess
 import sys
@@ -59,6 +60,17 @@ def test_a_query_is_also_timed_without_training_and_for_100_samples(tmp_path: Pa
     timed = frame[["query_seconds", "select_seconds", "query_seconds_per_100"]].to_numpy(float)
     assert timed[:2].tolist() == [[8, 8, 20], [8, 1.5, 20]]
     assert bool(np.isnan(timed[2:]).all())
+
+
+def test_agreement_weighs_the_annotators_classes_alike(tmp_path: Path) -> None:
+    path = write_run(tmp_path, "asal", 0, [0.5, 0.6, 0.7], step=4) / "cycles.jsonl"
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    records[0]["queried"] |= {"generated_labels": [0, 0, 0, 1], "labels": [0, 0, 1, 1]}
+    records[1]["queried"] |= {"generated_labels": [0], "labels": [0, 1, 1, 1]}
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert results.load("toy", root=tmp_path)["agreement"].tolist() == [pytest.approx((3 / 4 + 1) / 2)] * 3
+    path.write_text(path.read_text().replace("generated_labels", "others"))
+    assert bool(results.load("toy", root=tmp_path)["agreement"].isna().all())
 
 
 def test_timings_are_never_taken_for_settings(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from alsuite.oracle import ideal
 from alsuite.scores import margin
 from alsuite.strategies.uncertainty import Uncertainty
 from alsuite.tasks.classification import Classification
-from alsuite.tracking import Tracker, scalars
+from alsuite.tracking import Tracker, log_training, scalars
 
 ABOUT = {"config": {"experiment": "test", "seed": 0}}
 RECORD: dict[str, Any] = {
@@ -59,12 +59,16 @@ class Recorder:
 
     def __init__(self, failing: str = "") -> None:
         self.failing = failing
-        self.logged: list[tuple[int, dict[str, Any]]] = []
+        self.logged: list[dict[str, Any]] = []
+        self.against: dict[str, str] = {}
         self.ended = 0
 
-    def log(self, values: dict[str, Any], step: int) -> None:
+    def log(self, values: dict[str, Any]) -> None:
         self.fail("log")
-        self.logged.append((step, values))
+        self.logged.append(values)
+
+    def define_metric(self, name: str, step_metric: str) -> None:
+        self.against[name] = step_metric
 
     def finish(self) -> None:
         self.fail("finish")
@@ -87,9 +91,9 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> Callable[[Recorder], dict[str,
             options.update(given)
             return recorder
 
-        def image(array: Any, caption: str) -> tuple[Any, str]:
+        def image(array: Any, caption: str = "") -> tuple[Any, str]:
             recorder.fail("Image")
-            return array.shape, caption
+            return getattr(array, "shape", array), caption
 
         module = ModuleType("wandb")
         module.__dict__.update(init=init, Image=image, Settings=SimpleNamespace)
@@ -102,6 +106,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> Callable[[Recorder], dict[str,
 
 def test_scalars_are_what_a_dashboard_plots() -> None:
     assert scalars(RECORD) == {
+        "cycle": 1,
         "labelled": 30,
         "seconds/fit": 1.5,
         "seconds/query": 0.25,
@@ -117,6 +122,21 @@ def test_scalars_are_what_a_dashboard_plots() -> None:
     }
 
 
+@pytest.mark.parametrize("failing", ["", "log", "Image"])
+def test_a_training_within_a_run_shows_its_losses_and_samples(
+    tmp_path: Path, pretended: Callable[[Recorder], dict[str, Any]], failing: str
+) -> None:
+    recorder = Recorder(failing)
+    pretended(recorder)
+    for run in (None, recorder):
+        sys.modules["wandb"].__dict__["run"] = run
+        log_training("dcgan", {"iteration": 500, "generator": 0.5}, tmp_path / "samples.png")
+    image = (str(tmp_path / "samples.png"), "")
+    expected = {"dcgan/iteration": 500, "dcgan/generator": 0.5, "dcgan/samples": image}
+    assert recorder.logged == ([] if failing else [expected])
+    assert recorder.against == {"dcgan/*": "dcgan/iteration"} or failing == "Image"
+
+
 def test_the_last_cycle_has_no_scalars_of_a_query() -> None:
     assert not [name for name in scalars({**RECORD, "queried": None}) if name.startswith("queried")]
 
@@ -125,14 +145,15 @@ def test_wandb_is_told_every_cycle(tmp_path: Path, pretended: Callable[[Recorder
     recorder = Recorder()
     options = pretended(recorder)
     assert run(tmp_path, "offline") == [0, 1, 2]
-    assert [step for step, _ in recorder.logged] == [0, 1, 2]
+    assert [values["cycle"] for values in recorder.logged] == [0, 1, 2]
+    assert recorder.against == {"*": "cycle"}
     assert recorder.ended == 1
     assert (options["mode"], options["dir"], options["config"]) == ("offline", tmp_path, ABOUT["config"])
-    pictures = recorder.logged[0][1]["queried"]
+    pictures = recorder.logged[0]["queried"]
     assert [shape for shape, _ in pictures] == [(8, 8)] * 16
     assert {caption for _, caption in pictures} <= {str(label) for label in range(10)}
-    assert "queried" not in recorder.logged[2][1]
-    assert {"digits/accuracy", "labels/9", "seconds/fit", "queried/entropy"} <= recorder.logged[0][1].keys()
+    assert "queried" not in recorder.logged[2]
+    assert {"digits/accuracy", "labels/9", "seconds/fit", "queried/entropy"} <= recorder.logged[0].keys()
 
 
 @pytest.mark.parametrize("failing", ["init", "log", "Image", "finish"])

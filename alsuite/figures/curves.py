@@ -130,7 +130,7 @@ def _comparable(points: Sequence[Point], panel: Panel) -> dict[str, Point]:
 
 
 def _unit(y: str) -> int:
-    return 100 if y in (*METRICS, "aubc", "wrong") else 1
+    return 100 if y in (*METRICS, "agreement", "aubc", "wrong") else 1
 
 
 def _last(column: str) -> str:

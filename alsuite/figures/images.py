@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alsuite.errors import UserError
+from alsuite.figures.parts import Part
 from alsuite.figures.style import RC
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["CAPTION", "draw_rows", "grid_height", "image_grid", "of_cycle", "read_rows"]
+__all__ = ["CAPTION", "draw_rows", "grid_height", "image_grid", "rows_of"]
 
 CAPTION = 0.3
 SUFFIX = "_captions"
 ASKED = "original"  # the row of the images that were asked for, in order
+MADE, MATCHED = "generated", "matched"  # synthetic images, and the pool's image next to each
 
 Rows = Mapping[str, np.ndarray]
 Captions = Mapping[str, Sequence[str]]
@@ -29,21 +31,26 @@ def image_grid(rows: Rows, captions: Captions, path: str | Path, width: float = 
     from matplotlib.figure import Figure
 
     with mpl.rc_context(RC):
-        figure = Figure(figsize=(width, grid_height(len(rows), max(map(len, rows.values())), width)))
+        figure = Figure(figsize=(width, grid_height(rows, captions, width)))
         draw_rows(figure.add_axes((0, 0, 1, 1)), rows, captions)
         figure.savefig(path, bbox_inches="tight", metadata={"Software": None} if Path(path).suffix == ".png" else None)
     return Path(path)
 
 
-def grid_height(rows: int, columns: int, width: float) -> float:
-    return max(0.6, rows * (1 + CAPTION) * 0.92 * width / columns)
+def grid_height(rows: Rows, captions: Captions, width: float) -> float:
+    heights = (1 + _caption_height(captions.get(name, ())) for name in rows)
+    return max(0.6, sum(heights) * 0.92 * width / max(map(len, rows.values())))
+
+
+def _caption_height(texts: Sequence[str]) -> float:
+    return CAPTION * max((1 + text.count("\n") for text in texts), default=0.2)
 
 
 def draw_rows(axes: "Axes", rows: Rows, captions: Captions) -> None:
     top = 0.0
     for name, images in rows.items():
         texts = captions.get(name, ())
-        top -= CAPTION if texts else 0.06
+        top -= _caption_height(texts)
         axes.text(-0.15, top - 0.5, name.replace("_", " "), ha="right", va="center")
         for c, image in enumerate(images):
             shown = image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)
@@ -54,6 +61,31 @@ def draw_rows(axes: "Axes", rows: Rows, captions: Captions) -> None:
         top -= 1
     axes.set(xlim=(0, max(map(len, rows.values()))), ylim=(top, 0), aspect="equal")
     axes.set_axis_off()
+
+
+def rows_of(part: Part) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
+    """What the run with the lowest seed of each series stored; a row that all have alike stands once, on top."""
+    panel, runs = part.panel, part.frame.sort_values("seed").drop_duplicates("series")
+    folders = dict(zip(runs["series"], map(Path, runs["folder"]), strict=True))
+    read = {
+        panel.name(series): read_rows(of_cycle(folders[series], panel.cycle), panel.rows, panel.columns)
+        for series in sorted(folders, key=panel.order)
+    }
+    (first, told), *others = read.values()
+    alike = [name for name in first if others and all(_same(first[name], rows.get(name)) for rows, _ in others)]
+    rows = {panel.name(name): first[name] for name in alike}
+    captions = {panel.name(name): told[name] for name in alike if name in told}
+    for series, (its, texts) in read.items():
+        own = [name for name in its if name not in alike]
+        for name in own:
+            label = panel.name(name) if not others else series if len(own) == 1 else f"{series}: {panel.name(name)}"
+            rows[label] = its[name]
+            captions |= {label: texts[name]} if name in texts else {}
+    return rows, captions
+
+
+def _same(one: np.ndarray, other: np.ndarray | None) -> bool:
+    return other is not None and np.array_equal(one, other)
 
 
 def of_cycle(folder: Path, cycle: int) -> Path:
@@ -79,14 +111,13 @@ def read_rows(path: Path, rows: Sequence[str], columns: int) -> tuple[dict[str, 
     names = list(rows) or [name for name in stored if not name.endswith(SUFFIX)]
     if missing := [name for name in names if name not in stored]:
         raise UserError(f"{path.parent.name} stored no images called {missing[0]}")
-    texts = {ASKED + SUFFIX: _answers(path), **stored}
+    asked = json.loads(path.with_name("cycles.jsonl").read_text().splitlines()[_cycle(path)])["queried"]
+    texts = {ASKED + SUFFIX: asked["labels"], MADE + SUFFIX: asked.get("generated_labels", ()), **stored}
     captions = {name: _named(texts.get(name + SUFFIX, ())[:columns], path) for name in names}
+    if MATCHED in captions:
+        labels = _named(asked["labels"], path)
+        captions[MATCHED] = [f"{label}\n{index}" for label, index in zip(labels, captions[MATCHED], strict=False)]
     return {name: stored[name][:columns] for name in names}, {name: told for name, told in captions.items() if told}
-
-
-def _answers(path: Path) -> list[int]:
-    lines = path.with_name("cycles.jsonl").read_text().splitlines()
-    return json.loads(lines[_cycle(path)])["queried"]["labels"]
 
 
 def _named(captions: Iterable[object], path: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """Panels laid out on one sheet, with letters, one legend beside the data and a footer that says what was measured."""
 
+import contextlib
 import math
 import textwrap
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ import pandas as pd
 
 from alsuite.errors import UserError
 from alsuite.figures.curves import PUBLISHED
-from alsuite.figures.images import grid_height
+from alsuite.figures.images import grid_height, rows_of
 from alsuite.figures.panels import KINDS
 from alsuite.figures.parts import Part
 from alsuite.figures.style import FAINT, RC, Look, styles
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["compose", "write"]
 
-COLUMNS = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3, 7: 4, 8: 4, 9: 3}
+COLUMNS = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3, 7: 4, 8: 4, 9: 3, 12: 3}
 METADATA: dict[str, dict[str, Any]] = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}
 
 
@@ -86,8 +87,8 @@ def _entries(drawn: Sequence["Axes"]) -> dict[str, Any]:
 
 def _height(part: Part, columns: int) -> float:
     if part.panel.kind == "images" and not part.note:
-        series = part.frame["series"].nunique()
-        return grid_height(series * (len(part.panel.rows) or 4), part.panel.columns, 7.0) + 0.25
+        with contextlib.suppress(UserError):
+            return grid_height(*rows_of(part), 7.0) + 0.25
     return 2.9 if columns == 1 else 2.6 if part.panel.kind in ("aubc", "penalty") else 2.2
 
 

@@ -1,14 +1,13 @@
 """The kinds of panel. Each draws one prepared table, whose `series` column names what is compared, into its axes."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
 from alsuite.figures.curves import curves, values
-from alsuite.figures.images import draw_rows, of_cycle, read_rows
+from alsuite.figures.images import draw_rows, rows_of
 from alsuite.figures.parts import Part
 from alsuite.figures.style import CLASS_COLOURS, LABELS, Look
 from alsuite.statistics import paired_tests, penalty_matrix
@@ -89,17 +88,7 @@ def _heat(axes: "Axes", matrix: pd.DataFrame, texts: pd.DataFrame, scale: tuple[
 
 
 def images(axes: "Axes", part: Part, _: Look) -> None:
-    """The images one run stored; of several series, the run with the lowest seed of each."""
-    panel, rows, captions = part.panel, {}, {}
-    runs = part.frame.sort_values("seed").drop_duplicates("series")
-    for series, folder in sorted(
-        zip(runs["series"], runs["folder"], strict=True), key=lambda pair: panel.order(pair[0])
-    ):
-        found, texts = read_rows(of_cycle(Path(folder), panel.cycle), panel.rows, panel.columns)
-        prefix = f"{panel.name(series)}: " if len(runs) > 1 else ""
-        rows |= {prefix + panel.name(name): stack for name, stack in found.items()}
-        captions |= {prefix + panel.name(name): text for name, text in texts.items()}
-    draw_rows(axes, rows, captions)
+    draw_rows(axes, *rows_of(part))
 
 
 KINDS: dict[str, Callable[["Axes", Part, Look], None]] = {

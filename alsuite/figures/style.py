@@ -1,5 +1,6 @@
 """The look: the Okabe-Ito colours, which also the colour-blind tell apart, with dashes and markers beside them."""
 
+import re
 import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ LABELS = {
     "aubc": "Mean accuracy over the budget (%)",
     "entropy": "Entropy of added\nsamples (nats)",
     "wrong": "Misclassified among\nadded samples (%)",
+    "agreement": "Matches with the annotator's label (%)",
     "query_seconds": "Query time (s)",
     "query_seconds_per_100": "Query time for\n100 samples (s)",
     "select_seconds": "Query time without\ntraining (s)",
@@ -105,12 +107,16 @@ _KNOWN = {
 
 def styles(names: Iterable[str]) -> dict[str, Style]:
     """A style for each series: known names always have theirs, others one drawn by their name, free in this figure."""
-    plain = {name: " ".join(name.replace("·", " ").replace("_", " ").split()) for name in sorted(set(names))}
+    plain = {name: " ".join(_plain(name).split()) for name in sorted(set(names))}
     chosen = {name: _KNOWN[key] for name, key in plain.items() if key in _KNOWN}
     for name, key in plain.items():
         if name not in chosen:
             chosen[name] = _free(key, list(chosen.values()))
     return chosen
+
+
+def _plain(name: str) -> str:
+    return re.sub("[·_]", " ", name).replace("al min distance", "al")  # asal_min_distance looks like asal
 
 
 def _free(name: str, taken: list[Style]) -> Style:

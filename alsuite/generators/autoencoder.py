@@ -64,6 +64,8 @@ class AutoEncoder:
 
 
 class Reconstruction:
+    curves: tuple[str, ...] = ("error",)
+
     def __init__(self, net: Net, batch: int, lr: float) -> None:
         self.net = net.to(memory_format=torch.channels_last)
         self.batch = batch
@@ -78,4 +80,11 @@ class Reconstruction:
         optimiser.zero_grad()
         loss.backward()
         optimiser.step()
-        return loss.detach()
+        return loss.detach()[None]
+
+    def pictures(self, images: Tensor) -> Tensor:
+        """A row of images above a row of what comes back of them."""
+        known = self.net.ranged(images)
+        pairs = zip(known.split(10), self.net.decode(self.net.encode(known)).split(10), strict=True)
+        rows = torch.cat([part for pair in pairs for part in pair])
+        return (rows - self.net.low) / (1 - self.net.low)

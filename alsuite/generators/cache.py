@@ -8,6 +8,7 @@ doesn't notice whether there was a training.
 from __future__ import annotations
 
 import contextlib
+import csv
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ import random
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -24,22 +26,27 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor, nn
 from torch.optim import Optimizer
+from torchvision.utils import save_image
 from tqdm import tqdm
 
 from alsuite.errors import UserError
 from alsuite.fit import Stream, check_finite, fit
 from alsuite.pool import Pool
+from alsuite.tasks.classification import Classification
+from alsuite.tracking import log_training
 
-__all__ = ["Game", "Kept", "chosen", "fingerprint", "originals", "trained_once"]
+__all__ = ["Game", "Kept", "chosen", "fingerprint", "learned_once", "originals", "trained_once"]
 
 EVERY = 500  # iterations from a checkpoint to the next
 WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.safetensors"
+CURVES, PICTURE = "curves.csv", "samples.png"
 
 
 class Game(Protocol):
     """What is trained: networks, their optimisers, and an iteration on a batch of prepared images."""
 
     batch: int
+    curves: tuple[str, ...]  # what a step's losses are called
 
     @property
     def net(self) -> nn.Module: ...
@@ -50,7 +57,11 @@ class Game(Protocol):
     def prepare(self, images: Tensor) -> Tensor: ...
 
     def step(self, images: Tensor, progress: float) -> Tensor:
-        """The loss, after the optimisers' steps; `progress` is in 0..1."""
+        """The losses, after the optimisers' steps; `progress` is in 0..1."""
+        ...
+
+    def pictures(self, images: Tensor) -> Tensor:
+        """(N, C, H, W) in 0..1 that show how good the networks are, of images or of none."""
         ...
 
 
@@ -62,20 +73,22 @@ class Training(LightningModule):
         self.game = game
         self.iterations = iterations
         self.done = 0
+        self.losses = torch.zeros(len(game.curves))  # summed since the last checkpoint
 
     def configure_optimizers(self) -> list[Optimizer]:
         return [*self.game.optimisers]
 
     def training_step(self, block: Any, _: int) -> None:
-        total = torch.zeros((), device=self.device)
+        losses = torch.zeros(len(self.losses), device=self.device)
         for ((images,),) in block:
-            total += self.game.step(images, self.done / self.iterations)
+            losses += self.game.step(images, self.done / self.iterations)
             self.done += 1
-        check_finite(total, "generator")
+        check_finite(losses.sum(), "generator")
+        self.losses += losses.cpu()
 
 
 class Kept(NamedTuple):
-    net: Any  # in eval mode and frozen
+    net: Any  # in eval mode and frozen; `seconds` is how long its training took
     home: Path
 
 
@@ -96,19 +109,40 @@ def trained_once(
             _restore(training, weights, home)
         else:
             _train(training, images, pool.device, home, facts)
-    return Kept(training.net.eval().requires_grad_(False), home)
+    kept: Any = training.net.eval().requires_grad_(False)
+    kept.seconds = sum(row[1] for row in _curves(home, training.done))
+    return Kept(kept, home)
+
+
+def learned_once(task: Classification, pool: Pool, name: str, folder: Path | None, seed: int) -> Classification:
+    """A task that all labels of a pool are taught, which the folder keeps, too."""
+    if folder is None:
+        return task.learn(pool)
+    config = {"name": name, "seed": seed, "labels": fingerprint(pool.labels), **vars(task)}
+    net = config.pop("make_net")
+    facts = about(pool.images, net, **config)
+    home = folder / f"{name}-{hashlib.sha256(facts.encode()).hexdigest()[:12]}"
+    with _alone(folder.parent / f".{home.name}.lock", home):
+        if state := _read(home / WEIGHTS, facts):
+            return task.recalled(pool, state)
+        task.learn(pool)
+        home.mkdir(parents=True, exist_ok=True)
+        state = {key: value.detach().cpu().contiguous() for key, value in task.net.state_dict().items()}
+        _write(home / WEIGHTS, state, facts)
+    return task
 
 
 def originals(pool: Pool) -> Tensor:
-    """The pool's images without those that a strategy has made."""
-    return pool.images[: pool.originals]
+    """The pool's images without those that a strategy has made, and without the copies that enlarge it."""
+    return getattr(pool.images, "originals", pool.images[: pool.originals])
 
 
 def about(images: Tensor, net: Callable[..., nn.Module], **config: Any) -> str:
     """All that the weights depend on, as JSON."""
     called, options = (net.func, net.keywords) if isinstance(net, partial) else (net, {})
     pictures = {"shape": [*images.shape[1:]], "images": len(images), "fingerprint": fingerprint(images)}
-    return json.dumps({**config, **pictures, "net": {"name": called.__name__, **options}}, sort_keys=True)
+    told = {**config, **pictures, "net": {"name": called.__name__, **options}}
+    return json.dumps(told, sort_keys=True, default=lambda function: function.__name__)
 
 
 def fingerprint(images: Tensor) -> str:
@@ -140,17 +174,46 @@ def _train(training: Training, images: Tensor, device: torch.device, home: Path,
         flush=True,
     )
     stream = Stream(images, batch=game.batch, indices=torch.arange(len(images), device=device), prepare=game.prepare)
+    rows, names = _curves(home, training.done), ("iteration", "seconds", *game.curves)
     with tqdm(None, what, training.iterations, initial=training.done, leave=False, disable=None, unit=" its") as bar:
         while (left := training.iterations - training.done) > 0:
             _seed(its["seed"], training.done)
-            fit(training, stream, steps=min(EVERY, left))
-            bar.update(min(EVERY, left))
+            part, start = min(EVERY, left), perf_counter()
+            training.losses.zero_()
+            fit(training, stream, steps=part)
+            bar.update(part)
+            rows.append((training.done, round(perf_counter() - start, 3), *(training.losses / part).tolist()))
+            _write_curves(home, names, rows)
+            _show(training, images[:50].to(device), home)
+            log_training(its["name"], dict(zip(names, rows[-1], strict=True)), home / PICTURE)
             _write(home / CHECKPOINT, _state(training), facts)
     metadata = {"dataset": home.parent.name, **its}
     weights = {key: value for key, value in _state(training).items() if key.startswith("net.")}
     _write(home / WEIGHTS, weights, facts)
     (home / "metadata.json").write_text(json.dumps({**metadata, "checksum": _checksum(facts, weights)}, indent=2))
     (home / CHECKPOINT).unlink()
+
+
+def _curves(home: Path, done: int) -> list[tuple[float, ...]]:
+    """The rows of the losses up to an iteration; none where the file was lost."""
+    path = home / CURVES
+    with contextlib.suppress(OSError, ValueError):
+        lines = list(csv.reader(path.read_text().splitlines()))[1:]
+        rows = [(int(first), *map(float, rest)) for first, *rest in lines]
+        return [row for row in rows if row[0] <= done]
+    return []
+
+
+def _write_curves(home: Path, names: Sequence[str], rows: Sequence[tuple[float, ...]]) -> None:
+    with (home / CURVES).open("w", newline="") as file:
+        csv.writer(file).writerows([names, *rows])
+
+
+def _show(training: Training, images: Tensor, home: Path) -> None:
+    training.net.eval()
+    with torch.no_grad():
+        save_image(training.game.pictures(images).cpu(), home / PICTURE, nrow=10)
+    training.net.train()
 
 
 def _state(training: Training) -> dict[str, Tensor]:

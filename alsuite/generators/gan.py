@@ -92,6 +92,8 @@ class GAN:
 class Match:
     """An iteration is `critic_steps` steps of the discriminator, then one of the generator."""
 
+    curves: tuple[str, ...] = ("discriminator", "generator")
+
     def __init__(self, net: Pair, rules: Rules) -> None:
         self.net = net.to(memory_format=torch.channels_last)
         self.rules = rules
@@ -110,8 +112,12 @@ class Match:
         rules = self.rules
         for group in (*self.maker.param_groups, *self.finder.param_groups):
             group["lr"] = rules.lr * (1 - progress if rules.decay else 1)
-        total = sum(_descend(self.finder, self.finding_loss(real)) for real in images.split(rules.batch))
-        return total + _descend(self.maker, self.making_loss(rules.generator_batch or len(images[: rules.batch])))
+        found = [_descend(self.finder, self.finding_loss(real)) for real in images.split(rules.batch)]
+        made = _descend(self.maker, self.making_loss(rules.generator_batch or len(images[: rules.batch])))
+        return torch.stack([torch.stack(found).mean(), made])
+
+    def pictures(self, images: Tensor) -> Tensor:
+        return self.net.images(torch.randn(2 * len(images), self.net.latent, device=images.device))
 
     def finding_loss(self, real: Tensor) -> Tensor:
         rules, find = self.rules, self.net.discriminator

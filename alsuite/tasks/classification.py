@@ -120,6 +120,13 @@ class Classification:
         fit(self._module(), stream, epochs=self.epochs, precision=self.precision)
         return self
 
+    def recalled(self, pool: Pool, state: dict[str, Tensor]) -> Self:
+        """As after learning from this pool, when its network ended in that state."""
+        self._begin(pool)
+        self.net.load_state_dict(state)
+        self.net.eval()
+        return self
+
     def _begin(self, pool: Pool) -> Stream:
         """A new network, and the labelled images that it learns from."""
         if self.loss is hinge and pool.classes != 2:
