@@ -8,6 +8,7 @@ import inspect
 import os
 import re
 import sys
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -71,17 +72,35 @@ def products(arguments: list[str]) -> list[list[str]]:
 
 def sweeps(config: DictConfig, arguments: list[str]) -> list[list[str]]:
     """A command line for each of the experiment's products; the command line as it is where there are none."""
-    given = {argument.split("=")[0].lstrip("+~") for argument in arguments}
+    given = {argument.split("=")[0].lstrip("+~"): argument.partition("=")[2] for argument in arguments}
     limits = {**config.scale, **config.shrink.get(config.scale.name, {})}
     seeds = {"seed": f"range({min(config.seeds, limits['seeds'] or config.seeds)})"}
+    lines = []
+    for product in narrowed([dict(product) for product in config.products], given):
+        ours = product if "seed" in given else {**seeds, **product}
+        others = [argument for argument in arguments if argument.split("=")[0] not in product]
+        lines.append(["--multirun", *(f"{key}={value}" for key, value in ours.items()), *others])
+    return lines or [arguments]
+
+
+def narrowed(products: list[dict[Any, Any]], given: Mapping[str, str]) -> list[dict[Any, Any]]:
+    """What the products share with the values that are given; where none has them, each product without these options,
+    and of several that differ in others the plainest."""
+    common = [{**product, **shared(product, given)} for product in products]
+    if agreeing := [product for product in common if "" not in product.values()]:
+        return agreeing
+    left = [{key: value for key, value in product.items() if key not in given} for product in products]
     return [
-        [
-            "--multirun",
-            *(f"{key}={value}" for key, value in {**seeds, **product}.items() if key not in given),
-            *arguments,
-        ]
-        for product in config.products
-    ] or [arguments]
+        its
+        for i, its in enumerate(left)
+        if its not in left[:i] and not any(other.items() < its.items() for other in left)
+    ]
+
+
+def shared(product: Mapping[Any, Any], given: Mapping[str, str]) -> dict[str, str]:
+    """Of the options in both, the values in both, or nothing."""
+    both = {key: (str(product[key]).split(","), given[key].split(",")) for key in product if key in given}
+    return {key: ",".join(value for value in wanted if value in its) for key, (its, wanted) in both.items()}
 
 
 def drawn_on(config: DictConfig) -> list[str]:
@@ -205,6 +224,7 @@ def execute(job: Job, show: Any) -> None:
         show=show,
         dataset=dataset,
         whole=whole,
+        enlarge=config["enlarge"],
         **built,
     )
 

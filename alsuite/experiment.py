@@ -7,6 +7,7 @@ import ctypes
 import platform
 import subprocess
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from torch import Generator
 
 from alsuite.budget import Budget
 from alsuite.data import Dataset
+from alsuite.data.enlarged import enlarged
 from alsuite.errors import UserError
 from alsuite.journal import Journal
 from alsuite.loop import Run
@@ -57,6 +59,7 @@ def perform(
     wandb: str,
     show: Show,
     whole: int | None = None,
+    enlarge: int | None = None,
 ) -> None:
     where = choose_device(device)
     keep_freed_memory()
@@ -65,6 +68,8 @@ def perform(
     whole = whole or len(dataset.train.targets)
     shape = dataset.train.images.shape[1:]
     dataset = dataset.subset(scale["pool"], scale["test"], scale["side"])
+    if enlarge is not None:
+        dataset, whole = replace(dataset, train=enlarged(dataset.train, enlarge)), enlarge
     targets = dataset.train.targets
     sizes = budget.of(len(targets), whole, scale["cycles"])
     first = (
@@ -126,7 +131,8 @@ def choose_device(device: str) -> torch.device:
 
 def onto(images: torch.Tensor, device: torch.device) -> torch.Tensor:
     """The images on the device, unless they would fill more than half of what is free there."""
-    fits = device.type != "cuda" or 2 * images.nbytes < torch.cuda.mem_get_info(device)[0]
+    held = getattr(images, "originals", images)
+    fits = device.type != "cuda" or 2 * held.nbytes < torch.cuda.mem_get_info(device)[0]
     return images.to(device) if fits else images
 
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import mmap
+import shutil
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import numpy as np
 import torch
@@ -12,13 +16,18 @@ from scipy.linalg import eigh
 from torch import Tensor
 
 from alsuite.errors import UserError
+from alsuite.fit import infer
 from alsuite.neighbours import Exact, Neighbours, Tree, full_precision, inverted_file
+from alsuite.pool import Rows
 
-__all__ = ["FeatureIndex", "Projection", "pca"]
+__all__ = ["LARGE", "FeatureIndex", "Projection", "pca", "reduced"]
 
 EXACT = 200_000  # rows up to which no index pays
 NEIGHBOURS = 32  # how many are looked up at once for a query whose nearest may be taken
 BLOCK = 2**24  # values of features at once
+PCA_VALUES = 2**27  # of features that the components are found from; 512 MB
+LARGE = 2**28  # bytes of features from which on a file holds them
+JOINED = 2**16  # images whose features are joined before they go there
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,44 @@ def _blocks(features: Tensor) -> Sequence[Tensor]:
     return features.split(max(1, BLOCK // features[0].numel())) if len(features) else [features]
 
 
+def reduced(
+    extract: Callable[[Tensor], Tensor], images: Rows, dimensions: int, folder: Callable[[], Path]
+) -> tuple[Callable[[Tensor], Tensor], Tensor]:
+    """The features on their first principal components: as a function, and of all images; a file in the folder holds
+    those of many."""
+    values, device = infer(extract, images[:1]).numel(), images.indices.device
+    stride = -(-len(images) * values // PCA_VALUES)
+    found = infer(extract, Rows(images.images, images.indices[::stride]))
+    project = pca(found, dimensions)
+
+    def features(shown: Tensor) -> Tensor:
+        return project(extract(shown))
+
+    if stride == 1:
+        return features, project(found)
+    del found
+    shape = len(images), project.axes.shape[1]
+    mapped = device.type == "cpu" and 4 * math.prod(shape) > LARGE
+    vectors = table(*shape, folder()) if mapped else torch.empty(shape, device=device)
+    for first in range(0, len(images), JOINED):
+        rows = slice(first, first + JOINED)
+        vectors[rows] = infer(features, Rows(images.images, images.indices[rows]))
+    return features, vectors
+
+
+def table(rows: int, dimensions: int, folder: Path) -> Tensor:
+    """Room for (rows, dimensions) features in a file without a name, whose space is free again when the run ends."""
+    size, free = 4 * rows * dimensions, shutil.disk_usage(folder).free
+    if free < 2.5 * size:  # the index takes as much again
+        raise UserError(
+            f"the features of {rows:,} images and their index take {2.5 * size / 1e9:.1f} GB, but {folder} has "
+            f"{free / 1e9:.1f} left: free some space, or set root to where there is more"
+        )
+    with TemporaryFile(dir=folder) as file:
+        file.truncate(size)
+        return torch.frombuffer(mmap.mmap(file.fileno(), size), dtype=torch.float32).view(rows, dimensions)
+
+
 class FeatureIndex:
     def __init__(self, features: Tensor, *, kind: str = "auto", folder: Path | None = None) -> None:
         """Of (N, d) features, which may be a memory map; an inverted file is kept in the folder and read from disk."""
@@ -79,6 +126,10 @@ class FeatureIndex:
         else:
             self.neighbours = Tree(features.cpu())
         self._marked = torch.empty(0, dtype=torch.int64)  # known rows, and those given last
+
+    @property
+    def nbytes(self) -> int:
+        return self.neighbours.nbytes
 
     def search(self, queries: Tensor, known: Tensor) -> Tensor:
         """For each query (n, d), in order, its nearest row that is neither known nor an earlier query's."""

@@ -30,6 +30,11 @@ SMALL = 32  # queries that one thread answers sooner than several, which wait fo
 
 
 class Neighbours(Protocol):
+    @property
+    def nbytes(self) -> int:
+        """What a search reads, in memory or mapped."""
+        ...
+
     def nearest(self, queries: Tensor, k: int) -> Tensor:
         """(n, k) free rows, closest first, -1 where fewer were found; at least one where any is free."""
         ...
@@ -48,6 +53,10 @@ class Exact:
         self.shift = self.features[:1000].mean(0)
         blocks = self.features.split(2**14)
         self.squares = _finite(torch.cat([(block - self.shift).square().sum(1) for block in blocks]))
+
+    @property
+    def nbytes(self) -> int:
+        return self.features.nbytes + self.squares.nbytes
 
     def mark(self, rows: Tensor, *, free: bool) -> None:
         rows = rows.to(self.squares.device)
@@ -84,6 +93,10 @@ class Tree:
         self.tree = KDTree(_finite(features).numpy())
         self.free = np.ones(len(features), bool)
 
+    @property
+    def nbytes(self) -> int:
+        return self.tree.data.nbytes + self.tree.indices.nbytes + self.free.nbytes
+
     def mark(self, rows: Tensor, *, free: bool) -> None:
         self.free[rows.cpu().numpy()] = free
 
@@ -103,6 +116,11 @@ class InvertedFile:
         self.index, self.nprobe, self.recall = index, nprobe, recall
         self.free = np.full(-(-index.ntotal // 8), 255, np.uint8)  # a bit a row, read by the selector as it is
         self.selector = faiss.IDSelectorBitmap(len(self.free), faiss.swig_ptr(self.free))
+
+    @property
+    def nbytes(self) -> int:
+        rows, lists, d = self.index.ntotal, self.index.nlist, self.index.d
+        return rows * (4 * d + 8) + lists * 4 * d + self.free.nbytes
 
     def mark(self, rows: Tensor, *, free: bool) -> None:
         places = rows.cpu().numpy()

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from alsuite.errors import UserError
+
 __all__ = ["Normalise", "Pool", "Rows", "gather", "pixels"]
 
 
@@ -61,7 +63,7 @@ class Pool:
         device = device or images.device
         self.device = device
         self.originals = len(images)  # what comes after them is synthetic
-        self.images = images  # (N, C, H, W) uint8, on the device, or a memory map where they are larger than it
+        self.images = images  # (N, C, H, W) uint8, on the device, or a memory map or made anew where larger than it
         self.classes = classes
         self.normalise = Normalise(tuple(mean), tuple(std))
         self.known = torch.zeros(len(images), dtype=torch.bool, device=device)
@@ -88,6 +90,8 @@ class Pool:
 
     def extend(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Synthetic images join the pool; returns their indices."""
+        if not isinstance(self.images, Tensor):
+            raise UserError("an enlarged pool takes no synthetic images: set enlarge=null, or take another strategy")
         if images.dtype != torch.uint8 or images.shape[1:] != self.images.shape[1:]:
             wanted = tuple(self.images.shape[1:])
             raise ValueError(

@@ -36,6 +36,8 @@ from alsuite.strategies.asal import ASAL, GAAL, Ascent
 from alsuite.strategies.random import Random
 from alsuite.tasks.classification import Classification
 
+PREPARATION = ("fit_", "generator_", "autoencoder_", "extract_", "index_")
+
 
 class Gaussian:
     """A linear generator: the pool's mean and its first principal components."""
@@ -194,9 +196,9 @@ def test_a_copy_matches_its_original_or_where_that_is_taken_the_next_one(find: A
 
 def test_components_may_be_found_from_fewer_images(monkeypatch: pytest.MonkeyPatch) -> None:
     pool, task = learned()
-    monkeypatch.setattr("alsuite.strategies.asal.PCA_VALUES", 64 * 300)
-    rows: list[int] = []
-    monkeypatch.setattr("alsuite.strategies.asal.pca", lambda *given: rows.append(len(given[0])) or index.pca(*given))
+    monkeypatch.setattr(index, "PCA_VALUES", 64 * 300)
+    rows, pca = [], index.pca
+    monkeypatch.setattr(index, "pca", lambda *given: rows.append(len(given[0])) or pca(*given))
     originals = pool.unlabelled[[7, 3, 99]]
     strategy = asal(Trainer(lambda images: Copies(images[originals])))
     assert torch.equal(strategy.query(pool, task, 3).indices, originals)
@@ -330,7 +332,9 @@ def run(folder: Path, strategy: Any) -> list[dict[str, Any]]:
         wandb="disabled",
         show=lambda *_: None,
     )
-    lines = map(json.loads, (folder / "cycles.jsonl").read_text().splitlines())
+    lines = [json.loads(line) for line in (folder / "cycles.jsonl").read_text().splitlines()]
+    for asked in (line["queried"] for line in lines if line["queried"]):  # each start of a run prepares anew
+        asked["notes"] = {key: asked["notes"][key] for key in asked["notes"] if not key.startswith(PREPARATION)}
     return [{key: value for key, value in line.items() if not key.endswith("_seconds")} for line in lines]
 
 

@@ -109,7 +109,7 @@ def swept(experiment: str) -> tuple[Composed, ...]:
 def test_every_file_is_short() -> None:
     sizes = {path: len(path.read_text().splitlines()) for path in CONF.rglob("*.yaml")}
     assert len(sizes) > 100
-    assert {path: size for path, size in sizes.items() if size > 26} == {}
+    assert {path: size for path, size in sizes.items() if size > 27} == {}
 
 
 @pytest.mark.parametrize(("group", "choice"), CHOICES)
@@ -280,7 +280,7 @@ def test_the_sweeps_of_an_experiment_become_runs_in_folders_of_their_own(
     monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
     with pytest.raises(SystemExit):
         __main__.main()
-    assert len({folder for _, folder in found}) == len(found) == 6
+    assert len({folder for _, folder in found}) == len(found) == 22
     assert {folder.parent for _, folder in found} == {tmp_path / "asal_mnist57" / "smoke"}
 
 
@@ -289,6 +289,25 @@ def test_the_command_line_narrows_every_sweep_of_an_experiment() -> None:
     assert len(narrowed) == 2
     assert all("seed=7" in line and "strategy=random" in line for line in narrowed)
     assert not any(argument.startswith(("seed=range", "strategy=full")) for line in narrowed for argument in line)
+
+
+@pytest.mark.parametrize(
+    ("given", "lines"),
+    [
+        (["strategy=random"], [["task_model.loss=cross_entropy", "strategy=random"], ["task_model.loss=hinge"]]),
+        (["strategy=random,asal"], [["strategy=random"], ["strategy=random"], ["strategy=asal", "oracle=annotator"]]),
+        (["strategy=badge"], [["task_model.loss=cross_entropy", "strategy=badge"], ["task_model.loss=hinge"]]),
+        (["task_model.loss=hinge", "strategy=entropy"], [["task_model.loss=hinge", "strategy=entropy"]]),
+        (["strategy=asal", "features=gray"], [["strategy=asal", "features=gray", "generator=wgan_gp,dcgan"]]),
+    ],
+)
+def test_what_is_given_keeps_the_sweeps_that_have_it(given: list[str], lines: list[list[str]]) -> None:
+    """And a strategy that none of them has runs once in each of the settings."""
+    found = products(["experiment=asal_fig17", *given])
+    assert len(found) == len(lines)
+    for line, wanted in zip(found, lines, strict=True):
+        assert {*wanted} <= {*line}
+        assert len({argument.split("=")[0] for argument in line}) == len(line)
 
 
 def test_a_figure_that_draws_on_other_experiments_makes_their_runs_too() -> None:

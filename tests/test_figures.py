@@ -228,6 +228,12 @@ def answer(folder: Path, classes: list[str], answers: list[list[int]]) -> None:
     cycles.write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
+def test_curves_may_begin_later(tmp_path: Path, conf: Callable[[Any], Path]) -> None:
+    write_run(tmp_path, "random", 0, [0.5, 0.6, 0.7])
+    axes = composed(tmp_path, conf([{"kind": "accuracy", "since": 15}])).axes[0]
+    assert [list(line.get_xdata()) for line in axes.lines] == [[20, 30]]
+
+
 def test_timing_draws_the_other_seconds_too(tmp_path: Path, conf: Callable[[Any], Path]) -> None:
     write_run(tmp_path, "vaal", 0, [0.5, 0.6], step=50, query_seconds=4.0, notes={"fit_seconds": 3.5})
     panels = [{"kind": "timing", "y": y} for y in ("select_seconds", "query_seconds_per_100")]
@@ -237,6 +243,66 @@ def test_timing_draws_the_other_seconds_too(tmp_path: Path, conf: Callable[[Any]
         "Query time without\ntraining (s)",
         "Query time for\n100 samples (s)",
     )
+
+
+def prepare(root: Path, pool: int, scan: float, select: float) -> None:
+    """A run that scans a pool of this size, and one that prepares for 40 + 20 s in its first query."""
+    counts = pool // 2, pool // 2
+    notes = {"generator_seconds": 40.0, "autoencoder_seconds": 0.0, "extract_seconds": 15.0, "index_seconds": 5.0}
+    first = {**notes, "fit_seconds": 60.0, "generator_iterations": 100}
+    for name, seconds in (("entropy", scan), ("asal", select)):
+        write_run(root, name, 0, [0.5] * 3, run=f"{name}{pool}", pool_counts=counts, query_seconds=seconds)
+    cycles = root / "toy" / "smoke" / f"asal{pool}" / "cycles.jsonl"
+    records = [json.loads(line) for line in cycles.read_text().splitlines()]
+    records[0]["query_seconds"] += 60
+    records[0]["queried"]["notes"] = first
+    cycles.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+def test_a_preparation_pays_after_as_many_cycles_as_it_lasts_savings(
+    tmp_path: Path, conf: Callable[[Any], Path]
+) -> None:
+    for pool, scan in ((1000, 1.0), (4000, 7.0), (20000, 32.0)):
+        prepare(tmp_path, pool, scan, 2.0)
+    figure = composed(tmp_path, conf([{"kind": "transition"}, {"kind": "preparation"}]))
+    transition, preparation = figure.axes
+    (line,) = drawn_lines(transition, "asal")
+    assert np.asarray(line.get_xdata()).tolist() == [4000, 20000]
+    assert np.asarray(line.get_ydata()).tolist() == [12, 2]
+    assert [(text.get_text(), text.get_position()[0]) for text in transition.texts] == [("never", 1000)]
+    assert transition.get_xlabel() == "Pool size (samples)\nafter 100 iterations of the generator"
+    parts = {name: np.asarray(drawn_lines(preparation, name)[0].get_ydata()) for name in legend(figure)[1:]}
+    assert {name: part.tolist() for name, part in parts.items()} == {
+        "extract": [15, 15, 15],
+        "generator": [40, 40, 40],
+        "index": [5, 5, 5],
+    }
+    scales = {axes.get_xscale() + axes.get_yscale() for axes in figure.axes}
+    assert scales == {"loglog"}
+
+
+def test_what_never_pays_is_told_without_any_point(tmp_path: Path, conf: Callable[[Any], Path]) -> None:
+    prepare(tmp_path, 1000, 1.0, 2.0)
+    assert "never" in texts(composed(tmp_path, conf([{"kind": "transition"}])).axes[0])
+
+
+@pytest.mark.parametrize(
+    ("kind", "strategies", "message"),
+    [
+        ("transition", ["entropy", "asal", "margin"], "several strategies scan the pool"),
+        ("transition", ["asal"], "no run scans as large a pool"),
+        ("transition", ["margin"], "no run here notes its preparation"),
+        ("preparation", ["margin"], "no run here notes its preparation"),
+    ],
+)
+def test_costs_that_cannot_be_compared_are_told(
+    tmp_path: Path, conf: Callable[[Any], Path], kind: str, strategies: list[str], message: str
+) -> None:
+    prepare(tmp_path, 1000, 1.0, 2.0)
+    write_run(tmp_path, "margin", 0, [0.5] * 3, pool_counts=(500, 500))
+    (panel,) = read_panels("fig1", conf([{"kind": kind, "where": {"strategy": strategies}}]))
+    (part,) = parts_of(panel, load("toy", "smoke", tmp_path), tmp_path / "published.csv")
+    assert message in part.note
 
 
 def test_draw_writes_the_same_bytes_twice(toy: Path, conf: Callable[[Any], Path]) -> None:

@@ -7,6 +7,8 @@
                 labels     class shares in the labelled set, a small panel per series; ticks: the pool's shares
                 bars       a value per series, whiskers over seeds, the published value beside
                 timing     the same, of query seconds, on a logarithmic axis
+                preparation  seconds of each part of what a strategy prepares once, against the pool's size
+                transition   cycles from which on these pay, beside a strategy that scans the pool
                 aubc       areas of each two series compared; penalty: the penalty matrix
                 images     rows of images, from the runs' images_cycle_0000.npz
     title       above the panel
@@ -16,6 +18,7 @@
     published   rows of conf/published.csv: names of figures, or mappings such as {figure: vaal_tab1, x: 5000}
     y           the column shown: macro_f1, mean_iou, query_seconds, aubc (bars), notes.agreement, ...
     x           labelled, or a column such as pool or strategy.alpha: then each run gives one value
+    since       from which x on curves are shown
     at          that one value (bars, timing, x): final, mean, or (nearest to) a labelled count
     band        interval (95 %, of the mean) or sd
     cycle, rows, columns     of images: which cycle, which stored rows, how many of each

@@ -27,6 +27,7 @@ def curves(axes: "Axes", part: Part, look: Look) -> None:
     panel, frame = part.panel, part.frame
     full = frame["strategy"] == FULL
     data = frame[~full] if panel.x == "labelled" else per_run(frame[~full], panel)
+    data = data[data[panel.x] >= panel.since]
     table = interval(data.assign(value=_unit(panel.y) * data[panel.y]), ["series", panel.x], "value")
     if panel.kind == "timing":
         axes.set(xscale="log", yscale="log")

@@ -107,7 +107,7 @@ def _panel(axes: "Axes", part: Part, look: Look, letter: str, width: float) -> N
         axes.clear()
         axes.text(0.5, 0.5, textwrap.fill(str(error), int(width * 13)), ha="center", va="center", color=FAINT, size=7)
         axes.set_axis_off()
-    axes.set_title("\n".join(textwrap.fill(line, int(width * 13)) for line in part.panel.title.splitlines()))
+    axes.set_title("\n".join(textwrap.fill(line, int(width * 10)) for line in part.panel.title.splitlines()))
     axes.set_title(letter, loc="left", fontweight="bold")
 
 

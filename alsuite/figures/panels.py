@@ -1,6 +1,7 @@
 """The kinds of panel. Each draws one prepared table, whose `series` column names what is compared, into its axes."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -91,12 +92,36 @@ def images(axes: "Axes", part: Part, _: Look) -> None:
     draw_rows(axes, *rows_of(part))
 
 
+def preparation(axes: "Axes", part: Part, look: Look) -> None:
+    curves(axes, part, look)
+    axes.set(xscale="log", yscale="log")
+
+
+def transition(axes: "Axes", part: Part, look: Look) -> None:
+    """Where a scan stays cheaper however many cycles there are, "never" stands in place of a point."""
+    from matplotlib.ticker import LogFormatter
+
+    never = part.frame[np.isinf(part.frame[part.panel.y])]
+    curves(axes, replace(part, frame=part.frame.drop(never.index)), look)
+    axes.set(xscale="log", yscale="log")
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.4)))
+    edge = axes.get_xaxis_transform()
+    for name, x in sorted({*zip(never["series"], never[part.panel.x], strict=True)}):
+        axes.axvline(x, color=look[name].colour, linestyle=":", linewidth=0.8)
+        axes.text(x, 0.97, "never", color=look[name].colour, rotation=90, ha="right", va="top", transform=edge)
+    if iterations := part.frame["notes.generator_iterations"].max():
+        axes.set_xlabel(f"{axes.get_xlabel()}\nafter {iterations:,.0f} iterations of the generator")
+
+
 KINDS: dict[str, Callable[["Axes", Part, Look], None]] = {
     "accuracy": curves,
     "entropy": curves,
     "labels": labels,
     "bars": values,
     "timing": values,
+    "preparation": preparation,
+    "transition": transition,
     "images": images,
     "aubc": area,
     "penalty": penalty,

@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from alsuite.errors import UserError
+from alsuite.figures.costs import COSTS
 from alsuite.figures.published import Point, published
 from alsuite.figures.spec import METRICS, Panel
 from alsuite.results import select
@@ -54,6 +55,8 @@ def _prepared(panel: Panel, frame: pd.DataFrame) -> pd.DataFrame:
     frame = select(frame, panel.where)
     if panel.kind in ("labels", "images") or panel.y not in (*METRICS, "aubc"):
         frame = frame.drop_duplicates([*RUN, "cycle"]).assign(test=frame["test"].iloc[0])
+    if panel.kind in COSTS:
+        frame = COSTS[panel.kind](frame)
     for column in {panel.x, panel.y} - {"aubc"}:
         if column not in frame:
             raise UserError(f"the runs have no column {column} to draw")

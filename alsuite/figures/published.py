@@ -28,6 +28,9 @@ UNITS = {
     "query_seconds": ("query_seconds", 0, 1),
     "select_seconds": ("select_seconds", 0, 1),
     "query_seconds_per_100": ("query_seconds_per_100", 0, 1),
+    "memory_gigabytes": ("notes.memory", 0, 1e9),
+    "preparation_seconds": ("preparation_seconds", 0, 1),
+    "cycles_until_cheaper_than_max_entropy": ("cycles_until_cheaper", 0, 1),
 }
 
 

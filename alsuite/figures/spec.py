@@ -26,6 +26,7 @@ class Panel:
     names: Mapping[str, str] = field(default_factory=dict)
     published: tuple[str | Mapping[str, Any], ...] = ()
     x: str = "labelled"
+    since: float = 0
     y: str = "accuracy"
     at: str | int = "final"
     band: str = "interval"
@@ -78,5 +79,10 @@ def _panel(entry: Mapping[str, Any], stem: str, experiment: str) -> Panel:
     for name in ("series", "published", "rows"):
         if name in values and not isinstance(values[name], tuple):
             values[name] = (values[name],)
-    defaults = {"entropy": {"y": "entropy"}, "timing": {"y": "query_seconds", "at": "mean"}}
+    defaults = {
+        "entropy": {"y": "entropy"},
+        "timing": {"y": "query_seconds", "at": "mean"},
+        "preparation": {"x": "pool", "y": "preparation_seconds"},
+        "transition": {"x": "pool", "y": "cycles_until_cheaper"},
+    }
     return Panel(**{"experiment": experiment, **defaults.get(entry["kind"], {}), **values})

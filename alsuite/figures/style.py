@@ -46,6 +46,9 @@ LABELS = {
     "query_seconds_per_100": "Query time for\n100 samples (s)",
     "select_seconds": "Query time without\ntraining (s)",
     "fit_seconds": "Training time (s)",
+    "preparation_seconds": "Preparation (s)",
+    "cycles_until_cheaper": "Cycles until cheaper\nthan the scan",
+    "notes.memory": "Memory of a\nselection (bytes)",
     "labelled": "Labelled samples",
     "pool": "Pool size (samples)",
 }

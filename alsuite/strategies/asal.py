@@ -12,6 +12,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory, gettempdir
+from time import perf_counter
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
@@ -20,11 +23,10 @@ from torch import Tensor
 
 from alsuite.errors import UserError
 from alsuite.features import Features
-from alsuite.fit import check_finite, infer
+from alsuite.fit import check_finite
 from alsuite.generators import Generator, Trained
 from alsuite.generators.autoencoder import AutoEncoder
-from alsuite.generators.cache import originals
-from alsuite.index import pca
+from alsuite.index import LARGE, reduced
 from alsuite.pool import Pool, pixels
 from alsuite.scores import entropy, min_distance
 from alsuite.strategies import Query
@@ -33,7 +35,6 @@ from alsuite.tasks import Task
 __all__ = ["ASAL", "GAAL", "Ascent"]
 
 LEAST = -80.0  # below, p = exp(log p) is 0, and so the gradient of the entropy not a number
-PCA_VALUES = 2**27  # that the components are found from; 512 MB
 SHOWN = 10  # images that are kept
 
 LogProbs = Callable[[Tensor], Tensor]
@@ -102,6 +103,8 @@ class Matching:
     features: Callable[[Tensor], Tensor]  # images -> (B, 50)
     index: Index
     size: int
+    memory: int  # bytes that a search needs
+    seconds: dict[str, float]  # that each part of the preparation took, now or when it was first made
 
 
 class ASAL:
@@ -111,7 +114,7 @@ class ASAL:
         self,
         generator: Generator,
         features: Features,
-        index: Callable[[Tensor], Index],
+        index: Callable[..., Index],
         *,
         dimensions: int = 50,
         **ascent: Any,
@@ -125,7 +128,7 @@ class ASAL:
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         log_probs = differentiable(task, pool, self.ascent.score)
-        matching = self.matching(pool)
+        matching, preparation = self._prepared(pool)
         left = int((~pool.known[: matching.size]).sum())
         if n > left:
             raise UserError(f"{n} images are to be matched, but {left} are left: lower budget.query or budget.end")
@@ -136,23 +139,46 @@ class ASAL:
         indices = matching.index.search(queries, pool.known).to(pool.device)
         matched = entropy(task.log_probs(pool.rows(indices)))
         notes = {"entropy_generated": float(doubt.mean()), "entropy_matched": float(matched.mean())}
+        notes |= {"memory": matching.memory, **preparation}
         return Query(indices, None, notes, pictured(generated, pool.rows(indices[:SHOWN])[:], indices))
+
+    def _prepared(self, pool: Pool) -> tuple[Matching, dict[str, Any]]:
+        """The notes tell what the preparation took, where this query had to make it."""
+        before, start = self.matching.made, clock(pool.device)
+        matching = self.matching(pool)
+        if self.matching.made is before:
+            return matching, {}
+        spent = {"fit_seconds": clock(pool.device) - start, **matching.seconds}
+        iterations = getattr(self.generator, "config", {}).get("iterations", 0)
+        return matching, {**{name: round(each, 4) for name, each in spent.items()}, "generator_iterations": iterations}
 
     def _matching(self, pool: Pool) -> Matching:
         trained = self.generator.trained(pool)
         extract = self.features.of(pool, trained)
-        with torch.inference_mode():
-            values = extract(pool.images[:1].to(pool.device)).numel()
-        everything = torch.arange(len(originals(pool)), device=pool.device)
-        stride = -(-len(everything) * values // PCA_VALUES)
-        found = infer(extract, pool.rows(everything[::stride]))
-        project = pca(found, self.dimensions)
+        start = clock(pool.device)
+        everything = pool.rows(torch.arange(pool.originals, device=pool.device))
+        features, vectors = reduced(extract, everything, self.dimensions, self._folder)
+        extracted = clock(pool.device)
+        index, coder = self._indexed(vectors), getattr(extract, "__self__", trained)
+        seconds = {
+            "generator_seconds": getattr(trained, "seconds", 0.0),
+            "autoencoder_seconds": 0.0 if coder is trained else getattr(coder, "seconds", 0.0),
+            "extract_seconds": extracted - start,
+            "index_seconds": clock(pool.device) - extracted,
+        }
+        return Matching(trained, features, index, len(vectors), getattr(index, "nbytes", vectors.nbytes), seconds)
 
-        def features(images: Tensor) -> Tensor:
-            return project(extract(images))
+    def _indexed(self, vectors: Tensor) -> Index:
+        if vectors.is_cuda or vectors.nbytes <= LARGE:
+            return self.make_index(vectors)
+        with TemporaryDirectory(dir=self._folder(), ignore_cleanup_errors=True) as folder:  # a map outlives its name
+            return self.make_index(vectors, folder=Path(folder))
 
-        vectors = project(found) if stride == 1 else infer(features, pool.rows(everything))
-        return Matching(trained, features, self.make_index(vectors), len(everything))
+    def _folder(self) -> Path:
+        """Beside the generator, since the system's temporary folder may lie in memory."""
+        folder = Path(getattr(self.generator, "folder", gettempdir()))
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
 
 
 class GAAL:
@@ -172,6 +198,13 @@ class GAAL:
             doubt = entropy(log_probs(generated))
         indices = pool.extend(pixels(generated))
         return Query(indices, None, {"entropy_generated": float(doubt.mean())}, {"generated": shown(generated)})
+
+
+def clock(device: torch.device) -> float:
+    """Seconds, with all that was asked of the device done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return perf_counter()
 
 
 def required(generator: Any) -> Generator:

@@ -6,6 +6,7 @@ eq. 2), least confidence (M2-VAAL eq. 1) or, for two classes, minimum distance (
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from torch import Tensor
@@ -26,4 +27,4 @@ class Uncertainty:
         among = pool.unlabelled
         scores = self.score(task.log_probs(pool.rows(among)))
         picks = best(scores, n)
-        return Query(among[picks], scores[picks])
+        return Query(among[picks], scores[picks], {"memory": math.prod(pool.images.shape)})

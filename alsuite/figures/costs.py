@@ -1,0 +1,52 @@
+"""What a strategy prepares once, and from how many cycles on that pays (ASAL, figure 8)."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from alsuite.errors import UserError
+from alsuite.statistics import RUN
+
+__all__ = ["COSTS", "preparation", "until_cheaper"]
+
+PARTS = ("generator", "autoencoder", "extract", "index")
+SECONDS = [f"notes.{part}_seconds" for part in PARTS]
+
+
+def preparation(frame: pd.DataFrame) -> pd.DataFrame:
+    """A row for each run and part of its preparation, which stands in the place of the strategy."""
+    runs = _runs(frame).dropna(subset=SECONDS)
+    parts = [
+        runs.assign(strategy=part, preparation_seconds=runs[column], run=runs["run"] + f",{part}")
+        for part, column in zip(PARTS, SECONDS, strict=True)
+    ]
+    table = pd.concat(parts)
+    return table[table["preparation_seconds"] > 0]
+
+
+def until_cheaper(frame: pd.DataFrame) -> pd.DataFrame:
+    """Of each run that prepares a row with its `cycles_until_cheaper`: these seconds over those that a selection saves
+    beside a scan of as large a pool at the same seed; infinite where it saves none."""
+    runs = _runs(frame)
+    prepares = runs[SECONDS].notna().all(axis=1)
+    scans = runs[~prepares].set_index(["pool", "seed"])["mean_seconds"].rename("scan_seconds")
+    if not scans.index.is_unique:
+        raise UserError("several strategies scan the pool: name one of them with `where: {strategy: [...]}`")
+    pairs = runs[prepares].join(scans, on=["pool", "seed"], how="inner")
+    if pairs.empty:
+        raise UserError("no run scans as large a pool, as those with strategy=entropy do")
+    saved = pairs["scan_seconds"] - pairs["mean_seconds"]
+    cycles = pairs[SECONDS].sum(axis=1) / saved.where(saved > 0)
+    return pairs.assign(cycles_until_cheaper=cycles.fillna(np.inf))
+
+
+def _runs(frame: pd.DataFrame) -> pd.DataFrame:
+    """A row a run: its mean seconds of a selection, and of all else its first value."""
+    if not {*SECONDS} <= {*frame} or frame[SECONDS].isna().to_numpy().all():
+        raise UserError("no run here notes its preparation, as those with strategy=asal do")
+    seconds = frame.groupby(RUN)["select_seconds"].mean().rename("mean_seconds")
+    return frame.sort_values("cycle").groupby(RUN, as_index=False).first().join(seconds, on=RUN)
+
+
+COSTS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {"preparation": preparation, "transition": until_cheaper}
