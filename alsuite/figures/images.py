@@ -65,7 +65,7 @@ def draw_rows(axes: "Axes", rows: Rows, captions: Captions) -> None:
 
 def rows_of(part: Part) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
     """What the run with the lowest seed of each series stored; a row that all have alike stands once, on top."""
-    panel, runs = part.panel, part.frame.sort_values("seed").drop_duplicates("series")
+    panel, runs = part.panel, part.frame.drop_duplicates("series")
     folders = dict(zip(runs["series"], map(Path, runs["folder"]), strict=True))
     read = {
         panel.name(series): read_rows(of_cycle(folders[series], panel.cycle), panel.rows, panel.columns)

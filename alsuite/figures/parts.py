@@ -66,7 +66,9 @@ def _prepared(panel: Panel, frame: pd.DataFrame) -> pd.DataFrame:
     if panel.kind != "images":
         one_setting(frame, free=[*panel.series, *against])
         unique_seeds(with_series(frame, [*panel.series, *against]))
-    return with_series(frame, panel.series)
+    frame = with_series(frame, panel.series)
+    lowest = frame.groupby("series")["seed"].transform("min")
+    return frame[frame["seed"] == lowest] if panel.kind == "images" else frame
 
 
 def per_run(frame: pd.DataFrame, panel: Panel) -> pd.DataFrame:
