@@ -16,7 +16,7 @@ import pandas as pd
 
 from alsuite import figures, results
 from alsuite.conf_path import CONF
-from alsuite.figures.spec import Panel, read_panels
+from alsuite.figures.spec import METRICS, Panel, read_panels
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "outputs" / "published"
 README = PUBLISHED.parent.parent / "README.md"
@@ -67,15 +67,19 @@ def compared(stem: str, scale: str, root: Path) -> Iterator[tuple[str, pd.DataFr
 
 
 def headline(frame: pd.DataFrame, panel: Panel) -> str:
-    """The panel in a line: mean entropy of the added samples, or else final accuracy; mean and deviation over seeds."""
-    if panel.kind == "images":
-        return f"{panel.title}: pictures"
-    rows = results.with_series(frame, panel.series).sort_values("cycle").groupby(["series", "run"])
-    entropic = panel.kind == "entropy"
-    values = rows["entropy"].mean() if entropic else 100 * rows["accuracy"].last()
-    told = values.groupby("series").agg(["mean", "std"]).dropna().round(3 if entropic else 1)
-    shown = ", ".join(f"{name} {row['mean']} ± {row['std']}" for name, row in told.iterrows())
-    return f"{panel.title}: {shown} {'nats' if entropic else '%'}"
+    """The panel in a line: the last value of a metric, the mean of anything else; mean and deviation over seeds."""
+    if panel.kind in ("images", "labels"):
+        return f"{panel.title}: drawn"
+    y = panel.y if panel.y in frame else "accuracy"
+    percent = y in (*METRICS, "agreement", "wrong")
+    runs = results.with_series(frame, panel.series).sort_values("cycle").groupby(["series", "run"])
+    values = 100 * runs[y].last() if y in METRICS else (100 if percent else 1) * runs[y].mean()
+    told = values.groupby("series").agg(["mean", "std"]).dropna(subset=["mean"])
+    digits = ".1f" if percent else ".3g"
+    shown = ", ".join(
+        f"{panel.name(str(name))} {row['mean']:{digits}} ± {row['std']:{digits}}" for name, row in told.iterrows()
+    )
+    return f"{panel.title}: {shown} {'%' if percent else 'nats' if y == 'entropy' else ''}".rstrip()
 
 
 def provenance(stem: str, scale: str, frame: pd.DataFrame) -> dict[str, Any]:
@@ -108,7 +112,10 @@ def row(folder: Path) -> str:
     about = json.loads((folder / "about.json").read_text())
     scale = f"{about['scale']}, {len(about['seeds'].split(','))} seeds, {about['device']}"
     link = f"[`make {folder.name}`](outputs/published/{folder.name}/README.md)"
-    return f"| {link} | {claims(folder.name)} | {'<br>'.join(about['measured'])} | {scale} |"
+    measured = [line for line in about["measured"] if not line.endswith(": drawn")] or ["drawn"]
+    if len(measured) > 3:
+        measured = [measured[0], f"(panels between: {len(measured) - 2})", measured[-1]]
+    return f"| {link} | {claims(folder.name)} | {'<br>'.join(measured)} | {scale} |"
 
 
 def claims(stem: str) -> str:
