@@ -75,7 +75,7 @@ def headline(frame: pd.DataFrame, panel: Panel) -> str:
     runs = results.with_series(frame, panel.series).sort_values("cycle").groupby(["series", "run"])
     values = 100 * runs[y].last() if y in METRICS else (100 if percent else 1) * runs[y].mean()
     told = values.groupby("series").agg(["mean", "std"]).dropna(subset=["mean"])
-    digits = ".1f" if percent else ".3g"
+    digits = ".1f" if percent else ".3f"
     shown = ", ".join(
         f"{panel.name(str(name))} {row['mean']:{digits}} ± {row['std']:{digits}}" for name, row in told.iterrows()
     )
