@@ -210,8 +210,8 @@ def execute(job: Job, show: Any) -> None:
     config = job[0]["config"]
     groups = ("task_model", "initial", "budget", "oracle", "strategy")
     built = {group: hydra.utils.instantiate(config[group]) for group in groups}
-    for value in built.values():
-        check_options(value)
+    for group, value in built.items():
+        check_options(value, whole=group == "task_model")
     dataset, whole = dataset_of(job)
     about = {**result_of(job), "stand_in": whole is not None}
     perform(
@@ -247,11 +247,12 @@ def caused_by(error: BaseException | None, kind: type[Exception]) -> bool:
     return error is not None and (isinstance(error, kind) or caused_by(error.__cause__, kind))
 
 
-def check_options(factory: Any) -> None:
-    """A wrong option of what is built later, in each cycle, fails now."""
+def check_options(factory: Any, whole: bool = False) -> None:
+    """A wrong option of what is built later, in each cycle, fails now; one that is missing, where all are given."""
     if isinstance(factory, functools.partial):
         try:
-            inspect.signature(factory.func).bind_partial(*factory.args, **factory.keywords)
+            signature = inspect.signature(factory.func)
+            (signature.bind if whole else signature.bind_partial)(*factory.args, **factory.keywords)
         except TypeError as error:
             raise UserError(f"{factory.func.__name__} {error}: see its options with --cfg job") from None
         for value in factory.keywords.values():
@@ -265,6 +266,8 @@ def one_line(error: Exception) -> str:
         causes.append(causes[-1].__cause__)  # type: ignore[arg-type]
     inner = next((cause for cause in causes if isinstance(cause, UserError)), None)
     text = re.split(r"\n(?:To append|Config search path|full_key|Set the environment)", str(inner or error))[0]
+    if "Interpolation key 'fair." in text:
+        return "protocol=fair has no recipe for this task model: take protocol=paper"
     if missing := re.search(r"Could not find '(.+?)/(.+?)'\s+Available options in '.+?':\s*(.*)", text, re.DOTALL):
         group, wrong, options = missing.groups()
         near = get_close_matches(wrong, options.split(), n=3, cutoff=0.4) or options.split()[:12]

@@ -1,32 +1,55 @@
 """Where ASAL compares images (section 4.2): raw pixels, an auto-encoder's code, what a discriminator makes of them, or
 what the ImageNet VGG-16 does, which the paper names as future work.
 
-Each gives a function of images, uint8 or floats in 0..1, (B, C, H, W) -> (B, D).
+Each gives a function of images, uint8 or floats in 0..1, (B, C, H, W) -> (B, D). VGG-16's can be kept on disk.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol
 
+import numpy as np
 import torch
+from filelock import FileLock
+from numpy.typing import NDArray
 from torch import Tensor, nn
+from tqdm import tqdm
 
+from alsuite.data.store import data_root
 from alsuite.errors import UserError
+from alsuite.fit import channels_last, infer
 from alsuite.generators import Trained
 from alsuite.nets.gans import unit
 from alsuite.pool import Normalise, Pool
 
-__all__ = ["VGG16", "Code", "Discriminator", "Features", "Pixels"]
+__all__ = ["VGG16", "Code", "Discriminator", "Extractor", "Features", "Kept", "Pixels", "convolutions"]
 
 LUMA = (0.299, 0.587, 0.114)
 IMAGENET = Normalise((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # among torchvision's layers
+DIGEST = 16  # bytes
+CHUNK = 1024  # images that are looked up, and computed, at a time
 
 
 class Features(Protocol):
     def of(self, pool: Pool, trained: Trained) -> Callable[[Tensor], Tensor]:
         """`trained` is the model that makes the images to be compared with the pool's."""
         ...
+
+
+class Extractor(Protocol):
+    """A fixed network: (B, size) features, of which `name` tells all that they depend on beside the image."""
+
+    size: int
+
+    @property
+    def name(self) -> str: ...
+
+    def on(self, device: torch.device) -> Callable[[Tensor], Tensor]: ...
 
 
 class Pixels:
@@ -63,43 +86,145 @@ class Discriminator:
 
 
 class VGG16:
-    """The means of the last convolutions (512), of images scaled to `side` pixels; `weights` is a file with
-    torchvision's, or None to download it."""
+    """The means of the maps that end a `block` of convolutions, the last of five or an earlier one, before its pooling;
+    of images scaled to `side` pixels. `weights` is a file with torchvision's, as .pth or .npz; with None
+    vgg16_features.npz is looked for under ALSUITE_DATA, then torchvision's are downloaded."""
 
-    def __init__(self, weights: str | None = None, side: int = 64) -> None:
+    def __init__(self, weights: str | None = None, side: int = 64, block: int = 5) -> None:
         if side < 32:
             raise UserError(f"features.side={side} is too small for VGG-16: take 32 at the least")
+        if block not in range(1, 6):
+            raise UserError(f"features.block={block} is none of VGG-16's: take 1 to 5")
         self.weights = weights
         self.side = side
+        self.size = (64, 128, 256, 512, 512)[block - 1]
+        self.block = block
 
     def of(self, pool: Pool, trained: Trained) -> Callable[[Tensor], Tensor]:
-        from torchvision.models.vgg import cfgs, make_layers
+        return self.on(pool.device)
 
-        net = make_layers(cfgs["D"])
-        net.load_state_dict(convolutions(self.weights))
-        net = net.to(pool.device).eval().requires_grad_(False)
+    def on(self, device: torch.device) -> Callable[[Tensor], Tensor]:
+        net = self._net.to(device).to(memory_format=torch.channels_last)
 
         def means(images: Tensor) -> Tensor:
-            values = nn.functional.interpolate(unit(images), (self.side, self.side), mode="bilinear", antialias=True)
-            return net(IMAGENET(values.expand(-1, 3, -1, -1))).mean((2, 3))
+            values = unit(images.to(device))
+            values = nn.functional.interpolate(values, (self.side, self.side), mode="bilinear", antialias=True)
+            return net(channels_last(IMAGENET(values.expand(-1, 3, -1, -1)))).mean((2, 3))
 
         return means
 
+    @cached_property
+    def name(self) -> str:
+        """Tells apart whatever the features depend on beside the image."""
+        digest = hashlib.sha256()
+        for value in self._net.state_dict().values():
+            digest.update(value.cpu().numpy().tobytes())
+        return f"vgg16-block{self.block}-{self.side}-{digest.hexdigest()[:12]}"
 
-def convolutions(path: str | None) -> dict[str, Tensor]:
+    @cached_property
+    def _net(self) -> nn.Sequential:
+        from torchvision.models.vgg import cfgs, make_layers
+
+        with torch.device("meta"):  # no weight is drawn: a run that was resumed draws the same numbers
+            net = make_layers(cfgs["D"])
+        net.load_state_dict(convolutions(self.weights), assign=True)
+        ends = [i for i, layer in enumerate(net) if isinstance(layer, nn.MaxPool2d)]
+        return net[: ends[self.block - 1]].eval().requires_grad_(False)
+
+
+def convolutions(path: str | Path | None) -> dict[str, Tensor]:
     """Of the weights of torchvision's VGG-16 those before the classifier."""
     from torchvision.models import VGG16_Weights
 
     url = VGG16_Weights.IMAGENET1K_V1.url
+    laid_out = (data_root() / name for name in ("vgg16/vgg16_features.npz", "vgg16_features.npz"))
+    path = path or next((file for file in laid_out if file.is_file()), None)
     try:
         if path is None:
             state = torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
+        elif Path(path).suffix == ".npz":
+            with Path(path).open("rb") as file, np.load(file) as arrays:
+                state = {name: torch.from_numpy(values) for name, values in arrays.items()}
         else:
             state = torch.load(path, map_location="cpu", weights_only=True)
+        state = {name.removeprefix("features."): value for name, value in state.items() if "features." in name}
+        if missing := [f"features.{i}.weight" for i in CONVOLUTIONS if f"{i}.weight" not in state]:
+            raise ValueError(f"no {missing[0]} in it")
     except Exception as error:
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'unreadable'}"
+        where = "downloaded" if path is None else f"read from {path}"
         raise UserError(
-            f"the ImageNet weights of VGG-16 cannot be read ({reason}): "
-            f"fetch {url} and set features.weights to where it lies"
+            f"the ImageNet weights of VGG-16 cannot be {where} ({reason}): fetch {url} and set features.weights, "
+            "or task_model.features.weights of svm_vgg, to where it lies"
         ) from None
-    return {name.removeprefix("features."): value for name, value in state.items() if name.startswith("features.")}
+    return state
+
+
+class Kept:
+    """Features of uint8 images, computed once: a file under `folder` holds a row an image, found by its digest.
+
+    The file only grows, under a lock; a row that was torn off or whose checksum is wrong is computed again.
+    """
+
+    def __init__(self, features: Extractor, folder: str | Path, device: torch.device) -> None:
+        self.function = features.on(device)
+        self.path = Path(folder) / f"{features.name}.rows"
+        self.row = np.dtype([("digest", "u1", DIGEST), ("checksum", "<u4"), ("features", "<f4", features.size)])
+        self.table: NDArray = np.empty(0, self.row)
+        self.rows: dict[bytes, int] = {}
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
+
+    def __call__(self, images: Any) -> Tensor:
+        """(N, D) on the CPU, of a tensor or `pool.rows(...)`."""
+        if not len(images):
+            raise UserError("there is no image left to score: lower budget.end")
+        starts = tqdm(range(0, len(images), CHUNK), "features", leave=False, disable=None, delay=5)
+        return torch.from_numpy(np.concatenate([self._chunk(images[i : i + CHUNK]) for i in starts]))
+
+    def _chunk(self, images: Tensor) -> NDArray[np.float32]:
+        pictures = images.cpu().numpy()
+        digests = [hashlib.blake2b(picture.tobytes(), digest_size=DIGEST).digest() for picture in pictures]
+        found, missing = self._read(digests)
+        if len(missing):
+            with self.lock:  # another process that wants the same ones waits, then finds them
+                self._refresh()
+                found, missing = self._read(digests)
+                if len(missing):
+                    found[missing] = infer(self.function, images[torch.from_numpy(missing).to(images.device)]).cpu()
+                    self._append([digests[i] for i in missing], found[missing])
+        return found
+
+    def _read(self, digests: list[bytes]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """The rows, and which of them are not there."""
+        rows = np.array([self.rows.get(digest, -1) for digest in digests])
+        found = np.zeros((len(rows), *self.row["features"].shape), np.float32)
+        there = rows >= 0
+        table = self.table[rows[there]]
+        found[there] = table["features"]
+        there[there] = table["checksum"] == checksum(table["features"])
+        return found, np.flatnonzero(~there)
+
+    def _refresh(self) -> None:
+        """What the file holds by now."""
+        count = self.path.stat().st_size // self.row.itemsize if self.path.exists() else 0
+        if count < len(self.table):
+            self.table, self.rows = np.empty(0, self.row), {}
+        if count > (old := len(self.table)):
+            self.table = np.memmap(self.path, self.row, "r", shape=(count,))
+            digests = self.table["digest"][old:].tobytes()
+            self.rows |= {digests[DIGEST * i : DIGEST * (i + 1)]: old + i for i in range(count - old)}
+
+    def _append(self, digests: list[bytes], features: NDArray[np.float32]) -> None:
+        new = np.empty(len(digests), self.row)
+        new["digest"] = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, DIGEST)
+        new["features"] = features
+        new["checksum"] = checksum(new["features"])
+        with self.path.open("ab") as file:
+            file.truncate(file.tell() - file.tell() % self.row.itemsize)  # what a killed process left
+            file.write(new.tobytes())
+        self._refresh()
+
+
+def checksum(features: NDArray[np.float32]) -> NDArray[np.uint32]:
+    return np.ascontiguousarray(features).view(np.uint32).sum(axis=1, dtype=np.uint32)

@@ -86,6 +86,8 @@ MISTAKES = {
     "task_model.lr=abc": ["lr"],
     "task_model.batch=0": ["batch"],
     "task_model=allcnn": ["allcnn"],
+    "strategy=ta_vaal task_model=svm_vgg": ["Ranked missing", "'net'"],
+    "protocol=fair task_model=svm_vgg": ["no recipe for this task model", "protocol=paper"],
 }
 
 

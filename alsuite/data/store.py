@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from alsuite.data.dataset import Arrays, Dataset, assemble
 from alsuite.errors import UserError
 
-__all__ = ["Build", "load", "save", "save_lines"]
+__all__ = ["Build", "data_root", "load", "save", "save_lines"]
 
 Build = Callable[[Path, Path], None]  # (folder to write the arrays to, folder of raw files)
 FILES = tuple(f"{split}_{kind}.npy" for split in ("train", "test") for kind in ("images", "targets"))
@@ -42,7 +42,7 @@ def load(
     0, 1, ...; `attribute` makes presence of that attribute the class; images are padded by `pad` pixels a side, then
     scaled to `size`; `extra_tests` are data sets whose test set is evaluated, too.
     """
-    home = Path(root or os.environ.get("ALSUITE_DATA") or "~/.cache/alsuite").expanduser()
+    home = Path(root).expanduser() if root else data_root()
     folder = home / (source or name)
     if not all((folder / file).is_file() for file in FILES):
         build_once(folder, home / "raw" / (source or name), build)
@@ -65,6 +65,10 @@ def load(
         size=size,
         extra_tests=extra_tests,
     )
+
+
+def data_root() -> Path:
+    return Path(os.environ.get("ALSUITE_DATA") or "~/.cache/alsuite").expanduser()
 
 
 def presence(name: str, targets: NDArray, attribute: str | None, attributes: Sequence[str]) -> NDArray[np.int64]:
