@@ -14,7 +14,7 @@ def confusion(predicted: Tensor, targets: Tensor, classes: int) -> Tensor:
 
 
 def metrics(predicted: Tensor, targets: Tensor, classes: int) -> dict[str, float | list[float]]:
-    """Accuracy, macro-F1 and per-class accuracy; classes without a test sample count in neither mean."""
+    """Accuracy, macro-F1, and both for each class; classes without a test sample count in neither mean."""
     counts = confusion(predicted, targets, classes).double()
     hits, actual, claimed = counts.diag(), counts.sum(1), counts.sum(0)
     present = actual > 0
@@ -23,4 +23,5 @@ def metrics(predicted: Tensor, targets: Tensor, classes: int) -> dict[str, float
         "accuracy": float(hits.sum() / counts.sum()),
         "macro_f1": float(f1[present].mean()),
         "per_class": (hits / actual.clamp(min=1)).tolist(),
+        "per_class_f1": f1.tolist(),
     }

@@ -41,6 +41,7 @@ MEASURED = {
         "macro_f1",
         "mean_iou",
         "per_class",
+        "per_class_f1",
         "entropy",
         "wrong",
         "agreement",

@@ -228,10 +228,23 @@ def answer(folder: Path, classes: list[str], answers: list[list[int]]) -> None:
     cycles.write_text("".join(json.dumps(record) + "\n" for record in records))
 
 
+def test_gains_are_those_of_each_class_since_the_first_cycle(tmp_path: Path, conf: Callable[[Any], Path]) -> None:
+    for seed, last in enumerate((0.7, 0.8)):
+        write_run(tmp_path, "active_gan", seed, [0.5, 0.9, last], pool_counts=(1, 1, 1))
+    axes = composed(tmp_path, conf([{"kind": "gains"}])).axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["0", "1", "2"]
+    assert texts(axes) == "25 12.5 8.33"
+    folder = write_run(tmp_path, "active_gan", 2, [0.5, 0.6], pool_counts=(1, 1, 1))
+    path = folder / "cycles.jsonl"
+    path.write_text(path.read_text().replace("per_class_f1", "per_class_f2"))
+    with pytest.raises(UserError, match="before F-scores were kept"):
+        draw("fig1", "smoke", tmp_path, conf=conf([{"kind": "gains"}]))
+
+
 def test_curves_may_begin_later(tmp_path: Path, conf: Callable[[Any], Path]) -> None:
     write_run(tmp_path, "random", 0, [0.5, 0.6, 0.7])
     axes = composed(tmp_path, conf([{"kind": "accuracy", "since": 15}])).axes[0]
-    assert [list(line.get_xdata()) for line in axes.lines] == [[20, 30]]
+    assert [np.asarray(line.get_xdata()).tolist() for line in axes.lines] == [[20, 30]]
 
 
 def test_timing_draws_the_other_seconds_too(tmp_path: Path, conf: Callable[[Any], Path]) -> None:

@@ -34,6 +34,8 @@ def test_as_scikit_learn_has_them(case: str) -> None:
     assert found["accuracy"] == pytest.approx(accuracy_score(targets, predicted))
     assert found["macro_f1"] == pytest.approx(f1)
     assert found["per_class"] == pytest.approx(list(recall))  # type: ignore[arg-type]
+    each = f1_score(targets, predicted, labels=range(CLASSES), average=None, zero_division=0)  # type: ignore[arg-type]
+    assert found["per_class_f1"] == pytest.approx(list(each))  # type: ignore[arg-type]
 
 
 def test_a_class_that_is_tested_but_never_predicted_counts_as_zero() -> None:

@@ -9,6 +9,7 @@
                 timing     the same, of query seconds, on a logarithmic axis
                 preparation  seconds of each part of what a strategy prepares once, against the pool's size
                 transition   cycles from which on these pay, beside a strategy that scans the pool
+                gains      points of F-score that each class gains from a run's first cycle to its last
                 aubc       areas of each two series compared; penalty: the penalty matrix
                 images     rows of images, from the runs' images_cycle_0000.npz
     title       above the panel

@@ -1,14 +1,12 @@
 """What a strategy prepares once, and from how many cycles on that pays (ASAL, figure 8)."""
 
-from collections.abc import Callable
-
 import numpy as np
 import pandas as pd
 
 from alsuite.errors import UserError
 from alsuite.statistics import RUN
 
-__all__ = ["COSTS", "preparation", "until_cheaper"]
+__all__ = ["preparation", "until_cheaper"]
 
 PARTS = ("generator", "autoencoder", "extract", "index")
 SECONDS = [f"notes.{part}_seconds" for part in PARTS]
@@ -47,6 +45,3 @@ def _runs(frame: pd.DataFrame) -> pd.DataFrame:
         raise UserError("no run here notes its preparation, as those with strategy=asal do")
     seconds = frame.groupby(RUN)["select_seconds"].mean().rename("mean_seconds")
     return frame.sort_values("cycle").groupby(RUN, as_index=False).first().join(seconds, on=RUN)
-
-
-COSTS: dict[str, Callable[[pd.DataFrame], pd.DataFrame]] = {"preparation": preparation, "transition": until_cheaper}

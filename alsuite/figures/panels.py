@@ -122,6 +122,7 @@ KINDS: dict[str, Callable[["Axes", Part, Look], None]] = {
     "timing": values,
     "preparation": preparation,
     "transition": transition,
+    "gains": values,
     "images": images,
     "aubc": area,
     "penalty": penalty,

@@ -6,13 +6,16 @@ from pathlib import Path
 import pandas as pd
 
 from alsuite.errors import UserError
-from alsuite.figures.costs import COSTS
+from alsuite.figures.costs import preparation, until_cheaper
+from alsuite.figures.gains import gains
 from alsuite.figures.published import Point, published
 from alsuite.figures.spec import METRICS, Panel
 from alsuite.results import select
 from alsuite.statistics import FULL, RUN, aubc, one_setting, unique_seeds, with_series
 
 __all__ = ["Part", "parts_of", "per_run"]
+
+DERIVED = {"preparation": preparation, "transition": until_cheaper, "gains": gains}  # other rows than the runs' cycles
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,8 @@ def _prepared(panel: Panel, frame: pd.DataFrame) -> pd.DataFrame:
     frame = select(frame, panel.where)
     if panel.kind in ("labels", "images") or panel.y not in (*METRICS, "aubc"):
         frame = frame.drop_duplicates([*RUN, "cycle"]).assign(test=frame["test"].iloc[0])
-    if panel.kind in COSTS:
-        frame = COSTS[panel.kind](frame)
+    if panel.kind in DERIVED:
+        frame = DERIVED[panel.kind](frame)
     for column in {panel.x, panel.y} - {"aubc"}:
         if column not in frame:
             raise UserError(f"the runs have no column {column} to draw")

@@ -23,6 +23,7 @@ UNITS = {
     "error_fraction": ("accuracy", 100, -100),
     "macro_f1_percent": ("macro_f1", 0, 1),
     "macro_f1_fraction": ("macro_f1", 0, 100),
+    "f1_points": ("f1_gain", 0, 1),
     "mean_iou_percent": ("mean_iou", 0, 1),
     "entropy": ("entropy", 0, 1),
     "query_seconds": ("query_seconds", 0, 1),

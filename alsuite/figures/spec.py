@@ -84,5 +84,6 @@ def _panel(entry: Mapping[str, Any], stem: str, experiment: str) -> Panel:
         "timing": {"y": "query_seconds", "at": "mean"},
         "preparation": {"x": "pool", "y": "preparation_seconds"},
         "transition": {"x": "pool", "y": "cycles_until_cheaper"},
+        "gains": {"y": "f1_gain"},
     }
     return Panel(**{"experiment": experiment, **defaults.get(entry["kind"], {}), **values})

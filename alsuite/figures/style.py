@@ -48,6 +48,7 @@ LABELS = {
     "fit_seconds": "Training time (s)",
     "preparation_seconds": "Preparation (s)",
     "cycles_until_cheaper": "Cycles until cheaper\nthan the scan",
+    "f1_gain": "Gain in F-score (points)",
     "notes.memory": "Memory of a\nselection (bytes)",
     "labelled": "Labelled samples",
     "pool": "Pool size (samples)",

@@ -1,0 +1,21 @@
+"""What a run gains class by class (ActiveGAN, figure 2)."""
+
+import pandas as pd
+
+from alsuite.errors import UserError
+from alsuite.statistics import RUN
+
+__all__ = ["gains"]
+
+
+def gains(frame: pd.DataFrame) -> pd.DataFrame:
+    """A row for each run and class, which stands in the place of the strategy, with its `f1_gain`: by how many points
+    the class's F-score in the last cycle exceeds that in the first."""
+    if "per_class_f1" not in frame or frame["per_class_f1"].isna().to_numpy().any():
+        raise UserError("these runs were made before F-scores were kept for each class: delete them to run again")
+    runs = frame.sort_values("cycle").groupby(RUN, as_index=False)
+    first, last = runs.first(), runs.last()
+    pairs = zip(first["per_class_f1"], last["per_class_f1"], strict=True)
+    each = pd.Series([[100 * (after - before) for before, after in zip(*pair, strict=True)] for pair in pairs])
+    table = last.assign(strategy=last["classes"], f1_gain=each).explode(["strategy", "f1_gain"])
+    return table.assign(f1_gain=table["f1_gain"].astype(float), run=table["run"] + "," + table["strategy"])
