@@ -241,6 +241,18 @@ def test_gains_are_those_of_each_class_since_the_first_cycle(tmp_path: Path, con
         draw("fig1", "smoke", tmp_path, conf=conf([{"kind": "gains"}]))
 
 
+def test_groups_of_samples_lie_on_a_plane(tmp_path: Path, conf: Callable[[Any], Path]) -> None:
+    groups = {f"plane_{name}": np.ones((n, 2), np.float32) for name, n in (("training", 3), ("generated", 5))}
+    folder = write_run(tmp_path, "active_gan", 0, [0.5, 0.6])
+    np.savez(folder / "images_cycle_0000.npz", allow_pickle=False, **groups)
+    write_run(tmp_path, "active_gan", 1, [0.5, 0.6])
+    figure = composed(tmp_path, conf([{"kind": "plane", "names": {"generated": "made"}}]))
+    shown = {str(dots.get_label()): len(np.asarray(dots.get_offsets())) for dots in figure.axes[0].collections}
+    assert shown == {"training": 3, "made": 5}
+    np.savez(folder / "images_cycle_0000.npz", allow_pickle=False, other=np.ones(1))
+    assert "strategy.embedded" in texts(composed(tmp_path, conf([{"kind": "plane"}])).axes[0])
+
+
 def test_curves_may_begin_later(tmp_path: Path, conf: Callable[[Any], Path]) -> None:
     write_run(tmp_path, "random", 0, [0.5, 0.6, 0.7])
     axes = composed(tmp_path, conf([{"kind": "accuracy", "since": 15}])).axes[0]

@@ -11,6 +11,7 @@
                 transition   cycles from which on these pay, beside a strategy that scans the pool
                 gains      points of F-score that each class gains from a run's first cycle to its last
                 aubc       areas of each two series compared; penalty: the penalty matrix
+                plane      groups of samples that a run placed on a plane
                 images     rows of images, from the runs' images_cycle_0000.npz
     title       above the panel
     where       column: value, or a list of values; columns as in `alsuite.results.load`, null for a gap

@@ -14,10 +14,11 @@ from alsuite.figures.style import RC
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["CAPTION", "draw_rows", "grid_height", "image_grid", "rows_of"]
+__all__ = ["CAPTION", "draw_rows", "grid_height", "image_grid", "of_cycle", "plane_of", "rows_of"]
 
 CAPTION = 0.3
 SUFFIX = "_captions"
+PLANE = "plane_"  # before the names of groups that lie on a plane
 ASKED = "original"  # the row of the images that were asked for, in order
 MADE, MATCHED = "generated", "matched"  # synthetic images, and the pool's image next to each
 
@@ -101,6 +102,16 @@ def _cycle(path: Path) -> int:
     return int(path.stem.rpartition("_")[2])
 
 
+def plane_of(part: Part) -> dict[str, np.ndarray]:
+    """Group -> (N, 2) places, of the run with the lowest seed."""
+    folder = Path(part.frame["folder"].iloc[0])
+    with np.load(of_cycle(folder, part.panel.cycle), allow_pickle=False) as file:
+        groups = {name.removeprefix(PLANE): file[name] for name in file if name.startswith(PLANE)}
+    if not groups:
+        raise UserError(f"{folder.name} placed no samples on a plane: run it with strategy.embedded=500")
+    return groups
+
+
 def read_rows(path: Path, rows: Sequence[str], columns: int) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
     """Of a run's images_cycle_0000.npz: row name -> images, and "<row name>_captions" -> a text for each image.
 
@@ -108,7 +119,7 @@ def read_rows(path: Path, rows: Sequence[str], columns: int) -> tuple[dict[str, 
     """
     with np.load(path, allow_pickle=False) as file:
         stored = dict(file)
-    names = list(rows) or [name for name in stored if not name.endswith(SUFFIX)]
+    names = list(rows) or [name for name in stored if not (name.endswith(SUFFIX) or name.startswith(PLANE))]
     if missing := [name for name in names if name not in stored]:
         raise UserError(f"{path.parent.name} stored no images called {missing[0]}")
     asked = json.loads(path.with_name("cycles.jsonl").read_text().splitlines()[_cycle(path)])["queried"]

@@ -14,6 +14,7 @@ from alsuite.figures.curves import PUBLISHED
 from alsuite.figures.images import grid_height, rows_of
 from alsuite.figures.panels import KINDS
 from alsuite.figures.parts import Part
+from alsuite.figures.spec import STORED
 from alsuite.figures.style import FAINT, RC, Look, styles
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def _footer(parts: Sequence[Part]) -> str:
     if made_up := sorted(map(str, frame.loc[frame["stand_in"].eq(True), "dataset"].unique())):
         facts.append(f"MADE-UP PICTURES stand in for {', '.join(made_up)}")
     text = f"Measured at scale={', '.join(sorted(frame['scale'].unique()))}: {'; '.join(filter(None, facts))}."
-    bands = {part.panel.band for part in parts if part.panel.kind not in ("labels", "images", "aubc", "penalty")}
+    bands = {part.panel.band for part in parts if part.panel.kind not in ("labels", *STORED, "aubc", "penalty")}
     if bands and seeds.max() > 1:
         told = {"interval": "95 % interval of the mean", "sd": "standard deviation"}
         text += f" Bands and bars: {', '.join(told[band] for band in sorted(bands))} over seeds."

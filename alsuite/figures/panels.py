@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 
 from alsuite.figures.curves import curves, values
-from alsuite.figures.images import draw_rows, rows_of
+from alsuite.figures.images import draw_rows, plane_of, rows_of
 from alsuite.figures.parts import Part
-from alsuite.figures.style import CLASS_COLOURS, LABELS, Look
+from alsuite.figures.style import CLASS_COLOURS, GREEN, LABELS, SKY, VERMILLION, Look
 from alsuite.statistics import paired_tests, penalty_matrix
 
 if TYPE_CHECKING:
@@ -114,6 +114,16 @@ def transition(axes: "Axes", part: Part, look: Look) -> None:
         axes.set_xlabel(f"{axes.get_xlabel()}\nafter {iterations:,.0f} iterations of the generator")
 
 
+def plane(axes: "Axes", part: Part, _: Look) -> None:
+    """Where one run has placed its groups of samples."""
+    for place, (name, places) in enumerate(plane_of(part).items()):
+        colour = (SKY, GREEN, VERMILLION)[place % 3]
+        axes.scatter(
+            *places.T, s=5, color=colour, alpha=0.7, linewidths=0, label=part.panel.name(name), zorder=2 + place
+        )
+    axes.set(xticks=[], yticks=[])
+
+
 KINDS: dict[str, Callable[["Axes", Part, Look], None]] = {
     "accuracy": curves,
     "entropy": curves,
@@ -124,6 +134,7 @@ KINDS: dict[str, Callable[["Axes", Part, Look], None]] = {
     "transition": transition,
     "gains": values,
     "images": images,
+    "plane": plane,
     "aubc": area,
     "penalty": penalty,
 }

@@ -9,7 +9,7 @@ from alsuite.errors import UserError
 from alsuite.figures.costs import preparation, until_cheaper
 from alsuite.figures.gains import gains
 from alsuite.figures.published import Point, published
-from alsuite.figures.spec import METRICS, Panel
+from alsuite.figures.spec import METRICS, STORED, Panel
 from alsuite.results import select
 from alsuite.statistics import FULL, RUN, aubc, one_setting, unique_seeds, with_series
 
@@ -56,7 +56,7 @@ def _titled(panel: Panel, series: str) -> Panel:
 
 def _prepared(panel: Panel, frame: pd.DataFrame) -> pd.DataFrame:
     frame = select(frame, panel.where)
-    if panel.kind in ("labels", "images") or panel.y not in (*METRICS, "aubc"):
+    if panel.kind in ("labels", *STORED) or panel.y not in (*METRICS, "aubc"):
         frame = frame.drop_duplicates([*RUN, "cycle"]).assign(test=frame["test"].iloc[0])
     if panel.kind in DERIVED:
         frame = DERIVED[panel.kind](frame)
@@ -66,12 +66,12 @@ def _prepared(panel: Panel, frame: pd.DataFrame) -> pd.DataFrame:
     if panel.kind == "timing":
         frame = frame[frame["strategy"] != FULL]
     against = [] if panel.x == "labelled" else [panel.x]
-    if panel.kind != "images":
+    if panel.kind not in STORED:
         one_setting(frame, free=[*panel.series, *against])
         unique_seeds(with_series(frame, [*panel.series, *against]))
     frame = with_series(frame, panel.series)
     lowest = frame.groupby("series")["seed"].transform("min")
-    return frame[frame["seed"] == lowest] if panel.kind == "images" else frame
+    return frame[frame["seed"] == lowest] if panel.kind in STORED else frame
 
 
 def per_run(frame: pd.DataFrame, panel: Panel) -> pd.DataFrame:

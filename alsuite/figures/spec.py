@@ -11,9 +11,10 @@ from omegaconf import OmegaConf
 from alsuite.errors import UserError
 from alsuite.statistics import FULL
 
-__all__ = ["METRICS", "Panel", "read_panels"]
+__all__ = ["METRICS", "STORED", "Panel", "read_panels"]
 
 METRICS = ("accuracy", "macro_f1", "mean_iou")
+STORED = ("images", "plane")  # kinds that show what one run has stored
 
 
 @dataclass(frozen=True)
