@@ -114,16 +114,29 @@ def infer(
 ) -> Any:
     """The one inference loop: what `function` gives for chunks of images, joined along the samples."""
     size = size or (512 if torch.cuda.is_available() else 64)  # a CPU's caches hold no more
+    joined: list[Tensor] = []  # as large as it gets at once: many small parts would leave holes between all else
+    several = False
     with torch.inference_mode():
-        parts = []
         for first in range(0, len(images), size):
             chunk = images[first : first + size]
-            parts.append(function(chunk if prepare is None else prepare(chunk)))
-    if not parts:
+            found = function(chunk if prepare is None else prepare(chunk))
+            several = isinstance(found, tuple)
+            parts = found if several else (found,)
+            joined = joined or [_for_all(part, len(images)) for part in parts]
+            for whole, part in zip(joined, parts, strict=True):
+                axis = max(0, part.ndim - 2)
+                whole.narrow(axis, first, part.shape[axis]).copy_(part)
+    if not joined:
         raise UserError("there is no image left to score: lower budget.end")
-    if isinstance(parts[0], tuple):
-        return tuple(torch.cat(column, dim=-2) for column in zip(*parts, strict=True))
-    return torch.cat(parts, dim=max(0, parts[0].ndim - 2))
+    return tuple(joined) if several else joined[0]
+
+
+def _for_all(part: Tensor, n: int) -> Tensor:
+    """Room for the parts of n images; their axis is the last but one, or the only one."""
+    shape = [*part.shape]
+    shape[max(0, part.ndim - 2)] = n
+    with torch.inference_mode(mode=False):
+        return torch.empty(shape, dtype=part.dtype, device=part.device)
 
 
 def channels_last(images: Tensor) -> Tensor:
