@@ -16,7 +16,8 @@ import pandas as pd
 
 from alsuite import figures, results
 from alsuite.conf_path import CONF
-from alsuite.figures.spec import METRICS, Panel, read_panels
+from alsuite.figures.parts import DERIVED
+from alsuite.figures.spec import METRICS, STORED, Panel, read_panels
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "outputs" / "published"
 README = PUBLISHED.parent.parent / "README.md"
@@ -41,7 +42,7 @@ def publish(stem: str, scale: str, root: Path, folder: Path) -> None:
     figures.draw(stem, scale, root, out=folder)
     texts, tables, runs, measured = [], {name: [] for name in TABLES}, [], []
     for title, frame, panel in compared(stem, scale, root):
-        text, made = results.report(frame, panel.series)
+        text, made = results.report(frame, told_apart(panel))
         texts.append(f"## {title}\n\n```\n{text}\n```")
         runs.append(frame)
         measured.append(headline(frame, panel))
@@ -66,19 +67,23 @@ def compared(stem: str, scale: str, root: Path) -> Iterator[tuple[str, pd.DataFr
             yield name or panel.title, results.select(results.load(panel.experiment, scale, root), panel.where), panel
 
 
+def told_apart(panel: Panel) -> list[str]:
+    return [*panel.series] if panel.x == "labelled" else [*panel.series, panel.x]
+
+
 def headline(frame: pd.DataFrame, panel: Panel) -> str:
     """The panel in a line: the last value of a metric, the mean of anything else; mean and deviation over seeds."""
-    if panel.kind in ("images", "labels"):
+    if panel.kind in ("labels", *STORED):
         return f"{panel.title}: drawn"
+    frame = DERIVED[panel.kind](frame) if panel.kind in DERIVED else frame
     y = panel.y if panel.y in frame else "accuracy"
     percent = y in (*METRICS, "agreement", "wrong")
-    runs = results.with_series(frame, panel.series).sort_values("cycle").groupby(["series", "run"])
+    runs = results.with_series(frame, told_apart(panel)).sort_values("cycle").groupby(["series", "run"])
     values = 100 * runs[y].last() if y in METRICS else (100 if percent else 1) * runs[y].mean()
     told = values.groupby("series").agg(["mean", "std"]).dropna(subset=["mean"])
     digits = ".1f" if percent else ".3f"
-    shown = ", ".join(
-        f"{panel.name(str(name))} {row['mean']:{digits}} ± {row['std']:{digits}}" for name, row in told.iterrows()
-    )
+    spread = told["std"].map(lambda sd: f" ± {sd:{digits}}" if sd == sd else "")
+    shown = ", ".join(f"{panel.name(str(name))} {told['mean'][name]:{digits}}{spread[name]}" for name in told.index)
     return f"{panel.title}: {shown} {'%' if percent else 'nats' if y == 'entropy' else ''}".rstrip()
 
 
