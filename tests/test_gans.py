@@ -331,7 +331,10 @@ def test_dequantised_bytes_keep_their_value() -> None:
     assert -1 <= float(played.prepare(images).min()) <= float(played.prepare(images).max()) <= 1
 
 
-@pytest.mark.parametrize("wrong", [{"loss": "hinge"}, {"critic_steps": 0}, {"lr": -1.0}, {"batch": "many"}])
+WRONG = [{"loss": "hinge"}, {"critic_steps": 0}, {"lr": -1.0}, {"batch": "many"}, {"penalty": "x"}, {"consistency": -1}]
+
+
+@pytest.mark.parametrize("wrong", WRONG)
 def test_wrong_rules_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=f"generator.{next(iter(wrong))}={next(iter(wrong.values()))}"):
         Rules(**wrong)

@@ -48,6 +48,9 @@ class Rules:
         for name in ("batch", "critic_steps", "lr"):
             if not (isinstance(value := getattr(self, name), int | float) and value > 0):
                 raise UserError(f"generator.{name}={value} must be a number above 0")
+        for name in ("penalty", "consistency"):
+            if not (isinstance(value := getattr(self, name), int | float) and value >= 0):
+                raise UserError(f"generator.{name}={value} must be a number, 0 or more")
 
 
 class GAN:
