@@ -19,6 +19,7 @@ from torch.optim import Adam, Optimizer
 from alsuite.errors import UserError
 from alsuite.fit import Stream, channels_last, check_finite, fit, infer
 from alsuite.generators.cache import chosen
+from alsuite.generators.gan import descend
 from alsuite.nets.acgan import Conditional
 from alsuite.nets.gans import unit
 from alsuite.pool import Pool, pixels
@@ -79,10 +80,10 @@ class Game(LightningModule):
     def training_step(self, block: Any, _: int) -> None:
         total = torch.zeros((), device=self.device)
         for ((images, labels),) in block:
-            total += _descend(self.maker, self.making_loss(labels))
+            total += descend(self.maker, self.making_loss(labels))
             self.done += 1
             if self.done % self.rules.generator_steps == 0:
-                total += _descend(self.finder, self.finding_loss(images, labels))
+                total += descend(self.finder, self.finding_loss(images, labels))
         check_finite(total, "AC-GAN")
 
     def noise(self, n: int) -> Tensor:
@@ -150,12 +151,3 @@ def _spreads(images: Tensor, labels: Tensor, classes: int) -> Tensor:
 
 def _prepared(images: Tensor) -> Tensor:
     return channels_last(unit(images))
-
-
-def _descend(optimiser: Optimizer, loss: Tensor) -> Tensor:
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    for parameter in parameters:
-        parameter.grad = None
-    loss.backward(inputs=parameters)  # the other player's gradients aren't computed
-    optimiser.step()
-    return loss.detach()

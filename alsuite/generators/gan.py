@@ -22,7 +22,7 @@ from alsuite.generators.cache import Kept, chosen, trained_once
 from alsuite.nets.gans import Discriminator, Pair
 from alsuite.pool import Pool
 
-__all__ = ["GAN", "Match", "Rules", "consistency", "penalty"]
+__all__ = ["GAN", "Match", "Rules", "consistency", "descend", "penalty"]
 
 LOSSES = ("cross_entropy", "wasserstein")
 
@@ -115,8 +115,8 @@ class Match:
         rules = self.rules
         for group in (*self.maker.param_groups, *self.finder.param_groups):
             group["lr"] = rules.lr * (1 - progress if rules.decay else 1)
-        found = [_descend(self.finder, self.finding_loss(real)) for real in images.split(rules.batch)]
-        made = _descend(self.maker, self.making_loss(rules.generator_batch or len(images[: rules.batch])))
+        found = [descend(self.finder, self.finding_loss(real)) for real in images.split(rules.batch)]
+        made = descend(self.maker, self.making_loss(rules.generator_batch or len(images[: rules.batch])))
         return torch.stack([torch.stack(found).mean(), made])
 
     def pictures(self, images: Tensor) -> Tensor:
@@ -159,7 +159,7 @@ def consistency(critic: Discriminator, real: Tensor, values: Tensor, features: T
     return (apart + 0.1 * (features - others).square().mean(dim=1)).mean()
 
 
-def _descend(optimiser: Optimizer, loss: Tensor) -> Tensor:
+def descend(optimiser: Optimizer, loss: Tensor) -> Tensor:
     parameters = [p for group in optimiser.param_groups for p in group["params"]]
     for parameter in parameters:
         parameter.grad = None
