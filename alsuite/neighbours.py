@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import hashlib
 import json
 import os
@@ -197,14 +199,27 @@ def inverted_file(features: Tensor, folder: Path | None) -> InvertedFile:
         values = json.loads(facts.read_text())
         if values.pop("sha256") != _checksum(path):
             raise ValueError
-        return InvertedFile(faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY), **values)
+        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
+        lists = faiss.downcast_InvertedLists(index.invlists)
+        _in_small_pages(int(lists.ptr), int(lists.totsize))
+        return InvertedFile(index, **values)
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError):
         raise UserError(f"the index {path} or its {facts.name} is damaged; delete both, they are built anew") from None
 
 
+def _in_small_pages(address: int, size: int) -> None:
+    """Of a memory map: else each row that is read may bring two megabytes around it into memory."""
+    with contextlib.suppress(OSError, AttributeError):
+        no_huge_page, page = 15, os.sysconf("SC_PAGESIZE")
+        before = address % page
+        ctypes.CDLL("libc.so.6").madvise(
+            ctypes.c_void_p(address - before), ctypes.c_size_t(size + before), no_huge_page
+        )
+
+
 def _fingerprint(features: Tensor) -> str:
-    """Of the shape and some rows, since reading all would bring them into memory."""
-    chosen = features[torch.linspace(0, len(features) - 1, min(len(features), 500)).long()]
+    """Of the shape and a few rows, since reading all would bring them into memory."""
+    chosen = features[torch.linspace(0, len(features) - 1, min(len(features), 30)).long()]
     return hashlib.sha256(
         repr((features.shape, features.dtype)).encode() + chosen.float().numpy().tobytes()
     ).hexdigest()[:16]
