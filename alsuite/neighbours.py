@@ -200,7 +200,7 @@ def inverted_file(features: Tensor, folder: Path | None) -> InvertedFile:
         if values.pop("sha256") != _checksum(path):
             raise ValueError
         index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
-        lists = faiss.downcast_InvertedLists(index.invlists)
+        lists: Any = faiss.downcast_InvertedLists(index.invlists)
         _in_small_pages(int(lists.ptr), int(lists.totsize))
         return InvertedFile(index, **values)
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError):
