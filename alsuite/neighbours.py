@@ -199,7 +199,7 @@ def inverted_file(features: Tensor, folder: Path | None) -> InvertedFile:
         values = json.loads(facts.read_text())
         if values.pop("sha256") != _checksum(path):
             raise ValueError
-        index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
+        index: Any = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
         lists: Any = faiss.downcast_InvertedLists(index.invlists)
         _in_small_pages(int(lists.ptr), int(lists.totsize))
         return InvertedFile(index, **values)
