@@ -28,7 +28,7 @@ __all__ = ["Exact", "InvertedFile", "Neighbours", "Tree", "full_precision", "inv
 GROUP = 128  # queries a pass
 CHUNK, SPARE = 32, 8  # rows whose least distance stands for them, and how many more such chunks are looked into
 PROBES, RECALL = 500, 0.995  # the margin over .99 covers the chance in so many probes
-SMALL = 32  # queries that one thread answers sooner than several, which wait for each other
+SMALL = 2**20  # distances that one thread computes sooner than several, which wait for each other
 
 
 class Neighbours(Protocol):
@@ -134,7 +134,7 @@ class InvertedFile:
         values, nprobe = queries.detach().cpu().float().contiguous().numpy(), self.nprobe
         rows = np.full((len(values), k), -1)
         while (empty := rows[:, 0] < 0).any():
-            with _few_threads(len(values)):
+            with _few_threads(int(empty.sum()) * nprobe * (self.index.ntotal // self.index.nlist)):
                 rows[empty] = self.index.search(values[empty], k, params=_probing(nprobe, self.selector))[1]
             if nprobe == self.index.nlist:
                 break
@@ -169,7 +169,7 @@ def _tuned(index: Any, features: Tensor) -> tuple[int, float]:
         return gaps.masked_fill((near < 0) | (near == rows[:, None]), torch.inf).amin(1)
 
     truth = distances(Exact(features).nearest(probes, 2)) * (1 + 1e-5)
-    steps = sorted({int(2 ** (i / 2)) for i in range(64) if 2 ** (i / 2) < index.nlist} | {index.nlist})
+    steps = sorted({int(2 ** (i / 4)) for i in range(128) if 2 ** (i / 4) < index.nlist} | {index.nlist})
     recall = 0.0
     for nprobe in steps:
         found = index.search(probes.numpy(), 2, params=_probing(nprobe))[1]
@@ -251,9 +251,9 @@ def full_precision() -> Iterator[None]:
 
 
 @contextmanager
-def _few_threads(queries: int) -> Iterator[None]:
+def _few_threads(distances: int) -> Iterator[None]:
     before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(before if queries > SMALL else 1)
+    faiss.omp_set_num_threads(before if distances > SMALL else 1)
     try:
         yield
     finally:
