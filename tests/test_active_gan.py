@@ -16,6 +16,7 @@ import pytest
 import torch
 from conftest import composed, digit_pool, fast_task
 from hydra.utils import instantiate
+from test_svm import svm
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
@@ -430,7 +431,7 @@ def test_the_filters_threshold_is_validated_on_labelled_images_left_out() -> Non
     made, labels = torch.full((4, 1, 2, 2), 7, dtype=torch.uint8), torch.tensor([0, 1, 0, 1])
     strategy = FilteredACGAN(BRIEF, lambda: task)
     folds = torch.randperm(12).chunk(3)
-    found = strategy.validated(pool, made, labels, folds)
+    found = strategy.validated(pool, task, made, labels, folds)
     assert [rows.indices.tolist() for rows in task.shown] == [fold.tolist() for fold in folds]
     for part, fold in zip(task.learned, folds, strict=True):
         expected = {*range(12), *range(17, 24)} - {*fold.tolist()}  # 17 to 19 joined before, 20 to 23 are new
@@ -443,6 +444,15 @@ def test_the_filters_threshold_is_validated_on_labelled_images_left_out() -> Non
         zeros = int((pool.labels[fold] == 0).sum())
         f1.append(2 * zeros / (zeros + len(fold)) / len(pool.labels[fold].unique()))
     assert found == pytest.approx(mean(f1))
+
+
+def test_an_svm_is_validated_with_the_settings_that_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, targets = digit_pool(60)
+    task = svm(tmp_path).learn(pool)
+    monkeypatch.setattr("alsuite.tasks.svm.searched", None)
+    folds = pool.labelled.chunk(3)
+    found = FilteredACGAN(BRIEF, fast_task).validated(pool, task, pool.images[:10], targets[:10], folds)
+    assert 0.3 < found <= 1
 
 
 def test_collapsed_images_are_warned_of_and_a_judge_that_knows_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -183,11 +183,18 @@ def test_synthetic_images_are_learned_like_others(tmp_path: Path) -> None:
     assert after.log_probs(black)[0, 5] > max(-0.2, float(before.log_probs(black)[0, 5]))
 
 
+def labelled(pool: Pool, targets: Tensor, n: int) -> Pool:
+    """The pool with its first n labelled alone."""
+    found = Pool(pool.images, pool.classes, pool.normalise.mean, pool.normalise.std)
+    found.label(torch.arange(n), targets[:n])
+    return found
+
+
 def test_a_copy_learns_without_changing_its_original(tmp_path: Path) -> None:
     pool, targets = digit_pool(100)
     task = svm(tmp_path).learn(pool)
     before = task.log_probs(pool.images[:50])
-    other = copy(task).learn_from(pool.images[:10], targets[:10])
+    other = copy(task).learn(labelled(pool, targets, 10))
     assert torch.equal(task.log_probs(pool.images[:50]), before)
     assert not torch.equal(other.log_probs(pool.images[:50]), before)
 
@@ -197,7 +204,7 @@ def test_without_a_search_the_settings_and_the_temperature_stay(tmp_path: Path) 
     task = svm(tmp_path).learn(pool)
     task.settings, task.temperature = Settings(0.7, 0.3), 2.5
     before = task.log_probs(pool.images[:50])
-    task.learn_from(pool.images[:200], targets[:200], search=False)
+    task.learn(labelled(pool, targets, 200), search=False)
     assert (task.settings, task.temperature, task.machine.gamma) == (Settings(0.7, 0.3), 2.5, 0.3)
     assert not torch.equal(task.log_probs(pool.images[:50]), before)
 

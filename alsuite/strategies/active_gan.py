@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
+from copy import copy
 from dataclasses import dataclass
 from statistics import mean
 from time import perf_counter
@@ -34,6 +35,7 @@ from alsuite.pool import Pool
 from alsuite.scores import entropy, margin
 from alsuite.strategies import Query
 from alsuite.tasks import Task
+from alsuite.tasks.svm import SVM
 
 __all__ = ["ACGAN", "ActiveGAN", "FilteredACGAN", "Guidance", "Guided", "log_likelihood", "uncertainty"]
 
@@ -185,13 +187,14 @@ class FilteredACGAN(ACGAN):
         kept = {t: many[margins.clamp(min=t).argmin(0) * len(labels) + places] for t in self.thresholds}
         real = pool.labelled[pool.labelled < pool.originals]
         held = real[torch.randperm(len(real)).to(real.device)].chunk(self.folds)
-        scores = {t: self.validated(pool, images, labels, held) for t, images in kept.items()}
+        scores = {t: self.validated(pool, task, images, labels, held) for t, images in kept.items()}
         best = max(scores, key=lambda t: scores[t])
         passed = float((margins <= best).any(0).float().mean())
         return kept[best], {"threshold": best, "passed": passed, "validation_f1": scores[best]}
 
-    def validated(self, pool: Pool, images: Tensor, labels: Tensor, folds: Sequence[Tensor]) -> float:
-        """Mean macro F1 on each fold of a task that learns from the others and from the made images."""
+    def validated(self, pool: Pool, task: Task, images: Tensor, labels: Tensor, folds: Sequence[Tensor]) -> float:
+        """Mean macro F1 on each fold of a task that learns from the others and from the made images; an SVM keeps the
+        settings that a search has found."""
         grown, found = torch.cat([pool.images, images.to(pool.images.device)]), []
         for fold in folds:
             part = Pool(grown, pool.classes, pool.normalise.mean, pool.normalise.std, pool.device)
@@ -199,7 +202,8 @@ class FilteredACGAN(ACGAN):
             kept = pool.labelled[~torch.isin(pool.labelled, fold)]
             part.label(kept, pool.labels[kept])
             part.label(torch.arange(len(pool), len(grown), device=pool.device), labels)
-            predicted = self.task_model().learn(part).log_probs(part.rows(fold)).argmax(1)
+            learned = copy(task).learn(part, search=False) if isinstance(task, SVM) else self.task_model().learn(part)
+            predicted = learned.log_probs(part.rows(fold)).argmax(1)
             found.append(metrics(predicted, pool.labels[fold], pool.classes)["macro_f1"])
         return mean(found)
 

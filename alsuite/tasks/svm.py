@@ -97,18 +97,15 @@ class SVM:
         self.folds = folds
         self.options = {"landmarks": landmarks, "iterations": iterations}
 
-    def learn(self, pool: Pool) -> Self:
+    def learn(self, pool: Pool, search: bool = True) -> Self:
+        """Without a search it keeps the settings and the temperature of the last time; `copy(task).learn(...)` leaves
+        the task as it is."""
         self.classes, self.device = pool.classes, pool.device
         self.kept = Kept(self.extractor, self.folder, pool.device)
-        return self.learn_from(pool.rows(pool.labelled), pool.labels[pool.labelled])
-
-    def learn_from(self, images: Any, labels: Tensor, search: bool = True) -> Self:
-        """Other images, for a task that has learned, which without a search keeps its settings and temperature;
-        `copy(task).learn_from(...)` leaves the task as it is."""
-        found = self._features(images)
+        found = self._features(pool.rows(pool.labelled))
         self.prepared = Prepared.like(found)
         x = self.prepared(found)
-        self.present, y = labels.to(self.device).unique(return_inverse=True)
+        self.present, y = pool.labels[pool.labelled].to(self.device).unique(return_inverse=True)
         if search:
             self.settings, self.temperature = searched(x, y, self.grid, self.folds, **self.options)
         self.machine = fitted(x, y, [self.settings], **self.options)[0]
