@@ -167,7 +167,7 @@ class FilteredACGAN(ACGAN):
         generator: Rules,
         task_model: Callable[[], Task],
         thresholds: Sequence[float] = (0.1, 0.15, 0.2, 0.25, 0.3),
-        candidates: int = 10,
+        candidates: int = 5,
         folds: int = 3,
         embedded: int = 0,
     ) -> None:
