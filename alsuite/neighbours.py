@@ -23,11 +23,11 @@ from tqdm import tqdm
 
 from alsuite.errors import UserError
 
-__all__ = ["Exact", "InvertedFile", "Neighbours", "Tree", "full_precision", "inverted_file"]
+__all__ = ["Exact", "InvertedFile", "Neighbours", "Tree", "few_threads", "full_precision", "inverted_file"]
 
 GROUP = 128  # queries a pass
 CHUNK, SPARE = 32, 8  # rows whose least distance stands for them, and how many more such chunks are looked into
-PROBES, RECALL = 500, 0.995  # the margin over .99 covers the chance in so many probes
+PROBES, RECALL = 2000, 0.99  # reached with a confidence of 95 %
 SMALL = 2**20  # distances that one thread computes sooner than several, which wait for each other
 
 
@@ -134,7 +134,7 @@ class InvertedFile:
         values, nprobe = queries.detach().cpu().float().contiguous().numpy(), self.nprobe
         rows = np.full((len(values), k), -1)
         while (empty := rows[:, 0] < 0).any():
-            with _few_threads(int(empty.sum()) * nprobe * (self.index.ntotal // self.index.nlist)):
+            with few_threads(int(empty.sum()) * nprobe * (self.index.ntotal // self.index.nlist)):
                 rows[empty] = self.index.search(values[empty], k, params=_probing(nprobe, self.selector))[1]
             if nprobe == self.index.nlist:
                 break
@@ -169,14 +169,22 @@ def _tuned(index: Any, features: Tensor) -> tuple[int, float]:
         return gaps.masked_fill((near < 0) | (near == rows[:, None]), torch.inf).amin(1)
 
     truth = distances(Exact(features).nearest(probes, 2)) * (1 + 1e-5)
-    steps = sorted({int(2 ** (i / 4)) for i in range(128) if 2 ** (i / 4) < index.nlist} | {index.nlist})
-    recall = 0.0
-    for nprobe in steps:
+
+    def recall(nprobe: int) -> float:
         found = index.search(probes.numpy(), 2, params=_probing(nprobe))[1]
-        recall = float((distances(torch.from_numpy(found)) <= truth).float().mean())
-        if recall >= RECALL:
-            return nprobe, recall
-    return steps[-1], recall
+        return float((distances(torch.from_numpy(found)) <= truth).float().mean())
+
+    aim = RECALL + 1.65 * (RECALL * (1 - RECALL) / len(rows)) ** 0.5
+    few, many = 0, 1
+    while (reached := recall(many)) < aim and many < index.nlist:
+        few, many = many, min(2 * many, index.nlist)
+    while many - few > max(1, many // 16):
+        middle = (few + many) // 2
+        if (between := recall(middle)) < aim:
+            few = middle
+        else:
+            many, reached = middle, between
+    return many, reached
 
 
 def inverted_file(features: Tensor, folder: Path | None) -> InvertedFile:
@@ -251,7 +259,7 @@ def full_precision() -> Iterator[None]:
 
 
 @contextmanager
-def _few_threads(distances: int) -> Iterator[None]:
+def few_threads(distances: int) -> Iterator[None]:
     before = faiss.omp_get_max_threads()
     faiss.omp_set_num_threads(before if distances > SMALL else 1)
     try:

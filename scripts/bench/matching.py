@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -27,7 +26,7 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from alsuite.index import FeatureIndex
-from alsuite.neighbours import Exact, InvertedFile
+from alsuite.neighbours import Exact, InvertedFile, few_threads
 
 __all__ = ["matching", "matching_growth", "matching_large"]
 
@@ -58,7 +57,7 @@ def vectors(sizes: Sizes) -> list[int]:
 
 
 def pool(path: Path, n: int, power: float) -> tuple[Tensor, Tensor]:
-    """(n, 50) features in a file, mapped, and 600 queries."""
+    """(n, 50) features in a file, mapped, and 2,010 queries."""
     scale = torch.arange(1, DIMENSIONS + 1).pow(-power)
     originals = torch.randn(math.ceil(n / COPIES), DIMENSIONS)
     values = np.memmap(path, np.float32, "w+", shape=(n, DIMENSIONS))
@@ -66,7 +65,7 @@ def pool(path: Path, n: int, power: float) -> tuple[Tensor, Tensor]:
         rows = torch.arange(start, min(start + 2**20, n)) % len(originals)
         values[start : start + len(rows)] = copies(originals, rows) * scale
     values.flush()
-    return mapped(path), copies(originals, torch.randint(len(originals), (600,))) * scale
+    return mapped(path), copies(originals, torch.randint(len(originals), (2010,))) * scale
 
 
 def copies(originals: Tensor, rows: Tensor) -> Tensor:
@@ -128,7 +127,7 @@ def without_replacement(found: Match, spectrum: str, sizes: Sizes) -> Row:
     settings.nprobe = bits.nprobe
 
     def theirs() -> np.ndarray:
-        with one_thread():
+        with few_threads(QUERIES * bits.nprobe * (len(known) // bits.index.nlist)):
             return bits.index.search(values, QUERIES, params=settings)[1]
 
     def gate(ours: Tensor, _: np.ndarray) -> Check:
@@ -137,14 +136,6 @@ def without_replacement(found: Match, spectrum: str, sizes: Sizes) -> Row:
 
     what = f"without replacement, {len(known):,}, {spectrum}, {len(labelled):,} labelled"
     return race(what, "with replacement", ours, theirs, gate, goal=1.2, turns=sizes.turns, unit="x the time")
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(1)
-    yield
-    faiss.omp_set_num_threads(before)
 
 
 def marking(found: Match, spectrum: str) -> Row:
