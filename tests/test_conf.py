@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import Generator, nn
 
 from alsuite import __main__
-from alsuite.__main__ import products
+from alsuite.__main__ import composed_plainly, products
 from alsuite.budget import Budget
 from alsuite.conf_path import CONF
 from alsuite.data import Dataset
@@ -247,6 +247,13 @@ def test_the_sweeps_of_an_experiment_compose_and_fit_their_data(figure: str) -> 
             limits = composed(f"scale={name}").values["scale"] | values["shrink"].get(name, {})
             cut = budget.of(min(limits["pool"] or size, size), size, limits["cycles"])
             assert bool(cut.next(int(cut.initial))) == (found.choices["strategy"] not in ("full", "svm")), name
+
+
+@pytest.mark.parametrize("figure", FIGURES)
+def test_each_sweep_composes_without_the_options_that_it_sweeps(figure: str) -> None:
+    """Hydra wants it: an option of a group that is swept itself can't be set beside it."""
+    for line in products([f"experiment={figure}"]):
+        composed_plainly(line)
 
 
 @pytest.mark.parametrize("figure", FIGURES)
