@@ -126,6 +126,13 @@ def row(folder: Path) -> str:
 def claims(stem: str) -> str:
     """What the paper prints of this figure."""
     table = pd.read_csv(CONF / "published.csv", dtype=str).fillna("")
+    if len(part := table[table["figure"] + "_" + table["dataset"] == stem]):  # of a table, one data set
+        groups = part.groupby(["x_name", "x", "y_name"], sort=False)
+        shown = [
+            f"{x} {x_name}: {', '.join(rows['series'] + ' ' + rows['y'])} {y_name.replace('_', ' ')}"
+            for (x_name, x, y_name), rows in groups
+        ]
+        return "; ".join(shown)
     rows = table[(table["figure"] == stem) | table["figure"].str.fullmatch(rf"{stem}[a-z]")]
     shown = [f"{one.series} {one.y} {str(one.y_name).replace('_', ' ')}" for one in rows.head(4).itertuples()]
     return "; ".join(shown) or "curves without numbers"
