@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 ADVERSARIAL = ("vaal_iteration", "vaal_scoring", "query_times")
-MATCHING = ("matching", "matching_large", "matching_growth")
+MATCHING = ("matching", "matching_growth")
 BENCH = Path(__file__).parents[1] / "scripts" / "bench"
 
 

@@ -28,7 +28,7 @@ from torch import Tensor
 from alsuite.index import FeatureIndex
 from alsuite.neighbours import Exact, InvertedFile, few_threads
 
-__all__ = ["matching", "matching_growth", "matching_large"]
+__all__ = ["matching", "matching_growth"]
 
 VECTORS = (160_000, 480_000, 1_600_000, 4_800_000, 16_000_000)
 DIMENSIONS, QUERIES, COPIES, JITTER = 50, 10, 10, 0.35
@@ -166,23 +166,16 @@ def exact(found: Match, spectrum: str, sizes: Sizes) -> Row:
     return race(what, "one pass over memory", ours, found.features.sum, gate, unit="x the time", **shared)
 
 
-def matching_large(sizes: Sizes) -> Iterator[Row]:
-    """P2 on 16 million, both memory-mapped and in a fresh process."""
-    n, bound = vectors(sizes)[-1], 0.2e3
-    for spectrum, power in (("decaying", 1.0), ("flat", 0.0)):
-        with TemporaryDirectory() as name:
-            folder = Path(name)
-            found, queries, seconds = prepared(folder, n, power)
-            check = near(found, queries)
-            what = f"match {QUERIES} of {n:,} x {DIMENSIONS}, {spectrum}"
-            cold, opened, searched = fresh(folder)
-            yield judged(f"{what}, resident, opened", opened, "MB", bound)
-            yield judged(f"{what}, resident, searched", searched, "MB", bound, f"first {cold:.0f} ms")
-            tree, built = timed(partial(KDTree, found.features.numpy()))
-            theirs = partial(tree.query, found.queries.numpy(), QUERIES)
-            yield (row := race(what, TREE, found.search, theirs, always(check), goal=5, turns=sizes.turns))
-            times = f"built in {seconds:.0f} s, the tree in {built:.0f} s"
-            yield judged(what, 1000 * row.ours, "ms", 15, f"{check[1]}, {times}", check[0])
+def large(found: Match, folder: Path, what: str, check: Check, seconds: float, sizes: Sizes) -> Iterator[Row]:
+    """P2, both memory-mapped and in a fresh process."""
+    bound, (cold, opened, searched) = 0.2e3, fresh(folder)
+    yield judged(f"{what}, resident, opened", opened, "MB", bound)
+    yield judged(f"{what}, resident, searched", searched, "MB", bound, f"first {cold:.0f} ms")
+    tree, built = timed(partial(KDTree, found.features.numpy()))
+    theirs = partial(tree.query, found.queries.numpy(), QUERIES)
+    yield (row := race(what, TREE, found.search, theirs, always(check), goal=5, turns=sizes.turns))
+    times = f"built in {seconds:.0f} s, the tree in {built:.0f} s"
+    yield judged(what, 1000 * row.ours, "ms", 15, f"{check[1]}, {times}", check[0])
 
 
 def fresh(folder: Path) -> list[float]:
@@ -212,15 +205,19 @@ def resident() -> float:
 
 
 def matching_growth(sizes: Sizes) -> Iterator[Row]:
-    """P3: the exponent of time in the pool's size."""
+    """P3, the exponent of time in the pool's size, and P2 on the largest, of 16 million."""
     for spectrum, power in (("decaying", 1.0), ("flat", 0.0)):
         counts, seconds, passed, texts = vectors(sizes), [], True, []
         for n in counts:
-            with TemporaryDirectory() as folder:
-                found, queries, _ = prepared(Path(folder), n, power)
-                holds, text = near(found, queries)
+            with TemporaryDirectory() as name:
+                folder = Path(name)
+                found, queries, build = prepared(folder, n, power)
+                holds, text = check = near(found, queries)
                 batches = [replace(found, queries=batch) for batch in queries.split(QUERIES)[:5]]
                 times = [min(timed(batch.search)[1] for _ in range(max(2, sizes.turns))) for batch in batches]
+                if n == counts[-1]:
+                    what = f"match {QUERIES} of {n:,} x {DIMENSIONS}, {spectrum}"
+                    yield from large(found, folder, what, check, build, sizes)
             seconds.append(sum(times) / len(times))
             passed, texts = passed and holds, [*texts, f"{n:,}: {1000 * seconds[-1]:.2f} ms, {text}"]
         slope = float(np.polyfit(np.log(counts), np.log(seconds), 1)[0])
