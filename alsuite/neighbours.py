@@ -23,12 +23,11 @@ from tqdm import tqdm
 
 from alsuite.errors import UserError
 
-__all__ = ["Exact", "InvertedFile", "Neighbours", "Tree", "few_threads", "full_precision", "inverted_file"]
+__all__ = ["Exact", "InvertedFile", "Neighbours", "Tree", "full_precision", "inverted_file"]
 
 GROUP = 128  # queries a pass
 CHUNK, SPARE = 32, 8  # rows whose least distance stands for them, and how many more such chunks are looked into
 PROBES, RECALL = 2000, 0.99  # reached with a confidence of 95 %
-SMALL = 2**20  # distances that one thread computes sooner than several, which wait for each other
 
 
 class Neighbours(Protocol):
@@ -131,15 +130,24 @@ class InvertedFile:
         change.at(self.free, places >> 3, bits)
 
     def nearest(self, queries: Tensor, k: int) -> Tensor:
+        """Twice as many rows of any kind are found sooner than free ones; where too few of these are free, these are
+        looked for."""
         values, nprobe = queries.detach().cpu().float().contiguous().numpy(), self.nprobe
-        rows = np.full((len(values), k), -1)
-        while (empty := rows[:, 0] < 0).any():
-            with few_threads(int(empty.sum()) * nprobe * (self.index.ntotal // self.index.nlist)):
-                rows[empty] = self.index.search(values[empty], k, params=_probing(nprobe, self.selector))[1]
+        some = self._search(values, 2 * k, nprobe)
+        free = (some >= 0) & (self.free[some >> 3] >> (some & 7) & 1).astype(bool)
+        first = np.argsort(~free, axis=1, kind="stable")[:, :k]
+        rows = np.where(np.take_along_axis(free, first, 1), np.take_along_axis(some, first, 1), -1)
+        short = rows[:, -1] < 0
+        while short.any():
+            rows[short] = self._search(values[short], k, nprobe, self.selector)
             if nprobe == self.index.nlist:
                 break
-            nprobe = min(2 * nprobe, self.index.nlist)
+            short, nprobe = rows[:, 0] < 0, min(2 * nprobe, self.index.nlist)
         return torch.from_numpy(rows)
+
+    def _search(self, values: np.ndarray, k: int, nprobe: int, selector: Any = None) -> np.ndarray:
+        faiss.omp_set_num_threads(torch.get_num_threads())
+        return self.index.search(values, k, params=_probing(nprobe, selector))[1]
 
 
 def _probing(nprobe: int, selector: faiss.IDSelector | None = None) -> faiss.SearchParametersIVF:
@@ -257,13 +265,3 @@ def full_precision() -> Iterator[None]:
         yield
     finally:
         torch.set_float32_matmul_precision(before)
-
-
-@contextmanager
-def few_threads(distances: int) -> Iterator[None]:
-    before = faiss.omp_get_max_threads()
-    faiss.omp_set_num_threads(before if distances > SMALL else 1)
-    try:
-        yield
-    finally:
-        faiss.omp_set_num_threads(before)

@@ -129,7 +129,7 @@ def claims(stem: str) -> str:
     if len(part := table[table["figure"] + "_" + table["dataset"] == stem]):  # of a table, one data set
         groups = part.groupby(["x_name", "x", "y_name"], sort=False)
         shown = [
-            f"{x} {x_name}: {', '.join(rows['series'] + ' ' + rows['y'])} {y_name.replace('_', ' ')}"
+            f"{x} {x_name}: {', '.join(rows['series'] + ' ' + rows['y'])} {str(y_name).replace('_', ' ')}"
             for (x_name, x, y_name), rows in groups
         ]
         return "; ".join(shown)

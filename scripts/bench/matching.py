@@ -26,7 +26,7 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from alsuite.index import FeatureIndex
-from alsuite.neighbours import Exact, InvertedFile, few_threads
+from alsuite.neighbours import Exact, InvertedFile
 
 __all__ = ["matching", "matching_growth"]
 
@@ -127,8 +127,7 @@ def without_replacement(found: Match, spectrum: str, sizes: Sizes) -> Row:
     settings.nprobe = bits.nprobe
 
     def theirs() -> np.ndarray:
-        with few_threads(QUERIES * bits.nprobe * (len(known) // bits.index.nlist)):
-            return bits.index.search(values, QUERIES, params=settings)[1]
+        return bits.index.search(values, QUERIES, params=settings)[1]
 
     def gate(ours: Tensor, _: np.ndarray) -> Check:
         wrong = int(known[ours].sum()) + QUERIES - len(ours.unique())
