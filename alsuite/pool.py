@@ -78,6 +78,11 @@ class Pool:
         """(U,) indices, sorted."""
         return torch.nonzero(~self.known).squeeze(1)
 
+    @property
+    def labelled_originals(self) -> Tensor:
+        """(L,) indices of labelled images that are not synthetic, in order of acquisition."""
+        return self.labelled[self.labelled < self.originals]
+
     def rows(self, indices: Tensor) -> Rows:
         return Rows(self.images, indices)
 

@@ -122,7 +122,7 @@ def play(game: Played, pool: Pool) -> Played:
     """The game trained on the images that an oracle labelled; a few are repeated until they fill a batch."""
     game = game.to(pool.device)
     game.net = game.net.to(memory_format=torch.channels_last)
-    real = pool.labelled[pool.labelled < pool.originals]
+    real = pool.labelled_originals
     batch = game.rules.batch
     indices = real.repeat(batch) if len(real) < batch else real
     stream = Stream(pool.images, pool.labels, batch=batch, indices=indices, prepare=_prepared)
@@ -131,7 +131,7 @@ def play(game: Played, pool: Pool) -> Played:
 
 def diagnosis(game: Game, pool: Pool, images: Tensor, labels: Tensor) -> dict[str, Any]:
     """How often D is right about the source, and a warning where the images of a class are nearly one."""
-    real = pool.labelled[pool.labelled < pool.originals]
+    real = pool.labelled_originals
 
     def believed(shown: Any) -> float:
         return float((infer(lambda x: game.net.judged(x)[0], shown) > 0).float().mean())

@@ -185,7 +185,7 @@ class FilteredACGAN(ACGAN):
         margins = -margin(torch.cat([*floats])).view(self.candidates, -1)
         places = torch.arange(len(labels), device=labels.device)
         kept = {t: many[margins.clamp(min=t).argmin(0) * len(labels) + places] for t in self.thresholds}
-        real = pool.labelled[pool.labelled < pool.originals]
+        real = pool.labelled_originals
         held = real[torch.randperm(len(real)).to(real.device)].chunk(self.folds)
         scores = {t: self.validated(pool, task, images, labels, held) for t, images in kept.items()}
         best = max(scores, key=lambda t: scores[t])
