@@ -97,9 +97,9 @@ def reduced(
 def table(rows: int, dimensions: int, folder: Path) -> Tensor:
     """Room for (rows, dimensions) features in a file without a name, whose space is free again when the run ends."""
     size, free = 4 * rows * dimensions, shutil.disk_usage(folder).free
-    if free < 2.5 * size:  # the index takes as much again
+    if free < 2 * size:  # the index takes more than half as much again
         raise UserError(
-            f"the features of {rows:,} images and their index take {2.5 * size / 1e9:.1f} GB, but {folder} has "
+            f"the features of {rows:,} images and their index take {2 * size / 1e9:.1f} GB, but {folder} has "
             f"{free / 1e9:.1f} left: free some space, or set root to where there is more"
         )
     with TemporaryFile(dir=folder) as file:
@@ -157,9 +157,10 @@ class FeatureIndex:
         """Writes what has changed alone: what was given last is known by now, as a rule, and nothing else is new."""
         known = known[: self.rows]
         self._marked = self._marked.to(known.device)
-        still = known[self._marked]
-        self.neighbours.mark(self._marked[~still], free=True)
-        self._marked = self._marked[still]
+        still = known.index_select(0, self._marked)
+        if not still.all():
+            self.neighbours.mark(self._marked[~still], free=True)
+            self._marked = self._marked[still]
         if _count(known) != len(self._marked):
             rows = known.nonzero().squeeze(1)
             self._mark(rows[~torch.isin(rows, self._marked, assume_unique=True)])

@@ -124,10 +124,10 @@ def test_no_query_gets_no_row() -> None:
     assert FeatureIndex(cloud(9)).search(torch.empty(0, 8), nothing_known(9)).tolist() == []
 
 
-@pytest.mark.parametrize("spread", [0.0, 1.0])
-def test_an_inverted_file_finds_99_nearest_rows_of_100(spread: float) -> None:
+@pytest.mark.parametrize(("spread", "offset"), [(0.0, 0.0), (1.0, 0.0), (0.0, 30.0)])
+def test_an_inverted_file_finds_99_nearest_rows_of_100(spread: float, offset: float) -> None:
     scale = torch.arange(1, 51).pow(-spread)
-    features, asked = cloud(6000, 50) * scale, cloud(400, 50, seed=2) * scale
+    features, asked = cloud(6000, 50) * scale + offset, cloud(400, 50, seed=2) * scale + offset
     index = FeatureIndex(features, kind="ivf").neighbours
     assert isinstance(index, InvertedFile)
     assert index.recall >= 0.99
