@@ -7,6 +7,7 @@ import contextlib
 import multiprocessing as mp
 import os
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Sequence
@@ -64,7 +65,8 @@ def _child(work: Callable[..., None], job: tuple[dict[str, Any], Path], parent: 
         parent.send(("cycle", (_brief(record), cycles, old, held)))
 
     try:
-        work(job, show)
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as tempfile.tempdir:  # no exit function runs here
+            work(job, show)
     except UserError as error:
         parent.send(("error", str(error)))
         sys.exit(2)

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -173,6 +174,7 @@ def work(job: Job, show: Callable[[dict[str, Any], int, bool], None]) -> None:
     """One run of each fate."""
     about, folder = job
     (folder / "started").write_text(os.environ["OMP_NUM_THREADS"])
+    (folder / "temporary").write_text(tempfile.mkdtemp())
     show({**RECORD, "cycle": 0}, 1, False)
     match about["fate"]:
         case "mistake":
@@ -205,6 +207,7 @@ def test_runs_side_by_side_end_each_for_themselves(
     assert len(lines) == 6
     assert all(f"[{number}/6]" in line for number, line in enumerate(lines, start=1))
     assert all((path / "started").read_text() == "1" for _, path in made)
+    assert all(Path((path / "temporary").read_text()).exists() == ("kill" in path.name) for _, path in made)
     assert "1,234 labelled   accuracy 0.988" in shown["0-fine"]
     assert "FAILED: lower budget.end " in shown["1-mistake"]
     assert f"FAILED: ZeroDivisionError: by zero (see {tmp_path / '2-bug' / 'error.txt'})" in shown["2-bug"]
