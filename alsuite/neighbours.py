@@ -25,9 +25,9 @@ from alsuite.errors import UserError
 
 __all__ = ["Exact", "InvertedFile", "Neighbours", "Tree", "full_precision", "inverted_file"]
 
-GROUP = 128  # queries a pass
+GROUP = 256  # queries a pass
 CHUNK, SPARE = 32, 8  # rows whose least distance stands for them, and how many more such chunks are looked into
-PROBES, RECALL = 2000, 0.99  # reached with a confidence of 95 %
+PROBES, RECALL = 5000, 0.99  # reached with a confidence of 99.5 %
 
 
 class Neighbours(Protocol):
@@ -69,7 +69,8 @@ class Exact:
             return torch.cat([self._nearest(group, k) for group in queries.split(GROUP)])
 
     def _nearest(self, queries: Tensor, k: int) -> Tensor:
-        offsets, size = queries - self.shift, 2**20 if queries.is_cuda else 2**14
+        offsets, many = queries - self.shift, len(queries) > GROUP // 4
+        size = 2**19 if queries.is_cuda else 2**12 if many else 2**14  # products that stay in the cache
         parts = zip(self.features.split(size), self.squares.split(size), strict=True)
         least = torch.cat([_least(torch.addmm(squares, offsets, block.T, alpha=-2)) for block, squares in parts], 1)
         chunks = least.topk(min(k + SPARE, least.shape[1]), largest=False).indices.sort().values
@@ -181,27 +182,27 @@ def _tuned(built: InvertedFile) -> InvertedFile:
     rows = _sample(len(features), PROBES)
     probes = features[rows].float()
 
-    def distances(near: Tensor) -> Tensor:
-        gaps = (features[near.clamp(min=0)].float() - probes[:, None]).square().sum(-1)
-        return gaps.masked_fill((near < 0) | (near == rows[:, None]), torch.inf).amin(1)
+    def distances(of: Tensor, near: Tensor) -> Tensor:
+        gaps = (features[near.clamp(min=0)].float() - probes[of, None]).square().sum(-1)
+        return gaps.masked_fill((near < 0) | (near == rows[of, None]), torch.inf).amin(1)
 
-    truth = distances(Exact(features).nearest(probes, 2)) * (1 + 1e-5)
-
-    def recall(nprobe: int) -> float:
+    def missed(of: Tensor, nprobe: int) -> Tensor:
         built.nprobe = nprobe
-        return float((distances(built.nearest(probes, 2)) <= truth).float().mean())
+        return of[distances(of, built.nearest(probes[of], 2)) > truth[of]]
 
-    aim = RECALL + 1.65 * (RECALL * (1 - RECALL) / len(rows)) ** 0.5
+    left = torch.arange(len(rows))  # what fewer lists miss; what they find needs no further look
+    truth = distances(left, Exact(features).nearest(probes, 2)) * (1 + 1e-5)
+    allowed = len(rows) * (1 - RECALL) - 2.6 * (len(rows) * RECALL * (1 - RECALL)) ** 0.5
     few, many = 0, 1
-    while (reached := recall(many)) < aim and many < lists:
-        few, many = many, min(2 * many, lists)
+    while len(still := missed(left, many)) > allowed and many < lists:
+        few, many, left = many, min(2 * many, lists), still
     while many - few > max(1, many // 16):
         middle = (few + many) // 2
-        if (between := recall(middle)) < aim:
-            few = middle
+        if len(between := missed(left, middle)) > allowed:
+            few, left = middle, between
         else:
-            many, reached = middle, between
-    built.nprobe, built.recall = many, reached
+            many, still = middle, between
+    built.nprobe, built.recall = many, 1 - len(still) / len(rows)
     return built
 
 

@@ -57,7 +57,7 @@ def vectors(sizes: Sizes) -> list[int]:
 
 
 def pool(path: Path, n: int, power: float) -> tuple[Tensor, Tensor]:
-    """(n, 50) features in a file, mapped, and 2,010 queries."""
+    """(n, 50) features in a file, mapped, and 5,010 queries."""
     scale = torch.arange(1, DIMENSIONS + 1).pow(-power)
     originals = torch.randn(math.ceil(n / COPIES), DIMENSIONS)
     values = np.memmap(path, np.float32, "w+", shape=(n, DIMENSIONS))
@@ -65,7 +65,7 @@ def pool(path: Path, n: int, power: float) -> tuple[Tensor, Tensor]:
         rows = torch.arange(start, min(start + 2**20, n)) % len(originals)
         values[start : start + len(rows)] = copies(originals, rows) * scale
     values.flush()
-    return mapped(path), copies(originals, torch.randint(len(originals), (2010,))) * scale
+    return mapped(path), copies(originals, torch.randint(len(originals), (5010,))) * scale
 
 
 def copies(originals: Tensor, rows: Tensor) -> Tensor:
