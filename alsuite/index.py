@@ -17,7 +17,8 @@ from torch import Tensor
 
 from alsuite.errors import UserError
 from alsuite.fit import infer
-from alsuite.neighbours import Exact, Neighbours, Tree, full_precision, inverted_file
+from alsuite.inverted_file import inverted_file
+from alsuite.neighbours import Exact, Neighbours, Tree, full_precision
 from alsuite.pool import Rows
 
 __all__ = ["LARGE", "FeatureIndex", "Projection", "pca", "reduced"]

@@ -1,33 +1,23 @@
-"""Three ways to find the nearest free rows: all distances, an inverted file (faiss) and a k-d tree (scipy)."""
+"""Ways to find the nearest free rows: all distances, and a k-d tree (scipy); inverted_file.py has a third."""
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import hashlib
-import json
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-import faiss
 import numpy as np
 import torch
-from filelock import FileLock
 from scipy.spatial import KDTree
 from torch import Tensor
 from torch.nn.functional import pad
-from tqdm import tqdm
 
 from alsuite.errors import UserError
 
-__all__ = ["Exact", "InvertedFile", "Neighbours", "Tree", "full_precision", "inverted_file"]
+__all__ = ["Exact", "Neighbours", "Tree", "finite", "full_precision"]
 
 GROUP = 256  # queries a pass
 CHUNK, SPARE = 32, 8  # rows whose least distance stands for them, and how many more such chunks are looked into
-PROBES, RECALL = 5000, 0.99  # reached with a confidence of 99.5 %
 
 
 class Neighbours(Protocol):
@@ -53,7 +43,7 @@ class Exact:
         self.features = features.float()
         self.shift = self.features[:1000].mean(0)
         blocks = self.features.split(2**14)
-        self.squares = _finite(torch.cat([(block - self.shift).square().sum(1) for block in blocks]))
+        self.squares = finite(torch.cat([(block - self.shift).square().sum(1) for block in blocks]))
 
     @property
     def nbytes(self) -> int:
@@ -92,7 +82,7 @@ def _least(values: Tensor) -> Tensor:
 
 class Tree:
     def __init__(self, features: Tensor) -> None:
-        self.tree = KDTree(_finite(features).numpy())
+        self.tree = KDTree(finite(features).numpy())
         self.free = np.ones(len(features), bool)
 
     @property
@@ -113,156 +103,7 @@ class Tree:
         return [*found.tolist(), *[-1] * (k - len(found))]
 
 
-class InvertedFile:
-    """Lists of rows in half precision, which are read in half the time; the true distances order what they give."""
-
-    def __init__(self, index: Any, features: Tensor, nprobe: int = 1, recall: float = 0.0) -> None:
-        self.index, self.features, self.nprobe, self.recall = index, features, nprobe, recall
-        self.free = np.full(-(-index.ntotal // 8), 255, np.uint8)  # a bit a row, read by the selector as it is
-        self.selector = faiss.IDSelectorBitmap(len(self.free), faiss.swig_ptr(self.free))
-
-    @property
-    def nbytes(self) -> int:
-        index = self.index
-        held = index.ntotal * (index.code_size + 8) + index.nlist * 4 * index.d
-        return held + self.free.nbytes + self.features.nbytes
-
-    def mark(self, rows: Tensor, *, free: bool) -> None:
-        places = rows.cpu().numpy()
-        bits = np.left_shift(1, places & 7).astype(np.uint8)
-        change, bits = (np.bitwise_or, bits) if free else (np.bitwise_and, ~bits)
-        change.at(self.free, places >> 3, bits)
-
-    def nearest(self, queries: Tensor, k: int) -> Tensor:
-        """Rows of any kind are found sooner than free ones; where too few of these are free, these are looked for."""
-        queries, nprobe = queries.detach().cpu().float(), self.nprobe
-        some = self._search(queries, 2 * k, nprobe)
-        free = (some >= 0) & (self.free[some >> 3] >> (some & 7) & 1).astype(bool)
-        first = np.argsort(~free, axis=1, kind="stable")[:, :k]
-        rows = np.where(np.take_along_axis(free, first, 1), np.take_along_axis(some, first, 1), -1)
-        short = rows[:, -1] < 0
-        while short.any():
-            rows[short] = self._search(queries[torch.from_numpy(short)], 2 * k, nprobe, self.selector)[:, :k]
-            if nprobe == self.index.nlist:
-                break
-            short, nprobe = rows[:, 0] < 0, min(2 * nprobe, self.index.nlist)
-        return torch.from_numpy(rows)
-
-    def _search(self, queries: Tensor, k: int, nprobe: int, selector: Any = None) -> np.ndarray:
-        settings = faiss.SearchParametersIVF()
-        settings.nprobe, settings.sel = nprobe, selector
-        faiss.omp_set_num_threads(torch.get_num_threads())
-        found = torch.from_numpy(self.index.search(_padded(queries), k, params=settings)[1])
-        distances = (self.features[found.clamp(min=0)].float() - queries[:, None]).square_().sum(-1)
-        order = distances.masked_fill_(found < 0, torch.inf).argsort(stable=True)
-        return found.gather(1, order).numpy()
-
-
-def _padded(features: Tensor) -> np.ndarray:
-    """With zeros to the eights of values that are decoded at once."""
-    return pad(features.float(), (0, -features.shape[1] % 8)).contiguous().numpy()
-
-
-def _built(features: Tensor) -> InvertedFile:
-    rows = len(features)
-    lists = min(int(4 * rows**0.5), rows)
-    sample = _padded(_finite(features[_sample(rows, 40 * lists)]))
-    d = sample.shape[1]
-    index = faiss.IndexIVFScalarQuantizer(faiss.IndexFlatL2(d), d, lists, faiss.ScalarQuantizer.QT_bf16)
-    index.cp.niter, index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 8, 1, 40
-    index.train(sample)
-    for block in tqdm(features.split(2**20), "index", leave=False, disable=None, delay=5, unit=" million rows"):
-        index.add(_padded(block))
-    return _tuned(InvertedFile(index, features))
-
-
-def _tuned(built: InvertedFile) -> InvertedFile:
-    """It probes as many lists as it takes that a row's nearest other one is found, and knows how often it is."""
-    features, lists = built.features, built.index.nlist
-    rows = _sample(len(features), PROBES)
-    probes = features[rows].float()
-
-    def distances(of: Tensor, near: Tensor) -> Tensor:
-        gaps = (features[near.clamp(min=0)].float() - probes[of, None]).square().sum(-1)
-        return gaps.masked_fill((near < 0) | (near == rows[of, None]), torch.inf).amin(1)
-
-    def missed(of: Tensor, nprobe: int) -> Tensor:
-        built.nprobe = nprobe
-        return of[distances(of, built.nearest(probes[of], 2)) > truth[of]]
-
-    left = torch.arange(len(rows))  # what fewer lists miss; what they find needs no further look
-    truth = distances(left, Exact(features).nearest(probes, 2)) * (1 + 1e-5)
-    allowed = len(rows) * (1 - RECALL) - 2.6 * (len(rows) * RECALL * (1 - RECALL)) ** 0.5
-    few, many = 0, 1
-    while len(still := missed(left, many)) > allowed and many < lists:
-        few, many, left = many, min(2 * many, lists), still
-    while many - few > max(1, many // 16):
-        middle = (few + many) // 2
-        if len(between := missed(left, middle)) > allowed:
-            few, left = middle, between
-        else:
-            many, still = middle, between
-    built.nprobe, built.recall = many, 1 - len(still) / len(rows)
-    return built
-
-
-def inverted_file(features: Tensor, folder: Path | None) -> InvertedFile:
-    """In memory; or, given a folder, written there by the first to ask and a memory map of that file."""
-    if folder is None:
-        return _built(features)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"ivf-{_fingerprint(features)}.faiss"
-    facts = path.with_suffix(".json")
-    with FileLock(path.with_suffix(".lock")):
-        if not (path.exists() and facts.exists()):
-            built, part = _built(features), path.with_suffix(".part")
-            faiss.write_index(built.index, str(part))
-            values = {"nprobe": built.nprobe, "recall": built.recall, "sha256": _checksum(part)}
-            facts.unlink(missing_ok=True)
-            os.replace(part, path)
-            part.write_text(json.dumps(values))
-            os.replace(part, facts)
-    try:
-        values = json.loads(facts.read_text())
-        if values.pop("sha256") != _checksum(path):
-            raise ValueError
-        index: Any = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
-        lists: Any = faiss.downcast_InvertedLists(index.invlists)
-        lists.prefetch_nthread = 0  # 32 threads that read ahead take the cores from the search: 2.5 times as long
-        _in_small_pages(int(lists.ptr), int(lists.totsize))
-        return InvertedFile(index, features, **values)
-    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError):
-        raise UserError(f"the index {path} or its {facts.name} is damaged; delete both, they are built anew") from None
-
-
-def _in_small_pages(address: int, size: int) -> None:
-    """Of a memory map: else each row that is read may bring two megabytes around it into memory."""
-    with contextlib.suppress(OSError, AttributeError):
-        no_huge_page, page = 15, os.sysconf("SC_PAGESIZE")
-        before = address % page
-        ctypes.CDLL("libc.so.6").madvise(
-            ctypes.c_void_p(address - before), ctypes.c_size_t(size + before), no_huge_page
-        )
-
-
-def _fingerprint(features: Tensor) -> str:
-    """Of the shape and a few rows, since reading all would bring them into memory."""
-    chosen = features[torch.linspace(0, len(features) - 1, min(len(features), 30)).long()]
-    return hashlib.sha256(
-        repr((features.shape, features.dtype)).encode() + chosen.float().numpy().tobytes()
-    ).hexdigest()[:16]
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sample(rows: int, n: int) -> Tensor:
-    return torch.randperm(rows, generator=torch.Generator().manual_seed(0))[:n].sort().values
-
-
-def _finite(features: Tensor) -> Tensor:
+def finite(features: Tensor) -> Tensor:
     if not features.isfinite().all():
         raise UserError("some features of the pool are infinite or no number; train the network that gives them anew")
     return features

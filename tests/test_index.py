@@ -10,10 +10,11 @@ import pytest
 import torch
 from torch import Tensor
 
-from alsuite import neighbours
+from alsuite import inverted_file, neighbours
 from alsuite.errors import UserError
 from alsuite.index import FeatureIndex, pca
-from alsuite.neighbours import Exact, InvertedFile
+from alsuite.inverted_file import InvertedFile
+from alsuite.neighbours import Exact
 
 KINDS = ("exact", "ivf", "kdtree")
 
@@ -213,7 +214,7 @@ def test_a_file_is_written_once_and_read_as_a_memory_map(tmp_path: Path, monkeyp
     def never(features: Tensor) -> None:
         raise AssertionError("built again")
 
-    monkeypatch.setattr(neighbours, "_built", never)
+    monkeypatch.setattr(inverted_file, "_built", never)
     index = FeatureIndex(mapped(features, tmp_path / "features"), kind="ivf", folder=folder)
     assert isinstance(index.neighbours, InvertedFile)
     maps = Path("/proc/self/maps")

@@ -26,7 +26,8 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from alsuite.index import FeatureIndex
-from alsuite.neighbours import Exact, InvertedFile
+from alsuite.inverted_file import InvertedFile
+from alsuite.neighbours import Exact
 
 __all__ = ["matching", "matching_growth"]
 
