@@ -137,7 +137,8 @@ def test_entropy_skips_the_last_cycle(toy: Path, conf: Callable[[Any], Path]) ->
 def test_labels_make_a_panel_per_series_with_the_pool_beside(toy: Path, conf: Callable[[Any], Path]) -> None:
     write_run(toy, "skewed", 0, [0.5, 0.6], pool_counts=(100, 900))
     figure = composed(toy, conf([{"kind": "labels", "title": "Hinge"}]))
-    assert [axes.get_title() for axes in figure.axes] == [f"Hinge\n{name}" for name in sorted((*STRATEGIES, "skewed"))]
+    names = zip("abcd", sorted((*STRATEGIES, "skewed")), strict=True)
+    assert [axes.get_title("left") for axes in figure.axes] == [f"$\\bf{{{a}}}$  Hinge\n{name}" for a, name in names]
     axes = figure.axes[0]
     first = [np.asarray(line.get_ydata())[0] for name in ("class 0", "class 1") for line in drawn_lines(axes, name)]
     ticks = [float(np.asarray(line.get_ydata())[0]) for line in axes.lines if not line.get_clip_on()]
@@ -350,7 +351,8 @@ def test_panels_are_laid_out_in_rows(
     spec = figure.axes[0].get_subplotspec()
     assert spec is not None
     assert spec.get_gridspec().get_geometry() == shape
-    assert [axes.get_title(loc="left") for axes in figure.axes] == list("abcdefghijkl"[:count] if count > 1 else [""])
+    letters = [f"$\\bf{{{letter}}}$  " for letter in "abcdefghijkl"[:count]]
+    assert [axes.get_title("left") for axes in figure.axes] == (letters if count > 1 else [""])
 
 
 def overlaps(figure: Figure) -> list[bool]:

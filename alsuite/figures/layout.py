@@ -108,8 +108,8 @@ def _panel(axes: "Axes", part: Part, look: Look, letter: str, width: float) -> N
         axes.clear()
         axes.text(0.5, 0.5, textwrap.fill(str(error), int(width * 13)), ha="center", va="center", color=FAINT, size=7)
         axes.set_axis_off()
-    axes.set_title("\n".join(textwrap.fill(line, int(width * 10)) for line in part.panel.title.splitlines()))
-    axes.set_title(letter, loc="left", fontweight="bold")
+    title = "\n".join(textwrap.fill(line, int(width * 10)) for line in part.panel.title.splitlines())
+    axes.set_title(f"$\\bf{{{letter}}}$  {title}" if letter else title, loc="left")
 
 
 def _level(panels: Sequence["Axes"]) -> None:
