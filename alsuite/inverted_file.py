@@ -78,7 +78,7 @@ def _padded(features: Tensor) -> np.ndarray:
 def _built(features: Tensor) -> InvertedFile:
     rows = len(features)
     lists = min(int(4 * rows**0.5), rows)
-    sample = _padded(finite(features[_sample(rows, 40 * lists)]))
+    sample = _padded(finite(features[_some(rows, slice(40 * lists))]))
     d = sample.shape[1]
     index = faiss.IndexIVFScalarQuantizer(faiss.IndexFlatL2(d), d, lists, faiss.ScalarQuantizer.QT_bf16)
     index.cp.niter, index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 8, 1, 40
@@ -91,7 +91,7 @@ def _built(features: Tensor) -> InvertedFile:
 def _tuned(built: InvertedFile) -> InvertedFile:
     """It probes as many lists as it takes that a row's nearest other one is found, and knows how often it is."""
     features, lists = built.features, built.index.nlist
-    rows = _sample(len(features), PROBES)
+    rows = _some(len(features), slice(-PROBES, None))  # the centres have seen none of these, if there are enough others
     probes = features[rows].float()
 
     def distances(of: Tensor, near: Tensor) -> Tensor:
@@ -142,7 +142,6 @@ def inverted_file(features: Tensor, folder: Path | None) -> InvertedFile:
         lists: Any = faiss.downcast_InvertedLists(index.invlists)
         lists.prefetch_nthread = 0  # 32 threads that read ahead take the cores from the search: 2.5 times as long
         _in_small_pages(int(lists.ptr), int(lists.totsize))
-        _in_small_pages(features.data_ptr(), features.nbytes)
         return InvertedFile(index, features, **values)
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError):
         raise UserError(f"the index {path} or its {facts.name} is damaged; delete both, they are built anew") from None
@@ -171,5 +170,5 @@ def _checksum(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _sample(rows: int, n: int) -> Tensor:
-    return torch.randperm(rows, generator=torch.Generator().manual_seed(0))[:n].sort().values
+def _some(rows: int, part: slice) -> Tensor:
+    return torch.randperm(rows, generator=torch.Generator().manual_seed(0))[part].sort().values
