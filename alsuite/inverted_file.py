@@ -23,7 +23,7 @@ from alsuite.neighbours import Exact, finite
 
 __all__ = ["InvertedFile", "inverted_file"]
 
-POINTS = 100  # of a list's centre; with 40 a search reads a third more rows for the same recall
+POINTS = 100  # a list's centre is placed by; with 40 a search reads a quarter more rows for the same recall
 PROBES, RECALL = 5000, 0.99  # reached with a confidence of 95 %
 
 
