@@ -128,13 +128,13 @@ def test_no_query_gets_no_row() -> None:
 @pytest.mark.parametrize(("spread", "offset"), [(0.0, 0.0), (1.0, 0.0), (0.0, 30.0)])
 def test_an_inverted_file_finds_99_nearest_rows_of_100(spread: float, offset: float) -> None:
     scale = torch.arange(1, 51).pow(-spread)
-    features, asked = cloud(6000, 50) * scale + offset, cloud(2000, 50, seed=2) * scale + offset
+    features, asked = cloud(6000, 50) * scale + offset, cloud(20_000, 50, seed=2) * scale + offset
     index = FeatureIndex(features, kind="ivf").neighbours
     assert isinstance(index, InvertedFile)
     assert index.recall >= 0.99
     assert index.nprobe < index.index.nlist
     exact = Exact(features).nearest(asked, 1)
-    assert (index.nearest(asked, 1) == exact).float().mean() >= 0.985  # two standard deviations below
+    assert (index.nearest(asked, 1) == exact).float().mean() >= 0.99
     index.nprobe = 1
     assert (index.nearest(asked, 1) == exact).float().mean() < 0.9
 
