@@ -77,26 +77,28 @@ def _padded(features: Tensor) -> np.ndarray:
 
 
 def _built(features: Tensor) -> InvertedFile:
-    rows, seen = len(features), len(features) - _held(features)
+    rows = len(features)
+    order, seen = torch.randperm(rows, generator=torch.Generator().manual_seed(0)), rows - min(PROBES, rows // 2)
     lists = min(int(4 * rows**0.5), seen)
-    sample = _padded(finite(features[_some(rows, slice(min(POINTS * lists, seen)))]))
+    sample = _padded(finite(features[order[: min(POINTS * lists, seen)].sort().values]))
     d = sample.shape[1]
     index = faiss.IndexIVFScalarQuantizer(faiss.IndexFlatL2(d), d, lists, faiss.ScalarQuantizer.QT_bf16)
     index.cp.niter, index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 8, 1, POINTS
     index.train(sample)
     for block in tqdm(features.split(2**20), "index", leave=False, disable=None, delay=5, unit=" million rows"):
         index.add(_padded(block))
-    return _tuned(InvertedFile(index, features))
+    return _tuned(InvertedFile(index, features), order[min(seen, rows - 1) :].sort().values)
 
 
-def _tuned(built: InvertedFile) -> InvertedFile:
-    """It probes as many lists as it takes that a row's nearest other one is found, and knows how often it is."""
+def _tuned(built: InvertedFile, rows: Tensor) -> InvertedFile:
+    """It probes as many lists as it takes that the nearest other row of these is found, and knows how often it is.
+
+    The centres must not have seen them, or it is found too often."""
     features, lists = built.features, built.index.nlist
-    rows = _some(len(features), slice(-max(1, _held(features)), None))
-    probes = features[rows].float()
+    probes = features[rows]
 
     def distances(of: Tensor, near: Tensor) -> Tensor:
-        gaps = (features[near.clamp(min=0)].float() - probes[of, None]).square().sum(-1)
+        gaps = (features[near.clamp(min=0)] - probes[of, None]).square().sum(-1)
         return gaps.masked_fill((near < 0) | (near == rows[of, None]), torch.inf).amin(1)
 
     def missed(of: Tensor, nprobe: int) -> Tensor:
@@ -169,12 +171,3 @@ def _fingerprint(features: Tensor) -> str:
 def _checksum(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _held(features: Tensor) -> int:
-    """How many rows the centres do not see: a recall measured on those that they saw is too good."""
-    return min(PROBES, len(features) // 2)
-
-
-def _some(rows: int, part: slice) -> Tensor:
-    return torch.randperm(rows, generator=torch.Generator().manual_seed(0))[part].sort().values
