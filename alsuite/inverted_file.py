@@ -28,18 +28,18 @@ PROBES, RECALL = 5000, 0.99  # reached with a confidence of 95 %
 
 
 class InvertedFile:
-    """Lists of rows in half precision, which are read in half the time; the true distances order what they give."""
+    """Lists of rows in half precision, which are read in half the time and rank as well: 11 bits of what each row is
+    apart from its list's centre, in units that keep the values near one."""
 
-    def __init__(self, index: Any, features: Tensor, nprobe: int = 1, recall: float = 0.0) -> None:
-        self.index, self.features, self.nprobe, self.recall = index, features.float(), nprobe, recall
+    def __init__(self, index: Any, unit: float, nprobe: int = 1, recall: float = 0.0) -> None:
+        self.index, self.unit, self.nprobe, self.recall = index, unit, nprobe, recall
         self.free = np.full(-(-index.ntotal // 8), 255, np.uint8)  # a bit a row, read by the selector as it is
         self.selector = faiss.IDSelectorBitmap(len(self.free), faiss.swig_ptr(self.free))
 
     @property
     def nbytes(self) -> int:
         index = self.index
-        held = index.ntotal * (index.code_size + 8) + index.nlist * 4 * index.d
-        return held + self.free.nbytes + self.features.nbytes
+        return index.ntotal * (index.code_size + 8) + index.nlist * 4 * index.d + self.free.nbytes
 
     def mark(self, rows: Tensor, *, free: bool) -> None:
         places = rows.cpu().numpy()
@@ -49,7 +49,7 @@ class InvertedFile:
 
     def nearest(self, queries: Tensor, k: int) -> Tensor:
         """Rows of any kind are found sooner than free ones; where too few of these are free, these are looked for."""
-        values, nprobe = _padded(queries.detach().cpu()), self.nprobe
+        values, nprobe = _padded(queries.detach().cpu(), self.unit), self.nprobe
         rows = self._search(values, k, nprobe)
         short = rows[:, -1] < 0
         while short.any():
@@ -66,36 +66,35 @@ class InvertedFile:
         faiss.omp_set_num_threads(torch.get_num_threads())
         rows = self.index.search(values, 2 * k, params=settings)[1]
         rows[(rows < 0) | (self.free[rows >> 3] >> (rows & 7) & 1 == 0)] = -1
-        gaps = self.features.numpy()[rows] - values[:, None, : self.features.shape[1]]
-        distances = np.where(rows < 0, np.inf, np.einsum("qkd,qkd->qk", gaps, gaps))
-        return np.take_along_axis(rows, distances.argsort(1, kind="stable")[:, :k], 1)
+        return np.take_along_axis(rows, (rows < 0).argsort(1, kind="stable")[:, :k], 1)
 
 
-def _padded(features: Tensor) -> np.ndarray:
-    """With zeros to the eights of values that are decoded at once."""
-    return pad(features.float(), (0, -features.shape[1] % 8)).contiguous().numpy()
+def _padded(features: Tensor, unit: float) -> np.ndarray:
+    """In these units, with zeros to the eights of values that are decoded at once."""
+    return pad(features.float() / unit, (0, -features.shape[1] % 8)).contiguous().numpy()
 
 
 def _built(features: Tensor) -> InvertedFile:
     rows = len(features)
     order, seen = torch.randperm(rows, generator=torch.Generator().manual_seed(0)), rows - min(PROBES, rows // 2)
     lists = min(int(4 * rows**0.5), seen)
-    sample = _padded(finite(features[order[: min(POINTS * lists, seen)].sort().values]))
-    d = sample.shape[1]
-    index = faiss.IndexIVFScalarQuantizer(faiss.IndexFlatL2(d), d, lists, faiss.ScalarQuantizer.QT_bf16)
+    sample = finite(features[order[: min(POINTS * lists, seen)].sort().values].float())
+    unit = float(sample.std(correction=0)) or 1.0
+    values = _padded(sample, unit)
+    d = values.shape[1]
+    index = faiss.IndexIVFScalarQuantizer(faiss.IndexFlatL2(d), d, lists, faiss.ScalarQuantizer.QT_fp16)
     index.cp.niter, index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 8, 1, POINTS
-    index.train(sample)
+    index.train(values)
     for block in tqdm(features.split(2**20), "index", leave=False, disable=None, delay=5, unit=" million rows"):
-        index.add(_padded(block))
-    return _tuned(InvertedFile(index, features), order[min(seen, rows - 1) :].sort().values)
+        index.add(_padded(block, unit))
+    return _tuned(InvertedFile(index, unit), features, order[min(seen, rows - 1) :].sort().values)
 
 
-def _tuned(built: InvertedFile, rows: Tensor) -> InvertedFile:
+def _tuned(built: InvertedFile, features: Tensor, rows: Tensor) -> InvertedFile:
     """It probes as many lists as it takes that the nearest other row of these is found, and knows how often it is.
 
     The centres must not have seen them, or it is found too often."""
-    features, lists = built.features, built.index.nlist
-    probes = features[rows]
+    probes, lists = features[rows].float(), built.index.nlist
 
     def distances(of: Tensor, near: Tensor) -> Tensor:
         gaps = (features[near.clamp(min=0)] - probes[of, None]).square().sum(-1)
@@ -132,7 +131,7 @@ def inverted_file(features: Tensor, folder: Path | None) -> InvertedFile:
         if not (path.exists() and facts.exists()):
             built, part = _built(features), path.with_suffix(".part")
             faiss.write_index(built.index, str(part))
-            values = {"nprobe": built.nprobe, "recall": built.recall, "sha256": _checksum(part)}
+            values = {"unit": built.unit, "nprobe": built.nprobe, "recall": built.recall, "sha256": _checksum(part)}
             facts.unlink(missing_ok=True)
             os.replace(part, path)
             part.write_text(json.dumps(values))
@@ -145,7 +144,7 @@ def inverted_file(features: Tensor, folder: Path | None) -> InvertedFile:
         lists: Any = faiss.downcast_InvertedLists(index.invlists)
         lists.prefetch_nthread = 0  # 32 threads that read ahead take the cores from the search: 2.5 times as long
         _in_small_pages(int(lists.ptr), int(lists.totsize))
-        return InvertedFile(index, features, **values)
+        return InvertedFile(index, **values)
     except (ValueError, KeyError, TypeError, AttributeError, RuntimeError):
         raise UserError(f"the index {path} or its {facts.name} is damaged; delete both, they are built anew") from None
 

@@ -124,7 +124,7 @@ def without_replacement(found: Match, spectrum: str, sizes: Sizes) -> Row:
     known[labelled] = True
     ours = partial(found.matcher.search, found.queries, known)
     ours()
-    theirs = partial(InvertedFile(index.index, found.features, index.nprobe).nearest, found.queries, 1)
+    theirs = partial(InvertedFile(index.index, index.unit, index.nprobe).nearest, found.queries, 1)
 
     def gate(ours: Tensor, _: Tensor) -> Check:
         wrong = int(known[ours].sum()) + QUERIES - len(ours.unique())
