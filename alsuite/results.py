@@ -13,7 +13,17 @@ import pandas as pd
 from alsuite.errors import UserError
 from alsuite.statistics import SETTING, aubc, paired_tests, penalty_matrix, summary, with_series
 
-__all__ = ["NoRunsError", "aubc", "load", "paired_tests", "penalty_matrix", "select", "summary", "with_series"]
+__all__ = [
+    "NoRunsError",
+    "aubc",
+    "lacking",
+    "load",
+    "paired_tests",
+    "penalty_matrix",
+    "select",
+    "summary",
+    "with_series",
+]
 
 Record = dict[str, Any]
 
@@ -115,6 +125,17 @@ def select(frame: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
             raise UserError(f"no runs where {column}={wanted}: there are {', '.join(sorted(keys.unique()))}")
         frame = frame[keys.isin(values)]
     return frame
+
+
+def lacking(frame: pd.DataFrame, where: Mapping[str, Any]) -> list[str]:
+    """The listed values that no row has, as column=value."""
+    return [
+        f"{column}={value}"
+        for column, wanted in where.items()
+        if isinstance(wanted, list | tuple)
+        for value in wanted
+        if not frame[column].map(_key).eq(_key(value)).any()
+    ]
 
 
 def _key(value: object) -> str:

@@ -109,6 +109,16 @@ def test_curves_are_means_with_full_across(toy: Path, conf: Callable[[Any], Path
     assert "scale=smoke: mnist57; 3 seeds; pool 1,000; cpu" in figure.texts[0].get_text()
 
 
+def test_the_footer_names_what_a_panel_asks_for_but_was_not_run(toy: Path, conf: Callable[[Any], Path]) -> None:
+    def footer(*strategies: str) -> str:
+        where = {"strategy": list(strategies), "scale": "smoke"}
+        footer = composed(toy, conf([{"kind": kind, "where": where} for kind in ("accuracy", "timing")])).texts[0]
+        return " ".join(footer.get_text().split())
+
+    assert footer("random", "coreset", "badge").endswith("Not measured: strategy=coreset, strategy=badge.")
+    assert "Not measured" not in footer("random", "entropy", "full")
+
+
 def test_published_points_lie_over_the_curves(toy: Path, conf: Callable[[Any], Path]) -> None:
     figure = composed(toy, conf([{"kind": "accuracy", "published": "a"}]))
     assert hollow(figure.axes[0]) == [(1.0, 91.0), (30.0, 88.5), (50.0, 75.0)]

@@ -140,7 +140,10 @@ def _footer(parts: Sequence[Part]) -> str:
     if bands and seeds.max() > 1:
         told = {"interval": "95 % interval of the mean", "sd": "standard deviation"}
         text += f" Bands and bars: {', '.join(told[band] for band in sorted(bands))} over seeds."
-    return text + (" Hollow: the paper's own numbers." if any(part.points for part in parts) else "")
+    if any(part.points for part in parts):
+        text += " Hollow: the paper's own numbers."
+    absent = dict.fromkeys(value for part in parts for value in part.lacking)
+    return text + (f" Not measured: {', '.join(absent)}." if absent else "")
 
 
 def _span(counts: pd.Series) -> str:

@@ -10,7 +10,7 @@ from alsuite.figures.costs import preparation, until_cheaper
 from alsuite.figures.gains import gains
 from alsuite.figures.published import Point, published
 from alsuite.figures.spec import METRICS, STORED, Panel
-from alsuite.results import select
+from alsuite.results import lacking, select
 from alsuite.statistics import FULL, RUN, aubc, one_setting, unique_seeds, with_series
 
 __all__ = ["Part", "parts_of", "per_run"]
@@ -26,6 +26,7 @@ class Part:
     frame: pd.DataFrame = field(default_factory=pd.DataFrame)
     points: list[Point] = field(default_factory=list)
     note: str = ""
+    lacking: list[str] = field(default_factory=list)  # what it should show beside, but was not run
 
 
 def parts_of(panel: Panel, runs: pd.DataFrame | str, table: Path) -> list[Part]:
@@ -40,7 +41,7 @@ def parts_of(panel: Panel, runs: pd.DataFrame | str, table: Path) -> list[Part]:
     except UserError as error:
         return [Part(panel, note=str(error))]
     if panel.kind != "labels":
-        return [Part(panel, frame, points)]
+        return [Part(panel, frame, points, lacking=lacking(select(runs, panel.where), panel.where))]
     names = sorted(set(frame.loc[frame["strategy"] != FULL, "series"]), key=panel.order)
     return [Part(_titled(panel, name), frame[frame["series"] == name]) for name in names]
 
