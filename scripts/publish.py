@@ -16,6 +16,7 @@ import pandas as pd
 
 from alsuite import figures, results
 from alsuite.conf_path import CONF
+from alsuite.errors import UserError
 from alsuite.figures.parts import DERIVED
 from alsuite.figures.spec import METRICS, STORED, Panel, read_panels
 
@@ -40,31 +41,41 @@ def main() -> None:
 def publish(stem: str, scale: str, root: Path, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     figures.draw(stem, scale, root, out=folder)
-    texts, tables, runs, measured = [], {name: [] for name in TABLES}, [], []
+    texts, tables, runs, measured, absent = [], {name: [] for name in TABLES}, [], [], []
     for title, frame, panel in compared(stem, scale, root):
+        if frame.empty:
+            absent.append(panel.title)
+            continue
+        absent += (lacking := results.lacking(frame, panel.where))
         text, made = results.report(frame, told_apart(panel))
         texts.append(f"## {title}\n\n```\n{text}\n```")
         runs.append(frame)
-        measured.append(headline(frame, panel))
+        measured += [] if lacking else [headline(frame, panel)]
         for name in TABLES:
             tables[name].append(made[name].assign(panel=title))
     for name, parts in tables.items():
         pd.concat(parts, ignore_index=True).round(5).to_csv(folder / f"{name}.csv", index=False)
     facts = {**provenance(stem, scale, pd.concat(runs)), "measured": measured}
+    if absent:
+        facts["not measured"] = ", ".join(dict.fromkeys(absent))
     (folder / "about.json").write_text(json.dumps(facts, indent=1) + "\n")
     head = "\n".join(f"- {name}: {value}" for name, value in facts.items() if name not in ("versions", "measured"))
     (folder / "README.md").write_text(f"# {stem}\n\n{head}\n\n![{stem}]({stem}.png)\n\n" + "\n\n".join(texts) + "\n")
 
 
 def compared(stem: str, scale: str, root: Path) -> Iterator[tuple[str, pd.DataFrame, Panel]]:
-    """Each selection of runs that a panel shows, once."""
+    """Each selection of runs that a panel shows, once; empty where there are none."""
     seen = set()
     for panel in read_panels(stem, CONF):
         key = (panel.experiment, json.dumps(dict(panel.where), sort_keys=True))
         if key not in seen:
             seen.add(key)
             name = ", ".join(f"{column}={value}" for column, value in panel.where.items())
-            yield name or panel.title, results.select(results.load(panel.experiment, scale, root), panel.where), panel
+            try:
+                frame = results.select(results.load(panel.experiment, scale, root), panel.where)
+            except UserError:  # the picture says so in the panel's place
+                frame = pd.DataFrame()
+            yield name or panel.title, frame, panel
 
 
 def told_apart(panel: Panel) -> list[str]:
@@ -120,6 +131,8 @@ def row(folder: Path) -> str:
     measured = [line for line in about["measured"] if not line.endswith(": drawn")] or ["drawn"]
     if len(measured) > 3:
         measured = [measured[0], f"(panels between: {len(measured) - 2})", measured[-1]]
+    if absent := about.get("not measured"):
+        measured.append(f"(not measured: {absent})")
     return f"| {link} | {claims(folder.name)} | {'<br>'.join(measured)} | {scale} |"
 
 
