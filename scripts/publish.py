@@ -46,11 +46,13 @@ def publish(stem: str, scale: str, root: Path, folder: Path) -> None:
         if frame.empty:
             absent.append(panel.title)
             continue
-        absent += (lacking := results.lacking(frame, panel.where))
+        lacking = results.lacking(frame, panel.where)
+        absent += lacking
         text, made = results.report(frame, told_apart(panel))
         texts.append(f"## {title}\n\n```\n{text}\n```")
         runs.append(frame)
-        measured += [] if lacking else [headline(frame, panel)]
+        if not lacking:
+            measured.append(headline(frame, panel))
         for name in TABLES:
             tables[name].append(made[name].assign(panel=title))
     for name, parts in tables.items():

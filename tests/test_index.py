@@ -60,7 +60,8 @@ def test_queries_that_are_alike_get_different_rows_closest_first(kind: str) -> N
     picks = exhaustive(FeatureIndex(features, kind=kind)).search(asked, known)
     distances = torch.cdist(asked[:1], features)[0]
     assert len(picks.unique()) == 150
-    torch.testing.assert_close(distances[picks], distances.sort().values[:150], rtol=1e-3, atol=0)
+    rounding = 1e-3 if kind == "ivf" else 0  # its rows are kept in half precision
+    torch.testing.assert_close(distances[picks], distances.sort().values[:150], rtol=rounding, atol=0)
 
 
 @pytest.mark.parametrize("kind", KINDS)

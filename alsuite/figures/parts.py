@@ -36,12 +36,13 @@ def parts_of(panel: Panel, runs: pd.DataFrame | str, table: Path) -> list[Part]:
         each = (_of_protocol(panel, protocol) for protocol in protocols)
         return [part for one in each for part in parts_of(one, runs, table)]
     try:
-        frame = _prepared(panel, runs)
+        chosen = select(runs, panel.where)
+        frame = _prepared(panel, chosen)
         points = published(panel, frame, table)
     except UserError as error:
         return [Part(panel, note=str(error))]
     if panel.kind != "labels":
-        return [Part(panel, frame, points, lacking=lacking(select(runs, panel.where), panel.where))]
+        return [Part(panel, frame, points, lacking=lacking(chosen, panel.where))]
     names = sorted(set(frame.loc[frame["strategy"] != FULL, "series"]), key=panel.order)
     return [Part(_titled(panel, name), frame[frame["series"] == name]) for name in names]
 
@@ -56,7 +57,6 @@ def _titled(panel: Panel, series: str) -> Panel:
 
 
 def _prepared(panel: Panel, frame: pd.DataFrame) -> pd.DataFrame:
-    frame = select(frame, panel.where)
     if panel.kind in ("labels", *STORED) or panel.y not in (*METRICS, "aubc"):
         frame = frame.drop_duplicates([*RUN, "cycle"]).assign(test=frame["test"].iloc[0])
     if panel.kind in DERIVED:
