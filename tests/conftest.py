@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import pytest
@@ -17,7 +19,7 @@ from alsuite.loop import seed_all
 from alsuite.pool import Pool, Rows
 from alsuite.tasks.classification import Classification
 
-__all__ = ["FixedTask", "composed", "digit_pool", "dropout_net", "fast_task", "synthetic_pool"]
+__all__ = ["FixedTask", "composed", "digit_pool", "dropout_net", "fast_task", "laid_out", "synthetic_pool"]
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -34,6 +36,14 @@ def composed(*overrides: str) -> DictConfig:
     """The configuration of a command line."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose("config", [*overrides])
+
+
+def laid_out(*names: str) -> Path:
+    """Where the real data lies; a test that finds none of it there is skipped."""
+    root = Path(os.environ.get("ALSUITE_DATA") or os.devnull)
+    if absent := [name for name in names if not (root / name).is_dir()]:
+        pytest.skip(f"{' and '.join(absent)} not laid out under ALSUITE_DATA")
+    return root
 
 
 def digit_pool(labelled: int = 100, classes: Sequence[int] | None = None, seed: int = 0) -> tuple[Pool, Tensor]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import composed
+from conftest import composed, laid_out
 from hydra.utils import instantiate
 from torch import Generator
 
@@ -16,6 +16,7 @@ from alsuite.pool import Pool
 @pytest.mark.data
 def test_digits_made_from_500_are_of_their_class() -> None:
     """Measured: 92 % after 2,000 iterations; 66 % where the discriminator has no dropout."""
+    laid_out("mnist")
     options = ["dataset=mnist", "task_model=lenet", "strategy=acgan", "scale=laptop", "scale.gan_steps=2000"]
     config = composed(*options)
     dataset = instantiate(config.dataset)

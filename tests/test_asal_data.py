@@ -8,7 +8,7 @@ from statistics import mean
 
 import pytest
 import torch
-from conftest import composed
+from conftest import composed, laid_out
 from hydra.utils import instantiate
 from torch import Generator
 
@@ -33,6 +33,7 @@ class RandomRows(FeatureIndex):
 def advantage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Advantage:
     """The entropy of the matches over that of the pool at each of some seeds, a few cycles after the start, where the
     task is unsure of everything."""
+    laid_out("mnist")
     root: Path = tmp_path_factory.mktemp(request.param)
     task_model, labels = ("linear", 60) if request.param == "mnist57" else ("lenet", 400)
     options = [f"dataset={request.param}", f"task_model={task_model}", "generator=dcgan", "strategy=asal"]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import laid_out
 from data_files import BUILDS, GREY, built
 from hydra import compose, initialize_config_dir
 from hydra.utils import get_object, instantiate
@@ -166,9 +167,7 @@ def test_configured_extra_tests_are_off_until_asked_for(tmp_path: Path, monkeypa
     ("name", "n_train", "n_test", "mean"), [("mnist", 60_000, 10_000, 0.1307), ("usps", 7291, 2007, 0.2469)]
 )
 def test_real_data(name: str, n_train: int, n_test: int, mean: float) -> None:
-    root = os.environ.get("ALSUITE_DATA")
-    if root is None or not (Path(root) / name).is_dir():
-        pytest.skip(f"{name} is not laid out under ALSUITE_DATA")
+    laid_out(name)
     dataset = load(name, BUILDS[name])
     assert (len(dataset.train.targets), len(dataset.tests[name].targets)) == (n_train, n_test)
     assert dataset.mean == pytest.approx((mean,), abs=0.01)

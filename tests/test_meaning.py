@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from statistics import mean
 from typing import Any, NamedTuple
 
 import pytest
 import torch
-from conftest import FixedTask, composed, digit_pool, dropout_net, fast_task
+from conftest import FixedTask, composed, digit_pool, dropout_net, fast_task, laid_out
 from hydra.utils import instantiate
 from torch import Tensor, nn
 
@@ -190,9 +188,7 @@ def test_adversaries_find_missing_classes_of_real_images(dataset: str, name: str
     """Measured, where the pool has 0.34: fashion_mnist 1.00 (vaal), 0.99 (ta_vaal), 0.81 (aalu), of the last 0.02 to
     0.06; cifar10 0.35 and 0.44 in two series (vaal), 0.41, 0.51, of the last 0.21 to 0.26: the codes of so small a VAE
     know little of the classes there, so that VAAL is hardly above chance."""
-    root = os.environ.get("ALSUITE_DATA")
-    if root is None or not (Path(root) / dataset).is_dir():
-        pytest.skip(f"{dataset} is not laid out under ALSUITE_DATA")
+    laid_out(dataset)
     found = mean_shares(ON_IMAGES[name], lambda: real_pool(dataset), 500, 100)
     assert found.first > found.pool + least, found
     assert found.first > found.last + 0.04, found

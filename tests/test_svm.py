@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from copy import copy
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from conftest import composed, digit_pool, synthetic_pool
+from conftest import composed, digit_pool, laid_out, synthetic_pool
 from hydra.utils import instantiate
 from numpy.typing import NDArray
 from sklearn.svm import LinearSVC
@@ -235,9 +234,7 @@ def test_the_configuration_builds_it_below_the_root() -> None:
 @pytest.mark.data
 def test_real_digits_and_weights(tmp_path: Path) -> None:
     """On training images that were left out, not on the test set."""
-    root = Path(os.environ.get("ALSUITE_DATA", "none"))
-    if not (root / "vgg16").is_dir() or not (root / "mnist").is_dir():
-        pytest.skip("mnist or vgg16 is not laid out under ALSUITE_DATA")
+    root = laid_out("vgg16", "mnist")
     images: NDArray[np.uint8] = opened(root / "mnist" / "train_images.npy")[:700]
     targets = torch.from_numpy(opened(root / "mnist" / "train_targets.npy")[:700].copy())
     pool = Pool(torch.from_numpy(images.copy()), 10, [0.13], [0.31])
