@@ -20,15 +20,14 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from alsuite.conf_path import CONF
+from alsuite import CONF
 from alsuite.errors import AwaitingLabels, MissingDataError, UserError
+from alsuite.journal import INCIDENTAL
 
 __all__ = ["execute", "main"]
 
 Job = tuple[dict[str, Any], Path]  # what a run is, and its folder
-NOT_THE_RESULT = (
-    *("device", "fair", "features", "figure", "generator", "parallel", "products", "root", "seeds", "shrink", "wandb"),
-)
+TEMPLATES = ("fair", "features", "generator")  # their values stand again in what uses them
 
 
 def main() -> None:
@@ -73,10 +72,10 @@ def products(arguments: list[str]) -> list[list[str]]:
 def sweeps(config: DictConfig, arguments: list[str]) -> list[list[str]]:
     """A command line for each of the experiment's products; the command line as it is where there are none."""
     given = {argument.split("=")[0].lstrip("+~"): argument.partition("=")[2] for argument in arguments}
-    limits = {**config.scale, **config.shrink.get(config.scale.name, {})}
+    limits = {**config.scale, **config.at_scale.get(config.scale.name, {})}
     seeds = {"seed": f"range({min(config.seeds, limits['seeds'] or config.seeds)})"}
     lines = []
-    for product in narrowed([dict(product) for product in config.products], given):
+    for product in narrowed([dict(product) for product in config.sweeps], given):
         ours = product if "seed" in given else {**seeds, **product}
         others = [argument for argument in arguments if argument.split("=")[0] not in product]
         lines.append(["--multirun", *(f"{key}={value}" for key, value in ours.items()), *others])
@@ -156,7 +155,7 @@ def flags_first(arguments: list[str]) -> list[str]:
 
 def resolved(config: DictConfig, choices: dict[str, Any], folder: Path) -> Job:
     config = config.copy()
-    config.scale = OmegaConf.merge(config.scale, config.shrink.get(config.scale.name, {}))
+    config.scale = OmegaConf.merge(config.scale, config.at_scale.get(config.scale.name, {}))
     values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     assert isinstance(values, dict)
     groups = {group: choice for group, choice in choices.items() if not group.startswith("hydra/")}
@@ -165,7 +164,7 @@ def resolved(config: DictConfig, choices: dict[str, Any], folder: Path) -> Job:
 
 def run_all(jobs: list[Job], stem: str) -> int:
     """One run with a line per cycle, or a sweep side by side; then the table and the picture."""
-    from alsuite import launch
+    from alsuite.command import launch
 
     missing = [job for job in jobs if not finished(job)]
     if len(missing) < len(jobs):
@@ -192,7 +191,9 @@ def finished(job: Job) -> bool:
 def result_of(job: Job) -> dict[str, Any]:
     """What the run is, without the options that its result does not depend on."""
     about = job[0]
-    config = {key: without_folders(value) for key, value in about["config"].items() if key not in NOT_THE_RESULT}
+    config = {
+        key: without_folders(value) for key, value in about["config"].items() if key not in (*INCIDENTAL, *TEMPLATES)
+    }
     scale = {key: value for key, value in config["scale"].items() if key not in ("seeds", "stand_in")}
     return {**about, "config": {**config, "scale": scale}}
 
@@ -205,7 +206,7 @@ def without_folders(value: Any) -> Any:
 
 
 def execute(job: Job, show: Any) -> None:
-    from alsuite.experiment import perform
+    from alsuite.command.run import perform
 
     config = job[0]["config"]
     groups = ("task_model", "initial", "budget", "oracle", "strategy")

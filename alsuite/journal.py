@@ -13,7 +13,10 @@ from filelock import FileLock, Timeout
 
 from alsuite.errors import UserError
 
-__all__ = ["Journal", "ended_as"]
+__all__ = ["INCIDENTAL", "Journal", "ended_as"]
+
+INCIDENTAL = ("at_scale", "device", "figure", "parallel", "root", "seeds", "sweeps", "wandb")
+"""The options that change no result: not in a folder's name, a run's identity or the columns that tell series apart."""
 
 Record = dict[str, Any]
 

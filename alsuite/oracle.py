@@ -12,9 +12,9 @@ from torch import Generator, Tensor
 
 from alsuite.data import Dataset
 from alsuite.errors import AwaitingLabels, UserError
-from alsuite.generators.cache import learned_once
 from alsuite.pool import Pool
 from alsuite.tasks.classification import Classification
+from alsuite.training.once import learned_once
 
 __all__ = [
     "Annotator",

@@ -14,11 +14,11 @@ from typing import Any
 
 import pandas as pd
 
-from alsuite import figures, results
-from alsuite.conf_path import CONF
+from alsuite import CONF, figures, results
 from alsuite.errors import UserError
 from alsuite.figures.parts import DERIVED
 from alsuite.figures.spec import METRICS, STORED, Panel, read_panels
+from alsuite.results.report import report
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "outputs" / "published"
 README = PUBLISHED.parent.parent / "README.md"
@@ -48,7 +48,7 @@ def publish(stem: str, scale: str, root: Path, folder: Path) -> None:
             continue
         lacking = results.lacking(frame, panel.where)
         absent += lacking
-        text, made = results.report(frame, told_apart(panel))
+        text, made = report(frame, told_apart(panel))
         texts.append(f"## {title}\n\n```\n{text}\n```")
         runs.append(frame)
         if not lacking:

@@ -18,17 +18,17 @@ from hydra.utils import instantiate
 from torch import Tensor
 from torchvision.utils import save_image
 
+from alsuite import CONF
 from alsuite.__main__ import one_line
-from alsuite.conf_path import CONF
+from alsuite.command.run import choose_device
 from alsuite.data import Dataset
 from alsuite.errors import UserError
-from alsuite.experiment import choose_device
-from alsuite.fit import infer
 from alsuite.generators.gan import GAN
 from alsuite.loop import seed_all
 from alsuite.nets.classifiers import convnet, lenet
 from alsuite.pool import Pool
 from alsuite.tasks.classification import Classification
+from alsuite.training.fit import infer
 
 
 def main() -> None:

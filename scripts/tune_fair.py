@@ -15,7 +15,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 
-from alsuite.conf_path import CONF
+from alsuite import CONF
 from alsuite.data import Dataset
 from alsuite.loop import seed_all
 from alsuite.nets.classifiers import lenet

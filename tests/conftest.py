@@ -13,7 +13,7 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from torch import Generator, Tensor, nn
 
-from alsuite.conf_path import CONF
+from alsuite import CONF
 from alsuite.data.digits import digits
 from alsuite.loop import seed_all
 from alsuite.pool import Pool, Rows

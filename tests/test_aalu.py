@@ -10,13 +10,13 @@ import torch
 from conftest import FixedTask, composed, digit_pool
 from torch import Tensor, nn
 
-from alsuite.adversary import diagnosis
 from alsuite.errors import UserError
 from alsuite.loop import seed_all
 from alsuite.nets.vae import feature_vae
 from alsuite.pool import Pool, Rows
 from alsuite.strategies import Query
 from alsuite.strategies.aalu import AALU, Assistance, standardised
+from alsuite.training.game import diagnosis
 
 FEATURES, CLASSES, LATENT = 6, 10, 3
 SMALL = partial(feature_vae, latent=LATENT, hidden=16)

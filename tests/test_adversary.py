@@ -11,15 +11,15 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from alsuite import adversary
-from alsuite.adversary import Beside, Game, Rules, play
 from alsuite.errors import UserError
-from alsuite.fit import Stream
 from alsuite.loop import seed_all
-from alsuite.losses import bound
 from alsuite.nets.vae import discriminator, feature_vae, image_vae
 from alsuite.strategies.aalu import AALU
 from alsuite.strategies.vaal import VAAL
+from alsuite.training import game as adversary
+from alsuite.training.fit import Stream
+from alsuite.training.game import Beside, Game, Rules, play
+from alsuite.training.losses import bound
 
 FEATURES, LATENT = 6, 3
 SIZES = [(4, 4), (3, 9), (8, 2)]
@@ -209,7 +209,7 @@ def test_the_players_take_turns(vae_steps: int, expected: list[str], labelled: i
 
 
 def test_the_turns_go_on_over_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("alsuite.fit.BLOCK_STEPS", 3)
+    monkeypatch.setattr("alsuite.training.fit.BLOCK_STEPS", 3)
     played = play(game(Rules(epochs=1, vae_steps=2), kind=Recorded), *streams(40))
     assert isinstance(played, Recorded)
     assert played.moves == ["vae", "vae", "D"] * 4

@@ -17,16 +17,16 @@ from hydra.utils import instantiate
 from torch import Generator, Tensor
 from torchvision.models.vgg import cfgs, make_layers
 
-from alsuite import index, scores
+from alsuite import scores
 from alsuite.__main__ import one_line
 from alsuite.budget import Budget, uniform
+from alsuite.command.run import perform
 from alsuite.data.digits import digits
 from alsuite.errors import UserError
-from alsuite.experiment import perform
-from alsuite.features import VGG16, Code, Discriminator, Features, Pixels
 from alsuite.generators import Trained
-from alsuite.generators.cache import originals
 from alsuite.loop import seed_all
+from alsuite.matching import index, projection
+from alsuite.matching.features import Code, Discriminator, Features, Pixels
 from alsuite.nets.classifiers import linear
 from alsuite.nets.gans import unit
 from alsuite.oracle import annotator
@@ -35,6 +35,8 @@ from alsuite.strategies import Query
 from alsuite.strategies.asal import ASAL, GAAL, Ascent
 from alsuite.strategies.random import Random
 from alsuite.tasks.classification import Classification
+from alsuite.tasks.vgg import VGG16
+from alsuite.training.once import originals
 
 PREPARATION = ("fit_", "generator_", "autoencoder_", "extract_", "index_")
 
@@ -196,9 +198,9 @@ def test_a_copy_matches_its_original_or_where_that_is_taken_the_next_one(find: A
 
 def test_components_may_be_found_from_fewer_images(monkeypatch: pytest.MonkeyPatch) -> None:
     pool, task = learned()
-    monkeypatch.setattr(index, "PCA_VALUES", 64 * 300)
-    rows, pca = [], index.pca
-    monkeypatch.setattr(index, "pca", lambda *given: rows.append(len(given[0])) or pca(*given))
+    monkeypatch.setattr(projection, "PCA_VALUES", 64 * 300)
+    rows, pca = [], projection.pca
+    monkeypatch.setattr(projection, "pca", lambda *given: rows.append(len(given[0])) or pca(*given))
     originals = pool.unlabelled[[7, 3, 99]]
     strategy = asal(Trainer(lambda images: Copies(images[originals])))
     assert torch.equal(strategy.query(pool, task, 3).indices, originals)

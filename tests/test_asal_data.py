@@ -14,8 +14,8 @@ from torch import Generator
 
 from alsuite import scores
 from alsuite.budget import stratified
-from alsuite.index import FeatureIndex
 from alsuite.loop import seed_all
+from alsuite.matching.index import FeatureIndex
 from alsuite.pool import Pool
 from alsuite.strategies.asal import ASAL
 

@@ -7,10 +7,10 @@ import torch
 from test_aalu import CLASSES, FEATURES, LATENT, SMALL, informative
 from torch import Tensor
 
-from alsuite.adversary import Rules
-from alsuite.losses import bound
 from alsuite.nets.vae import discriminator
 from alsuite.strategies.aalu import Assistance
+from alsuite.training.game import Rules
+from alsuite.training.losses import bound
 
 
 def game(rules: Rules | None = None, prediction: bool = True, ranking: float = 10.0, margin: float = 0.1) -> Assistance:

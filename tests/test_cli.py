@@ -15,8 +15,7 @@ import pytest
 import torch
 from test_conf import GROUPS
 
-from alsuite import __main__
-from alsuite.conf_path import CONF
+from alsuite import CONF, __main__
 from alsuite.journal import Journal
 
 REPOSITORY = Path(__file__).parents[1]
@@ -258,4 +257,4 @@ def test_what_an_experiment_shrinks_reaches_all_that_is_made_of_the_scale(
     monkeypatch.setattr(__main__, "run_all", lambda jobs, stem: found.extend(jobs))
     alsuite("experiment=adversarial_fashion_mnist", "scale=laptop", "strategy=vaal", "protocol=paper", "seed=0")
     config = found[0][0]["config"]
-    assert config["scale"]["steps"] == config["shrink"]["laptop"]["steps"] == config["strategy"]["limit"]
+    assert config["scale"]["steps"] == config["at_scale"]["laptop"]["steps"] == config["strategy"]["limit"]

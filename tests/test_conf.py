@@ -15,10 +15,9 @@ import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import Generator, nn
 
-from alsuite import __main__
+from alsuite import CONF, __main__
 from alsuite.__main__ import composed_plainly, products
 from alsuite.budget import Budget
-from alsuite.conf_path import CONF
 from alsuite.data import Dataset
 from alsuite.data.digits import digits
 from alsuite.data.stand_in import stand_in
@@ -229,7 +228,7 @@ def test_every_experiment_composes_at_every_scale_and_has_a_figure(figure: str) 
     for scale in SCALES:
         found = composed(f"experiment={figure}", f"scale={scale}")
         assert len(found.values["figure"]) == len(panels) > 0
-        assert found.values["products"]
+        assert found.values["sweeps"]
 
 
 def test_an_experiment_is_called_as_its_file_is() -> None:
@@ -244,7 +243,7 @@ def test_the_sweeps_of_an_experiment_compose_and_fit_their_data(figure: str) -> 
         size = TRAIN_IMAGES[values["dataset"].get("name", "digits")]
         budget = Budget(*(values["budget"][name] for name in ("initial", "query", "end")))
         for name in SCALES:
-            limits = composed(f"scale={name}").values["scale"] | values["shrink"].get(name, {})
+            limits = composed(f"scale={name}").values["scale"] | values["at_scale"].get(name, {})
             cut = budget.of(min(limits["pool"] or size, size), size, limits["cycles"])
             assert bool(cut.next(int(cut.initial))) == (found.choices["strategy"] not in ("full", "svm")), name
 

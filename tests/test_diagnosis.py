@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from alsuite.adversary import diagnosis, warned, watched
 from alsuite.nets.vae import feature_vae, image_vae
+from alsuite.training.game import diagnosis, warned, watched
 
 FEATURES, LATENT = 6, 3
 

@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from alsuite.embedding import plane
+from alsuite.matching.embedding import plane
 
 
 def test_groups_that_are_apart_stay_apart_and_in_order() -> None:

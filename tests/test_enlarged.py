@@ -13,18 +13,18 @@ from conftest import fast_task
 from test_asal import Gaussian, Trainer
 from torch import Generator, Tensor
 
-from alsuite import index, scores
+from alsuite import scores
 from alsuite.__main__ import products
 from alsuite.budget import Budget, uniform
+from alsuite.command.run import perform
 from alsuite.data import Split
 from alsuite.data.digits import digits
 from alsuite.data.enlarged import Change, Enlarged, change, enlarged
 from alsuite.errors import UserError
-from alsuite.experiment import perform
-from alsuite.features import Code, Pixels
 from alsuite.generators import Trained
-from alsuite.generators.cache import originals
-from alsuite.index import FeatureIndex
+from alsuite.matching import index, projection
+from alsuite.matching.features import Code, Pixels
+from alsuite.matching.index import FeatureIndex
 from alsuite.nets.classifiers import linear
 from alsuite.oracle import ideal
 from alsuite.pool import Pool
@@ -33,6 +33,7 @@ from alsuite.strategies import asal as asal_module
 from alsuite.strategies.asal import ASAL, GAAL
 from alsuite.strategies.uncertainty import Uncertainty
 from alsuite.tasks.classification import Classification
+from alsuite.training.once import originals
 
 PREPARATION = {"generator_seconds", "autoencoder_seconds", "extract_seconds", "index_seconds"}
 
@@ -173,7 +174,7 @@ def test_large_features_lie_in_a_file_that_is_gone_and_give_the_same_matches(
 ) -> None:
     pool = large_pool()
     task = fast_task(linear, epochs=3).learn(pool)
-    monkeypatch.setattr(index, "PCA_VALUES", 64 * 5000 // 3)
+    monkeypatch.setattr(projection, "PCA_VALUES", 64 * 5000 // 3)
     torch.manual_seed(1)
     plain = asal(make=partial(FeatureIndex, kind="ivf")).query(pool, task, 20)
     tables: list[Tensor] = []
@@ -183,9 +184,9 @@ def test_large_features_lie_in_a_file_that_is_gone_and_give_the_same_matches(
         tables.append(table(*arguments))
         return tables[0]
 
-    table = index.table
-    monkeypatch.setattr(index, "table", kept)
-    monkeypatch.setattr(index, "JOINED", 1024)
+    table = projection.table
+    monkeypatch.setattr(projection, "table", kept)
+    monkeypatch.setattr(projection, "JOINED", 1024)
     for module in (index, asal_module):
         monkeypatch.setattr(module, "LARGE", 1000)
     torch.manual_seed(1)
@@ -201,7 +202,7 @@ def test_large_features_lie_in_a_file_that_is_gone_and_give_the_same_matches(
 
 def test_a_disk_without_room_is_told_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"features of 10,000,000,000,000 images .* take \d+\.\d GB, but .* left: free"):
-        index.table(10**13, 50, tmp_path)
+        projection.table(10**13, 50, tmp_path)
 
 
 def run(root: Path, name: str, strategy: Any) -> dict[str, Any]:

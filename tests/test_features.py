@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from torchvision.models.vgg import cfgs, make_layers
 
 from alsuite.errors import UserError
-from alsuite.features import VGG16, Kept, convolutions
 from alsuite.pool import Rows
+from alsuite.tasks.vgg import VGG16, Kept, convolutions
 
 CPU = torch.device("cpu")
 

@@ -21,13 +21,13 @@ from hydra.utils import instantiate
 from torch import nn
 
 from alsuite.errors import UserError
-from alsuite.generators import cache
 from alsuite.generators.autoencoder import AutoEncoder
-from alsuite.generators.cache import chosen, fingerprint
 from alsuite.generators.gan import GAN
 from alsuite.nets.autoencoders import autoencoder
 from alsuite.nets.gans import dcgan, res_wgan_gp, wgan_gp
 from alsuite.pool import Pool
+from alsuite.training import once
+from alsuite.training.once import chosen, fingerprint
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "score_generator.py"
 GANS = ("dcgan", "wgan_gp", "res_wgan_gp", "res_wgan_ct")
@@ -36,7 +36,7 @@ COLOURED = (3, 8, 8)
 
 @pytest.fixture(autouse=True)
 def often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "EVERY", 3)
+    monkeypatch.setattr(once, "EVERY", 3)
 
 
 def gan(root: Path, dataset: str = "digits", net: Callable[..., Any] = wgan_gp, **changes: Any) -> GAN:
@@ -60,7 +60,7 @@ def same(one: nn.Module, other: nn.Module) -> bool:
 
 def stopped(monkeypatch: pytest.MonkeyPatch, after: int, work: Callable[[], Any]) -> None:
     """As if killed in a part that follows `after` whole ones."""
-    fit, parts = cache.fit, []
+    fit, parts = once.fit, []
 
     def interrupted(*given: Any, **options: Any) -> Any:
         parts.append(options["steps"])
@@ -69,13 +69,13 @@ def stopped(monkeypatch: pytest.MonkeyPatch, after: int, work: Callable[[], Any]
         return fit(*given, **options)
 
     with monkeypatch.context() as patched:
-        patched.setattr(cache, "fit", interrupted)
+        patched.setattr(once, "fit", interrupted)
         with pytest.raises(KeyboardInterrupt):
             work()
 
 
 def refuse_to_train(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "fit", lambda *_, **__: pytest.fail("it was trained again"))
+    monkeypatch.setattr(once, "fit", lambda *_, **__: pytest.fail("it was trained again"))
 
 
 @pytest.mark.parametrize("made", [gan, encoder])
@@ -307,7 +307,7 @@ def test_a_failing_training_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_generator_learns_how_bright_the_images_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "EVERY", 500)
+    monkeypatch.setattr(once, "EVERY", 500)
     pool, options = Pool(torch.full((60, 1, 8, 8), 230, dtype=torch.uint8), 2, [0.5], [0.5]), {"lr": 5e-3, "batch": 20}
     before, after = (
         float(gan(tmp_path, iterations=n, **options).trained(pool).images(torch.randn(50, 4)).mean()) for n in (1, 60)
@@ -316,7 +316,7 @@ def test_a_generator_learns_how_bright_the_images_are(tmp_path: Path, monkeypatc
 
 
 def test_an_auto_encoder_learns_to_give_images_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "EVERY", 500)
+    monkeypatch.setattr(once, "EVERY", 500)
     digits = digit_pool()[0].images[:300]
     pool, errors = Pool(digits, 10, [0.5], [0.5]), []
     images = digits.float() / 255

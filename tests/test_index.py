@@ -10,11 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from alsuite import inverted_file, neighbours
 from alsuite.errors import UserError
-from alsuite.index import FeatureIndex, pca
-from alsuite.inverted_file import InvertedFile
-from alsuite.neighbours import Exact
+from alsuite.matching import inverted_file, neighbours
+from alsuite.matching.index import FeatureIndex
+from alsuite.matching.inverted_file import InvertedFile
+from alsuite.matching.neighbours import Exact
+from alsuite.matching.projection import pca
 
 KINDS = ("exact", "ivf", "kdtree")
 
@@ -166,7 +167,7 @@ def test_products_are_of_full_precision(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_a_large_pool_is_indexed_by_an_inverted_file(monkeypatch: pytest.MonkeyPatch) -> None:
     assert FeatureIndex(cloud(1000)).kind == "exact"
-    monkeypatch.setattr("alsuite.index.EXACT", 999)
+    monkeypatch.setattr("alsuite.matching.index.EXACT", 999)
     assert FeatureIndex(cloud(1000)).kind == "ivf"
 
 
@@ -282,7 +283,7 @@ def test_wrong_arguments_are_refused() -> None:
 
 def test_pca_keeps_the_directions_of_largest_variance(monkeypatch: pytest.MonkeyPatch) -> None:
     features = cloud(2000, 20) @ cloud(20, 20) + 1000
-    monkeypatch.setattr("alsuite.index.BLOCK", 20 * 300)
+    monkeypatch.setattr("alsuite.matching.projection.BLOCK", 20 * 300)
     projection = pca(features, 5)
     centred = features.double() - features.double().mean(0)
     axes = torch.linalg.svd(centred, full_matrices=False).Vh[:5].T

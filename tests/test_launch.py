@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from alsuite.command.launch import _brief, _clock, _Sweep, show_cycle, side_by_side
 from alsuite.errors import UserError
-from alsuite.launch import _brief, _clock, _Sweep, show_cycle, side_by_side
 
 Job = tuple[dict[str, Any], Path]
 RECORD = {
@@ -38,7 +38,7 @@ def cycle(number: int, cycles: int = 4, old: bool = False, held: float = 0.0, wa
 def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
     """Sets the time."""
     now = [0.0]
-    monkeypatch.setattr("alsuite.launch.monotonic", lambda: now[0])
+    monkeypatch.setattr("alsuite.command.launch.monotonic", lambda: now[0])
     return lambda seconds: now.__setitem__(0, seconds)
 
 
@@ -228,7 +228,7 @@ def test_a_bug_in_a_run_without_a_folder_is_told_all_the_same(
 
 
 def test_on_a_gpu_one_run_goes_ahead_to_tell_what_it_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("alsuite.launch.GPU", tmp_path)
+    monkeypatch.setattr("alsuite.command.launch.GPU", tmp_path)
     shown = sweep("seed=0", "seed=1")
     assert shown.room == 1
     shown.heard(0, *cycle(0, held=0.16))

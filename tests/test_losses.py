@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
 
 from alsuite.errors import UserError
-from alsuite.losses import bound, cross_entropy, hinge, ranking_hinge, ranking_logistic, two_class
 from alsuite.nets.classifiers import linear
 from alsuite.tasks.classification import Classification
+from alsuite.training.losses import bound, cross_entropy, hinge, ranking_hinge, ranking_logistic, two_class
 
 F_N_1 = torch.tensor([[2.0], [-0.5], [0.25], [-3.0]])
 LABELS = torch.tensor([1, 1, 0, 0])

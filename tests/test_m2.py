@@ -15,12 +15,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from alsuite import __main__
-from alsuite.adversary import Rules
 from alsuite.data.digits import digits
 from alsuite.errors import UserError
 from alsuite.journal import Journal
 from alsuite.loop import seed_all
-from alsuite.losses import cross_entropy
 from alsuite.nets.classifiers import convnet
 from alsuite.nets.vae import discriminator, small_vae
 from alsuite.pool import Pool
@@ -28,6 +26,8 @@ from alsuite.strategies import Strategy
 from alsuite.strategies.m2_vaal import M2VAAL, M2Alg1, M2Alg2, quotas
 from alsuite.tasks.classification import Classifier
 from alsuite.tasks.m2 import M2, Objective
+from alsuite.training.game import Rules
+from alsuite.training.losses import cross_entropy
 
 NET = partial(convnet, width=0.5)
 VAE = partial(small_vae, latent=8, width=0.25)

@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from alsuite.data.digits import digits
 from alsuite.errors import UserError
-from alsuite.fit import Stream, optimiser
 from alsuite.loop import seed_all
-from alsuite.losses import cross_entropy, ranking_hinge, ranking_logistic
 from alsuite.nets.classifiers import allcnn, convnet, lenet, linear, resnet18, vgg16
 from alsuite.tasks.ranked import LossModule, Ranked, Ranker, mapped
+from alsuite.training.fit import Stream, optimiser
+from alsuite.training.losses import cross_entropy, ranking_hinge, ranking_logistic
 
 NETS: dict[str, tuple[Callable[..., nn.Sequential], tuple[int, ...], list[tuple[int, ...]]]] = {
     "resnet18": (resnet18, (3, 32, 32), [(64, 32, 32), (128, 16, 16), (256, 8, 8), (512, 4, 4)]),
@@ -132,7 +132,7 @@ def test_for_the_last_two_fifths_the_network_learns_nothing_of_the_ranking(step:
 
 
 def test_a_whole_training_detaches_its_last_two_fifths(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("alsuite.fit.BLOCK_STEPS", 7)
+    monkeypatch.setattr("alsuite.training.fit.BLOCK_STEPS", 7)
     seen: list[bool] = []
     forward = LossModule.forward
     monkeypatch.setattr(

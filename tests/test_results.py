@@ -14,7 +14,8 @@ from scipy import stats
 
 from alsuite import results
 from alsuite.errors import UserError
-from alsuite.statistics import holm, one_setting
+from alsuite.results.__main__ import main
+from alsuite.results.statistics import holm, one_setting
 
 
 def two_strategies(root: Path, seeds: int = 5, gap: float = 0.05) -> pd.DataFrame:
@@ -216,7 +217,7 @@ def test_runs_of_one_seed_are_not_averaged(tmp_path: Path) -> None:
 def test_command_prints_and_stores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     two_strategies(tmp_path)
     for _ in range(2):
-        results.main(["toy", "--root", str(tmp_path), "--where", "task_model.loss=cross_entropy"])
+        main(["toy", "--root", str(tmp_path), "--where", "task_model.loss=cross_entropy"])
     printed = capsys.readouterr().out
     assert all(word in printed for word in ("±", "penalty", "holm_p", "test=mnist57", "entropy"))
     folder = tmp_path / "toy" / "smoke" / "results"
@@ -229,7 +230,7 @@ def test_command_prints_and_stores(tmp_path: Path, capsys: pytest.CaptureFixture
 def test_command_says_what_is_wrong_in_one_line(tmp_path: Path, wrong: list[str]) -> None:
     two_strategies(tmp_path, seeds=1)
     with pytest.raises(SystemExit) as stop:
-        results.main([*wrong, "--root", str(tmp_path)])
+        main([*wrong, "--root", str(tmp_path)])
     assert isinstance(stop.value.code, str)
     assert len(stop.value.code.splitlines()) == 1
 

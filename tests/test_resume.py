@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from alsuite import journal, scores
 from alsuite.budget import Budget, uniform
+from alsuite.command.run import perform
 from alsuite.data import Dataset
 from alsuite.data.digits import digits
 from alsuite.errors import UserError
-from alsuite.experiment import perform
 from alsuite.nets.classifiers import linear
 from alsuite.oracle import Ideal, Oracle, ideal
 from alsuite.pool import Pool

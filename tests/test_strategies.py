@@ -13,8 +13,7 @@ from conftest import FixedTask, composed, digit_pool, fast_task
 from hydra.utils import instantiate
 from torch import Tensor
 
-from alsuite import scores
-from alsuite.conf_path import CONF
+from alsuite import CONF, scores
 from alsuite.errors import UserError
 from alsuite.loop import seed_all
 from alsuite.nets.classifiers import linear

@@ -18,11 +18,11 @@ from torch.nn.functional import cross_entropy, one_hot
 
 from alsuite.data.store import opened
 from alsuite.errors import UserError
-from alsuite.features import VGG16
 from alsuite.loop import seed_all
 from alsuite.metrics import metrics
 from alsuite.pool import Pool
 from alsuite.tasks.svm import SVM, Prepared, Settings, fitted, kernel, searched, stratified, tempered
+from alsuite.tasks.vgg import VGG16
 
 ENOUGH = {"landmarks": 1000, "iterations": 30}
 

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from alsuite.budget import Budget, uniform
+from alsuite.command.run import perform
+from alsuite.command.tracking import Tracker, log_training, scalars
 from alsuite.data.digits import digits
 from alsuite.errors import UserError
-from alsuite.experiment import perform
 from alsuite.nets.classifiers import linear
 from alsuite.oracle import ideal
 from alsuite.scores import margin
 from alsuite.strategies.uncertainty import Uncertainty
 from alsuite.tasks.classification import Classification
-from alsuite.tracking import Tracker, log_training, scalars
 
 ABOUT = {"config": {"experiment": "test", "seed": 0}}
 RECORD: dict[str, Any] = {

@@ -11,14 +11,14 @@ import torch
 from conftest import FixedTask, composed, digit_pool
 from torch import Tensor, nn
 
-from alsuite.adversary import Game
 from alsuite.errors import UserError
-from alsuite.fit import infer
 from alsuite.loop import seed_all
 from alsuite.nets.vae import VAE, image_vae
 from alsuite.pool import Pool
 from alsuite.strategies import vaal
 from alsuite.strategies.vaal import VAAL, NoDiscriminator
+from alsuite.training.fit import infer
+from alsuite.training.game import Game
 
 VAE_OF_DIGITS = partial(image_vae, latent=8, width=1 / 16)
 BLIND = FixedTask(torch.zeros(1437, 10))

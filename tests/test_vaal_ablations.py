@@ -11,9 +11,9 @@ from hydra.utils import instantiate
 from test_vaal import BLIND, FAST, VAE_OF_DIGITS, state, trained
 from torch import Tensor
 
-from alsuite.adversary import Rules
 from alsuite.nets.vae import VAE, no_vae
 from alsuite.strategies.vaal import VAAL, NoDiscriminator, Seen, wasserstein
+from alsuite.training.game import Rules
 
 
 def test_wasserstein_is_the_distance_of_gaussians() -> None:

@@ -11,8 +11,8 @@ from test_nets import on_paper, size
 from torch import nn
 
 from alsuite.errors import UserError
-from alsuite.losses import bound
 from alsuite.nets.vae import VAE, _kernel, _ToFour, discriminator, feature_vae, image_vae, no_vae, small_vae
+from alsuite.training.losses import bound
 
 Shape = tuple[int, ...]
 IMAGE_SHAPES: list[Shape] = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (2, 31, 31), (1, 15, 33), (3, 40, 9)]

@@ -15,9 +15,9 @@ from conftest import digit_pool, dropout_net, fast_task
 from torch import Tensor
 
 from alsuite.budget import Budget, uniform
+from alsuite.command.run import perform
 from alsuite.data import Dataset
 from alsuite.data.digits import digits
-from alsuite.experiment import perform
 from alsuite.nets.classifiers import linear
 from alsuite.oracle import Ideal, Noisy, Oracle, ideal
 from alsuite.pool import Pool

@@ -31,7 +31,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from alsuite.conf_path import CONF
+from alsuite import CONF
 from alsuite.errors import UserError
 from alsuite.figures.images import image_grid
 from alsuite.figures.layout import write
@@ -39,7 +39,7 @@ from alsuite.figures.panels import KINDS
 from alsuite.figures.parts import Part, parts_of
 from alsuite.figures.spec import Panel, read_panels
 from alsuite.results import NoRunsError, load
-from alsuite.statistics import SETTING, differing, with_series
+from alsuite.results.statistics import SETTING, differing, with_series
 
 __all__ = ["Panel", "draw", "draw_curves", "image_grid"]
 

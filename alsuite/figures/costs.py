@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from alsuite.errors import UserError
-from alsuite.statistics import RUN
+from alsuite.results.statistics import RUN
 
 __all__ = ["preparation", "until_cheaper"]
 

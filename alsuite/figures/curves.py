@@ -11,7 +11,7 @@ from alsuite.figures.parts import Part, per_run
 from alsuite.figures.published import Point
 from alsuite.figures.spec import METRICS, Panel
 from alsuite.figures.style import BLUE, FAINT, LABELS, Look, Style
-from alsuite.statistics import FULL, interval
+from alsuite.results.statistics import FULL, interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

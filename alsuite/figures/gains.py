@@ -3,7 +3,7 @@
 import pandas as pd
 
 from alsuite.errors import UserError
-from alsuite.statistics import RUN
+from alsuite.results.statistics import RUN
 
 __all__ = ["gains"]
 

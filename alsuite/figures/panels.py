@@ -11,7 +11,7 @@ from alsuite.figures.curves import curves, values
 from alsuite.figures.images import draw_rows, plane_of, rows_of
 from alsuite.figures.parts import Part
 from alsuite.figures.style import CLASS_COLOURS, GREEN, LABELS, SKY, VERMILLION, Look
-from alsuite.statistics import paired_tests, penalty_matrix
+from alsuite.results.statistics import paired_tests, penalty_matrix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

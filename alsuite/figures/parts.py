@@ -11,7 +11,7 @@ from alsuite.figures.gains import gains
 from alsuite.figures.published import Point, published
 from alsuite.figures.spec import METRICS, STORED, Panel
 from alsuite.results import lacking, select
-from alsuite.statistics import FULL, RUN, aubc, one_setting, unique_seeds, with_series
+from alsuite.results.statistics import FULL, RUN, aubc, one_setting, unique_seeds, with_series
 
 __all__ = ["Part", "parts_of", "per_run"]
 

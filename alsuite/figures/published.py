@@ -11,7 +11,7 @@ import pandas as pd
 
 from alsuite.errors import UserError
 from alsuite.figures.spec import Panel
-from alsuite.statistics import FULL
+from alsuite.results.statistics import FULL
 
 __all__ = ["Point", "published"]
 

@@ -9,7 +9,7 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from alsuite.errors import UserError
-from alsuite.statistics import FULL
+from alsuite.results.statistics import FULL
 
 __all__ = ["METRICS", "STORED", "Panel", "read_panels"]
 

@@ -17,12 +17,12 @@ from torch.nn import functional as F  # noqa: N812
 from torch.optim import Adam, Optimizer
 
 from alsuite.errors import UserError
-from alsuite.fit import Stream, channels_last, check_finite, fit, infer
-from alsuite.generators.cache import chosen
 from alsuite.generators.gan import descend
 from alsuite.nets.acgan import Conditional
 from alsuite.nets.gans import unit
 from alsuite.pool import Pool, pixels
+from alsuite.training.fit import Stream, channels_last, check_finite, fit, infer
+from alsuite.training.once import chosen
 
 __all__ = ["Game", "Rules", "diagnosis", "play"]
 

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from alsuite.fit import channels_last
-from alsuite.generators.cache import Kept, chosen, originals, trained_once
 from alsuite.nets.autoencoders import AutoEncoder as Net
 from alsuite.pool import Pool
+from alsuite.training.fit import channels_last
+from alsuite.training.once import Kept, chosen, originals, trained_once
 
 __all__ = ["AutoEncoder", "Reconstruction"]
 

@@ -17,10 +17,10 @@ from torch.nn import functional as F  # noqa: N812
 from torch.optim import Adam, Optimizer
 
 from alsuite.errors import UserError
-from alsuite.fit import channels_last
-from alsuite.generators.cache import Kept, chosen, trained_once
 from alsuite.nets.gans import Discriminator, Pair
 from alsuite.pool import Pool
+from alsuite.training.fit import channels_last
+from alsuite.training.once import Kept, chosen, trained_once
 
 __all__ = ["GAN", "Match", "Rules", "consistency", "descend", "penalty"]
 

@@ -17,14 +17,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from alsuite.adversary import Batch, Beside, Game, Rules, diagnosis, play, required, warned, watched
-from alsuite.fit import Stream, infer
-from alsuite.losses import ranking_hinge
 from alsuite.nets.vae import VAE, discriminator
 from alsuite.pool import Pool
 from alsuite.scores import best
 from alsuite.strategies import Query
 from alsuite.tasks import Task
+from alsuite.training.fit import Stream, infer
+from alsuite.training.game import Batch, Beside, Game, Rules, diagnosis, play, required, warned, watched
+from alsuite.training.losses import ranking_hinge
 
 __all__ = ["AALU", "Assistance"]
 

@@ -25,9 +25,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alsuite.embedding import plane
 from alsuite.errors import UserError
 from alsuite.generators.acgan import Game, Rules, diagnosis, play
+from alsuite.matching.embedding import plane
 from alsuite.metrics import metrics
 from alsuite.nets.acgan import Conditional, Gaussian
 from alsuite.nets.gans import unit

@@ -22,15 +22,15 @@ import torch
 from torch import Tensor
 
 from alsuite.errors import UserError
-from alsuite.features import Features
-from alsuite.fit import check_finite
 from alsuite.generators import Generator, Trained
 from alsuite.generators.autoencoder import AutoEncoder
-from alsuite.index import LARGE, reduced
+from alsuite.matching.features import Features
+from alsuite.matching.projection import LARGE, reduced
 from alsuite.pool import Pool, pixels
 from alsuite.scores import entropy, min_distance
 from alsuite.strategies import Query
 from alsuite.tasks import Task
+from alsuite.training.fit import check_finite
 
 __all__ = ["ASAL", "GAAL", "Ascent"]
 

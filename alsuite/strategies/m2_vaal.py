@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alsuite.adversary import diagnosis, warned, watched
 from alsuite.errors import UserError
 from alsuite.pool import Pool
 from alsuite.scores import best
 from alsuite.strategies import Query
 from alsuite.tasks import Task
 from alsuite.tasks.m2 import M2
+from alsuite.training.game import diagnosis, warned, watched
 
 __all__ = ["M2VAAL", "M2Alg1", "M2Alg2", "most_apart", "quotas", "total_distances"]
 

@@ -18,14 +18,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alsuite.adversary import Beside, Game, Rules, diagnosis, play, required, warned, watched
 from alsuite.errors import UserError
-from alsuite.fit import Stream, augmentations, channels_last, infer
 from alsuite.nets.vae import VAE, discriminator
 from alsuite.pool import Pool
 from alsuite.scores import best
 from alsuite.strategies import Query
 from alsuite.tasks import Task
+from alsuite.training.fit import Stream, augmentations, channels_last, infer
+from alsuite.training.game import Beside, Game, Rules, diagnosis, play, required, warned, watched
 
 __all__ = ["VAAL", "NoDiscriminator", "Seen", "wasserstein"]
 

@@ -11,9 +11,9 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
 from alsuite.errors import UserError
-from alsuite.fit import Stream, augmentations, channels_last, check_finite, fit, infer, optimiser
-from alsuite.losses import cross_entropy, hinge, two_class
 from alsuite.pool import Pool
+from alsuite.training.fit import Stream, augmentations, channels_last, check_finite, fit, infer, optimiser
+from alsuite.training.losses import cross_entropy, hinge, two_class
 
 __all__ = ["Classification", "Classifier"]
 

@@ -14,13 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from alsuite.adversary import Batch, Beside, Game, Rules, play
 from alsuite.errors import UserError
-from alsuite.fit import Stream, infer
-from alsuite.losses import two_class
 from alsuite.nets.vae import VAE, discriminator
 from alsuite.pool import Pool, pixels
 from alsuite.tasks.classification import Classification, Classifier
+from alsuite.training.fit import Stream, infer
+from alsuite.training.game import Batch, Beside, Game, Rules, play
+from alsuite.training.losses import two_class
 
 __all__ = ["M2", "Objective"]
 

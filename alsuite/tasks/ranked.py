@@ -14,10 +14,10 @@ import torch
 from torch import Tensor, nn
 
 from alsuite.errors import UserError
-from alsuite.fit import Stream, infer
-from alsuite.losses import ranking_hinge, ranking_logistic
 from alsuite.pool import Pool
 from alsuite.tasks.classification import Classification, Classifier
+from alsuite.training.fit import Stream, infer
+from alsuite.training.losses import ranking_hinge, ranking_logistic
 
 __all__ = ["LossModule", "Ranked", "Ranker"]
 

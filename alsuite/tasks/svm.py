@@ -26,10 +26,10 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from alsuite.errors import UserError
-from alsuite.features import Extractor, Kept
-from alsuite.fit import infer
 from alsuite.metrics import metrics
 from alsuite.pool import Pool
+from alsuite.tasks.vgg import Extractor, Kept
+from alsuite.training.fit import infer
 
 __all__ = ["SVM", "Machine", "Prepared", "Settings", "fitted", "searched", "tempered"]
 

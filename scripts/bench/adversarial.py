@@ -30,15 +30,15 @@ from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy
 from torch.utils.data import DataLoader
 
-from alsuite.adversary import Game, Rules, play
-from alsuite.fit import Stream, channels_last, infer
-from alsuite.losses import bound
 from alsuite.nets.classifiers import resnet18
 from alsuite.nets.vae import VAE, discriminator, feature_vae, image_vae
 from alsuite.pool import Pool
 from alsuite.scores import best
 from alsuite.strategies.aalu import AALU
 from alsuite.strategies.vaal import VAAL, encoded
+from alsuite.training.fit import Stream, channels_last, infer
+from alsuite.training.game import Game, Rules, play
+from alsuite.training.losses import bound
 
 __all__ = ["query_times", "vaal_iteration", "vaal_scoring"]
 

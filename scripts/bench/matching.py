@@ -25,9 +25,9 @@ from race import Check, Row, Sizes, race, timed
 from scipy.spatial import KDTree
 from torch import Tensor
 
-from alsuite.index import FeatureIndex
-from alsuite.inverted_file import InvertedFile
-from alsuite.neighbours import Exact
+from alsuite.matching.index import FeatureIndex
+from alsuite.matching.inverted_file import InvertedFile
+from alsuite.matching.neighbours import Exact
 
 __all__ = ["matching", "matching_growth"]
 

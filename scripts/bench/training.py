@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 from torch.utils.flop_counter import FlopCounterMode
 
-from alsuite.fit import Stream, channels_last, fit, optimiser
-from alsuite.losses import cross_entropy
 from alsuite.nets.classifiers import lenet, linear
 from alsuite.pool import Pool
 from alsuite.tasks.classification import Classifier
+from alsuite.training.fit import Stream, channels_last, fit, optimiser
+from alsuite.training.losses import cross_entropy
 
 __all__ = ["epoch", "seeds", "small_cycle", "step"]
 

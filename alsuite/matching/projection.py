@@ -1,4 +1,4 @@
-"""The nearest pool row of each generated one: PCA, then an index that gives every row at most once."""
+"""Features on their first principal components, in memory or in a file."""
 
 from __future__ import annotations
 
@@ -16,15 +16,12 @@ from scipy.linalg import eigh
 from torch import Tensor
 
 from alsuite.errors import UserError
-from alsuite.fit import infer
-from alsuite.inverted_file import inverted_file
-from alsuite.neighbours import Exact, Neighbours, Tree, full_precision
+from alsuite.matching.neighbours import full_precision
 from alsuite.pool import Rows
+from alsuite.training.fit import infer
 
-__all__ = ["LARGE", "FeatureIndex", "Projection", "pca", "reduced"]
+__all__ = ["LARGE", "Projection", "pca", "reduced"]
 
-EXACT = 200_000  # rows up to which no index pays
-NEIGHBOURS = 32  # how many are looked up at once for a query whose nearest may be taken
 BLOCK = 2**24  # values of features at once
 PCA_VALUES = 2**27  # of features that the components are found from; 512 MB
 LARGE = 2**28  # bytes of features from which on a file holds them
@@ -106,82 +103,3 @@ def table(rows: int, dimensions: int, folder: Path) -> Tensor:
     with TemporaryFile(dir=folder) as file:
         file.truncate(size)
         return torch.frombuffer(mmap.mmap(file.fileno(), size), dtype=torch.float32).view(rows, dimensions)
-
-
-class FeatureIndex:
-    def __init__(self, features: Tensor, *, kind: str = "auto", folder: Path | None = None) -> None:
-        """Of (N, d) features, which may be a memory map; an inverted file is kept in the folder and read from disk."""
-        if features.ndim != 2 or not features.numel():
-            raise ValueError(f"an index takes (N, d) features, not {tuple(features.shape)}")
-        if kind == "auto":
-            kind = "exact" if features.is_cuda or len(features) <= EXACT else "ivf"
-        if kind not in ("exact", "ivf", "kdtree"):
-            raise UserError(f"index={kind} is unknown; it is one of auto, exact, ivf, kdtree")
-        self.kind = kind
-        self.rows, self.dimensions = features.shape
-        self.neighbours: Neighbours
-        if kind == "exact":
-            self.neighbours = Exact(features)
-        elif kind == "ivf":
-            self.neighbours = inverted_file(features.cpu(), folder)
-        else:
-            self.neighbours = Tree(features.cpu())
-        self._marked = torch.empty(0, dtype=torch.int64)  # known rows, and those given last
-
-    @property
-    def nbytes(self) -> int:
-        return self.neighbours.nbytes
-
-    def search(self, queries: Tensor, known: Tensor) -> Tensor:
-        """For each query (n, d), in order, its nearest row that is neither known nor an earlier query's."""
-        self._check(queries, known)
-        self._follow(known)
-        left = self.rows - len(self._marked)
-        if left < len(queries):
-            raise UserError(f"{len(queries)} samples are to be matched but the pool has only {left} left; query fewer")
-        picks = torch.empty(0, dtype=torch.int64, device=known.device)
-        while len(picks) < len(queries):
-            rest = queries[len(picks) :]
-            given = _each_once(self.neighbours.nearest(rest, min(len(rest), NEIGHBOURS)).tolist())
-            picks = torch.cat([picks, self._mark(torch.tensor(given, device=known.device))])
-        return picks
-
-    def _check(self, queries: Tensor, known: Tensor) -> None:
-        if queries.ndim != 2 or queries.shape[1] != self.dimensions:
-            raise ValueError(f"queries of shape {tuple(queries.shape)} for an index of {self.dimensions} dimensions")
-        if known.dtype != torch.bool or len(known) < self.rows:
-            raise ValueError(f"an index of {self.rows} rows needs a mask over as many, not {len(known)} {known.dtype}")
-        if not queries.float().square().sum(1).isfinite().all():
-            raise UserError("some generated samples have infinite features, or none; lower the step size")
-
-    def _follow(self, known: Tensor) -> None:
-        """Writes what has changed alone: what was given last is known by now, as a rule, and nothing else is new."""
-        known = known[: self.rows]
-        self._marked = self._marked.to(known.device)
-        still = known.index_select(0, self._marked)
-        if not still.all():
-            self.neighbours.mark(self._marked[~still], free=True)
-            self._marked = self._marked[still]
-        if _count(known) != len(self._marked):
-            rows = known.nonzero().squeeze(1)
-            self._mark(rows[~torch.isin(rows, self._marked, assume_unique=True)])
-
-    def _mark(self, rows: Tensor) -> Tensor:
-        self.neighbours.mark(rows, free=False)
-        self._marked = torch.cat([self._marked, rows])
-        return rows
-
-
-def _each_once(candidates: list[list[int]]) -> list[int]:
-    """The first of each that no earlier one has, up to where one has none left."""
-    given: dict[int, None] = {}
-    for row in candidates:
-        pick = next((i for i in row if i >= 0 and i not in given), None)
-        if pick is None:
-            break
-        given[pick] = None
-    return list(given)
-
-
-def _count(known: Tensor) -> int:
-    return int(np.count_nonzero(known.numpy()) if known.device.type == "cpu" else known.count_nonzero())  # 6x as fast

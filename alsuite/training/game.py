@@ -13,9 +13,9 @@ from torch.nn import functional as F  # noqa: N812
 from torch.optim import Optimizer
 
 from alsuite.errors import UserError
-from alsuite.fit import Stream, check_finite, fit, infer, optimiser
-from alsuite.losses import bound
 from alsuite.nets.vae import VAE
+from alsuite.training.fit import Stream, check_finite, fit, infer, optimiser
+from alsuite.training.losses import bound
 
 __all__ = ["Batch", "Beside", "Game", "Rules", "diagnosis", "play", "required", "warned", "watched"]
 

@@ -29,11 +29,11 @@ from torch.optim import Optimizer
 from torchvision.utils import save_image
 from tqdm import tqdm
 
+from alsuite.command.tracking import log_training
 from alsuite.errors import UserError
-from alsuite.fit import Stream, check_finite, fit
 from alsuite.pool import Pool
 from alsuite.tasks.classification import Classification
-from alsuite.tracking import log_training
+from alsuite.training.fit import Stream, check_finite, fit
 
 __all__ = ["Game", "Kept", "chosen", "fingerprint", "learned_once", "originals", "trained_once"]
 

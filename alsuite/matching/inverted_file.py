@@ -19,7 +19,7 @@ from torch.nn.functional import pad
 from tqdm import tqdm
 
 from alsuite.errors import UserError
-from alsuite.neighbours import Exact, finite
+from alsuite.matching.neighbours import Exact, finite
 
 __all__ = ["InvertedFile", "inverted_file"]
 

@@ -16,6 +16,7 @@ import torch
 from torch import Generator
 
 from alsuite.budget import Budget
+from alsuite.command.tracking import Tracker
 from alsuite.data import Dataset
 from alsuite.data.enlarged import enlarged
 from alsuite.errors import UserError
@@ -25,7 +26,6 @@ from alsuite.oracle import Oracle
 from alsuite.pool import Pool
 from alsuite.strategies import Query, Strategy
 from alsuite.tasks import Task
-from alsuite.tracking import Tracker
 
 __all__ = ["choose_device", "perform", "provenance"]
 

@@ -1,8 +1,4 @@
-"""Where ASAL compares images (section 4.2): raw pixels, an auto-encoder's code, what a discriminator makes of them, or
-what the ImageNet VGG-16 does, which the paper names as future work.
-
-Each gives a function of images, uint8 or floats in 0..1, (B, C, H, W) -> (B, D). VGG-16's can be kept on disk.
-"""
+"""What the ImageNet VGG-16 makes of images, computed once an image and kept on disk."""
 
 from __future__ import annotations
 
@@ -21,24 +17,17 @@ from tqdm import tqdm
 
 from alsuite.data.store import data_root
 from alsuite.errors import UserError
-from alsuite.fit import channels_last, infer
 from alsuite.generators import Trained
 from alsuite.nets.gans import unit
 from alsuite.pool import Normalise, Pool
+from alsuite.training.fit import channels_last, infer
 
-__all__ = ["VGG16", "Code", "Discriminator", "Extractor", "Features", "Kept", "Pixels", "convolutions"]
+__all__ = ["VGG16", "Extractor", "Kept", "convolutions"]
 
-LUMA = (0.299, 0.587, 0.114)
 IMAGENET = Normalise((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # among torchvision's layers
 DIGEST = 16  # bytes
 CHUNK = 1024  # images that are looked up, and computed, at a time
-
-
-class Features(Protocol):
-    def of(self, pool: Pool, trained: Trained) -> Callable[[Tensor], Tensor]:
-        """`trained` is the model that makes the images to be compared with the pool's."""
-        ...
 
 
 class Extractor(Protocol):
@@ -50,39 +39,6 @@ class Extractor(Protocol):
     def name(self) -> str: ...
 
     def on(self, device: torch.device) -> Callable[[Tensor], Tensor]: ...
-
-
-class Pixels:
-    """As they are, or as gray values."""
-
-    def __init__(self, gray: bool) -> None:
-        self.gray = gray
-
-    def of(self, pool: Pool, trained: Trained) -> Callable[[Tensor], Tensor]:
-        def pixels(images: Tensor) -> Tensor:
-            values = unit(images)
-            if self.gray and values.shape[1] == 3:
-                values = (values * values.new_tensor(LUMA).view(-1, 1, 1)).sum(1)
-            return values.flatten(1)
-
-        return pixels
-
-
-class Code:
-    """Of an auto-encoder, which is trained on the pool once."""
-
-    def __init__(self, autoencoder: Any) -> None:
-        self.autoencoder = autoencoder
-
-    def of(self, pool: Pool, trained: Trained) -> Callable[[Tensor], Tensor]:
-        return self.autoencoder.trained(pool).features
-
-
-class Discriminator:
-    """Of the generative model: what it tells real from synthetic images by."""
-
-    def of(self, pool: Pool, trained: Trained) -> Callable[[Tensor], Tensor]:
-        return trained.features
 
 
 class VGG16:

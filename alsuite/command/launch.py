@@ -21,7 +21,7 @@ from alsuite.errors import UserError
 __all__ = ["show_cycle", "show_results", "side_by_side"]
 
 GPU = Path("/dev/nvidiactl")
-PRELOADED = ["alsuite.experiment", "alsuite.tasks.classification", "alsuite.nets.classifiers"]
+PRELOADED = ["alsuite.command.run", "alsuite.tasks.classification", "alsuite.nets.classifiers"]
 
 
 def side_by_side(work: Callable[..., None], jobs: Sequence[tuple[dict[str, Any], Path]], parallel: object) -> int:
@@ -182,7 +182,7 @@ def show_results(jobs: Sequence[tuple[dict[str, Any], Path]], stem: str) -> None
 
 def _table(frame: Any) -> str:
     """The last accuracy of each series, mean and standard deviation over seeds."""
-    from alsuite.statistics import SETTING, differing, with_series
+    from alsuite.results.statistics import SETTING, differing, with_series
 
     last = frame.sort_values("cycle").groupby(["run", "test"]).tail(1)
     told = dict.fromkeys([*SETTING, "strategy", *differing(with_series(frame, "strategy"))])

@@ -1,0 +1,48 @@
+"""`python -m alsuite.results EXPERIMENT` prints and stores the comparison of an experiment's runs."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from alsuite.errors import UserError
+from alsuite.results import load, select
+from alsuite.results.report import report
+from alsuite.results.statistics import with_series
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m alsuite.results", description="Compare the runs of an experiment.")
+    parser.add_argument("experiment", help="the folder under the root")
+    parser.add_argument("--scale")
+    parser.add_argument("--series", nargs="+", default=["strategy"], metavar="COL")
+    parser.add_argument("--where", nargs="+", default=[], metavar="COL=VALUE")
+    parser.add_argument("--metric", default="accuracy")
+    parser.add_argument("--root", type=Path, default=Path("outputs"))
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args(arguments)
+    try:
+        _write(options)
+    except UserError as error:
+        sys.exit(str(error))
+
+
+def _write(options: argparse.Namespace) -> None:
+    if wrong := [item for item in options.where if "=" not in item]:
+        raise UserError(f"--where takes COLUMN=VALUE, not {wrong[0]}")
+    where = dict(item.split("=", 1) for item in options.where)
+    frame = select(load(options.experiment, options.scale, options.root), where)
+    text, tables = report(frame, options.series, options.metric)
+    scales = frame["scale"].unique()
+    base = options.root / options.experiment / (str(scales[0]) if len(scales) == 1 else "")
+    folder = options.out or base / "results"
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, table in {"long": with_series(frame, options.series), **tables}.items():
+        table.to_csv(folder / f"{name}.csv", index=False)
+    print(f"{text}\n\n{folder}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""The comparison of an experiment's series within each setting, as text and as tables."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from alsuite.results.statistics import SETTING, aubc, paired_tests, penalty_matrix, summary
+
+__all__ = ["report"]
+
+Record = dict[str, Any]
+
+
+def report(frame: pd.DataFrame, series: Sequence[str], metric: str = "accuracy") -> tuple[str, dict[str, pd.DataFrame]]:
+    """The comparison within each setting: as text, and as the tables to store."""
+    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in ("summary", "aubc", "penalty", "tests")}
+    text = []
+    for values, part in frame.groupby(SETTING, dropna=False):
+        setting: Record = dict(zip(SETTING, values, strict=True))
+        made = {
+            "summary": summary(part, series, metric),
+            "aubc": aubc(part, series, metric),
+            "penalty": penalty_matrix(part, series, metric).rename_axis("series").reset_index().assign(**setting),
+            "tests": paired_tests(part, series, metric).assign(**setting),
+        }
+        text.append(_text(setting, made, metric))
+        for name, table in made.items():
+            tables[name].append(table)
+    return "\n\n".join(text), {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
+
+
+def _text(setting: Record, made: Mapping[str, pd.DataFrame], metric: str) -> str:
+    table = made["summary"]
+    overall = table[table["measure"] != metric]
+    overall = overall.assign(cell=overall.apply(_cell, axis=1)).pivot(index="series", columns="measure", values="cell")
+    overall.insert(0, "seeds", table.groupby("series")["n"].max())
+    penalties = made["penalty"].drop(columns=SETTING).set_index("series").round(2)
+    tests = made["tests"].drop(columns=SETTING).assign(difference=100 * made["tests"]["difference"]).round(4)
+    parts = [
+        (" | ".join(f"{name}={value}" for name, value in setting.items()), ""),
+        (f"{metric} (%) over seeds: mean ± sd [95 % interval]", overall.to_string()),
+        ("at these labelled counts: mean ± sd", _thinned(table[table["measure"] == metric]).to_string()),
+    ]
+    if len(tests):
+        wins = "penalty: share of budgets at which the row beats the column (paired t-test, 5 %)"
+        parts.append((wins, penalties.to_string()))
+        parts.append(("area compared, paired by seed (difference in points)", tests.to_string(index=False)))
+    return "\n\n".join(f"{head}\n{body}".strip() for head, body in parts)
+
+
+def _thinned(curve: pd.DataFrame, columns: int = 6) -> pd.DataFrame:
+    """A few labelled counts, evenly apart, of the series that have more than one."""
+    several = curve.groupby("series")["labelled"].transform("count") > 1
+    curve = (curve[several] if several.any() else curve).astype({"labelled": int})
+    counts = sorted(curve["labelled"].unique())
+    shown = {counts[round(k * (len(counts) - 1) / (columns - 1))] for k in range(columns)}
+    curve = curve[curve["labelled"].isin(shown)]
+    cells = curve.assign(cell=[_cell(row).partition(" [")[0] for _, row in curve.iterrows()])
+    return cells.pivot(index="series", columns="labelled", values="cell").fillna("")
+
+
+def _cell(row: pd.Series) -> str:
+    mean, sd, low, high = (100 * float(row[name]) for name in ("mean", "sd", "low", "high"))
+    return f"{mean:.2f}" if row["n"] < 2 else f"{mean:.2f} ± {sd:.2f} [{low:.2f}, {high:.2f}]"
