@@ -14,8 +14,8 @@ import pytest
 
 from alsuite.errors import UserError
 from alsuite.journal import Journal, ended_as
+from helpers import REPOSITORY
 
-REPOSITORY = Path(__file__).parents[1]
 ABOUT: dict[str, Any] = {
     "config": {"seed": 0, "task_model": {"lr": 0.001, "milestones": [0.5, 0.9]}},
     "commit": "0" * 40,
