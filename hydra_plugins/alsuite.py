@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
@@ -20,32 +21,28 @@ class ExperimentSweeper(Sweeper):
     """Makes the jobs of a command line: an experiment's sweeps, or the values that it lists; then draws."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        from hydra.core.plugins import Plugins
-
-        self.config = config
-        self.hydra_context = hydra_context
-        self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config
-        )
+        self.loader = hydra_context.config_loader
+        self.composed = config
+        self.jobs_launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> Sequence[JobReturn]:
         from alsuite.command.sweeps import Composer, jobs_of, launched
 
-        composer = Composer(self.hydra_context.config_loader, [*self.config.hydra.overrides.hydra])
-        return launched(self.launcher, self.config, jobs_of(arguments, composer))
+        composer = Composer(self.loader, [*self.composed.hydra.overrides.hydra])
+        return launched(self.jobs_launcher, jobs_of(arguments, composer))
 
 
 class ProcessLauncher(Launcher):
     """Runs jobs side by side: a core each, or as many as a GPU's memory holds."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.config = config
-        self.hydra_context = hydra_context
+        self.loader = hydra_context.config_loader
+        self.composed = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         from alsuite.command.processes import launched
 
-        return launched(self.hydra_context.config_loader, self.config, job_overrides, initial_job_idx)
+        return launched(self.loader, self.composed, job_overrides, initial_job_idx)
 
 
 def _register() -> None:

@@ -31,7 +31,7 @@ class Job:
     folder: Path
 
     @classmethod
-    def of(cls, config: DictConfig, hydra: DictConfig) -> Job:
+    def of(cls, config: DictConfig, hydra: Any) -> Job:
         """The job of a composed configuration and its node for Hydra."""
         choices = {group: choice for group, choice in hydra.runtime.choices.items() if not group.startswith("hydra/")}
         config = config.copy()

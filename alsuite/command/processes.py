@@ -10,7 +10,7 @@ import sys
 import tempfile
 import threading
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,7 @@ __all__ = ["launched", "side_by_side"]
 GPU = Path("/dev/nvidiactl")
 PRELOADED = ["alsuite.command.run", "alsuite.tasks.classification", "alsuite.nets.classifiers"]
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+Work = Callable[[Job, Any], None]
 SHARE = 0.85  # of a GPU's memory
 
 
@@ -51,7 +52,7 @@ def launched(
         if len(jobs) == 1 and to_do:
             execute(jobs[0], progress)
         elif to_do:
-            errors = side_by_side([jobs[number] for number in to_do], jobs[0].config["parallel"], progress)
+            errors = side_by_side(execute, [jobs[number] for number in to_do], jobs[0].config["parallel"], progress)
     for place, error in errors.items():
         _fail(returns[to_do[place]], error)
     for each, job in zip(returns, jobs, strict=True):
@@ -76,38 +77,21 @@ def _composed(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
     return JobReturn([*overrides], own, OmegaConf.masked_copy(config, ["hydra"]))
 
 
-def side_by_side(jobs: Sequence[Job], parallel: object, progress: Progress) -> dict[int, Exception]:
+def side_by_side(work: Work, jobs: Sequence[Job], parallel: object, progress: Progress) -> dict[int, Exception]:
     """Run all, and return why some ended early; a run that fails says why in one line and the others go on."""
     slots = _slots(parallel)
     os.environ.update(dict.fromkeys(THREADS, "1"))
     context: Any = mp.get_context("forkserver" if "forkserver" in mp.get_all_start_methods() else "spawn")
     context.set_forkserver_preload(PRELOADED)
+    runs = _Runs(work, context, progress)
     waiting = list(enumerate(jobs))
-    running: dict[Connection, tuple[int, Any]] = {}
-    errors: dict[int, Exception] = {}
-    room = 1 if GPU.exists() else sys.maxsize  # until a first run tells what it needs
-    while waiting or running:
-        while waiting and len(running) < max(1, min(slots, room)):
-            number, job = waiting.pop(0)
-            connection, process = _started(context, job)
-            running[connection] = (number, process)
-        for connection in wait([*running]):
+    while waiting or runs.running:
+        while waiting and len(runs.running) < max(1, min(slots, runs.room)):
+            runs.start(*waiting.pop(0))
+        for connection in wait([*runs.running]):
             assert isinstance(connection, Connection)
-            number, process = running[connection]
-            try:
-                kind, *told = connection.recv()
-            except EOFError:
-                process.join()
-                _end(number, process.exitcode, errors, progress)
-                del running[connection]
-                continue
-            if kind == "error":
-                errors[number] = told[0]
-            else:
-                record, cycles, old, held = told
-                progress.cycle(number, record, cycles, old)
-                room = max(1, int(SHARE / (held + 0.005))) if held else sys.maxsize
-    return errors
+            runs.hear(connection)
+    return runs.errors
 
 
 def _slots(parallel: object) -> int:
@@ -118,33 +102,60 @@ def _slots(parallel: object) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _started(context: Any, job: Job) -> tuple[Connection, Any]:
-    ours, theirs = context.Pipe(duplex=False)
-    process = context.Process(target=_child, args=(job, theirs), daemon=True)
-    process.start()
-    theirs.close()
-    return ours, process
+class _Runs:
+    """The processes of a sweep, and what they tell."""
+
+    def __init__(self, work: Work, context: Any, progress: Progress) -> None:
+        self.work = work
+        self.context = context
+        self.progress = progress
+        self.running: dict[Connection, tuple[int, Any]] = {}
+        self.errors: dict[int, Exception] = {}
+        self.room = 1 if GPU.exists() else sys.maxsize  # until a first run tells what it needs
+
+    def start(self, number: int, job: Job) -> None:
+        ours, theirs = self.context.Pipe(duplex=False)
+        process = self.context.Process(target=_child, args=(self.work, job, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        self.running[ours] = (number, process)
+
+    def hear(self, connection: Connection) -> None:
+        number, process = self.running[connection]
+        try:
+            kind, *told = connection.recv()
+        except EOFError:
+            process.join()
+            del self.running[connection]
+            self._end(number, process.exitcode)
+            return
+        if kind == "error":
+            self.errors[number] = told[0]
+        else:
+            self._cycle(number, *told)
+
+    def _cycle(self, number: int, record: dict[str, Any], cycles: int, old: bool, held: float) -> None:
+        self.room = max(1, int(SHARE / (held + 0.005))) if held else sys.maxsize
+        self.progress.cycle(number, record, cycles, old)
+
+    def _end(self, number: int, status: int | None) -> None:
+        if status == 0:
+            self.progress.ended(number, None)
+            return
+        killed = UserError(f"it was killed (status {status}); start the same command again")
+        error = self.errors.setdefault(number, killed)
+        tell = self.progress.waiting if isinstance(error, AwaitingLabels) else self.progress.ended
+        tell(number, str(error))
 
 
-def _end(number: int, status: int | None, errors: dict[int, Exception], progress: Progress) -> None:
-    if status == 0:
-        progress.ended(number, None)
-        return
-    error = errors.setdefault(number, UserError(f"it was killed (status {status}); start the same command again"))
-    tell = progress.waiting if isinstance(error, AwaitingLabels) else progress.ended
-    tell(number, str(error))
-
-
-def _child(job: Job, parent: Connection) -> None:
+def _child(work: Work, job: Job, parent: Connection) -> None:
     import torch
-
-    from alsuite.command.run import execute
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
     torch.set_num_threads(1)
     try:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as tempfile.tempdir:  # no exit function runs here
-            execute(job, _Told(parent))
+            work(job, _Told(parent))
     except UserError as error:
         parent.send(("error", error))
         sys.exit(2)

@@ -38,7 +38,7 @@ class Composer:
 
     def settled(self, overrides: Sequence[str]) -> tuple[DictConfig, Mapping[str, str]]:
         """The configuration and its groups' choices, as far as experiment, strategy and data set decide them."""
-        deciding = tuple(one.input_line for one in parsed(overrides) if one.key_or_group in SETTLING)
+        deciding = tuple(str(one.input_line) for one in parsed(overrides) if one.key_or_group in SETTLING)
         if deciding not in self.known:
             self.known[deciding] = self([*deciding])
         config = self.known[deciding]
@@ -88,7 +88,7 @@ def _experiments(arguments: Sequence[str], composer: Composer) -> Iterable[list[
     config = composer(_plain(arguments))
     own = experiment_of(config, config.hydra.runtime.choices)
     drawn = dict.fromkeys(panel.get("experiment", own) for panel in config.figure or [])
-    others = [one.input_line for one in parsed(arguments) if one.key_or_group != "experiment"]
+    others = [str(one.input_line) for one in parsed(arguments) if one.key_or_group != "experiment"]
     runs = composer.loader.get_group_options("experiment/runs")
     for name in drawn:
         if name != own:
@@ -110,12 +110,12 @@ def _sweeps(arguments: Sequence[str], composer: Composer) -> list[list[str]]:
 
 def _line(sweep: Sweep, arguments: Sequence[str]) -> list[str]:
     ours = [f"{key}={','.join(values)}" for key, values in sweep.items()]
-    return [*ours, *(one.input_line for one in parsed(arguments) if one.get_key_element() not in sweep)]
+    return [*ours, *(str(one.input_line) for one in parsed(arguments) if one.get_key_element() not in sweep)]
 
 
 def _plain(arguments: Sequence[str]) -> list[str]:
     """The overrides that list no values: enough to know which experiment it is."""
-    return [one.input_line for one in parsed(arguments) if not one.is_sweep_override()]
+    return [str(one.input_line) for one in parsed(arguments) if not one.is_sweep_override()]
 
 
 def _seeds(config: DictConfig) -> int:
@@ -159,7 +159,7 @@ def _plainer(one: Sweep, other: Sweep) -> bool:
     return one != other and all(other.get(key) == values for key, values in one.items())
 
 
-def launched(launcher: Launcher, config: DictConfig, jobs: Sequence[Sequence[str]]) -> Sequence[JobReturn]:
+def launched(launcher: Launcher, jobs: Sequence[Sequence[str]]) -> Sequence[JobReturn]:
     """Hands the jobs to the launcher, tells which failed, and shows what there is."""
     from alsuite.command.job import Job
     from alsuite.command.run import finish

@@ -1,0 +1,2 @@
+def completed(overrides, compose):
+    return [*overrides]
