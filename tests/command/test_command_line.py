@@ -1,101 +1,29 @@
 """The command line: what it refuses in one line, what it lists, and whole experiments and sweeps."""
 
-import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from omegaconf import OmegaConf
 
-from alsuite import CONF, __main__
+from alsuite import CONF
 from alsuite.journal import Journal
 from helpers import REPOSITORY
+from helpers.commands import SMALL, Command, records, started
 from helpers.configs import GROUPS
 
-SMALL = ["scale=smoke", "device=cpu", "wandb=disabled"]
 PACKAGES = ("torch", "pytorch_lightning", "wandb", "pandas", "matplotlib", "sklearn", "faiss")
-
-
-@dataclass(frozen=True)
-class Ended:
-    status: object
-    out: str
-    err: str
-
-    @property
-    def line(self) -> str:
-        """What it complains of, in the one line that it may take."""
-        (line,) = self.err.splitlines()
-        assert line.startswith("alsuite: ")
-        assert self.status not in (0, None)
-        return line
-
-
-Command = Callable[..., Ended]
 
 
 @pytest.fixture
 def alsuite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """The command in this process: a process of its own takes seconds to import torch."""
-    for name in ("HYDRA_FULL_ERROR", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
-        monkeypatch.setenv(name, "1")
-
-    def started(*arguments: str) -> Ended:
-        flags = [argument for argument in arguments if argument.startswith("-")]
-        others = [argument for argument in arguments if argument not in flags]
-        monkeypatch.setattr(sys, "argv", ["alsuite", *flags, *SMALL, f"root={tmp_path}", *others])
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            __main__.main()
-        written = capsys.readouterr()
-        return Ended(ended.value.code, written.out, written.err)
-
-    return started
-
-
-def records(folder: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in (folder / "cycles.jsonl").read_text().splitlines()]
-
-
-MISTAKES = {
-    "strategy=entropie": ["strategy=entropie", "entropy"],
-    "experiment=demmo": ["experiment=demmo", "demo"],
-    "-m strategy=random,entropie": ["strategy=entropie", "entropy"],
-    "strategy.lrr=1": ["strategy.lrr"],
-    "task_model.epoch=3": ["task_model.epoch"],
-    "+strategy.lrr=1": ["alsuite.strategies.random.Random"],
-    "seed=0,1": ["seed=0,1", "--multirun"],
-    "strategy": ["'strategy'", "EQUAL"],
-    "scale.pool=null budget.end=1438": ["end 1,438", "pool of 1,437 images", "lower budget.end"],
-    "budget.query=0": ["budget.query=0", "above 0"],
-    "wandb=sometimes": ["wandb=sometimes", "choose offline, online or disabled"],
-    "task_model.loss=hinge": ["hinge needs two classes", "cross_entropy"],
-    "strategy=mc_dropout": ["dropout", "task_model=vgg16"],
-    "dataset=folder dataset.path=/nonexistent": ["dataset.path=/nonexistent", "folder of images per class"],
-    "task_model.lr=1e38 task_model.limit=9": ["cycle 0", "the loss of the task model is not a number", "lower its"],
-    "+task_model.lrr=1": ["lrr"],
-    "seed=abc": ["abc"],
-    "task_model.lr=abc": ["lr"],
-    "task_model.batch=0": ["batch"],
-    "task_model=allcnn": ["allcnn"],
-    "strategy=ta_vaal task_model=svm_vgg": ["Ranked missing", "'net'"],
-    "protocol=fair task_model=svm_vgg": ["no recipe for this task model", "protocol=paper"],
-}
-
-
-@pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_ends_in_one_clear_line(alsuite: Command, mistake: str) -> None:
-    line = alsuite(*mistake.split()).line
-    assert len(line) < 450
-    for told in MISTAKES[mistake]:
-        assert told in line
+    return started(tmp_path, monkeypatch, capsys)
 
 
 def test_a_root_that_is_no_folder_ends_in_one_line(alsuite: Command, tmp_path: Path) -> None:
@@ -246,15 +174,30 @@ def test_the_same_run_alone_and_in_a_sweep_is_the_same(alsuite: Command, tmp_pat
 
 
 @pytest.mark.parametrize("flags", [["--cfg", "job"], ["-c", "job"], ["--cfg=job"]])
-def test_the_configuration_is_shown_wherever_it_is_asked_for(flags: list[str]) -> None:
-    assert __main__.flags_first(["strategy=vaal", *flags, "seed=1"]) == [*flags, "strategy=vaal", "seed=1"]
+@pytest.mark.parametrize("first", [True, False])
+def test_the_configuration_is_shown_wherever_it_is_asked_for(alsuite: Command, flags: list[str], first: bool) -> None:
+    shown = alsuite(*flags, "strategy=margin", "seed=7") if first else alsuite("strategy=margin", *flags, "seed=7")
+    assert (shown.status, shown.err) == (0, "")
+    assert "\nseed: 7\n" in shown.out
+    assert "path: alsuite.scores.margin" in shown.out
 
 
-def test_what_an_experiment_shrinks_reaches_all_that_is_made_of_the_scale(
-    alsuite: Command, monkeypatch: pytest.MonkeyPatch
+def test_of_a_sweep_the_configuration_of_the_first_run_is_shown(alsuite: Command) -> None:
+    shown = alsuite("-m", "strategy=margin,random", "seed=3,4", "--cfg", "job")
+    assert "\nseed: 3\n" in shown.out
+    assert "path: alsuite.scores.margin" in shown.out
+
+
+def test_info_and_shell_completion_are_hydras(
+    alsuite: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    found: list[Any] = []
-    monkeypatch.setattr(__main__, "run_all", lambda jobs, stem: found.extend(jobs))
-    alsuite("experiment=adversarial_fashion_mnist", "scale=laptop", "strategy=vaal", "protocol=paper", "seed=0")
-    config = found[0][0]["config"]
-    assert config["scale"]["steps"] == config["at_scale"]["laptop"]["steps"] == config["strategy"]["limit"]
+    assert "hydra_plugins.alsuite" in alsuite("--info", "plugins").out
+    monkeypatch.setenv("COMP_LINE", "alsuite strategy=rand")
+    assert "strategy=random" in alsuite("-sc", "query=bash").out
+
+
+@pytest.mark.slow
+def test_what_an_experiment_limits_at_a_scale_reaches_all_that_is_made_of_it(alsuite: Command, tmp_path: Path) -> None:
+    shown = alsuite("experiment=adversarial_fashion_mnist", "strategy=vaal", "scale=laptop", "--cfg", "job")
+    limits = OmegaConf.create(shown.out)
+    assert limits.at_scale.laptop.steps == 250
