@@ -8,8 +8,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
+from alsuite.command.papers import beyond_the_paper
 from alsuite.journal import INCIDENTAL
 
 __all__ = ["ADHOC", "RESOLVERS", "experiment_of", "run_name"]
@@ -25,16 +26,16 @@ def experiment_of(config: DictConfig, choices: Mapping[str, Any]) -> str:
     return config.experiment if config.experiment != ADHOC or not chosen else str(chosen).rpartition("/")[2]
 
 
-def run_name(overrides: Sequence[str]) -> str:
-    """What tells a run apart, without what changes no result; a name of its own, and one that every system takes."""
-    parser = OverridesParser.create()
-    parsed = {override.get_key_element(): override for override in parser.parse_overrides([*overrides])}
-    told = [
-        f"{key}={_shown(override.get_value_element_as_str())}"
-        for key, override in sorted(parsed.items())
-        if key not in (*INCIDENTAL, *ABOVE)
-    ]
-    exact = ",".join(told)
+def run_name(overrides: Sequence[str], pairs: Mapping[str, Any] | None = None, dataset: str = "") -> str:
+    """What tells a run apart: a name of its own, that every system takes.
+
+    It leaves out what changes no result, and what says no more than the strategy's paper does on the data set.
+    """
+    parsed = OverridesParser.create().parse_overrides([*overrides])
+    options = {one.get_key_element().lstrip("+~"): _shown(one.get_value_element_as_str()) for one in parsed}
+    told = beyond_the_paper(options, pairs, dataset)
+    kept = [f"{key}={value}" for key, value in sorted(told.items()) if key not in (*INCIDENTAL, *ABOVE)]
+    exact = ",".join(kept)
     safe = re.sub(r"[^\w=.,+\-\[\]{}@]", "_", exact)
     if safe == exact and len(safe) <= LONGEST:
         return safe or "default"
@@ -51,7 +52,9 @@ def _experiment_folder(*, _root_: DictConfig) -> str:
 
 
 def _run_name(*, _root_: DictConfig) -> str:
-    return run_name([*_root_.hydra.overrides.task])
+    choices = _root_.hydra.runtime.choices
+    pairs = None if choices.get("experiment") else OmegaConf.select(_root_, "paper.pairs")
+    return run_name([*_root_.hydra.overrides.task], pairs, choices.dataset)
 
 
 def _sweep_or_run(sweeps: Sequence[Any]) -> str | None:
