@@ -19,7 +19,7 @@ from alsuite.command.names import experiment_of
 from alsuite.command.papers import completed
 from alsuite.errors import AwaitingLabels, UserError
 
-__all__ = ["Composer", "expanded", "given_once", "jobs_of", "launched", "parsed", "swept_here"]
+__all__ = ["Composer", "expanded", "given_once", "jobs_of", "launched", "lines_of", "parsed", "swept_here"]
 
 Sweep = dict[str, list[str]]  # an option, and its values
 SETTLING = ("experiment", "strategy", "dataset", "hydra.searchpath")  # what decides which paper's settings hold
@@ -73,13 +73,15 @@ def expanded(overrides: Sequence[str]) -> list[list[str]]:
 
 def jobs_of(arguments: Sequence[str], composer: Composer) -> list[list[str]]:
     """The overrides of each run: of the experiment's sweeps, and of those that its figure draws on."""
-    found = []
-    for lines in _experiments(arguments, composer):
-        for line in _sweeps(lines, composer):
-            found += [composer.with_paper(job) for job in expanded(line)]
+    found = [job for line in lines_of(arguments, composer) for job in expanded(line)]
     if not found:
         raise UserError("the command line leaves no run of this experiment: give fewer options")
-    return found
+    return [composer.with_paper(job) for job in found]
+
+
+def lines_of(arguments: Sequence[str], composer: Composer) -> list[list[str]]:
+    """A command line for each sweep, whose options list values."""
+    return [line for its in _experiments(arguments, composer) for line in _sweeps(its, composer)]
 
 
 def _experiments(arguments: Sequence[str], composer: Composer) -> Iterable[list[str]]:
