@@ -58,6 +58,11 @@ class Job:
             "data": data_of(self.config["dataset"]),
         }
 
+    @property
+    def identity(self) -> tuple[dict[str, Any], dict[str, str], str]:
+        """Options, code and data: what two runs must share to be the same."""
+        return self.about["config"], self.about["code"], self.about["data"]
+
     def accuracy(self) -> float:
         """The last accuracy on the first test set that the journal tells; nan without a journal."""
         path = self.folder / "cycles.jsonl"

@@ -64,11 +64,11 @@ def nothing_left_behind(folder: Path) -> Iterator[None]:
 
 def left_to_do(jobs: Sequence[Job], progress: Progress) -> list[int]:
     """The places of the jobs that are to be run: those not finished, and with again=true those made by other code."""
-    changes = [changed(job.folder, job.about) for job in jobs]
+    changes = [changed(job.folder, *job.identity) for job in jobs]
     again = [bool(job.config["again"]) for job in jobs]
     if refused := [place for place, change in enumerate(changes) if change and not again[place]]:
         raise UserError(_refusal(jobs, refused, changes[refused[0]]))
-    done = [ended_as(job.folder, job.about) for job in jobs]
+    done = [ended_as(job.folder, *job.identity) for job in jobs]
     for place, job in enumerate(jobs):
         if again[place] and (done[place] or changes[place]):
             set_aside(job.folder)
@@ -96,7 +96,8 @@ def finish(jobs: Sequence[Job]) -> None:
     print(last_accuracies(frame))
     if config["figure"]:
         stem = Path(jobs[0].choices["experiment"]).name
-        print(figures.draw(stem, config["scale"]["name"], config["root"], panels=config["figure"])[0])
+        panels = figures.panels_of(config["figure"], stem, config["experiment"])
+        print(figures.draw(stem, config["scale"]["name"], config["root"], panels=panels)[0])
     else:
         print(figures.draw_curves(frame, begun[0] if len(begun) == 1 else begun[0].parent))
 
@@ -123,7 +124,7 @@ def execute(job: Job, progress: Any) -> None:
     parts = built(job)
     setting, made_up = setting_of(job, parts)
     with closing(Journal(job.folder)) as journal:
-        journal.start({**job.about, **facts(job, setting), "stand_in": made_up, **provenance(device)})
+        journal.start({**job.about, **facts(job, setting), "stand_in": made_up, **provenance(device, job.about["code"])})
         for record in journal.records:
             progress.cycle(0, brief(record), setting.cycles, True)
         if not journal.finished:

@@ -89,7 +89,8 @@ def _experiments(arguments: Sequence[str], composer: Composer) -> Iterable[list[
     yield [*arguments]
     config = composer(_plain(arguments))
     own = experiment_of(config, config.hydra.runtime.choices)
-    drawn = dict.fromkeys(panel.get("experiment", own) for panel in config.figure or [])
+    panels = [one for panel in config.figure or [] for one in panel.get("for_each", [panel])]
+    drawn = dict.fromkeys(panel.get("experiment", own) for panel in panels)
     others = [str(one.input_line) for one in parsed(arguments) if one.key_or_group != "experiment"]
     runs = composer.loader.get_group_options("experiment/runs")
     for name in drawn:

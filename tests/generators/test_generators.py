@@ -25,11 +25,11 @@ from alsuite.nets.autoencoders import autoencoder
 from alsuite.nets.gans import dcgan, res_wgan_gp, wgan_gp
 from alsuite.pool import Pool
 from alsuite.training import once
+from alsuite.training.once import chosen
+from alsuite.training.weights import fingerprint
 from helpers import REPOSITORY, importing
 from helpers.configs import composed
 from helpers.pools import digit_pool, synthetic_pool
-from alsuite.training.once import chosen
-from alsuite.training.weights import fingerprint
 
 SCRIPT = REPOSITORY / "scripts" / "score_generator.py"
 GANS = ("dcgan", "wgan_gp", "res_wgan_gp", "res_wgan_ct")

@@ -15,10 +15,10 @@ from alsuite.errors import UserError
 from alsuite.loop import seed_all
 from alsuite.nets.classifiers import linear
 from alsuite.tasks import classification
-from helpers.pools import digit_pool
-from helpers.tasks import fast_task
 from alsuite.training.augment import augmentations, crop, flip
 from alsuite.training.fit import Stream, fit, infer, optimiser
+from helpers.pools import digit_pool
+from helpers.tasks import fast_task
 
 LENGTHS = [(1, 10), (2, 10), (10, 10), (11, 10), (12, 10), (21, 10), (640, 10), (641, 10), (651, 10), (7, 1), (130, 1)]
 
