@@ -124,7 +124,9 @@ def execute(job: Job, progress: Any) -> None:
     parts = built(job)
     setting, made_up = setting_of(job, parts)
     with closing(Journal(job.folder)) as journal:
-        journal.start({**job.about, **facts(job, setting), "stand_in": made_up, **provenance(device, job.about["code"])})
+        journal.start(
+            {**job.about, **facts(job, setting), "stand_in": made_up, **provenance(device, job.about["code"])}
+        )
         for record in journal.records:
             progress.cycle(0, brief(record), setting.cycles, True)
         if not journal.finished:

@@ -40,7 +40,7 @@ class Panel:
         return self.names.get(series) or displayed(series)
 
     def order(self, series: str) -> tuple[Any, ...]:
-        """Return what sorts series: as listed in `names`, then numbers as numbers, then as they are known, "full" last."""
+        """Return what sorts series: as `names` lists them, then numbers, then as they are known, "full" last."""
         listed = [*self.names]
         place = listed.index(series) if series in listed else len(listed) + (series == FULL)
         return (place, _number(series), rank(series), series)

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,8 @@ def load(
 ) -> pd.DataFrame:
     """One row per run, cycle and test set; `complete` leaves out the runs that have not ended."""
     base = Path(root, experiment)
-    journals = sorted((base / (scale or "")).rglob("cycles.jsonl"))
+    found = sorted((base / (scale or "")).rglob("cycles.jsonl"))
+    journals = [journal for journal in found if not re.search(r"~\d+$", journal.parent.name)]  # old runs, set aside
     rows = [row for journal in journals for row in _run_rows(journal, complete, base)]
     if not rows:
         command = f"python -m alsuite experiment={experiment}" + (f" scale={scale}" if scale else "")

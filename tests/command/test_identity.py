@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import composed
 from omegaconf import OmegaConf
 
 from alsuite.command import code, identity
 from alsuite.command.identity import code_of, data_of, provenance
+from helpers.configs import composed
 
 STRATEGY = '''
 """Ask for what comes first."""
