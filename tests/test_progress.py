@@ -193,7 +193,8 @@ def test_a_log_tells_at_once_what_goes_on_and_shows_no_bars(
     now: Callable[[float], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     with Progress() as progress:
-        progress.doing("reading the configuration of 110 runs")
+        for number in range(110):
+            progress.reading(number, 110)
         assert capsys.readouterr().out == "reading the configuration of 110 runs\n"
         progress.runs(["a"])
         for number in watched(range(9), "features"):
@@ -207,7 +208,7 @@ def test_a_terminal_shows_the_running_runs_below_all_of_them(
 ) -> None:
     pretend_a_terminal(monkeypatch)
     with Progress() as progress:
-        progress.doing("reading the configuration of 4 runs")
+        progress.reading(2, 4)
         assert bars(progress) == ["reading the configuration of 4 runs"]
         progress.runs(["a", "b[0]", "c", "d"])
         assert bars(progress) == ["all runs 0/4 0:00 spent"]

@@ -85,16 +85,16 @@ class Progress:
         self.awaiting: set[int] = set()
         self.pace = Pace(self.courses)
         self.said = monotonic()
-        self._hide("doing")
+        self._hide("reading")
         if len(names) > 1:
             self._bar("all", "all runs", 0, len(names), lambda _: self._all())
 
-    def doing(self, text: str) -> None:
-        """Tell what goes on before the runs; it is shown until they are named."""
-        self._hide("doing")
-        if self.bars is None:
+    def reading(self, number: int, count: int) -> None:
+        """Tell how far the configurations are read; it is shown until the runs are named."""
+        text = f"reading the configuration of {count} runs"
+        if self.bars is None and number == 0 and count > 1:
             self.print(text)
-        self._bar("doing", "", 0, None, lambda _: text)
+        self._bar("reading", "", number, count, lambda _: text)
 
     def started(self, number: int) -> None:
         self._bar(number, self.names[number], 0, None, lambda _: "starting")

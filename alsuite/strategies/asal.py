@@ -31,6 +31,7 @@ from alsuite.scores import entropy, min_distance
 from alsuite.strategies import Query
 from alsuite.tasks import Task
 from alsuite.training.fit import check_finite
+from alsuite.training.rehearsal import lasting
 
 __all__ = ["ASAL", "GAAL", "Ascent"]
 
@@ -91,7 +92,10 @@ class Once(Generic[Made]):
     def __call__(self, pool: Pool) -> Made:
         if self.made is None or self.made[0] is not pool:
             devices = [pool.device] if pool.device.type == "cuda" else []
-            with torch.random.fork_rng(devices):  # so that a run goes on alike, whether this was made before or not
+            with (
+                lasting(),
+                torch.random.fork_rng(devices),
+            ):  # so that a run goes on alike, whether this was made before or not
                 torch.manual_seed(0)
                 self.made = pool, self.make(pool)
         return self.made[1]

@@ -13,14 +13,15 @@ import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from alsuite.data.store import data_root
 from alsuite.errors import UserError
 from alsuite.generators import Trained
 from alsuite.nets.gans import unit
 from alsuite.pool import Normalise, Pool
+from alsuite.training import rehearsal
 from alsuite.training.fit import channels_last, infer
+from alsuite.training.progress import watched
 
 __all__ = ["VGG16", "Extractor", "Kept", "convolutions"]
 
@@ -135,8 +136,11 @@ class Kept:
         """(N, D) on the CPU, of a tensor or `pool.rows(...)`."""
         if not len(images):
             raise UserError("there is no image left to score: lower budget.end")
-        starts = tqdm(range(0, len(images), CHUNK), "features", leave=False, disable=None, delay=5)
-        return torch.from_numpy(np.concatenate([self._chunk(images[i : i + CHUNK]) for i in starts]))
+        starts = range(0, len(images), CHUNK)
+        with rehearsal.lasting():
+            shown = watched(rehearsal.few(starts, len(starts)), "features", len(starts))
+            found = np.concatenate([self._chunk(images[i : i + CHUNK]) for i in shown])
+        return torch.from_numpy(found if len(found) == len(images) else np.resize(found, (len(images), found.shape[1])))
 
     def _chunk(self, images: Tensor) -> NDArray[np.float32]:
         pictures = images.cpu().numpy()
@@ -172,6 +176,8 @@ class Kept:
             self.rows |= {digests[DIGEST * i : DIGEST * (i + 1)]: old + i for i in range(count - old)}
 
     def _append(self, digests: list[bytes], features: NDArray[np.float32]) -> None:
+        if rehearsal.under_way():
+            return
         new = np.empty(len(digests), self.row)
         new["digest"] = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, DIGEST)
         new["features"] = features

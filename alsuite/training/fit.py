@@ -16,6 +16,7 @@ from torch import Tensor
 
 from alsuite.errors import UserError
 from alsuite.pool import gather
+from alsuite.training import rehearsal
 from alsuite.training.progress import watched
 
 __all__ = ["Stream", "check_finite", "fit", "infer", "optimiser"]
@@ -71,15 +72,16 @@ class _Blocks:
         self.streams = streams
         self.steps = steps
         self.name = name
+        self.block = steps if rehearsal.under_way() else BLOCK_STEPS  # a rehearsal ends early, within its first block
 
     def __len__(self) -> int:
-        return math.ceil(self.steps / BLOCK_STEPS)
+        return math.ceil(self.steps / self.block)
 
     def __iter__(self) -> Iterator[Iterator[tuple[Batch, ...]]]:
         batches = zip(*(stream.endless() for stream in self.streams), strict=True)
-        shown = watched(batches, self.name, self.steps)
-        for first in range(0, self.steps, BLOCK_STEPS):
-            yield islice(shown, min(BLOCK_STEPS, self.steps - first))
+        shown = watched(rehearsal.few(batches, self.steps), self.name, self.steps)
+        for first in range(0, self.steps, self.block):
+            yield islice(shown, min(self.block, self.steps - first))
         shown.close()
 
 
@@ -111,9 +113,9 @@ def infer(
     """The one inference loop: what `function` gives for chunks of images, joined along the samples."""
     size = size or (512 if torch.cuda.is_available() else 64)  # a CPU's caches hold no more
     joined: list[Tensor] = []  # as large as it gets at once: many small parts would leave holes between all else
-    several = False
+    several, done, starts = False, 0, range(0, len(images), size)
     with torch.inference_mode():
-        for first in range(0, len(images), size):
+        for first in rehearsal.few(starts, len(starts)):
             chunk = images[first : first + size]
             found = function(chunk if prepare is None else prepare(chunk))
             several = isinstance(found, tuple)
@@ -122,6 +124,9 @@ def infer(
             for whole, part in zip(joined, parts, strict=True):
                 axis = max(0, part.ndim - 2)
                 whole.narrow(axis, first, part.shape[axis]).copy_(part)
+            done = min(first + size, len(images))
+        for whole in joined:
+            _repeat(whole, done)
     if not joined:
         raise UserError("there is no image left to score: lower budget.end")
     return tuple(joined) if several else joined[0]
@@ -133,6 +138,14 @@ def _for_all(part: Tensor, n: int) -> Tensor:
     shape[max(0, part.ndim - 2)] = n
     with torch.inference_mode(mode=False):
         return torch.empty(shape, dtype=part.dtype, device=part.device)
+
+
+def _repeat(whole: Tensor, done: int) -> None:
+    """Fill what a rehearsal has left out with copies of what it has done."""
+    axis = max(0, whole.ndim - 2)
+    for first in range(done, whole.shape[axis], max(1, done)):
+        size = min(done, whole.shape[axis] - first)
+        whole.narrow(axis, first, size).copy_(whole.narrow(axis, 0, size))
 
 
 def channels_last(images: Tensor) -> Tensor:

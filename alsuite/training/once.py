@@ -25,7 +25,7 @@ from torchvision.utils import save_image
 
 from alsuite.errors import UserError
 from alsuite.pool import Pool
-from alsuite.training import weights
+from alsuite.training import rehearsal, weights
 from alsuite.training.fit import Stream, check_finite, fit
 from alsuite.training.progress import say, watched
 
@@ -128,13 +128,16 @@ def trained_once(
     images, folder = originals(pool), Path(folder)
     facts = weights.about(images, net, **config)
     name = f"{config['name']}-{weights.key(facts)}"
-    with weights.alone(folder.parent / f".{name}.lock", folder / name), _own_randomness():
+    with rehearsal.lasting(), weights.alone(folder.parent / f".{name}.lock", folder / name), _own_randomness():
         _seed(config["seed"], -1)
         training = Training(game(), config["iterations"])
         same = (found.parent for found in sorted(folder.parent.glob(f"*/{name}/{WEIGHTS}")))
         home = next(same, folder / name)  # another data set may hold the same images
         if state := weights.read(home / WEIGHTS, facts):
             training.restore(state, home)
+        elif rehearsal.under_way():
+            done = weights.read_checkpoint(home / CHECKPOINT, facts).get("done", 0)
+            fit(training, _stream(training.game, images, pool.device), steps=max(1, training.iterations - done))
         else:
             _train(training, images, pool.device, home, facts)
     kept: Any = training.net.eval().requires_grad_(False)
@@ -144,7 +147,7 @@ def trained_once(
 
 def learned_once(task: Task, pool: Pool, name: str, folder: Path | None, seed: int) -> Task:
     """Return a task that all labels of a pool are taught, which the folder keeps, too."""
-    if folder is None:
+    if folder is None or rehearsal.under_way():
         return task.learn(pool)
     config = {"name": name, "seed": seed, "labels": weights.fingerprint(pool.labels), **vars(task)}
     facts = weights.about(pool.images, config.pop("make_net"), **config)
@@ -178,11 +181,11 @@ def _train(training: Training, images: Tensor, device: torch.device, home: Path,
     home.mkdir(parents=True, exist_ok=True)
     if checkpoint := weights.read_checkpoint(home / CHECKPOINT, facts):
         training.resume(checkpoint, home)
-    its, game = json.loads(facts), training.game
+    its = json.loads(facts)
     what = f"{its['name']} on {home.parent.name}"
     after = f", going on after {training.done:,}" if training.done else ""
     say(f"training {what}: {training.iterations:,} iterations on {len(images):,} images{after}, kept in {home}")
-    stream = Stream(images, batch=game.batch, indices=torch.arange(len(images), device=device), prepare=game.prepare)
+    stream = _stream(training.game, images, device)
     firsts, total = range(training.done, training.iterations, EVERY), math.ceil(training.iterations / EVERY)
     for first in watched(firsts, what, total, training.done // EVERY):
         _seed(its["seed"], first)
@@ -195,6 +198,10 @@ def _train(training: Training, images: Tensor, device: torch.device, home: Path,
     metadata = {"dataset": home.parent.name, **its, "checksum": checksum}
     (home / "metadata.json").write_text(json.dumps(metadata, indent=2))
     (home / CHECKPOINT).unlink()
+
+
+def _stream(game: Game, images: Tensor, device: torch.device) -> Stream:
+    return Stream(images, batch=game.batch, indices=torch.arange(len(images), device=device), prepare=game.prepare)
 
 
 def _part(training: Training, stream: Stream, home: Path) -> dict[str, float]:
