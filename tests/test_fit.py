@@ -16,7 +16,8 @@ from alsuite.errors import UserError
 from alsuite.loop import seed_all
 from alsuite.nets.classifiers import linear
 from alsuite.tasks import classification
-from alsuite.training.fit import Stream, augmentations, crop, fit, flip, infer, optimiser
+from alsuite.training.augment import augmentations, crop, flip
+from alsuite.training.fit import Stream, fit, infer, optimiser
 
 LENGTHS = [(1, 10), (2, 10), (10, 10), (11, 10), (12, 10), (21, 10), (640, 10), (641, 10), (651, 10), (7, 1), (130, 1)]
 

@@ -27,7 +27,8 @@ from alsuite.nets.autoencoders import autoencoder
 from alsuite.nets.gans import dcgan, res_wgan_gp, wgan_gp
 from alsuite.pool import Pool
 from alsuite.training import once
-from alsuite.training.once import chosen, fingerprint
+from alsuite.training.once import chosen
+from alsuite.training.weights import fingerprint
 
 SCRIPT = Path(__file__).parents[1] / "scripts" / "score_generator.py"
 GANS = ("dcgan", "wgan_gp", "res_wgan_gp", "res_wgan_ct")
@@ -237,13 +238,27 @@ def test_a_damaged_checkpoint_is_left_aside_after_saying_so(
     pool = pool_of()
     whole = gan(tmp_path / "whole").trained(pool)
     stopped(monkeypatch, 2, lambda: gan(tmp_path).trained(pool))
-    (path,) = tmp_path.glob("pretrained/*/*/checkpoint.safetensors")
+    (path,) = tmp_path.glob("pretrained/*/*/checkpoint.pt")
     path.write_bytes(damaged(path.read_bytes(), "middle"))
     capsys.readouterr()
     assert same(gan(tmp_path).trained(pool), whole)
     said = capsys.readouterr().out
     assert said.startswith(f"{path} is damaged")
     assert "going on" not in said
+
+
+def test_those_who_follow_a_training_are_told_its_losses_part_by_part(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, dict[str, float], bool]] = []
+    monkeypatch.setattr(
+        once, "followers", [lambda name, values, picture: told.append((name, values, picture.exists()))]
+    )
+    home = gan(tmp_path).kept(pool_of()).home
+    assert [(name, values["iteration"], drawn) for name, values, drawn in told] == [
+        ("wgan_gp", iteration, True) for iteration in (3, 6, 8)
+    ]
+    assert [[*values] for _, values, _ in told] == [curves(home)[0]] * 3
 
 
 @pytest.mark.parametrize("made", [gan, encoder])

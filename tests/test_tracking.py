@@ -20,6 +20,7 @@ from alsuite.oracle import ideal
 from alsuite.scores import margin
 from alsuite.strategies.uncertainty import Uncertainty
 from alsuite.tasks.classification import Classification
+from alsuite.training import once
 
 ABOUT = {"config": {"experiment": "test", "seed": 0}}
 RECORD: dict[str, Any] = {
@@ -141,12 +142,16 @@ def test_the_last_cycle_has_no_scalars_of_a_query() -> None:
     assert not [name for name in scalars({**RECORD, "queried": None}) if name.startswith("queried")]
 
 
-def test_wandb_is_told_every_cycle(tmp_path: Path, pretended: Callable[[Recorder], dict[str, Any]]) -> None:
+def test_wandb_is_told_every_cycle(
+    tmp_path: Path, pretended: Callable[[Recorder], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     recorder = Recorder()
     options = pretended(recorder)
+    monkeypatch.setattr(once, "followers", [])
     assert run(tmp_path, "offline") == [0, 1, 2]
     assert [values["cycle"] for values in recorder.logged] == [0, 1, 2]
     assert recorder.against == {"*": "cycle"}
+    assert once.followers == [log_training]
     assert recorder.ended == 1
     assert (options["mode"], options["dir"], options["config"]) == ("offline", tmp_path, ABOUT["config"])
     pictures = recorder.logged[0]["queried"]

@@ -24,7 +24,8 @@ from alsuite.pool import Pool
 from alsuite.scores import best
 from alsuite.strategies import Query
 from alsuite.tasks import Task
-from alsuite.training.fit import Stream, augmentations, channels_last, infer
+from alsuite.training.augment import augmentations
+from alsuite.training.fit import Stream, channels_last, infer
 from alsuite.training.game import Beside, Game, Rules, diagnosis, play, required, warned, watched
 
 __all__ = ["VAAL", "NoDiscriminator", "Seen", "wasserstein"]

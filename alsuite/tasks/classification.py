@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 from alsuite.errors import UserError
 from alsuite.pool import Pool
-from alsuite.training.fit import Stream, augmentations, channels_last, check_finite, fit, infer, optimiser
+from alsuite.training.augment import augmentations
+from alsuite.training.fit import Stream, channels_last, check_finite, fit, infer, optimiser
 from alsuite.training.losses import cross_entropy, hinge, two_class
 
 __all__ = ["Classification", "Classifier"]

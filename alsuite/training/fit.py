@@ -12,13 +12,13 @@ from typing import Any, TypeVar
 
 import torch
 from pytorch_lightning import LightningModule, Trainer
-from torch import Tensor, nn
-from tqdm import tqdm
+from torch import Tensor
 
 from alsuite.errors import UserError
 from alsuite.pool import gather
+from alsuite.training.progress import watched
 
-__all__ = ["Stream", "augmentations", "check_finite", "fit", "infer", "optimiser"]
+__all__ = ["Stream", "check_finite", "fit", "infer", "optimiser"]
 
 Batch = tuple[Tensor, ...]
 Module = TypeVar("Module", bound=LightningModule)
@@ -65,10 +65,7 @@ class Stream:
 
 
 class _Blocks:
-    """All steps of a fit: each item is an iterator over a few of them, a step one batch of every stream.
-
-    On a terminal a bar shows those that take long.
-    """
+    """All steps of a fit: each item is an iterator over a few of them, a step one batch of every stream."""
 
     def __init__(self, streams: Sequence[Stream], steps: int, name: str) -> None:
         self.streams = streams
@@ -80,11 +77,10 @@ class _Blocks:
 
     def __iter__(self) -> Iterator[Iterator[tuple[Batch, ...]]]:
         batches = zip(*(stream.endless() for stream in self.streams), strict=True)
-        bar = tqdm(batches, self.name, self.steps, leave=False, disable=None, delay=5, unit=" steps")
-        shown = iter(bar)
+        shown = watched(batches, self.name, self.steps)
         for first in range(0, self.steps, BLOCK_STEPS):
             yield islice(shown, min(BLOCK_STEPS, self.steps - first))
-        bar.close()
+        shown.close()
 
 
 def fit(
@@ -158,32 +154,6 @@ def optimiser(
 def check_finite(loss: Tensor, culprit: str) -> None:
     if not torch.isfinite(loss):
         raise UserError(f"the loss of the {culprit} is not a number: lower its learning rate")
-
-
-def flip(images: Tensor) -> Tensor:
-    """Each image mirrored with probability 1/2."""
-    mirrored = torch.rand(len(images), device=images.device) < 0.5
-    return torch.where(mirrored.view(-1, 1, 1, 1), images.flip(-1), images)
-
-
-def crop(images: Tensor, pad: int = 4) -> Tensor:
-    """Each image shifted by up to `pad` pixels a side (an eighth of its width at the most), zeros moving in."""
-    n, _, height, width = images.shape
-    pad = min(pad, max(1, width // 8))
-    padded = nn.functional.pad(images, (pad,) * 4)
-    offset = torch.randint(0, 2 * pad + 1, (2, n, 1), device=images.device)
-    rows = offset[0] + torch.arange(height, device=images.device)
-    columns = offset[1] + torch.arange(width, device=images.device)
-    sample = torch.arange(n, device=images.device).view(-1, 1, 1)
-    return padded.permute(0, 2, 3, 1)[sample, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-
-
-augmentations: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {
-    "none": (),
-    "flip": (flip,),
-    "crop": (crop,),
-    "crop_flip": (crop, flip),
-}
 
 
 def _pieces(tensor: Tensor, size: int) -> list[Tensor]:
