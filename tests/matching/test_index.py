@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,13 +10,12 @@ import torch
 from torch import Tensor
 
 from alsuite.errors import UserError
-from alsuite.matching import inverted_file, neighbours
 from alsuite.matching.index import FeatureIndex
 from alsuite.matching.inverted_file import InvertedFile
 from alsuite.matching.neighbours import Exact
 from alsuite.matching.projection import pca
 
-KINDS = ("exact", "ivf", "kdtree")
+KINDS = ("exact", "ivf")
 
 
 def cloud(n: int = 1500, d: int = 8, seed: int = 1) -> Tensor:
@@ -152,10 +150,13 @@ def test_exact_is_exact_far_from_the_origin(offset: float) -> None:
 
 
 def test_products_are_of_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
-    seen, least, index = [], neighbours._least, FeatureIndex(cloud(100))
-    monkeypatch.setattr(
-        neighbours, "_least", lambda x: (seen.append(torch.get_float32_matmul_precision()), least(x))[1]
-    )
+    seen, product, index = [], torch.addmm, FeatureIndex(cloud(100))
+
+    def addmm(*factors: Tensor, **options: float) -> Tensor:
+        seen.append(torch.get_float32_matmul_precision())
+        return product(*factors, **options)
+
+    monkeypatch.setattr(torch, "addmm", addmm)
     torch.set_float32_matmul_precision("medium")
     try:
         index.search(cloud(2), nothing_known(100))
@@ -210,52 +211,34 @@ def test_a_row_set_free_is_as_before() -> None:
     assert exact.squares.allclose(before)
 
 
-def test_a_file_is_written_once_and_read_as_a_memory_map(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_in_the_folder_is_read_as_a_memory_map(tmp_path: Path) -> None:
     features, asked, known = cloud(3000), cloud(20, seed=2), torch.rand(3000) < 0.3
-    folder = tmp_path / "a" / "b"
-    expected = FeatureIndex(features, kind="ivf").search(asked, known)
-    assert FeatureIndex(features, kind="ivf", folder=folder).search(asked, known).equal(expected)
-
-    def never(features: Tensor) -> None:
-        raise AssertionError("built again")
-
-    monkeypatch.setattr(inverted_file, "_built", never)
-    index = FeatureIndex(mapped(features, tmp_path / "features"), kind="ivf", folder=folder)
-    assert isinstance(index.neighbours, InvertedFile)
+    expected = FeatureIndex(features, kind="ivf")
+    index = FeatureIndex(features, kind="ivf", folder=tmp_path)
+    (path,) = tmp_path.iterdir()
     maps = Path("/proc/self/maps")
-    assert not maps.exists() or str(file_of(folder)) in maps.read_text()
-    assert index.search(asked, known).equal(expected)
-    with pytest.raises(AssertionError, match="built again"):
-        FeatureIndex(features + 1, kind="ivf", folder=folder)
+    assert not maps.exists() or str(path) in maps.read_text()
+    path.unlink()  # a map outlives its name
+    assert index.search(asked, known).equal(expected.search(asked, known))
+    assert (index.nbytes, settings(index)) == (expected.nbytes, settings(expected))
 
 
-def mapped(features: Tensor, path: Path) -> Tensor:
-    features.numpy().tofile(path)
-    return torch.from_numpy(np.memmap(path, np.float32, "c", shape=tuple(features.shape)))
+def settings(index: FeatureIndex) -> tuple[float, int, float]:
+    assert isinstance(index.neighbours, InvertedFile)
+    return index.neighbours.unit, index.neighbours.nprobe, index.neighbours.recall
 
 
-def file_of(folder: Path, suffix: str = ".faiss") -> Path:
-    (path,) = folder.glob(f"*{suffix}")
-    return path
+def test_of_many_rows_that_are_alike_the_nearest_are_found_in_few_lists() -> None:
+    index = FeatureIndex(cloud(300).repeat(20, 1), kind="ivf").neighbours
+    assert isinstance(index, InvertedFile)
+    assert index.recall >= 0.99
+    assert index.nprobe < index.index.nlist // 4
 
 
-@pytest.mark.parametrize("damage", ["truncated", "changed", "no json", "no checksum"])
-def test_a_damaged_file_is_named_and_built_anew_once_deleted(tmp_path: Path, damage: str) -> None:
-    features = cloud(1000)
-    FeatureIndex(features, kind="ivf", folder=tmp_path)
-    path, facts = file_of(tmp_path), file_of(tmp_path, ".json")
-    content = bytearray(path.read_bytes())
-    content[len(content) // 2] ^= 1
-    if damage == "truncated":
-        path.write_bytes(path.read_bytes()[:-100])
-    elif damage == "changed":
-        path.write_bytes(content)
-    else:
-        facts.write_text("{" if damage == "no json" else json.dumps({"nprobe": 3}))
-    with pytest.raises(UserError, match=rf"{path} .* is damaged; delete both"):
-        FeatureIndex(features, kind="ivf", folder=tmp_path)
-    path.unlink()
-    FeatureIndex(features, kind="ivf", folder=tmp_path).search(features[:3], nothing_known(1000))
+def test_too_few_rows_to_tell_have_all_lists_read() -> None:
+    index = FeatureIndex(cloud(200), kind="ivf").neighbours
+    assert isinstance(index, InvertedFile)
+    assert index.nprobe == index.index.nlist
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -275,7 +258,7 @@ def test_wrong_arguments_are_refused() -> None:
         index.search(cloud(2, 7), nothing_known(100))
     with pytest.raises(ValueError, match="100 rows needs a mask over as many"):
         index.search(cloud(2), nothing_known(99))
-    with pytest.raises(UserError, match="index=tree is unknown; it is one of auto, exact, ivf, kdtree"):
+    with pytest.raises(UserError, match="index=tree is unknown; it is one of auto, exact, ivf"):
         FeatureIndex(cloud(2), kind="tree")
     with pytest.raises(ValueError, match=r"\(N, d\) features, not \(0, 8\)"):
         FeatureIndex(torch.empty(0, 8))
