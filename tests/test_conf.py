@@ -2,7 +2,6 @@
 
 import inspect
 import itertools
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -15,16 +14,16 @@ import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import Generator, nn
 
-from alsuite import CONF, __main__
-from alsuite.__main__ import composed_plainly, products
+from alsuite import CONF
 from alsuite.budget import Budget
+from alsuite.command.sweeps import jobs_of
 from alsuite.data import Dataset
 from alsuite.data.digits import digits
 from alsuite.data.made_up import made_up
 from alsuite.figures.spec import read_panels
 from alsuite.oracle import Annotator, Human, Ideal, Noisy
 from alsuite.tasks.classification import Classification
-from helpers.configs import GROUPS
+from helpers.configs import GROUPS, composer, lines
 
 CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 FIGURES = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
@@ -87,7 +86,7 @@ def choices_of(group: str) -> list[str]:
 def swept(experiment: str) -> tuple[Composed, ...]:
     """One configuration for each combination of an experiment's sweeps, at the first seed."""
     found = []
-    for line in products([f"experiment={experiment}"]):
+    for line in lines([f"experiment={experiment}"]):
         sides = [argument.split("=", 1) for argument in line if "=" in argument and not argument.startswith("seed=")]
         values = [[f"{key}={value}" for value in text.split(",")] for key, text in sides]
         found += [composed(*overrides) for overrides in itertools.product(*values)]
@@ -240,8 +239,8 @@ def test_the_sweeps_of_an_experiment_compose_and_fit_their_data(figure: str) -> 
 @pytest.mark.parametrize("figure", FIGURES)
 def test_each_sweep_composes_without_the_options_that_it_sweeps(figure: str) -> None:
     """Hydra wants it: an option of a group that is swept itself can't be set beside it."""
-    for line in products([f"experiment={figure}"]):
-        composed_plainly(line)
+    for line in lines([f"experiment={figure}"]):
+        composer()([option for option in line if "," not in option])
 
 
 @pytest.mark.parametrize("figure", FIGURES)
@@ -266,28 +265,26 @@ def columns(found: Composed) -> Iterator[dict[str, Any]]:
         yield {**flat, "test": test}
 
 
-def test_the_sweeps_of_an_experiment_become_runs_in_folders_of_their_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found: list[Any] = []
-    monkeypatch.setattr(__main__, "run_all", lambda jobs, stem: found.extend(jobs))
-    monkeypatch.setattr(sys, "argv", ["alsuite", "experiment=asal_fig17", "scale=smoke", f"root={tmp_path}"])
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-    with pytest.raises(SystemExit):
-        __main__.main()
-    assert len({folder for _, folder in found}) == len(found) == 22
-    assert {folder.parent for _, folder in found} == {tmp_path / "asal_mnist57" / "smoke"}
+def test_the_sweeps_of_an_experiment_become_runs_in_folders_of_their_own() -> None:
+    compose = composer()
+    folders = set()
+    jobs = jobs_of(["experiment=asal_fig17", "scale=smoke", "root=/tmp/runs"], compose)
+    for job in jobs:
+        config = compose(job)
+        folders.add(f"{config.hydra.sweep.dir}/{config.hydra.sweep.subdir}")
+    assert len(folders) == len(jobs) == 22
+    assert {str(Path(folder).parent) for folder in folders} == {"/tmp/runs/asal_mnist57/smoke"}
 
 
 def test_the_command_line_narrows_every_sweep_of_an_experiment() -> None:
-    narrowed = products(["experiment=asal_fig17", "strategy=random", "seed=7"])
+    narrowed = lines(["experiment=asal_fig17", "strategy=random", "seed=7"])
     assert len(narrowed) == 2
     assert all("seed=7" in line and "strategy=random" in line for line in narrowed)
     assert not any(argument.startswith(("seed=range", "strategy=full")) for line in narrowed for argument in line)
 
 
 @pytest.mark.parametrize(
-    ("given", "lines"),
+    ("given", "expected"),
     [
         (["strategy=random"], [["task_model.loss=cross_entropy", "strategy=random"], ["task_model.loss=hinge"]]),
         (["strategy=random,asal"], [["strategy=random"], ["strategy=random"], ["strategy=asal", "oracle=annotator"]]),
@@ -296,15 +293,15 @@ def test_the_command_line_narrows_every_sweep_of_an_experiment() -> None:
         (["strategy=asal", "features=gray"], [["strategy=asal", "features=gray", "generator=wgan_gp,dcgan"]]),
     ],
 )
-def test_what_is_given_keeps_the_sweeps_that_have_it(given: list[str], lines: list[list[str]]) -> None:
+def test_what_is_given_keeps_the_sweeps_that_have_it(given: list[str], expected: list[list[str]]) -> None:
     """And a strategy that none of them has runs once in each of the settings."""
-    found = products(["experiment=asal_fig17", *given])
-    assert len(found) == len(lines)
-    for line, wanted in zip(found, lines, strict=True):
+    found = lines(["experiment=asal_fig17", *given])
+    assert len(found) == len(expected)
+    for line, wanted in zip(found, expected, strict=True):
         assert {*wanted} <= {*line}
         assert len({argument.split("=")[0] for argument in line}) == len(line)
 
 
 def test_a_figure_that_draws_on_other_experiments_makes_their_runs_too() -> None:
-    made = {argument for line in products(["experiment=asal_fig4"]) for argument in line}
+    made = {argument for line in lines(["experiment=asal_fig4"]) for argument in line}
     assert {"experiment=asal_fig4", "experiment=runs/asal_mnist", "experiment=runs/asal_cifar10_two"} <= made

@@ -24,7 +24,7 @@ from alsuite.command.job import Job
 from alsuite.command.progress import Progress
 from alsuite.errors import AwaitingLabels, UserError
 
-__all__ = ["launched", "side_by_side"]
+__all__ = ["launched", "side_by_side", "slots"]
 
 GPU = Path("/dev/nvidiactl")
 PRELOADED = ["alsuite.command.run", "alsuite.tasks.classification", "alsuite.nets.classifiers"]
@@ -79,14 +79,14 @@ def _composed(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
 
 def side_by_side(work: Work, jobs: Sequence[Job], parallel: object, progress: Progress) -> dict[int, Exception]:
     """Run all, and return why some ended early; a run that fails says why in one line and the others go on."""
-    slots = _slots(parallel)
+    most = slots(parallel)
     os.environ.update(dict.fromkeys(THREADS, "1"))
     context: Any = mp.get_context("forkserver" if "forkserver" in mp.get_all_start_methods() else "spawn")
     context.set_forkserver_preload(PRELOADED)
     runs = _Runs(work, context, progress)
     waiting = list(enumerate(jobs))
     while waiting or runs.running:
-        while waiting and len(runs.running) < max(1, min(slots, runs.room)):
+        while waiting and len(runs.running) < max(1, min(most, runs.room)):
             runs.start(*waiting.pop(0))
         for connection in wait([*runs.running]):
             assert isinstance(connection, Connection)
@@ -94,7 +94,7 @@ def side_by_side(work: Work, jobs: Sequence[Job], parallel: object, progress: Pr
     return runs.errors
 
 
-def _slots(parallel: object) -> int:
+def slots(parallel: object) -> int:
     if isinstance(parallel, int) and not isinstance(parallel, bool) and parallel > 0:
         return parallel
     if parallel != "auto":

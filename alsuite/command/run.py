@@ -1,15 +1,14 @@
-"""One run from its configuration: its parts, data on the device, initial pool, journal and tracker."""
+"""One run from its configuration: its parts, what it starts from, its journal and its tracker."""
 
 from __future__ import annotations
 
-import ctypes
 import functools
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import hydra
 import torch
@@ -20,31 +19,42 @@ from torch import Generator, Tensor
 
 from alsuite.budget import Budget
 from alsuite.command.complaints import complaining
+from alsuite.command.first_words import tell
 from alsuite.command.identity import provenance
 from alsuite.command.job import Job
-from alsuite.command.progress import Progress
+from alsuite.command.machine import choose_device, keep_freed_memory, onto
+from alsuite.command.processes import slots
+from alsuite.command.progress import Progress, brief
 from alsuite.command.tracking import Tracker
 from alsuite.data import Dataset
 from alsuite.data.enlarged import enlarged
-from alsuite.data.stand_in import load_or_make_up
+from alsuite.data.made_up import load_or_make_up
 from alsuite.errors import UserError
 from alsuite.journal import Journal, changed, ended_as, set_aside
 from alsuite.loop import Run
+from alsuite.oracle import Oracle
 from alsuite.pool import Pool
-from alsuite.strategies import Query
+from alsuite.strategies import Query, Strategy
+from alsuite.tasks import Task
 
-__all__ = ["choose_device", "execute", "finish", "left_to_do", "task"]
+__all__ = ["Parts", "Setting", "Shown", "execute", "finish", "left_to_do", "perform", "task"]
 
-GROUPS = ("task_model", "initial", "budget", "oracle", "strategy")
+
+class Shown(Protocol):
+    """What is told of a run's cycles."""
+
+    def cycle(self, number: int, record: dict[str, Any], cycles: int, old: bool) -> None: ...
 
 
 def task(config: DictConfig) -> float:
     """What Hydra runs: a run, of which it is told the last accuracy; a run by itself draws its curve at the end."""
-    alone = HydraConfig.get().mode == RunMode.RUN
-    with complaining() if alone else nullcontext(), nothing_left_behind(Path(HydraConfig.get().runtime.output_dir)):
-        job = Job.of(config, HydraConfig.get())
+    hydra_config = HydraConfig.get()
+    alone = hydra_config.mode == RunMode.RUN
+    with complaining() if alone else nullcontext(), nothing_left_behind(Path(hydra_config.runtime.output_dir)):
+        job = Job.of(config, hydra_config)
         with Progress([job.name]) as progress:
             if left_to_do([job], progress):
+                tell(config, hydra_config, progress)
                 execute(job, progress)
         if alone:
             finish([job])
@@ -63,7 +73,7 @@ def nothing_left_behind(folder: Path) -> Iterator[None]:
 
 
 def left_to_do(jobs: Sequence[Job], progress: Progress) -> list[int]:
-    """The places of the jobs that are to be run: those not finished, and with again=true those made by other code."""
+    """The places of the jobs that are to be run: those not finished, and with again=true those made otherwise."""
     changes = [changed(job.folder, *job.identity) for job in jobs]
     again = [bool(job.config["again"]) for job in jobs]
     if refused := [place for place, change in enumerate(changes) if change and not again[place]]:
@@ -84,7 +94,7 @@ def _refusal(jobs: Sequence[Job], refused: Sequence[int], change: str) -> str:
 
 
 def finish(jobs: Sequence[Job]) -> None:
-    """A table of the runs there are, and the path of the picture as the last line."""
+    """Print a table of the runs there are, and the path of the picture as the last line."""
     from alsuite import figures, results
     from alsuite.results.table import last_accuracies
 
@@ -103,61 +113,127 @@ def finish(jobs: Sequence[Job]) -> None:
 
 
 @dataclass(frozen=True)
+class Parts:
+    """What a configuration builds once a run; what is rebuilt in each cycle is a factory."""
+
+    task_model: Callable[[], Task]
+    initial: Callable[..., Tensor]
+    budget: Budget
+    oracle: Callable[[Dataset, Path], Oracle]
+    strategy: Strategy
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Parts:
+        parts = {group: hydra.utils.instantiate(config[group]) for group in cls.__annotations__}
+        for group, part in parts.items():
+            check_options(part, whole=group == "task_model")
+        return cls(**parts)
+
+
+@dataclass(frozen=True)
 class Setting:
     """What a run starts from, whatever its strategy."""
 
-    dataset: Dataset  # at its scale
-    whole: int  # training images before the scale cut them
+    dataset: Dataset  # as its scale leaves it
     budget: Budget  # in counts
     initial: Tensor  # the first labelled indices
-    resized: bool
+    whole: int  # training images before the scale cut them
+    side: int | None = None  # that the scale shrank the images to
+    made_up: bool = False
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], choices: Mapping[str, str], parts: Parts) -> Setting:
+        seed, scale, name = config["seed"], config["scale"], choices["dataset"]
+        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+            raise UserError(f"seed={seed} is no whole number from 0: give one, such as seed=0")
+        tests = [*(config["dataset"].get("extra_tests") or {})]
+        shape = scale["stand_in"].get(name)
+        whole, size = load_or_make_up(name, lambda: hydra.utils.instantiate(config["dataset"]), shape, tests)
+        return cls.cut(whole, size, scale, parts, seed, config["enlarge"])
+
+    @classmethod
+    def cut(
+        cls,
+        dataset: Dataset,
+        size: int | None,
+        scale: Mapping[str, Any],
+        parts: Parts,
+        seed: int,
+        enlarge: int | None = None,
+    ) -> Setting:
+        """Cut a data set to a scale; `size` is its true one where its pictures are made up."""
+        smaller = dataset.subset(scale["pool"], scale["test"], scale["side"])
+        whole = enlarge or size or len(dataset.train.targets)
+        if enlarge is not None:
+            smaller = replace(smaller, train=enlarged(smaller.train, enlarge))
+        targets = smaller.train.targets
+        budget = parts.budget.of(len(targets), whole, scale["cycles"])
+        resized = smaller.train.images.shape[1:] != dataset.train.images.shape[1:]
+        first = _drawn(parts.initial, targets, budget, seed)
+        return cls(smaller, budget, first, whole, scale["side"] if resized else None, size is not None)
 
     @property
     def cycles(self) -> int:
         return 1 + -(-int(self.budget.end - self.budget.initial) // int(self.budget.query))
 
+    def pool(self, device: torch.device) -> Pool:
+        data = self.dataset
+        return Pool(onto(data.train.images, device), len(data.classes), data.mean, data.std, device)
 
-def execute(job: Job, progress: Any) -> None:
-    """Run to the end, or go on where an earlier start stopped; `progress` is told of each cycle."""
-    keep_freed_memory()
-    device = choose_device(job.config["device"])
-    parts = built(job)
-    setting, made_up = setting_of(job, parts)
-    with closing(Journal(job.folder)) as journal:
-        journal.start(
-            {**job.about, **facts(job, setting), "stand_in": made_up, **provenance(device, job.about["code"])}
-        )
-        for record in journal.records:
-            progress.cycle(0, brief(record), setting.cycles, True)
-        if not journal.finished:
-            _go(job, setting, parts, journal, device, progress)
+    def tests(self, device: torch.device) -> dict[str, tuple[Tensor, Tensor]]:
+        return {name: (onto(split.images, device), split.targets) for name, split in self.dataset.tests.items()}
+
+    def facts(self) -> dict[str, Any]:
+        """What the results tell of a run beside its options."""
+        targets, classes = self.dataset.train.targets, self.dataset.classes
+        counts = torch.bincount(targets, minlength=len(classes)).tolist()
+        told = {"classes": [*classes], "pool": len(targets), "whole": self.whole, "pool_counts": counts}
+        return {**told, "side": self.side, "stand_in": self.made_up}
 
 
-def _go(
-    job: Job, setting: Setting, parts: dict[str, Any], journal: Journal, device: torch.device, progress: Any
+def _drawn(initial: Callable[..., Tensor], targets: Tensor, budget: Budget, seed: int) -> Tensor:
+    if budget.initial == len(targets):
+        return torch.arange(len(targets))
+    return initial(targets, int(budget.initial), Generator().manual_seed(seed))
+
+
+def execute(job: Job, shown: Shown) -> None:
+    """Run to the end, or go on where an earlier start stopped."""
+    slots(job.config["parallel"])
+    parts = Parts.of(job.config)
+    setting = Setting.of(job.config, job.choices, parts)
+    device, config = choose_device(job.config["device"]), job.config
+    perform(job.about, job.folder, setting, parts, config["seed"], device, config["wandb"], shown)
+
+
+def perform(
+    about: Mapping[str, Any],
+    folder: Path,
+    setting: Setting,
+    parts: Parts,
+    seed: int,
+    device: torch.device,
+    wandb: str,
+    shown: Shown,
 ) -> None:
-    data = setting.dataset
-    pool = Pool(onto(data.train.images, device), len(data.classes), data.mean, data.std, device)
-    tests = {name: (onto(split.images, device), split.targets) for name, split in data.tests.items()}
-    tracker = Tracker(job.config["wandb"], job.folder, job.about)
+    """Run from its parts; `about` tells what it is."""
+    keep_freed_memory()
+    with closing(Journal(folder)) as journal:
+        journal.start({**about, "seed": seed, **setting.facts(), **provenance(device, about.get("code", ()))})
+        for record in journal.records:
+            shown.cycle(0, brief(record), setting.cycles, True)
+        if journal.finished:
+            return
+        tracker, pool = Tracker(wandb, folder, about), setting.pool(device)
 
-    def report(record: dict[str, Any], query: Query | None) -> None:
-        tracker.cycle(record, pool, query)
-        progress.cycle(0, brief(record), setting.cycles, False)
+        def report(record: dict[str, Any], query: Query | None) -> None:
+            tracker.cycle(record, pool, query)
+            shown.cycle(0, brief(record), setting.cycles, False)
 
-    oracle, seed = parts["oracle"](data, job.folder), job.config["seed"]
-    learner, strategy = parts["task_model"], parts["strategy"]
-    first = setting.initial.to(device)
-    Run(pool, tests, learner, strategy, oracle, setting.budget, first, journal, seed, report).go()
-    tracker.finish()
-
-
-def built(job: Job) -> dict[str, Any]:
-    """The run's parts; what is rebuilt in each cycle arrives as a factory, whose options are checked now."""
-    parts = {group: hydra.utils.instantiate(job.config[group]) for group in GROUPS}
-    for group, part in parts.items():
-        check_options(part, whole=group == "task_model")
-    return parts
+        tests, oracle = setting.tests(device), parts.oracle(setting.dataset, folder)
+        first, budget = setting.initial.to(device), setting.budget
+        Run(pool, tests, parts.task_model, parts.strategy, oracle, budget, first, journal, seed, report).go()
+        tracker.finish()
 
 
 def check_options(factory: Any, whole: bool = False) -> None:
@@ -171,79 +247,3 @@ def check_options(factory: Any, whole: bool = False) -> None:
         raise UserError(f"{factory.func.__name__} {error}: see its options with --cfg job") from None
     for value in factory.keywords.values():
         check_options(value)
-
-
-def setting_of(job: Job, parts: dict[str, Any]) -> tuple[Setting, bool]:
-    """What the run starts from, and whether its pictures are made up."""
-    config, scale = job.config, job.config["scale"]
-    seed = config["seed"]
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-        raise UserError(f"seed={seed} is no whole number from 0: give one, such as seed=0")
-    given, whole = load_or_make_up(
-        job.choices["dataset"],
-        lambda: hydra.utils.instantiate(config["dataset"]),
-        scale["stand_in"].get(job.choices["dataset"]),
-        [*(config["dataset"].get("extra_tests") or {})],
-    )
-    dataset = given.subset(scale["pool"], scale["test"], scale["side"])
-    size = whole or len(given.train.targets)
-    if config["enlarge"] is not None:
-        dataset, size = replace(dataset, train=enlarged(dataset.train, config["enlarge"])), config["enlarge"]
-    targets = dataset.train.targets
-    budget = parts["budget"].of(len(targets), size, scale["cycles"])
-    resized = dataset.train.images.shape[1:] != given.train.images.shape[1:]
-    return Setting(dataset, size, budget, _drawn(parts["initial"], targets, budget, seed), resized), whole is not None
-
-
-def _drawn(initial: Any, targets: Tensor, budget: Budget, seed: int) -> Tensor:
-    if budget.initial == len(targets):
-        return torch.arange(len(targets))
-    return initial(targets, int(budget.initial), Generator().manual_seed(seed))
-
-
-def facts(job: Job, setting: Setting) -> dict[str, Any]:
-    """What the results tell of a run beside its options."""
-    targets, classes = setting.dataset.train.targets, setting.dataset.classes
-    return {
-        "seed": job.config["seed"],
-        "classes": [*classes],
-        "pool": len(targets),
-        "whole": setting.whole,
-        "pool_counts": torch.bincount(targets, minlength=len(classes)).tolist(),
-        "side": job.config["scale"]["side"] if setting.resized else None,
-    }
-
-
-def brief(record: dict[str, Any]) -> dict[str, Any]:
-    """What the terminal shows of a cycle."""
-    shown = {name: record[name] for name in ("cycle", "labelled", "fit_seconds", "query_seconds")}
-    notes = (record.get("queried") or {}).get("notes", {})
-    accuracy = next(iter(record["metrics"].values()))["accuracy"]
-    return {**shown, "accuracy": accuracy, "warning": notes.get("warning", "")}
-
-
-def keep_freed_memory() -> None:
-    """Else glibc gives large blocks back to the system, and each step of a narrow network waits a third of its time for
-    new pages."""
-    with suppress(OSError, AttributeError):
-        libc, trim_threshold, mmap_threshold = ctypes.CDLL("libc.so.6"), -1, -3
-        libc.mallopt(trim_threshold, 2**30)
-        libc.mallopt(mmap_threshold, 2**25)
-
-
-def choose_device(device: str) -> torch.device:
-    if device not in ("auto", "cpu", "cuda"):
-        raise UserError(f"device={device} is unknown: choose auto, cpu or cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("device=cuda, but torch sees no GPU here: take device=cpu, or mend the driver")
-    if device == "cpu" or not torch.cuda.is_available():
-        return torch.device("cpu")
-    torch.set_float32_matmul_precision("high")
-    return torch.device("cuda")
-
-
-def onto(images: Tensor, device: torch.device) -> Tensor:
-    """The images on the device, unless they would fill more than half of what is free there."""
-    held = getattr(images, "originals", images)
-    fits = device.type != "cuda" or 2 * held.nbytes < torch.cuda.mem_get_info(device)[0]
-    return images.to(device) if fits else images

@@ -20,7 +20,6 @@ from torch import Tensor, nn
 
 from alsuite import journal, scores
 from alsuite.budget import Budget, uniform
-from alsuite.command.run import perform
 from alsuite.data import Dataset
 from alsuite.data.digits import digits
 from alsuite.errors import UserError
@@ -37,6 +36,7 @@ from alsuite.strategies.uncertainty import Uncertainty
 from alsuite.tasks import Task
 from alsuite.tasks.classification import Classification
 from helpers import importing
+from helpers.runs import perform
 
 CYCLES = 7
 ABOUT = {"config": {"experiment": "test", "seed": 3}}

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from alsuite.budget import Budget, uniform
-from alsuite.command.run import perform
 from alsuite.command.tracking import Tracker, log_training, scalars
 from alsuite.data.digits import digits
 from alsuite.errors import UserError
@@ -21,6 +20,7 @@ from alsuite.scores import margin
 from alsuite.strategies.uncertainty import Uncertainty
 from alsuite.tasks.classification import Classification
 from alsuite.training import once
+from helpers.runs import perform
 
 ABOUT = {"config": {"experiment": "test", "seed": 0}}
 RECORD: dict[str, Any] = {

@@ -12,9 +12,7 @@ import torch
 from torch import Generator, Tensor
 
 from alsuite import scores
-from alsuite.__main__ import products
 from alsuite.budget import Budget, uniform
-from alsuite.command.run import perform
 from alsuite.data import Split
 from alsuite.data.digits import digits
 from alsuite.data.enlarged import Change, Enlarged, change, enlarged
@@ -32,7 +30,9 @@ from alsuite.strategies.asal import ASAL, GAAL
 from alsuite.strategies.uncertainty import Uncertainty
 from alsuite.tasks.classification import Classification
 from alsuite.training.once import originals
+from helpers.configs import lines
 from helpers.generators import Gaussian, Trainer
+from helpers.runs import perform
 from helpers.tasks import fast_task
 
 PREPARATION = {"generator_seconds", "autoencoder_seconds", "extract_seconds", "index_seconds"}
@@ -243,5 +243,5 @@ def test_a_run_is_timed_without_its_preparation(tmp_path: Path) -> None:
 
 def test_the_pools_of_the_timings_are_their_scales() -> None:
     for scale, sizes in (("smoke", "1000,3000"), ("paper", "160000,480000,1600000,4800000,16000000")):
-        lines = products(["experiment=asal_fig7", f"scale={scale}"])
-        assert [f"enlarge={sizes}" in line for line in lines] == [True, True]
+        found = lines(["experiment=asal_fig7", f"scale={scale}"])
+        assert [f"enlarge={sizes}" in line for line in found] == [True, True]

@@ -18,7 +18,6 @@ from torchvision.models.vgg import cfgs, make_layers
 from alsuite import scores
 from alsuite.__main__ import one_line
 from alsuite.budget import Budget, uniform
-from alsuite.command.run import perform
 from alsuite.data.digits import digits
 from alsuite.errors import UserError
 from alsuite.loop import seed_all
@@ -35,6 +34,7 @@ from alsuite.tasks.vgg import VGG16
 from helpers.configs import composed
 from helpers.generators import Gaussian, Trainer
 from helpers.pools import digit_pool, synthetic_pool
+from helpers.runs import perform
 from helpers.tasks import FixedTask, dropout_net, fast_task
 
 PREPARATION = ("fit_", "generator_", "autoencoder_", "extract_", "index_")
