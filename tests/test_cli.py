@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_conf import GROUPS
 
 from alsuite import CONF, __main__
 from alsuite.journal import Journal
+from helpers import REPOSITORY
+from helpers.configs import GROUPS
 
-REPOSITORY = Path(__file__).parents[1]
 SMALL = ["scale=smoke", "device=cpu", "wandb=disabled"]
 PACKAGES = ("torch", "pytorch_lightning", "wandb", "pandas", "matplotlib", "sklearn", "faiss")
 

@@ -24,19 +24,8 @@ from alsuite.data.stand_in import stand_in
 from alsuite.figures.spec import read_panels
 from alsuite.oracle import Annotator, Human, Ideal, Noisy
 from alsuite.tasks.classification import Classification
+from helpers.configs import GROUPS
 
-GROUPS = (
-    "budget",
-    "dataset",
-    "features",
-    "generator",
-    "initial",
-    "oracle",
-    "protocol",
-    "scale",
-    "strategy",
-    "task_model",
-)
 CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
 FIGURES = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 SCALES = ("paper", "laptop", "smoke")

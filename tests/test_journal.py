@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from journals import write_run
 
 from alsuite.errors import UserError
 from alsuite.journal import Journal, changed, ended_as, set_aside
 from alsuite.results import load
+from helpers import REPOSITORY
+from helpers.journals import write_run
 
-REPOSITORY = Path(__file__).parents[1]
 ABOUT: dict[str, Any] = {
     "config": {"seed": 0, "task_model": {"lr": 0.001, "milestones": [0.5, 0.9]}},
     "commit": "0" * 40,

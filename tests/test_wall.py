@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import digit_pool, dropout_net, fast_task
 from torch import Tensor
 
 from alsuite.budget import Budget, uniform
@@ -23,6 +22,8 @@ from alsuite.oracle import Ideal, Noisy, Oracle, ideal
 from alsuite.pool import Pool
 from alsuite.strategies import Query
 from alsuite.tasks import Task
+from helpers.pools import digit_pool
+from helpers.tasks import dropout_net, fast_task
 
 PLAIN = (str, bytes, int, float, complex, type, types.ModuleType, type(None))
 
