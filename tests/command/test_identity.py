@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 from alsuite.command import code, identity
 from alsuite.command.identity import code_of, data_of, provenance
+from helpers import REPOSITORY
 from helpers.configs import composed
 
 STRATEGY = '''
@@ -169,7 +170,7 @@ def test_torch_is_not_imported() -> None:
         "data_of({'_target_': 'alsuite.data.load', 'name': 'nowhere'})\n"
         "assert not {'torch', 'alsuite.loop'} & set(sys.modules)"
     )
-    subprocess.run([sys.executable, "-c", command], check=True, cwd=Path(__file__).parents[1])
+    subprocess.run([sys.executable, "-c", command], check=True, cwd=REPOSITORY)
 
 
 def test_a_sweep_asks_again_at_no_cost() -> None:
