@@ -1,6 +1,6 @@
 """What a user can mend: shown as one line, without a traceback."""
 
-__all__ = ["AwaitingLabels", "MissingDataError", "UserError"]
+__all__ = ["AwaitingLabels", "MissingDataError", "UserError", "positive"]
 
 
 class UserError(Exception):
@@ -13,3 +13,10 @@ class MissingDataError(UserError):
 
 class AwaitingLabels(UserError):
     """The run pauses until a person has filled in a file."""
+
+
+def positive(prefix: str, **values: object) -> None:
+    """Refuse an option that is not a number above 0; `prefix` says whose it is, as in "task_model."."""
+    for name, value in values.items():
+        if not (isinstance(value, int | float) and value > 0):
+            raise UserError(f"{prefix}{name}={value} must be a number above 0")

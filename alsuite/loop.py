@@ -14,10 +14,11 @@ import torch
 from torch import Tensor
 
 from alsuite.budget import Budget
+from alsuite.contract import Promise
 from alsuite.errors import UserError
 from alsuite.journal import Journal
 from alsuite.metrics import metrics
-from alsuite.oracle import Annotator, Oracle
+from alsuite.oracle import Oracle
 from alsuite.pool import Pool
 from alsuite.scores import entropy
 from alsuite.strategies import Query, Strategy
@@ -26,11 +27,32 @@ from alsuite.tasks import Task
 __all__ = ["Run", "seed_all"]
 
 Result = TypeVar("Result")
+Record = dict[str, Any]
 Images = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
 class Run:
+    """A strategy's run from its first labels to its last, or on from where its journal ends.
+
+    >>> from pathlib import Path
+    >>> from tempfile import mkdtemp
+    >>> from alsuite.data.digits import digits
+    >>> from alsuite.nets.classifiers import linear
+    >>> from alsuite.oracle import Ideal
+    >>> from alsuite.strategies.random import Random
+    >>> from alsuite.tasks.classification import Classification
+    >>> data, journal = digits(), Journal(Path(mkdtemp()))
+    >>> train, tests = data.train, {name: (split.images, split.targets) for name, split in data.tests.items()}
+    >>> pool = Pool(train.images, len(data.classes), data.mean, data.std)
+    >>> def task_model():
+    ...     return Classification(linear, epochs=3)
+    >>> budget, first, oracle = Budget(initial=20, query=10, end=40), torch.arange(20), Ideal(train.targets)
+    >>> Run(pool, tests, task_model, Random(), oracle, budget, first, journal, seed=0).go()
+    >>> [record["labelled"] for record in journal.records]
+    [20, 30, 40]
+    """
+
     pool: Pool
     tests: Mapping[str, tuple[Tensor, Tensor]]  # name -> images, targets
     task_model: Callable[[], Task]
@@ -40,7 +62,7 @@ class Run:
     initial: Tensor  # what every strategy starts from at this seed
     journal: Journal
     seed: int
-    report: Callable[[dict[str, Any], Query | None], None] = lambda record, query: None
+    report: Callable[[Record, Query | None], None] = lambda record, query: None
 
     def go(self) -> None:
         replay(self.pool, self.journal)
@@ -53,11 +75,11 @@ class Run:
             self.journal.append(record, self._images(query, record))
             self.report(record, query)
 
-    def _cycle(self, cycle: int) -> tuple[dict[str, Any], Query | None]:
+    def _cycle(self, cycle: int) -> tuple[Record, Query | None]:
         pool, labelled = self.pool, self.pool.labelled
         seed_all(self.seed, cycle)
         task, fit_seconds = _timed(lambda: self.task_model().learn(pool))
-        record: dict[str, Any] = {
+        record: Record = {
             "cycle": cycle,
             "labelled": len(labelled),
             "metrics": {name: self._measure(task, *test) for name, test in self.tests.items()},
@@ -71,18 +93,22 @@ class Run:
         n = self.budget.next(len(labelled))
         return (record, self._query(task, n, record)) if n else (record, None)
 
-    def _query(self, task: Task, n: int, record: dict[str, Any]) -> Query:
-        pool, size, known = self.pool, len(self.pool), int(self.pool.known.sum())
+    def _query(self, task: Task, n: int, record: Record) -> Query:
+        pool, size = self.pool, len(self.pool)
         seed_all(self.seed, record["cycle"], part=1)
-        query, record["query_seconds"] = _timed(lambda: self.strategy.query(pool, task, n))
-        _check(query, n)
+        promise = Promise(self.strategy, pool)
+        reply, record["query_seconds"] = _timed(lambda: self.strategy.query(pool, task, n))
+        query = promise.kept(reply, n)
         if not pool.known[query.indices].all():  # a strategy that synthesises labelled images never asks
             pool.label(query.indices, self.oracle(pool, query.indices))
-        if int(pool.known.sum()) != known + n:
-            raise UserError("the strategy labelled images that it did not return: they must be among its indices")
         record["synthetic"] = len(pool) - size
-        log_probs, labels = task.log_probs(pool.rows(query.indices)), pool.labels[query.indices]
-        record["queried"] = {
+        record["queried"] = {**self._told(query, task), **self._judged(query)}
+        return query
+
+    def _told(self, query: Query, task: Task) -> Record:
+        """Return what the journal holds of a query."""
+        log_probs, labels = task.log_probs(self.pool.rows(query.indices)), self.pool.labels[query.indices]
+        return {
             "indices": query.indices.tolist(),
             "labels": labels.tolist(),
             "scores": None if query.scores is None else query.scores.tolist(),
@@ -90,22 +116,25 @@ class Run:
             "wrong": float((log_probs.argmax(1) != labels).float().mean()),
             "notes": query.notes,
         }
-        if isinstance(self.oracle, Annotator) and "matched" in query.images:
-            generated = torch.from_numpy(query.images["generated"]).to(pool.device)
-            record["queried"]["generated_labels"] = self.oracle.judged(pool, generated).tolist()
-        return query
 
-    def _measure(self, task: Task, images: Tensor, targets: Tensor) -> dict[str, Any]:
+    def _judged(self, query: Query) -> Record:
+        """Return the labels that an oracle sees in the images that the samples stand for, if it can."""
+        if query.generated is None:
+            return {}
+        labels = self.oracle.judge(self.pool, query.generated)
+        return {} if labels is None else {"generated_labels": labels.tolist()}
+
+    def _measure(self, task: Task, images: Tensor, targets: Tensor) -> Record:
         return metrics(task.log_probs(images).argmax(1).cpu(), targets, self.pool.classes)
 
-    def _images(self, query: Query | None, record: dict[str, Any]) -> Images:
+    def _images(self, query: Query | None, record: Record) -> Images:
         grown = record.get("synthetic", 0)
         synthetic = {"synthetic": self.pool.images[-grown:].cpu().numpy()} if grown else {}
         return {**query.images, **synthetic} if query else {}
 
 
 def replay(pool: Pool, journal: Journal) -> None:
-    """Gives the pool back the labels and the synthetic images that the journal remembers."""
+    """Give the pool back the labels and the synthetic images that the journal remembers."""
     for record in journal.records:
         if record.get("synthetic"):
             pool.extend(torch.from_numpy(journal.images(record["cycle"])["synthetic"]))
@@ -115,19 +144,11 @@ def replay(pool: Pool, journal: Journal) -> None:
 
 
 def seed_all(seed: int, cycle: int, part: int = 0) -> None:
-    """One state of all generators for each part of each cycle, so that no state needs to be saved."""
+    """Put all generators in one state for each part of each cycle, so that no state needs to be saved."""
     random.seed(f"{seed} {cycle} {part}")
     state = random.getrandbits(32)
     np.random.seed(state)
     torch.manual_seed(state)
-
-
-def _check(query: Query, n: int) -> None:
-    if query.indices.shape != (n,) or query.indices.dtype != torch.int64:
-        found = f"{query.indices.dtype} {tuple(query.indices.shape)}"
-        raise UserError(
-            f"the strategy was asked for {n} indices and gave {found}: it must return that many int64 indices"
-        )
 
 
 def _timed(work: Callable[[], Result]) -> tuple[Result, float]:
@@ -140,7 +161,7 @@ def _timed(work: Callable[[], Result]) -> tuple[Result, float]:
 
 @contextmanager
 def _named(cycle: int) -> Iterator[None]:
-    """Says in which cycle something went wrong."""
+    """Say in which cycle something went wrong."""
     try:
         yield
     except UserError as error:

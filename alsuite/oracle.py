@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Generator, Tensor
@@ -31,15 +31,27 @@ __all__ = [
 
 
 class Oracle(Protocol):
-    asked: int
+    """Who is asked for labels.
+
+    >>> oracle = Ideal(torch.tensor([5, 0, 4]))
+    >>> pool = Pool(torch.zeros(3, 1, 2, 2, dtype=torch.uint8), classes=6, mean=[0], std=[1])
+    >>> oracle(pool, torch.tensor([2, 0])).tolist(), oracle.asked
+    ([4, 5], 2)
+    """
+
+    asked: int  # how many labels it gave
 
     def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
-        """(n,) labels of the images at `indices`."""
+        """Return the (n,) labels of the images at `indices`."""
+        ...
+
+    def judge(self, pool: Pool, images: Tensor) -> Tensor | None:
+        """Return (M,) labels of images that need not be in the pool, which are not counted; None if it can't."""
         ...
 
 
 class Ideal:
-    """Always right."""
+    """It is always right."""
 
     def __init__(self, targets: Tensor) -> None:
         self.targets = targets
@@ -51,9 +63,12 @@ class Ideal:
             raise UserError("this oracle knows no label of a synthetic image: take oracle=annotator or oracle=human")
         return self.targets[indices.cpu()]
 
+    def judge(self, pool: Pool, images: Tensor) -> Tensor | None:
+        return None
+
 
 class Noisy(Ideal):
-    """Wrong for a share `flip` of the samples, always in the same way for the same sample: within the superclass
+    """It is wrong for a share `flip` of the samples, always in the same way for the same sample: within the superclass
     (VAAL's noisy oracle), or to the classes that `confusion` names, or else to any other class."""
 
     def __init__(
@@ -77,9 +92,9 @@ class Noisy(Ideal):
         noisy = targets.clone()
         for label in range(classes):
             others = _confused_with(label, classes, superclasses, confusion)
-            chosen = torch.nonzero(flipped & (targets == label)).squeeze(1)
+            mistaken = torch.nonzero(flipped & (targets == label)).squeeze(1)
             if len(others):
-                noisy[chosen] = torch.tensor(others)[(turn[chosen] * len(others)).long()]
+                noisy[mistaken] = torch.tensor(others)[(turn[mistaken] * len(others)).long()]
         super().__init__(noisy)
 
 
@@ -93,7 +108,7 @@ def _confused_with(
 
 
 class Annotator(Ideal):
-    """Always right about real images; the synthetic ones, which come after them in the pool, are labelled by a
+    """It is always right about real images; the synthetic ones, which come after them in the pool, are labelled by a
     classifier that learned from all real labels, in place of a person. It is kept in the folder for later runs."""
 
     def __init__(
@@ -111,11 +126,10 @@ class Annotator(Ideal):
         labels[real] = super().__call__(pool, indices[real]).to(indices.device)
         if not real.all():
             self.asked += int((~real).sum())
-            labels[~real] = self.judged(pool, pool.rows(indices[~real]))
+            labels[~real] = self.judge(pool, pool.rows(indices[~real])[:])
         return labels
 
-    def judged(self, pool: Pool, images: Any) -> Tensor:
-        """(n,) labels of images that need not be in the pool."""
+    def judge(self, pool: Pool, images: Tensor) -> Tensor:
         self.expert = self.expert or self._taught(pool)
         return self.expert.log_probs(images).argmax(1)
 
@@ -129,7 +143,7 @@ class Annotator(Ideal):
 
 
 class Human:
-    """Writes the queried images and a CSV to fill in, and goes on from the filled CSV when started again."""
+    """It writes the queried images and a CSV to fill in, and goes on from the filled CSV when started again."""
 
     def __init__(self, folder: Path, names: Sequence[str]) -> None:
         self.folder = folder
@@ -146,6 +160,9 @@ class Human:
                 f"{len(wanted)} images await labels: fill the column 'label' of {sheet}, then start again"
             )
         return torch.tensor(self._answers(sheet, wanted))
+
+    def judge(self, pool: Pool, images: Tensor) -> Tensor | None:
+        return None
 
     def _ask(self, pool: Pool, indices: list[int], sheet: Path) -> None:
         from PIL import Image

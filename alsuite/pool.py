@@ -15,7 +15,7 @@ __all__ = ["Normalise", "Pool", "Rows", "gather", "pixels"]
 
 @dataclass(frozen=True)
 class Normalise:
-    """Images to what a network sees: uint8 in 0..255, or floats in 0..1, to zero mean and unit spread per channel."""
+    """Turns images, uint8 or floats in 0..1, into what a network sees: zero mean and unit spread per channel."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -28,12 +28,12 @@ class Normalise:
 
 
 def gather(tensor: Tensor, indices: Tensor) -> Tensor:
-    """Rows of a tensor that may lie on another device, on the device of the indices."""
+    """Return rows of a tensor that may lie on another device, on the device of the indices."""
     return tensor.index_select(0, indices.to(tensor.device)).to(indices.device)
 
 
 def pixels(images: Tensor) -> Tensor:
-    """Floats in 0..1 to uint8; what lies outside is clipped."""
+    """Turn floats in 0..1 into uint8; what lies outside is clipped."""
     return (255 * images).round().clamp(0, 255).to(torch.uint8)
 
 
@@ -47,11 +47,28 @@ class Rows:
     def __len__(self) -> int:
         return len(self.indices)
 
-    def __getitem__(self, chosen: slice | Tensor) -> Tensor:
-        return gather(self.images, self.indices[chosen])
+    def __getitem__(self, places: slice | Tensor) -> Tensor:
+        return gather(self.images, self.indices[places])
 
 
 class Pool:
+    """All images of a run, and the labels that are known so far; `label` and `extend` alone change it.
+
+    images: (N, C, H, W) uint8, on the device, or a memory map or made anew where larger than it
+    known: (N,) whether an image has a label
+    labels: (N,) int64, -1 where unknown
+    labelled: (L,) indices, in order of acquisition
+    originals: how many images there were at the start; what comes after them is synthetic
+
+    >>> images = torch.zeros(4, 1, 2, 2, dtype=torch.uint8)
+    >>> pool = Pool(images, classes=3, mean=[0.5], std=[0.5])
+    >>> pool.label(torch.tensor([2, 0]), torch.tensor([1, 2]))
+    >>> pool.labels.tolist(), pool.unlabelled.tolist()
+    ([2, -1, 1, -1], [1, 3])
+    >>> pool.extend(images[:1]).tolist(), len(pool), pool.originals
+    ([4], 5, 4)
+    """
+
     def __init__(
         self,
         images: Tensor,
@@ -60,15 +77,13 @@ class Pool:
         std: Sequence[float],
         device: torch.device | None = None,
     ) -> None:
-        device = device or images.device
-        self.device = device
-        self.originals = len(images)  # what comes after them is synthetic
-        self.images = images  # (N, C, H, W) uint8, on the device, or a memory map or made anew where larger than it
+        self.device = device or images.device
+        self.originals = len(images)
+        self.images = images
         self.classes = classes
         self.normalise = Normalise(tuple(mean), tuple(std))
-        self.known = torch.zeros(len(images), dtype=torch.bool, device=device)
-        self.labels = torch.full((len(images),), -1, dtype=torch.int64, device=device)  # -1 where unknown
-        self.labelled = torch.empty(0, dtype=torch.int64, device=device)  # in order of acquisition
+        self.known, self.labels = _unknown(len(images), self.device)
+        self.labelled = torch.empty(0, dtype=torch.int64, device=self.device)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -87,6 +102,7 @@ class Pool:
         return Rows(self.images, indices)
 
     def label(self, indices: Tensor, labels: Tensor) -> None:
+        """Write down what an oracle answered."""
         indices, labels = indices.to(self.device), labels.to(self.device)
         self._check(indices, labels)
         self.known[indices] = True
@@ -94,36 +110,42 @@ class Pool:
         self.labelled = torch.cat([self.labelled, indices])
 
     def extend(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Synthetic images join the pool; returns their indices."""
-        if not isinstance(self.images, Tensor):
-            raise UserError("an enlarged pool takes no synthetic images: set enlarge=null, or take another strategy")
-        if images.dtype != torch.uint8 or images.shape[1:] != self.images.shape[1:]:
-            wanted = tuple(self.images.shape[1:])
-            raise ValueError(
-                f"the pool takes uint8 images of shape {wanted}, not {images.dtype} {tuple(images.shape[1:])}"
-            )
-        first, device = len(self), self.device
-        if labels is not None and (len(labels) != len(images) or not self._are_classes(labels)):
-            raise ValueError(f"each synthetic image needs one label in 0..{self.classes - 1}")
+        """Take synthetic images into the pool, and their labels if they have any; return their indices."""
+        self._check_joining(images, labels)
+        first = len(self)
+        known, unknown = _unknown(len(images), self.device)
         self.images = torch.cat([self.images, images.to(self.images.device)])
-        self.known = torch.cat([self.known, torch.zeros(len(images), dtype=torch.bool, device=device)])
-        self.labels = torch.cat([self.labels, torch.full((len(images),), -1, device=device)])
-        indices = torch.arange(first, len(self), device=device)
+        self.known, self.labels = torch.cat([self.known, known]), torch.cat([self.labels, unknown])
+        indices = torch.arange(first, len(self), device=self.device)
         if labels is not None:
             self.label(indices, labels)
         return indices
 
     def _check(self, indices: Tensor, labels: Tensor) -> None:
         if indices.ndim != 1 or indices.shape != labels.shape or {indices.dtype, labels.dtype} != {torch.int64}:
-            raise ValueError("indices and labels must be two int64 vectors of one length")
+            raise UserError("to label, indices and labels must be two int64 vectors of one length")
         if len(indices) and not (int(indices.min()) >= 0 and int(indices.max()) < len(self)):
-            raise ValueError(f"an index lies outside the pool of {len(self)}")
+            raise UserError(f"an index to be labelled lies outside the pool of {len(self)}")
         if len(indices.unique()) != len(indices):
-            raise ValueError("an index is repeated")
+            raise UserError("an index to be labelled is repeated: give each once")
         if self.known[indices].any():
-            raise ValueError("a sample that is labelled already was queried again")
+            raise UserError("a sample was to be labelled again that is labelled already")
         if not self._are_classes(labels):
-            raise ValueError(f"a label lies outside 0..{self.classes - 1}")
+            raise UserError(f"a label lies outside 0..{self.classes - 1}")
+
+    def _check_joining(self, images: Tensor, labels: Tensor | None) -> None:
+        if not isinstance(self.images, Tensor):
+            raise UserError("an enlarged pool takes no synthetic images: set enlarge=null, or take another strategy")
+        shape, given = tuple(self.images.shape[1:]), (images.dtype, *images.shape[1:])
+        if given != (torch.uint8, *shape):
+            raise UserError(f"the pool takes uint8 images of shape {shape}, not {images.dtype} {tuple(given[1:])}")
+        if labels is not None and (len(labels) != len(images) or not self._are_classes(labels)):
+            raise UserError(f"each synthetic image needs one label in 0..{self.classes - 1}")
 
     def _are_classes(self, labels: Tensor) -> bool:
         return not len(labels) or (int(labels.min()) >= 0 and int(labels.max()) < self.classes)
+
+
+def _unknown(n: int, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return `known` and `labels` of n images without a label."""
+    return torch.zeros(n, dtype=torch.bool, device=device), torch.full((n,), -1, dtype=torch.int64, device=device)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from alsuite.errors import UserError
 from alsuite.pool import Normalise, Pool
 from helpers.pools import synthetic_pool
 
@@ -53,7 +54,7 @@ def test_unlabelled_is_sorted_and_complete(pool: Pool) -> None:
 def test_a_refused_labelling_changes_nothing(pool: Pool, case: str) -> None:
     indices, labels, message = REFUSED[case]
     before = state(pool)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(UserError, match=message):
         pool.label(torch.tensor(indices), torch.tensor(labels))
     assert unchanged(pool, before)
 
@@ -63,7 +64,7 @@ def test_a_refused_labelling_changes_nothing(pool: Pool, case: str) -> None:
 def test_both_vectors_must_be_int64(pool: Pool, kind: str, dtype: torch.dtype) -> None:
     given = {"indices": torch.tensor([7]), "labels": torch.tensor([1])}
     before = state(pool)
-    with pytest.raises(ValueError, match="two int64 vectors"):
+    with pytest.raises(UserError, match="two int64 vectors"):
         pool.label(**{**given, kind: given[kind].to(dtype)})
     assert unchanged(pool, before)
 
@@ -87,7 +88,7 @@ def test_extended_images_are_unlabelled_or_labelled(pool: Pool) -> None:
 
 @pytest.mark.parametrize("fresh", [torch.zeros(1, 3, 16, 16), torch.zeros(1, 1, 16, 16, dtype=torch.uint8)])
 def test_only_images_of_the_same_kind_join(pool: Pool, fresh: Tensor) -> None:
-    with pytest.raises(ValueError, match=r"uint8 images of shape \(3, 16, 16\)"):
+    with pytest.raises(UserError, match=r"uint8 images of shape \(3, 16, 16\)"):
         pool.extend(fresh)
     assert len(pool) == 20
 

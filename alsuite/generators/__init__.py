@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
@@ -25,5 +25,6 @@ class Trained(Features, Protocol):
         ...
 
 
+@runtime_checkable
 class Generator(Protocol):
     def trained(self, pool: Pool) -> Trained: ...

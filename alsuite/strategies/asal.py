@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 from time import perf_counter
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -26,12 +26,12 @@ from alsuite.generators import Generator, Trained
 from alsuite.generators.autoencoder import AutoEncoder
 from alsuite.matching.features import Features
 from alsuite.matching.projection import LARGE, reduced
+from alsuite.notes import FIT_SECONDS, MEMORY
 from alsuite.pool import Pool, pixels
 from alsuite.scores import entropy, min_distance
-from alsuite.strategies import Query
+from alsuite.strategies import Once, Query
 from alsuite.tasks import Task
 from alsuite.training.fit import check_finite
-from alsuite.training.rehearsal import lasting
 
 __all__ = ["ASAL", "GAAL", "Ascent"]
 
@@ -39,7 +39,6 @@ LEAST = -80.0  # below, p = exp(log p) is 0, and so the gradient of the entropy 
 SHOWN = 10  # images that are kept
 
 LogProbs = Callable[[Tensor], Tensor]
-Made = TypeVar("Made")
 
 
 class Index(Protocol):
@@ -80,25 +79,6 @@ class Ascent:
             climb.step()
         check_finite(z.detach().sum(), "ascent over z")
         return z.detach()
-
-
-class Once(Generic[Made]):
-    """What is made of a pool's images, and stays as it is while the pool grows."""
-
-    def __init__(self, make: Callable[[Pool], Made]) -> None:
-        self.make = make
-        self.made: tuple[Pool, Made] | None = None
-
-    def __call__(self, pool: Pool) -> Made:
-        if self.made is None or self.made[0] is not pool:
-            devices = [pool.device] if pool.device.type == "cuda" else []
-            with (
-                lasting(),
-                torch.random.fork_rng(devices),
-            ):  # so that a run goes on alike, whether this was made before or not
-                torch.manual_seed(0)
-                self.made = pool, self.make(pool)
-        return self.made[1]
 
 
 @dataclass(frozen=True)
@@ -143,8 +123,10 @@ class ASAL:
         indices = matching.index.search(queries, pool.known).to(pool.device)
         matched = entropy(task.log_probs(pool.rows(indices)))
         notes = {"entropy_generated": float(doubt.mean()), "entropy_matched": float(matched.mean())}
-        notes |= {"memory": matching.memory, **preparation}
-        return Query(indices, None, notes, pictured(generated, pool.rows(indices[:SHOWN])[:], indices))
+        notes |= {MEMORY: matching.memory, **preparation}
+        examples = pixels(generated[:SHOWN])
+        pictures = pictured(examples, pool.rows(indices[:SHOWN])[:], indices)
+        return Query(indices, None, notes, pictures, generated=examples)
 
     def _prepared(self, pool: Pool) -> tuple[Matching, dict[str, Any]]:
         """The notes tell what the preparation took, where this query had to make it."""
@@ -152,7 +134,7 @@ class ASAL:
         matching = self.matching(pool)
         if self.matching.made is before:
             return matching, {}
-        spent = {"fit_seconds": clock(pool.device) - start, **matching.seconds}
+        spent = {FIT_SECONDS: clock(pool.device) - start, **matching.seconds}
         iterations = getattr(self.generator, "config", {}).get("iterations", 0)
         return matching, {**{name: round(each, 4) for name, each in spent.items()}, "generator_iterations": iterations}
 

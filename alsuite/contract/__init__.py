@@ -1,0 +1,107 @@
+"""What a strategy promises, checked at each query: a broken promise ends the run with a line that says which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from alsuite.contract.memory import memory
+from alsuite.contract.reply import checked
+from alsuite.errors import UserError
+from alsuite.pool import Pool
+from alsuite.strategies import Query, Strategy
+
+__all__ = ["Promise"]
+
+
+class Promise:
+    """A strategy and its pool as they were before a query, to be compared with what the query left."""
+
+    def __init__(self, strategy: Strategy, pool: Pool) -> None:
+        self.strategy = strategy
+        self.pool = pool
+        self.name = type(strategy).__name__
+        self.before = Before.of(pool)
+        self.memory = memory(strategy)
+        if not callable(getattr(strategy, "query", None)):
+            raise UserError(f"{self.name} is no strategy: it must have a method query(pool, task, n)")
+
+    def kept(self, reply: object, n: int) -> Query:
+        """Return the reply, checked, with its indices on the pool's device and its notes as JSON has them."""
+        query = checked(reply, n, self.name)
+        query = replace(query, indices=query.indices.to(self.pool.device))
+        self._same_strategy()
+        self._same_pool()
+        self._unlabelled(query.indices)
+        self._all_returned(query.indices)
+        return query
+
+    def _same_strategy(self) -> None:
+        after = memory(self.strategy)
+        changed = [name for name in {**self.memory, **after} if self.memory.get(name) != after.get(name)]
+        if changed:
+            raise UserError(
+                f"{self.name} changed self.{changed[0]}, which would be lost when the run is resumed: keep it inside "
+                "query, or make what follows from the images alone with alsuite.strategies.Once"
+            )
+
+    def _same_pool(self) -> None:
+        if not self.before.same_images(self.pool):
+            raise UserError(f"{self.name} changed pool.images: change a copy, such as pool.rows(indices)[:]")
+        if not self.before.same_labels(self.pool):
+            raise UserError(f"{self.name} changed the pool's labels: only the oracle labels its images; return indices")
+
+    def _unlabelled(self, indices: Tensor) -> None:
+        size, known = len(self.pool), self.before.known
+        outside = indices[(indices < 0) | (indices >= size)]
+        if len(outside):
+            raise UserError(f"{self.name} returned the index {int(outside[0])}: the pool's go from 0 to {size - 1}")
+        old = indices[indices < len(known)]
+        again = old[known[old]]
+        if len(again):
+            raise UserError(
+                f"{self.name} returned {int(again[0])}, which is labelled already: choose among pool.unlabelled"
+            )
+
+    def _all_returned(self, indices: Tensor) -> None:
+        added = self.pool.labelled[len(self.before.labelled) :]
+        if len(added) and not torch.equal(added, indices):
+            raise UserError(
+                f"{self.name} labelled images that it did not return: they must be its indices, in the same order"
+            )
+
+
+@dataclass(frozen=True)
+class Before:
+    """A pool's images and labels as they were."""
+
+    images: Tensor
+    version: int | None
+    known: Tensor
+    labels: Tensor
+    labelled: Tensor
+
+    @classmethod
+    def of(cls, pool: Pool) -> Before:
+        return cls(pool.images, _version(pool.images), pool.known.clone(), pool.labels.clone(), pool.labelled.clone())
+
+    def same_images(self, pool: Pool) -> bool:
+        """Tell whether the images are still the same, though others may have joined them."""
+        if _version(self.images) != self.version:
+            return False
+        now, size = pool.images, len(self.known)
+        return now is self.images or (len(now) > size and torch.equal(now[:size], self.images))
+
+    def same_labels(self, pool: Pool) -> bool:
+        """Tell whether no image that was there has got, lost or changed a label."""
+        pairs = ((self.known, pool.known), (self.labels, pool.labels), (self.labelled, pool.labelled))
+        joined = pool.labelled[len(self.labelled) :]
+        return all(torch.equal(old, new[: len(old)]) for old, new in pairs) and bool((joined >= len(self.known)).all())
+
+
+def _version(images: object) -> int | None:
+    """Return how often torch has written into the images, or into those that an enlarged pool is made of."""
+    images = getattr(images, "originals", images)
+    return images._version if isinstance(images, Tensor) else None

@@ -1,0 +1,93 @@
+"""A strategy's reply, checked by itself: each fault is a line that names the strategy and says what was wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from alsuite.errors import UserError
+from alsuite.strategies import Query
+
+__all__ = ["checked"]
+
+
+def checked(reply: object, n: int, name: str) -> Query:
+    """Return the query that the strategy of this name gave for n samples, its notes as JSON has them."""
+    if not isinstance(reply, Query):
+        raise UserError(f"{name}.query returned {_described(reply)}: it must return an alsuite.strategies.Query")
+    _check_indices(reply.indices, n, name)
+    _check_scores(reply.scores, n, name)
+    _check_images(reply.images, name)
+    _check_generated(reply.generated, name)
+    notes = {key: _as_json(value, f"the note {key!r} of {name}") for key, value in _named(reply.notes, "notes", name)}
+    return replace(reply, notes=notes)
+
+
+def _check_indices(indices: object, n: int, name: str) -> None:
+    if not isinstance(indices, Tensor) or indices.dtype != torch.int64 or indices.shape != (n,):
+        raise UserError(f"{name} was asked for {n} indices and gave {_described(indices)}: give int64 of shape ({n},)")
+    values, counts = indices.unique(return_counts=True)
+    if len(values) < n:
+        raise UserError(f"{name} returned {int(values[counts > 1][0])} more than once: give {n} different indices")
+
+
+def _check_scores(scores: object, n: int, name: str) -> None:
+    if scores is None:
+        return
+    if not isinstance(scores, Tensor) or not scores.is_floating_point() or scores.shape != (n,):
+        raise UserError(f"{name} gave scores that are {_described(scores)}: give floats of shape ({n},), or None")
+    if scores.isnan().any():
+        raise UserError(f"{name} gave a score that is not a number: look whether the task model has diverged")
+
+
+def _check_images(images: object, name: str) -> None:
+    for key, value in _named(images, "images", name):
+        if not (isinstance(value, np.ndarray) and _can_be_shown(value)):
+            raise UserError(
+                f"the images {key!r} of {name} are {_described(value)}: give a NumPy array of uint8 pictures "
+                "(N, C, H, W) with C 1 or 3, of captions (N,), or of places (N, 2)"
+            )
+
+
+def _can_be_shown(array: np.ndarray) -> bool:
+    if array.dtype == np.uint8:
+        return array.ndim == 4 and array.shape[1] in (1, 3)
+    return (array.dtype.kind == "U" and array.ndim == 1) or (array.dtype.kind == "f" and array.shape[1:] == (2,))
+
+
+def _check_generated(images: object, name: str) -> None:
+    if images is not None and not (isinstance(images, Tensor) and images.dtype == torch.uint8 and images.ndim == 4):
+        raise UserError(f"{name} gave generated images that are {_described(images)}: give uint8 (M, C, H, W), or None")
+
+
+def _named(values: object, what: str, name: str) -> Iterator[tuple[str, object]]:
+    """Yield what a dict holds, if it is one and its keys are texts."""
+    if not isinstance(values, Mapping):
+        raise UserError(f"the {what} of {name} are {_described(values)}: give a dict")
+    for key, value in values.items():
+        if not isinstance(key, str):
+            raise UserError(f"the {what} of {name} have the key {key!r}: give them names that are texts")
+        yield key, value
+
+
+def _as_json(value: object, what: str) -> object:
+    """Return a note as JSON has it: a NumPy or torch scalar becomes a number."""
+    if isinstance(value, np.generic) or (isinstance(value, Tensor) and value.ndim == 0):
+        value = value.item()
+    if isinstance(value, bool | int | float | str | None):
+        return value
+    if isinstance(value, list | tuple):
+        return [_as_json(each, what) for each in value]
+    if isinstance(value, Mapping):
+        return {key: _as_json(each, what) for key, each in _named(value, "parts", what)}
+    raise UserError(f"{what} is {_described(value)}: give a number, a text, or a list or dict of them")
+
+
+def _described(value: object) -> str:
+    if isinstance(value, Tensor | np.ndarray):
+        return f"{type(value).__name__} of {value.dtype} and shape {tuple(value.shape)}"
+    return "None" if value is None else f"a {type(value).__name__}"

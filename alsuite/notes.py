@@ -1,0 +1,7 @@
+"""The notes of a query that other parts read, by the names that they have in the journal."""
+
+__all__ = ["FIT_SECONDS", "MEMORY", "WARNING"]
+
+FIT_SECONDS = "fit_seconds"  # of the query, what its training took
+MEMORY = "memory"  # values or bytes that a query looks through
+WARNING = "warning"  # one line about a strategy that does not work as it should
