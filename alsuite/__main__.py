@@ -21,7 +21,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from alsuite import CONF
-from alsuite.errors import AwaitingLabels, MissingDataError, UserError
+from alsuite.errors import AwaitingLabels, UserError
 from alsuite.journal import INCIDENTAL
 
 __all__ = ["execute", "main"]
@@ -232,20 +232,13 @@ def execute(job: Job, show: Any) -> None:
 
 def dataset_of(job: Job) -> tuple[Any, int | None]:
     """The data set; or at the smoke scale, where it isn't there, made-up pictures of its shape, and its true size."""
+    from alsuite.data.stand_in import load_or_make_up
+
     config, name = job[0]["config"], job[0]["choices"]["dataset"]
-    try:
-        return hydra.utils.instantiate(config["dataset"]), None
-    except Exception as error:
-        shape = config["scale"]["stand_in"].get(name)
-        if shape is None or not caused_by(error, MissingDataError):
-            raise
-        from alsuite.data.stand_in import stand_in
-
-        return stand_in(name, shape[:4], list(config["dataset"].get("extra_tests") or {})), shape[4]
-
-
-def caused_by(error: BaseException | None, kind: type[Exception]) -> bool:
-    return error is not None and (isinstance(error, kind) or caused_by(error.__cause__, kind))
+    load = functools.partial(hydra.utils.instantiate, config["dataset"])
+    return load_or_make_up(
+        name, load, config["scale"]["stand_in"].get(name), config["dataset"].get("extra_tests") or ()
+    )
 
 
 def check_options(factory: Any, whole: bool = False) -> None:

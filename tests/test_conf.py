@@ -20,7 +20,7 @@ from alsuite.__main__ import composed_plainly, products
 from alsuite.budget import Budget
 from alsuite.data import Dataset
 from alsuite.data.digits import digits
-from alsuite.data.stand_in import stand_in
+from alsuite.data.stand_in import made_up
 from alsuite.figures.spec import read_panels
 from alsuite.oracle import Annotator, Human, Ideal, Noisy
 from alsuite.tasks.classification import Classification
@@ -185,7 +185,7 @@ def test_smoke_has_pictures_for_the_data_of_every_experiment() -> None:
     used = {composed(f"experiment={stem}").choices["dataset"] for stem in choices_of("experiment")}
     assert used - {"digits"} <= {*shapes}
     for name, (channels, height, width, classes, whole) in shapes.items():
-        made = stand_in(name, shapes[name][:4])
+        made = made_up(name, shapes[name][:4])
         assert whole == TRAIN_IMAGES[name]
         assert (*made.train.images.shape[1:], len(made.classes)) == (channels, height, width, classes)
         assert torch.bincount(made.train.targets, minlength=classes).min() >= 2
