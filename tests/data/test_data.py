@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,6 +33,11 @@ REFUSED = {
     "train_targets are int32, they must be int64": ("train", GOOD["train"][0], GOOD["train"][1].astype(np.int32)),
     "train_images have 3 dimensions, they must have 4": ("train", GOOD["train"][0][:, 0], GOOD["train"][1]),
     "test_targets have 2 dimensions, they must have 1": ("test", GOOD["test"][0], GOOD["test"][1][:, None]),
+    r"train_images are \(6, 32, 32, 3\), with their channels last: save them as \(N, C, H, W\)": (
+        "train",
+        np.zeros((6, 32, 32, 3), np.uint8),
+        GOOD["train"][1],
+    ),
     "train holds 6 images but 5 targets": ("train", GOOD["train"][0], GOOD["train"][1][:5]),
     "test is empty": ("test", GOOD["test"][0][:0], GOOD["test"][1][:0]),
     r"train_targets hold the label -1, outside 0\.\.2": ("train", GOOD["train"][0], GOOD["train"][1] - 1),
@@ -54,9 +60,19 @@ def test_unfit_arrays_are_refused_by_name(message: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("classes", "message"), [([0, 3], "no class 3"), ([-1], "no class -1"), ([1, 1], "once"), ([], "one")]
+    ("classes", "message"),
+    [
+        ([0, 3], r"dataset\.classes: toy has no class 3, choose from 0\.\.2, or by name: 0, 1, 2$"),
+        ([-1], "has no class -1"),
+        (["2", "car"], "has no class car"),
+        ([1, 1], "once"),
+        (["1", 1], "once"),
+        ([], "at least one"),
+        (2, r"dataset\.classes=2 is no list: write it as \[2\]"),
+        ("2", "is no list"),
+    ],
 )
-def test_classes_out_of_range_are_refused(classes: list[int], message: str) -> None:
+def test_classes_out_of_range_are_refused(classes: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         assemble("toy", GOOD["train"], GOOD["test"], classes=classes)
 
@@ -68,13 +84,19 @@ def test_classes_are_relabelled_in_the_order_given(tmp_path: Path) -> None:
     assert dataset.train.images[:2, 0, 0, 0].tolist() == [5 * GREY, 7 * GREY]
 
 
+@pytest.mark.parametrize(("option", "value"), [("size", 0), ("size", "big"), ("size", 8.0), ("pad", -1)])
+def test_what_is_no_number_of_pixels_is_refused(option: str, value: Any) -> None:
+    with pytest.raises(UserError, match=rf"^dataset\.{option}={value} is no number of pixels: give a whole one from"):
+        assemble("toy", GOOD["train"], GOOD["test"], **{option: value})
+
+
 def test_digits_are_embedded() -> None:
     dataset = digits()
     assert (len(dataset.train.targets), len(dataset.tests["digits"].targets)) == (1437, 360)
     assert dataset.train.images.shape[1:] == (1, 8, 8)
     assert dataset.train.images.max() == 255
     assert dataset.tests["digits"].targets[:4].tolist() == [0, 5, 0, 5]
-    assert digits(classes=[3, 8]).classes == ("3", "8")
+    assert digits(classes=[3, 8]).classes == digits(classes=["3", "8"]).classes == ("3", "8")
 
 
 def test_usps_is_padded_and_scaled_as_an_extra_test_set(tmp_path: Path) -> None:

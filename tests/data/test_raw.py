@@ -5,6 +5,7 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def test_raw_formats(name: str, shape: tuple[int, ...], n_classes: int, n_train:
         expected = (GREY * split.targets % 256).reshape(-1, 1, 1, 1)
         assert (split.images.int() - expected).abs().max() <= (name in ("tiny_imagenet", "imagenet"))
     assert built(name, tmp_path).classes == dataset.classes
-    assert not list(tmp_path.glob(".*.unfinished"))
+    assert not list(tmp_path.glob(".part-*"))
 
 
 def test_cifar100_has_its_superclasses(tmp_path: Path) -> None:
@@ -113,6 +114,30 @@ def test_own_folder(tmp_path: Path) -> None:
         folder(tmp_path / "pets", root=tmp_path)
     with pytest.raises(UserError, match="is no folder"):
         folder(tmp_path / "birds", root=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("files", "options", "message"),
+    [
+        ({}, {}, r"dataset\.path=\S+ holds no images of two classes: give each class a folder"),
+        ({"cat": 9}, {}, "holds no images of two classes"),
+        ({"cat": 9, "dog": 0}, {}, "holds no images of two classes"),
+        ({"cat": 4, "dog": 4}, {}, "holds no image for testing, which is every fifth of a class: give a class five"),
+        ({"cat": 9, "dog": 9}, {"size": 0}, r"dataset\.size=0 is no number of pixels"),
+        ({"cat": 9, "dog": 9}, {"size": "big"}, r"dataset\.size=big is no number of pixels"),
+        ({"cat": 9, "dog": 9}, {"classes": ["cat", "car"]}, r"dataset\.classes: pets has no class car, .* cat, dog$"),
+    ],
+)
+def test_an_own_folder_that_cannot_be_used_is_told_in_one_line(
+    files: dict[str, int], options: dict[str, Any], message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "pets").mkdir()
+    for name, n in files.items():
+        (tmp_path / "pets" / name).mkdir()
+        write_class_folders(tmp_path / "pets", [name], range(n))
+    with pytest.raises(UserError, match=message) as caught:
+        folder(tmp_path / "pets", root=tmp_path, **options)
+    assert "\n" not in str(caught.value)
 
 
 def test_square_scales_the_short_side_and_keeps_the_centre(tmp_path: Path) -> None:
