@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from alsuite.training.rehearsal import lasting
 __all__ = ["Notes", "Once", "Query", "Strategy"]
 
 Made = TypeVar("Made")
-Notes = Mapping[str, object]  # what JSON holds: numbers, texts, lists, null
+Notes = Mapping[str, Any]  # what JSON holds: numbers, texts, lists, null
 
 
 @dataclass(frozen=True)

@@ -331,6 +331,9 @@ class Unwilling:
         self.targets = targets
         self.asked = 0
 
+    def judge(self, pool: Pool, images: Tensor) -> None:
+        return None
+
     def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
         assert not self.asked, "the oracle was asked"
         self.asked += len(indices)

@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import composed, digit_pool
 from hydra.utils import instantiate
 from torch import Tensor, nn
 
@@ -22,6 +21,8 @@ from alsuite.errors import UserError
 from alsuite.pool import Pool
 from alsuite.strategies import Once, Query, Strategy
 from alsuite.tasks import Task
+from helpers.configs import composed
+from helpers.pools import digit_pool
 
 FIVE = torch.arange(5)
 
