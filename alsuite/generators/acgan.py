@@ -19,7 +19,7 @@ from torch.optim import Adam, Optimizer
 from alsuite.errors import UserError
 from alsuite.generators.gan import descend
 from alsuite.nets.acgan import Conditional
-from alsuite.nets.gans import unit
+from alsuite.nets.ranges import unit
 from alsuite.pool import Pool, pixels
 from alsuite.training.fit import Stream, channels_last, check_finite, fit, infer
 from alsuite.training.once import chosen

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from alsuite.nets.autoencoders import AutoEncoder as Net
+from alsuite.nets.autoencoders import AutoEncoderNet
 from alsuite.pool import Pool
 from alsuite.training.fit import channels_last
 from alsuite.training.once import Kept, chosen, originals, trained_once
@@ -26,7 +26,7 @@ class AutoEncoder:
 
     def __init__(
         self,
-        net: Callable[..., Net],
+        net: Callable[..., AutoEncoderNet],
         *,
         name: str,
         folder: str,
@@ -40,12 +40,12 @@ class AutoEncoder:
         self.net = net
         self.folder = folder
         self.limit: int | None = chosen("limit", limit, Path(folder).name)
-        self.latest: tuple[Any, Net] | None = None
+        self.latest: tuple[Any, AutoEncoderNet] | None = None
         options = {"epochs": epochs, "batch": batch, "lr": lr, "features": features}
         own = {key: chosen(key, value, Path(folder).name) for key, value in options.items()}
         self.config = {"name": name, "seed": seed, **own}
 
-    def trained(self, pool: Pool) -> Net:
+    def trained(self, pool: Pool) -> AutoEncoderNet:
         if self.latest is None or self.latest[0]() is not pool.images:
             self.latest = weakref.ref(pool.images), self.kept(pool).net
         return self.latest[1]
@@ -66,7 +66,7 @@ class AutoEncoder:
 class Reconstruction:
     curves: tuple[str, ...] = ("error",)
 
-    def __init__(self, net: Net, batch: int, lr: float) -> None:
+    def __init__(self, net: AutoEncoderNet, batch: int, lr: float) -> None:
         self.net = net.to(memory_format=torch.channels_last)
         self.batch = batch
         self.optimisers = (Adam(net.parameters(), lr, fused=True),)

@@ -17,7 +17,7 @@ from torch.nn import functional as F  # noqa: N812
 from torch.optim import Adam, Optimizer
 
 from alsuite.errors import UserError
-from alsuite.nets.gans import Discriminator, Pair
+from alsuite.nets.gans import Critic, Pair
 from alsuite.pool import Pool
 from alsuite.training.fit import channels_last
 from alsuite.training.once import Kept, chosen, trained_once
@@ -152,7 +152,7 @@ def penalty(critic: Callable[[Tensor], Tensor], real: Tensor, made: Tensor) -> T
     return (slopes.flatten(1).norm(dim=1) - 1).square().mean()
 
 
-def consistency(critic: Discriminator, real: Tensor, values: Tensor, features: Tensor) -> Tensor:
+def consistency(critic: Critic, real: Tensor, values: Tensor, features: Tensor) -> Tensor:
     """CT-GAN eq. 4 and 5 at M' = 0: how far a second pass with other dropout masks is from the first one."""
     others = critic.features(real)
     apart = (values - critic.head(others).squeeze(1)).square()

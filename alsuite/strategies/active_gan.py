@@ -30,7 +30,7 @@ from alsuite.generators.acgan import Game, Rules, diagnosis, play
 from alsuite.matching.embedding import plane
 from alsuite.metrics import metrics
 from alsuite.nets.acgan import Conditional, Gaussian
-from alsuite.nets.gans import unit
+from alsuite.nets.ranges import unit
 from alsuite.pool import Pool
 from alsuite.scores import entropy, margin
 from alsuite.strategies import Query

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from alsuite.data.store import data_root
 from alsuite.errors import UserError
 from alsuite.generators import Trained
-from alsuite.nets.gans import unit
+from alsuite.nets.ranges import unit
 from alsuite.pool import Normalise, Pool
 from alsuite.training import rehearsal
 from alsuite.training.fit import channels_last, infer

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from alsuite.generators import Trained
-from alsuite.nets.gans import unit
+from alsuite.nets.ranges import unit
 from alsuite.pool import Pool
 from alsuite.training.once import originals
 

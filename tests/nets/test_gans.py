@@ -16,7 +16,7 @@ from torch.optim import SGD
 from alsuite.errors import UserError
 from alsuite.generators.gan import Match, Rules, consistency, penalty
 from alsuite.nets.autoencoders import autoencoder
-from alsuite.nets.gans import Discriminator, Pair, dcgan, res_wgan_gp, sides_of, wgan_gp
+from alsuite.nets.gans import Critic, Pair, dcgan, res_wgan_gp, sides_of, wgan_gp
 
 BUILDERS = {"dcgan": dcgan, "wgan_gp": wgan_gp, "res": res_wgan_gp, "ct": partial(res_wgan_gp, dropout=True)}
 SHAPES = [(1, 28, 28), (3, 32, 32), (3, 64, 64), (1, 8, 8), (3, 30, 20)]
@@ -211,7 +211,7 @@ class Shifting(nn.Module):
 
 def test_the_consistency_by_hand() -> None:
     head = nn.Linear(2, 1)
-    critic = Discriminator(Shifting(), head)
+    critic = Critic(Shifting(), head)
     real = torch.randn(5, 2, 1, 1)
     features = critic.features(real)
     values = head(features).squeeze(1)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from alsuite.errors import UserError
-from alsuite.nets.vae import VAE, _kernel, _ToFour, discriminator, feature_vae, image_vae, no_vae, small_vae
+from alsuite.nets.vae import VAE, discriminator, feature_vae, image_vae, no_vae, small_vae
 from alsuite.training.losses import bound
 from helpers.nets import on_paper, size
 
@@ -91,20 +91,6 @@ def test_a_fifth_halving_above_128_pixels(side: int, halvings: int, left: int) -
     convolutions = [m for m in vae.encoder.modules() if isinstance(m, nn.Conv2d)]
     (head,) = (m for m in vae.encoder.modules() if isinstance(m, nn.Linear))
     assert (len(convolutions), head.in_features) == (halvings, 1024 * left**2)
-
-
-@pytest.mark.parametrize("side", [3, 4])
-@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
-def test_the_convolution_to_four_pixels_is_a_convolution(side: int, memory_format: torch.memory_format) -> None:
-    ours = _ToFour(16, 8, _kernel((side, side)), 2, 1, bias=False).to(memory_format=memory_format)  # pyright: ignore
-    x = torch.randn(5, 16, side, side).contiguous(memory_format=memory_format).requires_grad_()
-    found, expected = ours(x), nn.functional.conv2d(x, ours.weight, stride=2, padding=1)
-    assert found.shape == (5, 8, 2, 2)
-    torch.testing.assert_close(found, expected)
-    weights = torch.randn(5, 8, 2, 2)
-    gradients = [torch.autograd.grad((y * weights).sum(), [x, ours.weight]) for y in (found, expected)]
-    for one, other in zip(*gradients, strict=True):
-        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-4)
 
 
 def test_the_vae_of_vaal_has_as_many_parameters_as_counted_by_hand() -> None:

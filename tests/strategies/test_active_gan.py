@@ -24,7 +24,7 @@ from alsuite.generators.acgan import Game, Rules, diagnosis, play
 from alsuite.journal import Journal
 from alsuite.loop import Run, seed_all
 from alsuite.nets.acgan import Conditional, Gaussian, Judge, acgan
-from alsuite.nets.gans import unit
+from alsuite.nets.ranges import unit
 from alsuite.pool import Pool, Rows, pixels
 from alsuite.strategies.active_gan import (
     ACGAN,
