@@ -18,7 +18,6 @@ from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass
 from statistics import mean
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ import torch
 from torch import Tensor
 
 from alsuite.errors import UserError
-from alsuite.generators.acgan import Game, Rules, diagnosis, play
+from alsuite.generators.acgan import ACGANGame, ACGANRules, health, trained_on_labelled
 from alsuite.matching.embedding import plane
 from alsuite.metrics import metrics
 from alsuite.nets.acgan import Conditional, Gaussian
@@ -36,6 +35,7 @@ from alsuite.scores import entropy, margin
 from alsuite.strategies import Query
 from alsuite.tasks import Task
 from alsuite.tasks.svm import SVM
+from alsuite.training.clock import clock
 
 __all__ = ["ACGAN", "ActiveGAN", "FilteredACGAN", "Guidance", "Guided", "log_likelihood", "uncertainty"]
 
@@ -75,13 +75,18 @@ class Guidance:
             raise UserError("strategy.buffer and strategy.rewarded count images: give 1 at the least")
 
 
-class Guided(Game):
+class Guided(ACGANGame):
     """Algorithm 1: AC-GAN until the warm-up is over, then eq. 11. `reward` is one of images in 0..1."""
 
     draws = 2  # the state's and the action's
 
     def __init__(
-        self, net: Conditional, rules: Rules, policy: Gaussian, reward: Callable[[Tensor], Tensor], guidance: Guidance
+        self,
+        net: Conditional,
+        rules: ACGANRules,
+        policy: Gaussian,
+        reward: Callable[[Tensor], Tensor],
+        guidance: Guidance,
     ) -> None:
         super().__init__(net, rules)
         self.policy = policy
@@ -91,8 +96,8 @@ class Guided(Game):
         self.kept = -(-guidance.buffer // min(guidance.rewarded or rules.batch, rules.batch))
         self.buffer: deque[Tensor] = deque(maxlen=self.kept)
 
-    def made(self, noise: Tensor, labels: Tensor) -> Tensor:
-        return super().made(noise, labels) if self.done < self.warmup else self.acted(noise, labels)[0]
+    def generated(self, noise: Tensor, labels: Tensor) -> Tensor:
+        return super().generated(noise, labels) if self.done < self.warmup else self.acted(noise, labels)[0]
 
     def acted(self, noise: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """x^, and (B,) the log-likelihoods of z' and the divergences from the prior."""
@@ -102,11 +107,11 @@ class Guided(Game):
         divergence = 0.5 * (mu.square() + (2 * sigma).exp() - 2 * sigma - 1).sum(1)
         return self.net(action, labels), log_likelihood(action, mu, sigma), divergence
 
-    def making_loss(self, labels: Tensor) -> Tensor:
+    def generator_loss(self, labels: Tensor) -> Tensor:
         """The negative of eq. 11."""
         noise, left = self.noise(len(labels)), self.warmup - self.done
         if left > 0:
-            images = self.made(noise, labels)
+            images = self.generated(noise, labels)
             if left <= self.kept:
                 self.advantages(images)
             return self.fooling_loss(images, labels)
@@ -126,32 +131,32 @@ class Guided(Game):
 class ACGAN:
     """All images that it makes join. Of `embedded` of them the place among others is kept, for figure 4."""
 
-    def __init__(self, generator: Rules, *, embedded: int = 0) -> None:
-        if not isinstance(generator, Rules):
+    def __init__(self, generator: ACGANRules, *, embedded: int = 0) -> None:
+        if not isinstance(generator, ACGANRules):
             raise UserError("this strategy makes images of given classes: take generator=acgan, or leave it out")
         self.rules = generator
         self.embedded = embedded
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
-        start = perf_counter()
-        game = play(self.game(pool, task), pool)
-        seconds = perf_counter() - start
+        start = clock(pool.device)
+        game = trained_on_labelled(self.game(pool, task), pool)
+        seconds = clock(pool.device) - start
         labels = balanced(pool, n)
         images, notes = self.made(game, pool, task, labels)
-        notes |= {**self.told(game, task.log_probs(images)), **diagnosis(game, pool, images, labels)}
+        notes |= {**self.notes(game, task.log_probs(images)), **health(game, pool, images, labels)}
         shown = {**grid(game, pool), **(groups(pool, task, images, self.embedded) if self.embedded else {})}
         return Query(pool.extend(images, labels), None, {**notes, "fit_seconds": seconds}, shown)
 
-    def game(self, pool: Pool, task: Task) -> Game:
-        return Game(self.net(pool), self.rules)
+    def game(self, pool: Pool, task: Task) -> ACGANGame:
+        return ACGANGame(self.net(pool), self.rules)
 
     def net(self, pool: Pool) -> Conditional:
         return self.rules.net(tuple(pool.images.shape[1:]), pool.classes)
 
-    def made(self, game: Game, pool: Pool, task: Task, labels: Tensor) -> tuple[Tensor, Notes]:
+    def made(self, game: ACGANGame, pool: Pool, task: Task, labels: Tensor) -> tuple[Tensor, Notes]:
         return game.images(game.noise(len(labels)), labels), {}
 
-    def told(self, game: Game, log_probs: Tensor) -> Notes:
+    def notes(self, game: ACGANGame, log_probs: Tensor) -> Notes:
         return {"margin": float(-margin(log_probs).mean()), "entropy_generated": float(entropy(log_probs).mean())}
 
 
@@ -164,7 +169,7 @@ class FilteredACGAN(ACGAN):
 
     def __init__(
         self,
-        generator: Rules,
+        generator: ACGANRules,
         task_model: Callable[[], Task],
         thresholds: Sequence[float] = (0.1, 0.15, 0.2, 0.25, 0.3),
         candidates: int = 5,
@@ -179,7 +184,7 @@ class FilteredACGAN(ACGAN):
         self.candidates = candidates
         self.folds = folds
 
-    def made(self, game: Game, pool: Pool, task: Task, labels: Tensor) -> tuple[Tensor, Notes]:
+    def made(self, game: ACGANGame, pool: Pool, task: Task, labels: Tensor) -> tuple[Tensor, Notes]:
         many, _ = super().made(game, pool, task, labels.repeat(self.candidates))
         floats = (task.log_probs(unit(some)) for some in many.split(CHUNK))  # a task may keep what it makes of bytes
         margins = -margin(torch.cat([*floats])).view(self.candidates, -1)
@@ -213,7 +218,7 @@ class ActiveGAN(ACGAN):
 
     def __init__(
         self,
-        generator: Rules,
+        generator: ACGANRules,
         *,
         epsilon: float = 0.2,
         alpha: float = 0.5,
@@ -228,18 +233,18 @@ class ActiveGAN(ACGAN):
         self.terms = (epsilon, alpha, otherwise)
         self.guidance = Guidance(**guidance)
 
-    def game(self, pool: Pool, task: Task) -> Game:
+    def game(self, pool: Pool, task: Task) -> ACGANGame:
         def reward(images: Tensor) -> Tensor:
             return uncertainty(task.log_probs(images), *self.terms)
 
         net = self.net(pool)
         if not self.guidance.weight:
-            return Game(net, self.rules)
+            return ACGANGame(net, self.rules)
         policy = Gaussian(pool.images[0].numel(), net.latent, self.guidance.hidden)
         return Guided(net, self.rules, policy, reward, self.guidance)
 
-    def told(self, game: Game, log_probs: Tensor) -> Notes:
-        notes = {**super().told(game, log_probs), "reward": float(uncertainty(log_probs, *self.terms).mean())}
+    def notes(self, game: ACGANGame, log_probs: Tensor) -> Notes:
+        notes = {**super().notes(game, log_probs), "reward": float(uncertainty(log_probs, *self.terms).mean())}
         return {**notes, "sigma": float(game.policy.log_spread.detach().mean())} if isinstance(game, Guided) else notes
 
 
@@ -250,7 +255,7 @@ def balanced(pool: Pool, n: int) -> Tensor:
     return classes[order].repeat(-(-n // len(classes)))[:n]
 
 
-def grid(game: Game, pool: Pool) -> dict[str, np.ndarray]:
+def grid(game: ACGANGame, pool: Pool) -> dict[str, np.ndarray]:
     """Figure 5: a column for each label, a row for each draw of the noise."""
     labels = pool.labels[pool.labelled].unique()[:SHOWN]
     rows = game.noise(SHOWN)

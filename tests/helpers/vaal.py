@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from alsuite.nets.vae import image_vae
 from alsuite.pool import Pool
 from alsuite.strategies.vaal import VAAL
-from alsuite.training.game import Game
+from alsuite.training.game import AdversarialGame
 from helpers.pools import digit_pool
 from helpers.tasks import FixedTask
 
@@ -21,9 +21,9 @@ BLIND = FixedTask(torch.zeros(1437, 10))
 FAST: dict[str, Any] = {"limit": 30, "batch": 32, "lr": 1e-3, "discriminator_lr": 1e-3, "discriminator_layers": 3}
 
 
-def trained(strategy: VAAL) -> tuple[Game, Pool, Tensor]:
+def trained(strategy: VAAL) -> tuple[AdversarialGame, Pool, Tensor]:
     pool, _ = digit_pool(200)
-    beside = strategy.beside(pool, BLIND)
+    beside = strategy.conditioning(pool, BLIND)
     return strategy.trained(pool, beside), pool, beside
 
 
@@ -36,7 +36,7 @@ def state(net: nn.Module) -> dict[str, Tensor]:
     return {key: value.clone() for key, value in net.state_dict().items()}
 
 
-def logits_by_hand(game: Game, pool: Pool, indices: Tensor, beside: Tensor) -> Tensor:
+def logits_by_hand(game: AdversarialGame, pool: Pool, indices: Tensor, beside: Tensor) -> Tensor:
     assert game.discriminator is not None
     with torch.no_grad():
         mu, _ = game.vae.eval().encode(pool.normalise(pool.images[indices]))

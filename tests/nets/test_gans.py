@@ -14,7 +14,7 @@ from torch.nn import functional as F  # noqa: N812
 from torch.optim import SGD
 
 from alsuite.errors import UserError
-from alsuite.generators.gan import Match, Rules, consistency, penalty
+from alsuite.generators.gan import GANGame, GANRules, consistency, penalty
 from alsuite.nets.autoencoders import autoencoder
 from alsuite.nets.gans import Critic, Pair, dcgan, res_wgan_gp, sides_of, wgan_gp
 
@@ -219,8 +219,8 @@ def test_the_consistency_by_hand() -> None:
     torch.testing.assert_close(consistency(critic, real, values, features), expected)
 
 
-def match(net: Pair | None = None, **rules: Any) -> Match:
-    return Match(net or wgan_gp((1, 8, 8), latent=4, width=1 / 16), Rules(**rules))
+def match(net: Pair | None = None, **rules: Any) -> GANGame:
+    return GANGame(net or wgan_gp((1, 8, 8), latent=4, width=1 / 16), GANRules(**rules))
 
 
 def seeded(loss: Any, *arguments: Any) -> Tensor:
@@ -231,14 +231,14 @@ def seeded(loss: Any, *arguments: Any) -> Tensor:
 def test_the_critics_loss_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     net = res_wgan_gp((1, 8, 8), latent=4, width=1 / 16)  # without dropout two passes agree
     played, real, made = match(net, penalty=3.0), torch.rand(6, 1, 8, 8), torch.rand(6, 1, 8, 8)
-    monkeypatch.setattr(played, "made", lambda n: made[:n])
+    monkeypatch.setattr(played, "samples", lambda n: made[:n])
     D = played.net.discriminator
     expected = D(made).mean() - D(real).mean() + 3.0 * seeded(penalty, D, real, made)
-    torch.testing.assert_close(seeded(played.finding_loss, real), expected)
+    torch.testing.assert_close(seeded(played.discriminator_loss, real), expected)
     monkeypatch.setattr("alsuite.generators.gan.consistency", lambda *_: torch.tensor(0.25))
     with_ct = match(net, penalty=3.0, consistency=2.0)
-    monkeypatch.setattr(with_ct, "made", lambda n: made[:n])
-    torch.testing.assert_close(seeded(with_ct.finding_loss, real), expected + 0.5)
+    monkeypatch.setattr(with_ct, "samples", lambda n: made[:n])
+    torch.testing.assert_close(seeded(with_ct.discriminator_loss, real), expected + 0.5)
 
 
 def test_dropout_makes_the_passes_of_ct_gan_differ() -> None:
@@ -252,25 +252,28 @@ def test_dropout_makes_the_passes_of_ct_gan_differ() -> None:
 
 def test_dcgans_losses_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     played, real, made = match(loss="cross_entropy"), torch.rand(6, 1, 8, 8), torch.rand(6, 1, 8, 8)
-    monkeypatch.setattr(played, "made", lambda n: made[:n])
+    monkeypatch.setattr(played, "samples", lambda n: made[:n])
     P_real, P_made = (torch.sigmoid(played.net.discriminator(x)) for x in (real, made))
     expected = -(torch.log(P_real).mean() + torch.log(1 - P_made).mean()) / 2
-    torch.testing.assert_close(played.finding_loss(real), expected)
-    torch.testing.assert_close(played.making_loss(6), -torch.log(P_made).mean())
+    torch.testing.assert_close(played.discriminator_loss(real), expected)
+    torch.testing.assert_close(played.generator_loss(6), -torch.log(P_made).mean())
 
 
 @pytest.mark.parametrize("loss", ["wasserstein", "cross_entropy"])
 def test_a_step_of_a_player_lowers_its_own_loss_and_leaves_the_other_alone(loss: str) -> None:
     played, real = match(loss=loss), torch.rand(20, 1, 8, 8)
-    for player, objective in ((played.net.generator, "making_loss"), (played.net.discriminator, "finding_loss")):
+    for player, objective in (
+        (played.net.generator, "generator_loss"),
+        (played.net.discriminator, "discriminator_loss"),
+    ):
         before = {key: value.clone() for key, value in played.net.state_dict().items()}
-        argument = 20 if objective == "making_loss" else real
+        argument = 20 if objective == "generator_loss" else real
         first = seeded(getattr(played, objective), argument)
         steps = SGD(player.parameters(), 1e-3)
         first.backward(inputs=[*player.parameters()])
         steps.step()
         assert float(seeded(getattr(played, objective), argument).detach()) < float(first.detach())
-        other = "discriminator" if objective == "making_loss" else "generator"
+        other = "discriminator" if objective == "generator_loss" else "generator"
         assert all(torch.equal(before[key], p) for key, p in played.net.state_dict().items() if key.startswith(other))
 
 
@@ -280,17 +283,17 @@ def test_the_discriminator_ranks_real_above_made_and_the_generator_climbs(loss: 
     D = played.net.discriminator
     for _ in range(15):
         played.net.zero_grad()
-        played.finding_loss(real).backward()
-        played.finder.step()
+        played.discriminator_loss(real).backward()
+        played.discriminator_optimiser.step()
     with torch.no_grad():
-        assert float(D(real).mean()) > float(D(played.made(20)).mean())
-        before = float(D(seeded(played.made, 20)).mean())
+        assert float(D(real).mean()) > float(D(played.samples(20)).mean())
+        before = float(D(seeded(played.samples, 20)).mean())
     for _ in range(5):
         played.net.zero_grad()
-        seeded(played.making_loss, 20).backward()
-        played.maker.step()
+        seeded(played.generator_loss, 20).backward()
+        played.generator_optimiser.step()
     with torch.no_grad():
-        assert float(D(seeded(played.made, 20)).mean()) > before
+        assert float(D(seeded(played.samples, 20)).mean()) > before
 
 
 @pytest.mark.parametrize(("critic_steps", "images", "turns"), [(1, 4, "DG"), (3, 12, "DDDG"), (3, 7, "DDG")])
@@ -299,8 +302,8 @@ def test_the_discriminator_moves_several_times_a_turn_on_batches_of_its_own(
 ) -> None:
     played = match(critic_steps=critic_steps, batch=4)
     moves: list[str] = []
-    played.finder.register_step_post_hook(lambda *_: moves.append("D"))
-    played.maker.register_step_post_hook(lambda *_: moves.append("G"))
+    played.discriminator_optimiser.register_step_post_hook(lambda *_: moves.append("D"))
+    played.generator_optimiser.register_step_post_hook(lambda *_: moves.append("G"))
     assert played.batch == 4 * critic_steps
     played.step(torch.rand(images, 1, 8, 8), 0.0)
     assert "".join(moves) == turns
@@ -310,7 +313,9 @@ def test_the_generators_batch_may_be_larger(monkeypatch: pytest.MonkeyPatch) -> 
     seen: list[int] = []
     for generator_batch in (None, 9):
         played = match(critic_steps=1, batch=4, generator_batch=generator_batch)
-        monkeypatch.setattr(played, "making_loss", lambda n, loss=played.making_loss: (seen.append(n), loss(n))[1])
+        monkeypatch.setattr(
+            played, "generator_loss", lambda n, loss=played.generator_loss: (seen.append(n), loss(n))[1]
+        )
         played.step(torch.rand(4, 1, 8, 8), 0.0)
     assert seen == [4, 9]
 
@@ -337,7 +342,7 @@ WRONG = [{"loss": "hinge"}, {"critic_steps": 0}, {"lr": -1.0}, {"batch": "many"}
 @pytest.mark.parametrize("wrong", WRONG)
 def test_wrong_rules_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=f"generator.{next(iter(wrong))}={next(iter(wrong.values()))}"):
-        Rules(**wrong)
+        GANRules(**wrong)
 
 
 def test_initial_weights_are_hes_with_strides_counted() -> None:

@@ -15,7 +15,7 @@ from alsuite.nets.vae import feature_vae
 from alsuite.pool import Pool, Rows
 from alsuite.strategies import Query
 from alsuite.strategies.aalu import AALU, Assistance, standardised
-from alsuite.training.game import diagnosis
+from alsuite.training.game import separation
 from helpers.aalu import CLASSES, FEATURES, LATENT, SMALL, informative
 from helpers.configs import composed
 from helpers.pools import digit_pool
@@ -169,7 +169,7 @@ def test_the_notes_by_hand() -> None:
         logits = strategy.game.discriminator(torch.cat([codes, probs], dim=1))
         rest = pool.unlabelled
         error = (strategy.game.vae.decoder(codes[rest]) - features[rest]).square().mean()
-    expected = diagnosis(logits[pool.labelled], logits[rest])
+    expected = separation(logits[pool.labelled], logits[rest])
     assert {key: query.notes[key] for key in expected} == {k: pytest.approx(v, abs=1e-3) for k, v in expected.items()}
     assert query.notes["reconstruction_error"] == pytest.approx(float(error), rel=1e-3)
     assert query.notes["mean_sample_error"] == pytest.approx(

@@ -20,7 +20,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from alsuite.budget import Budget
 from alsuite.errors import UserError
-from alsuite.generators.acgan import Game, Rules, diagnosis, play
+from alsuite.generators.acgan import ACGANGame, ACGANRules, health, trained_on_labelled
 from alsuite.journal import Journal
 from alsuite.loop import Run, seed_all
 from alsuite.nets.acgan import Conditional, Gaussian, Judge, acgan
@@ -54,7 +54,7 @@ def small_pair(shape: Sequence[int], classes: int, latent: int = 4, hidden: int 
     return Conditional(generator, judge, latent, classes, 0.0)
 
 
-SMALL = Rules(small_pair, iterations=1000, batch=64, lr=1e-3, discriminator_lr=1e-3)
+SMALL = ACGANRules(small_pair, iterations=1000, batch=64, lr=1e-3, discriminator_lr=1e-3)
 BRIEF = replace(SMALL, iterations=20, batch=16)
 
 
@@ -159,7 +159,7 @@ def test_a_step_climbs_the_reward_and_the_prior_holds_it(weight: float) -> None:
     found = []
     for _ in range(40):
         game.zero_grad()
-        game.making_loss(torch.zeros(20000, dtype=torch.int64)).backward()
+        game.generator_loss(torch.zeros(20000, dtype=torch.int64)).backward()
         mu, sigma = game.policy.mean[-1].bias, game.policy.log_spread
         assert isinstance(mu, nn.Parameter)
         assert mu.grad is not None
@@ -200,7 +200,7 @@ def test_the_discriminator_teaches_the_policy_and_rewards_reach_the_state_but_no
     through = torch.autograd.grad(likelihoods.sum(), [*game.net.generator.parameters()], allow_unused=True)
     assert through[0] is not None
     assert through[0].any()
-    game.making_loss(labels)
+    game.generator_loss(labels)
     assert not rewards[0].requires_grad
 
 
@@ -208,7 +208,7 @@ def test_the_discriminator_teaches_the_policy_and_rewards_reach_the_state_but_no
 
 
 def test_the_losses_are_the_negatives_of_eq_4_and_5(monkeypatch: pytest.MonkeyPatch) -> None:
-    game, labels = Game(small_pair((1, 2, 2), 3), BRIEF), torch.tensor([0, 1, 2, 1])
+    game, labels = ACGANGame(small_pair((1, 2, 2), 3), BRIEF), torch.tensor([0, 1, 2, 1])
     source, logits = (
         {"real": torch.randn(4), "made": torch.randn(4)},
         {"real": torch.randn(4, 3), "made": torch.randn(4, 3)},
@@ -220,13 +220,13 @@ def test_the_losses_are_the_negatives_of_eq_4_and_5(monkeypatch: pytest.MonkeyPa
         return source[which], logits[which]
 
     monkeypatch.setattr(game.net, "judged", judged)
-    monkeypatch.setattr(game, "made", lambda noise, labels: made)
+    monkeypatch.setattr(game, "generated", lambda noise, labels: made)
     p = {which: torch.sigmoid(value) for which, value in source.items()}
     right = {which: value.softmax(1)[torch.arange(4), labels].log().mean() for which, value in logits.items()}
     of_d = p["real"].log().mean() + (1 - p["made"]).log().mean() + right["real"] + right["made"]
     of_g = p["made"].log().mean() + right["made"]
-    torch.testing.assert_close(game.finding_loss(real, labels), -of_d)
-    torch.testing.assert_close(game.making_loss(labels), -of_g)
+    torch.testing.assert_close(game.discriminator_loss(real, labels), -of_d)
+    torch.testing.assert_close(game.generator_loss(labels), -of_g)
 
 
 @pytest.mark.parametrize("steps", [1, 3])
@@ -234,22 +234,26 @@ def test_the_discriminator_learns_once_after_several_steps_of_the_generator(
     steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     turns: list[str] = []
-    for name in ("making_loss", "finding_loss"):
-        plain = getattr(Game, name)
+    for name in ("generator_loss", "discriminator_loss"):
+        plain = getattr(ACGANGame, name)
         noted = partial(lambda plain, name, *given: turns.append(name[0]) or plain(*given), plain, name)
-        monkeypatch.setattr(Game, name, lambda self, *given, noted=noted: noted(self, *given))
+        monkeypatch.setattr(ACGANGame, name, lambda self, *given, noted=noted: noted(self, *given))
     rules = replace(BRIEF, iterations=6, generator_steps=steps)
-    play(Game(small_pair((1, 2, 2), 2), rules), contrast_pool(40))
+    trained_on_labelled(ACGANGame(small_pair((1, 2, 2), 2), rules), contrast_pool(40))
     assert "".join(turns) == ("m" * steps + "f") * (6 // steps)
 
 
 def test_only_labels_of_the_oracle_are_learned_from_and_fill_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     pool, seen = contrast_pool(3, unlabelled=20), []
     pool.extend(torch.full((30, 1, 2, 2), 255, dtype=torch.uint8), torch.zeros(30, dtype=torch.int64))
-    monkeypatch.setattr(Game, "making_loss", lambda self, labels: sum(p.sum() for p in self.net.generator.parameters()))
-    finding = Game.finding_loss
-    monkeypatch.setattr(Game, "finding_loss", lambda self, *given: seen.append(given) or finding(self, *given))
-    play(Game(small_pair((1, 2, 2), 2), BRIEF), pool)
+    monkeypatch.setattr(
+        ACGANGame, "generator_loss", lambda self, labels: sum(p.sum() for p in self.net.generator.parameters())
+    )
+    finding = ACGANGame.discriminator_loss
+    monkeypatch.setattr(
+        ACGANGame, "discriminator_loss", lambda self, *given: seen.append(given) or finding(self, *given)
+    )
+    trained_on_labelled(ACGANGame(small_pair((1, 2, 2), 2), BRIEF), pool)
     known = {(tuple(x.flatten().tolist()), int(y)) for x, y in zip(unit(pool.images[:3]), pool.labels[:3], strict=True)}
     assert {len(images) for images, _ in seen} == {16}
     assert {(tuple(x.flatten().tolist()), int(y)) for given in seen for x, y in zip(*given, strict=True)} == known
@@ -293,13 +297,13 @@ def guided(**changes: Any) -> Guided:
 
 
 def test_until_the_warm_up_is_over_the_policy_rests_and_its_last_samples_fill_the_buffer() -> None:
-    game = play(guided(warmup=1.0), contrast_pool(40))
+    game = trained_on_labelled(guided(warmup=1.0), contrast_pool(40))
     last = game.policy.mean[-1]
     assert isinstance(last, nn.Linear)
     assert not last.weight.any()
     assert not game.policy.log_spread.any()
     assert len(game.buffer) == 3  # batches, for 40 rewards
-    game = play(guided(warmup=0.5), contrast_pool(40))
+    game = trained_on_labelled(guided(warmup=0.5), contrast_pool(40))
     assert game.policy.log_spread.any()
 
 
@@ -316,7 +320,7 @@ def test_rewards_count_relative_to_the_latest_ones() -> None:
 
 
 def test_rewards_of_a_part_of_the_batch_are_enough() -> None:
-    game = play(guided(rewarded=5), contrast_pool(40))
+    game = trained_on_labelled(guided(rewarded=5), contrast_pool(40))
     assert {len(rewards) for rewards in game.buffer} == {5}
     assert len(game.buffer) == 8
 
@@ -420,7 +424,7 @@ def test_the_filter_keeps_the_first_with_a_margin_small_enough_or_the_smallest(
     """A column for each image that joins, a row for each draw."""
     margins = torch.tensor([[0.5, 0.2], [0.25, 0.4], [0.05, 0.35]])
     table = pixels(margins.flatten().view(-1, 1, 1, 1).expand(-1, 1, 2, 2))
-    game, task = Game(small_pair((1, 2, 2), 2), BRIEF), Brightness()
+    game, task = ACGANGame(small_pair((1, 2, 2), 2), BRIEF), Brightness()
     monkeypatch.setattr(game, "images", lambda noise, labels: table[: len(labels)])
     strategy = FilteredACGAN(BRIEF, Brightness, thresholds=[0.1, 0.3], candidates=3)
     scores = iter([0.4, 0.9] if best == 0.3 else [0.9, 0.4])
@@ -461,7 +465,7 @@ def test_an_svm_is_validated_with_the_settings_that_it_has(tmp_path: Path, monke
 
 
 def test_collapsed_images_are_warned_of_and_a_judge_that_knows_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    pool, game = contrast_pool(60), Game(small_pair((1, 2, 2), 2), BRIEF).eval()
+    pool, game = contrast_pool(60), ACGANGame(small_pair((1, 2, 2), 2), BRIEF).eval()
     real = pool.images[:60]
     varied, labels = 255 - real, pool.labels[:60]
 
@@ -470,23 +474,23 @@ def test_collapsed_images_are_warned_of_and_a_judge_that_knows_is_found_out(monk
         return 2 * true.float() - 1, torch.zeros(len(images), 2)
 
     monkeypatch.setattr(game.net, "judged", judged)
-    assert diagnosis(game, pool, varied, labels) == {"d_accuracy": 1.0}
-    assert diagnosis(game, pool, real, labels) == {"d_accuracy": 0.5}
+    assert health(game, pool, varied, labels) == {"d_accuracy": 1.0}
+    assert health(game, pool, real, labels) == {"d_accuracy": 0.5}
     stuck = torch.where((labels == 1).view(-1, 1, 1, 1), varied[:1], varied)
-    assert "class 1 have collapsed" in diagnosis(game, pool, stuck, labels)["warning"]
-    assert "warning" not in diagnosis(game, pool, varied[:1], labels[:1])
+    assert "class 1 have collapsed" in health(game, pool, stuck, labels)["warning"]
+    assert "warning" not in health(game, pool, varied[:1], labels[:1])
 
 
 def test_the_kept_pictures_have_a_column_a_label_and_a_row_a_draw() -> None:
     pool, _ = digit_pool(0)
     pool.label(torch.arange(3), torch.tensor([3, 8, 3]))
     net = small_pair((1, 8, 8), 10)
-    shown = grid(Game(net, BRIEF).eval(), pool)
+    shown = grid(ACGANGame(net, BRIEF).eval(), pool)
     assert [*shown] == [*(f"generated_{row}" for row in range(1, 11)), "generated_1_captions"]
     assert [*shown["generated_1_captions"]] == ["3", "8"]
     assert all(shown[f"generated_{row}"].shape == (2, 1, 8, 8) for row in range(1, 11))
     net.generator[0].weight.data[:, net.latent :] = 0  # type: ignore[union-attr]
-    blind = grid(Game(net, BRIEF).eval(), pool)
+    blind = grid(ACGANGame(net, BRIEF).eval(), pool)
     assert all(np.array_equal(*blind[f"generated_{row}"]) for row in range(1, 11))
     assert not np.array_equal(blind["generated_1"], blind["generated_2"])
 
@@ -496,11 +500,11 @@ def test_the_kept_pictures_have_a_column_a_label_and_a_row_a_draw() -> None:
 
 def test_numbers_may_differ_between_data_sets_and_are_capped() -> None:
     by_name = {"mnist": 5000, "default": 50000}
-    assert Rules(small_pair, dataset="mnist57", iterations=by_name).steps == 5000
-    assert Rules(small_pair, dataset="cifar10", iterations=by_name).steps == 50000
+    assert ACGANRules.of(small_pair, dataset="mnist57", iterations=by_name).steps == 5000
+    assert ACGANRules.of(small_pair, dataset="cifar10", iterations=by_name).steps == 50000
     limit = {"cifar10": 70, "default": 10**6}
-    assert Rules(small_pair, dataset="cifar10", iterations=by_name, limit=limit).steps == 70
-    assert Rules(small_pair, dataset="mnist", iterations=by_name, limit=limit).steps == 5000
+    assert ACGANRules.of(small_pair, dataset="cifar10", iterations=by_name, limit=limit).steps == 70
+    assert ACGANRules.of(small_pair, dataset="mnist", iterations=by_name, limit=limit).steps == 5000
 
 
 @pytest.mark.parametrize(

@@ -8,14 +8,16 @@ from torch import Tensor
 
 from alsuite.nets.vae import discriminator
 from alsuite.strategies.aalu import Assistance
-from alsuite.training.game import Rules
+from alsuite.training.game import AdversarialRules
 from alsuite.training.losses import bound
 from helpers.aalu import CLASSES, FEATURES, LATENT, SMALL, informative
 
 
-def game(rules: Rules | None = None, prediction: bool = True, ranking: float = 10.0, margin: float = 0.1) -> Assistance:
+def game(
+    rules: AdversarialRules | None = None, prediction: bool = True, ranking: float = 10.0, margin: float = 0.1
+) -> Assistance:
     assistant = discriminator(LATENT + CLASSES * prediction, 3, 16)
-    return Assistance(SMALL((FEATURES,)), assistant, rules or Rules(), prediction, ranking, margin)
+    return Assistance(SMALL((FEATURES,)), assistant, rules or AdversarialRules(), prediction, ranking, margin)
 
 
 def batch(n: int, labelled: bool = True) -> tuple[Tensor, ...]:
@@ -39,16 +41,16 @@ def test_the_assistants_loss_by_hand(n_labelled: int, n_unlabelled: int, predict
     labelled, unlabelled = batch(n_labelled), batch(n_unlabelled, labelled=False)
     A_L, A_U = informative(played, *labelled[:2]), informative(played, *unlabelled)
     expected = -torch.log(1 - A_L).mean() - torch.log(A_U).mean() + 4.0 * ranked(A_L, labelled[2], 0.3)
-    torch.testing.assert_close(played.finding_loss(labelled, unlabelled), expected)
+    torch.testing.assert_close(played.discriminator_loss(labelled, unlabelled), expected)
 
 
 @pytest.mark.parametrize("prediction", [True, False])
 def test_the_loss_of_the_vae_by_hand(prediction: bool) -> None:
     """Eq. 5 and 6."""
-    played = game(Rules(adversarial=2.0), prediction=prediction)
+    played = game(AdversarialRules(adversarial=2.0), prediction=prediction)
     labelled, unlabelled = batch(4), batch(7, labelled=False)
     torch.manual_seed(3)
-    found = played.hiding_loss(labelled, unlabelled)
+    found = played.vae_loss(labelled, unlabelled)
     torch.manual_seed(3)
     noise = torch.randn(11, LATENT).split([4, 7])
     expected = torch.zeros(())
@@ -64,20 +66,20 @@ def test_without_ranking_the_losses_of_the_task_are_not_read() -> None:
     played, labelled, unlabelled = game(ranking=0), batch(8), batch(8, labelled=False)
     A_L, A_U = informative(played, *labelled[:2]), informative(played, *unlabelled)
     spoilt = (*labelled[:2], torch.full((8,), torch.nan))
-    found = played.finding_loss(spoilt, unlabelled)
+    found = played.discriminator_loss(spoilt, unlabelled)
     torch.testing.assert_close(found, -torch.log(1 - A_L).mean() - torch.log(A_U).mean())
 
 
 def test_ranking_alone_is_equation_8_and_knows_nothing_of_the_unlabelled() -> None:
-    played, labelled = game(Rules(adversarial=0)), batch(8)
+    played, labelled = game(AdversarialRules(adversarial=0)), batch(8)
     expected = 10 * ranked(informative(played, *labelled[:2]), labelled[2], 0.1)
     for _ in range(2):
-        torch.testing.assert_close(played.finding_loss(labelled, batch(8, labelled=False)), expected)
+        torch.testing.assert_close(played.discriminator_loss(labelled, batch(8, labelled=False)), expected)
 
 
 def test_the_ranking_moves_the_assistant_alone() -> None:
-    played = game(Rules(adversarial=0))
-    played.finding_loss(batch(8), batch(8, labelled=False)).backward()
+    played = game(AdversarialRules(adversarial=0))
+    played.discriminator_loss(batch(8), batch(8, labelled=False)).backward()
     assert played.discriminator is not None
     assert all(p.grad is None for p in played.vae.parameters())
     assert all(p.grad is not None and p.grad.any() for p in played.discriminator.parameters())

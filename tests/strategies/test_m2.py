@@ -25,7 +25,7 @@ from alsuite.strategies import Strategy
 from alsuite.strategies.m2_vaal import M2VAAL, M2Alg1, M2Alg2, quotas
 from alsuite.tasks.classification import Classifier
 from alsuite.tasks.m2 import M2, Objective
-from alsuite.training.game import Rules
+from alsuite.training.game import AdversarialRules
 from alsuite.training.losses import cross_entropy
 from helpers.configs import composed
 from helpers.pools import digit_pool
@@ -42,7 +42,7 @@ def small(**changes: Any) -> M2:
 def objective(classes: int = 4, **rules: Any) -> Objective:
     shape = (1, 8, 8)
     classifier = Classifier(NET(shape, 1 if classes == 2 else classes), cross_entropy, {"name": "adam", "lr": 1e-3})
-    return Objective(classifier, VAE(shape, extra=classes), discriminator(8 + classes, 3), Rules(**rules))
+    return Objective(classifier, VAE(shape, extra=classes), discriminator(8 + classes, 3), AdversarialRules(**rules))
 
 
 def batches(classes: int = 4) -> tuple[tuple[Tensor, Tensor], tuple[Tensor]]:
@@ -55,7 +55,7 @@ def test_the_objective_is_the_sum_of_its_three_terms(adversarial: float, classes
     rules = {"adversarial": adversarial, "beta": 0.5, "transductive": 0.3}
     module, (labelled, unlabelled) = objective(classes, **rules), batches(classes)
     torch.manual_seed(3)
-    found = module.hiding_loss(labelled, unlabelled)
+    found = module.vae_loss(labelled, unlabelled)
     torch.manual_seed(3)
     noise = torch.randn(16, 8).split([6, 10])
     outputs = module.classifier.net(labelled[0])
@@ -82,7 +82,7 @@ def reached(module: nn.Module) -> list[bool]:
 def test_the_adversary_reaches_encoder_and_classifier_only_where_it_plays(adversarial: float) -> None:
     module = objective(transductive=0.0, adversarial=adversarial)
     module.classifier.loss = lambda outputs, labels: 0.0 * outputs.sum()
-    module.hiding_loss(*batches()).backward()
+    module.vae_loss(*batches()).backward()
     head = module.classifier.net[-1]
     assert {any(reached(module.vae.encoder)), all(reached(head))} == {adversarial > 0}
 
@@ -90,10 +90,10 @@ def test_the_adversary_reaches_encoder_and_classifier_only_where_it_plays(advers
 def test_the_bound_reaches_the_classifier_and_finding_leaves_both_alone() -> None:
     module = objective(adversarial=0.0)
     module.classifier.loss = lambda outputs, labels: 0.0 * outputs.sum()
-    module.hiding_loss(*batches()).backward()
+    module.vae_loss(*batches()).backward()
     assert all(reached(module.classifier.net[-1]))
     module.zero_grad()
-    module.finding_loss(*batches()).backward()
+    module.discriminator_loss(*batches()).backward()
     assert not any(reached(module.vae) + reached(module.classifier))
     assert module.discriminator is not None
     assert all(reached(module.discriminator))
@@ -103,8 +103,8 @@ def test_classifier_and_vae_and_discriminator_learn_at_their_own_rates() -> None
     module = objective(lr=0.2, discriminator_lr=0.3)
     module.classifier.schedule, module.total_steps, module.done = "cosine", 4, 2
     vae, finder, classifier = module.configure_optimizers()
-    module.hiding_loss(*batches()).backward()
-    for each in module.hiders:
+    module.vae_loss(*batches()).backward()
+    for each in module.vae_optimisers:
         each.step()
     rates = [each.param_groups[0]["lr"] for each in (vae, finder, classifier)]
     assert rates == pytest.approx([0.2, 0.3, 1e-3 * 0.853553])  # cosine after one of four steps
@@ -214,8 +214,8 @@ def test_the_picks_have_the_lowest_probability_of_being_labelled() -> None:
     pool, _ = digit_pool(100)
     task = small().learn(pool)
     codes, log_probs = task.codes(pool.rows(pool.unlabelled))
-    assert task.finder is not None
-    logits = task.finder(torch.cat([codes, log_probs.exp()], 1)).detach()
+    assert task.discriminator_net is not None
+    logits = task.discriminator_net(torch.cat([codes, log_probs.exp()], 1)).detach()
     query = M2VAAL().query(pool, task, 12)
     assert query.scores is not None
     torch.testing.assert_close(query.scores, -logits.sort().values[:12], atol=1e-4, rtol=1e-4)

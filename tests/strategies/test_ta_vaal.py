@@ -35,7 +35,7 @@ def test_ta_vaal_sees_each_predicted_loss_between_0_and_1(ranker: str) -> None:
     if ranker == "learned":
         task = Ranked(dropout_net, epochs=3, batch=25).learn(pool)
         losses = task.predicted_losses(pool.images)
-    beside = TAVAAL(VAE_OF_DIGITS).beside(pool, task)
+    beside = TAVAAL(VAE_OF_DIGITS).conditioning(pool, task)
     assert beside.shape == (1437, 1)
     assert ((beside > 0) & (beside < 1)).all()
     expected = torch.sigmoid((losses - losses.mean()) / losses.std())
@@ -43,7 +43,7 @@ def test_ta_vaal_sees_each_predicted_loss_between_0_and_1(ranker: str) -> None:
 
 
 def test_ta_vaal_with_equal_losses_is_finite() -> None:
-    beside = TAVAAL(VAE_OF_DIGITS).beside(digit_pool(200)[0], Fixed(torch.ones(1437)))  # type: ignore[arg-type]
+    beside = TAVAAL(VAE_OF_DIGITS).conditioning(digit_pool(200)[0], Fixed(torch.ones(1437)))  # type: ignore[arg-type]
     assert torch.equal(beside, torch.full((1437, 1), 0.5))
 
 
@@ -57,8 +57,8 @@ def test_the_predicted_loss_reaches_decoder_and_discriminator() -> None:
         return made
 
     class Watching(TAVAAL):
-        def finder(self, inputs: int, device: torch.device) -> nn.Module | None:
-            made = super().finder(inputs, device)
+        def make_discriminator(self, inputs: int, device: torch.device) -> nn.Module | None:
+            made = super().make_discriminator(inputs, device)
             assert made is not None
             made.register_forward_pre_hook(lambda _, inputs: seen["D"].append(inputs[0][:, 8:].clone()))
             return made
@@ -99,7 +99,7 @@ def test_only_the_training_of_ta_vaal_is_augmented() -> None:
     pool, _ = digit_pool(200)
     strategy = TAVAAL(VAE_OF_DIGITS, **FAST)
     strategy.augment = spy(augmented)
-    beside = strategy.beside(pool, Fixed(torch.rand(1437)))  # type: ignore[arg-type]
+    beside = strategy.conditioning(pool, Fixed(torch.rand(1437)))  # type: ignore[arg-type]
     assert not augmented
     strategy.scored(strategy.trained(pool, beside), pool, beside)
     assert sum(augmented) >= 2 * 30 * 30

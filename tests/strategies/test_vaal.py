@@ -15,19 +15,19 @@ from alsuite.pool import Pool
 from alsuite.strategies import vaal
 from alsuite.strategies.vaal import VAAL, NoDiscriminator
 from alsuite.training.fit import infer
-from alsuite.training.game import Game
+from alsuite.training.game import AdversarialGame
 from helpers.configs import composed
 from helpers.pools import digit_pool
 from helpers.vaal import BLIND, FAST, VAE_OF_DIGITS, logits_by_hand, spy, state, trained
 
 
 @pytest.fixture(scope="module")
-def one_game() -> tuple[Game, Pool, Tensor]:
+def one_game() -> tuple[AdversarialGame, Pool, Tensor]:
     seed_all(0, 0)
     return trained(VAAL(VAE_OF_DIGITS, **FAST))
 
 
-def test_the_least_likely_labelled_come_first(one_game: tuple[Game, Pool, Tensor]) -> None:
+def test_the_least_likely_labelled_come_first(one_game: tuple[AdversarialGame, Pool, Tensor]) -> None:
     game, pool, beside = one_game
     scores, _ = VAAL(VAE_OF_DIGITS).scored(game, pool, beside)
     logits = logits_by_hand(game, pool, pool.unlabelled, beside)
@@ -51,14 +51,14 @@ def test_a_query_takes_the_lowest_probabilities_in_order(monkeypatch: pytest.Mon
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_a_score_is_the_same_in_any_batch(
-    size: int, one_game: tuple[Game, Pool, Tensor], monkeypatch: pytest.MonkeyPatch
+    size: int, one_game: tuple[AdversarialGame, Pool, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     strategy, expected = VAAL(VAE_OF_DIGITS), VAAL(VAE_OF_DIGITS).scored(*one_game)[0]
     monkeypatch.setattr(vaal, "infer", partial(infer, size=size))
     torch.testing.assert_close(strategy.scored(*one_game)[0], expected, atol=1e-4, rtol=1e-4)
 
 
-def test_scoring_changes_nothing(one_game: tuple[Game, Pool, Tensor]) -> None:
+def test_scoring_changes_nothing(one_game: tuple[AdversarialGame, Pool, Tensor]) -> None:
     before = state(one_game[0])
     strategy = VAAL(VAE_OF_DIGITS)
     first, second = (strategy.scored(*one_game)[0] for _ in range(2))
@@ -69,7 +69,7 @@ def test_scoring_changes_nothing(one_game: tuple[Game, Pool, Tensor]) -> None:
     assert not any(module.training for module in one_game[0].modules())
 
 
-def test_the_decoder_sees_no_more_than_what_is_watched(one_game: tuple[Game, Pool, Tensor]) -> None:
+def test_the_decoder_sees_no_more_than_what_is_watched(one_game: tuple[AdversarialGame, Pool, Tensor]) -> None:
     game, pool, _ = one_game
     large = Pool(pool.images.repeat(8, 1, 1, 1), 10, pool.normalise.mean, pool.normalise.std)
     large.label(pool.labelled, pool.labels[pool.labelled])
@@ -96,7 +96,7 @@ def test_the_game_is_played_with_normalised_images_of_both_pools() -> None:
     batches: list[Tensor] = []
 
     class Watching(VAAL):
-        def finder(self, inputs: int, device: torch.device) -> nn.Module | None:
+        def make_discriminator(self, inputs: int, device: torch.device) -> nn.Module | None:
             return None
 
     def vae(shape: tuple[int, ...], extra: int) -> VAE:
@@ -129,7 +129,7 @@ def test_the_discriminator_sees_the_code(layers: int) -> None:
     assert sizes == [8] + [512] * (layers - 1)
 
 
-def test_the_notes_by_hand(one_game: tuple[Game, Pool, Tensor]) -> None:
+def test_the_notes_by_hand(one_game: tuple[AdversarialGame, Pool, Tensor]) -> None:
     game, pool, beside = one_game
     _, notes = VAAL(VAE_OF_DIGITS).scored(game, pool, beside)
     ours, theirs = (logits_by_hand(game, pool, i, beside) for i in (pool.labelled, pool.unlabelled))
@@ -156,8 +156,8 @@ def dark(shape: tuple[int, ...], extra: int = 0) -> VAE:
 class Dumb(VAAL):
     """Its discriminator says the same of all."""
 
-    def finder(self, inputs: int, device: torch.device) -> nn.Module | None:
-        made = super().finder(inputs, device)
+    def make_discriminator(self, inputs: int, device: torch.device) -> nn.Module | None:
+        made = super().make_discriminator(inputs, device)
         assert isinstance(made, nn.Sequential)
         made.register_forward_hook(lambda *given: 0 * given[-1] - 1)
         return made

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from alsuite.nets.vae import VAE, no_vae
 from alsuite.strategies.vaal import VAAL, NoDiscriminator, Seen, wasserstein
-from alsuite.training.game import Rules
+from alsuite.training.game import AdversarialRules
 from helpers.configs import composed
 from helpers.pools import digit_pool
 from helpers.vaal import BLIND, FAST, VAE_OF_DIGITS, state, trained
@@ -48,7 +48,7 @@ def test_without_a_discriminator_the_farthest_come_first() -> None:
     chosen = torch.nonzero(targets[:1000] < 2).squeeze(1)
     pool.label(chosen, targets[chosen])
     strategy = NoDiscriminator(no_vae, transductive=0)
-    game = Seen(no_vae(pool.images.shape[1:]), None, Rules(transductive=0))
+    game = Seen(no_vae(pool.images.shape[1:]), None, AdversarialRules(transductive=0))
     scores, notes = strategy.scored(game, pool, torch.empty(1437, 0))
     assert sorted(pool.unlabelled[scores.topk(5).indices].tolist()) == [*range(1000, 1005)]
     assert notes == {}
@@ -61,7 +61,7 @@ def test_no_discriminator_trains_none_and_asks_for_the_largest_distances() -> No
     assert query.scores is not None
     assert (query.scores.diff() <= 0).all()
     assert (query.scores > 0).all()
-    assert strategy.finder(8, pool.device) is None
+    assert strategy.make_discriminator(8, pool.device) is None
     assert "d_ranking" not in query.notes
 
 

@@ -19,7 +19,7 @@ from alsuite.errors import UserError
 from alsuite.loop import seed_all
 from alsuite.metrics import metrics
 from alsuite.pool import Pool
-from alsuite.tasks.svm import SVM, Prepared, Settings, fitted, kernel, searched, stratified, tempered
+from alsuite.tasks.svm import SVM, Prepared, Settings, fitted, folds_of, kernel, searched, tempered
 from alsuite.tasks.vgg import VGG16
 from helpers.configs import composed
 from helpers.features import svm
@@ -74,7 +74,7 @@ def test_the_constant_of_the_kernel_stands_for_a_bias() -> None:
 
 def test_folds_and_landmarks_are_drawn() -> None:
     x, y = blobs(60)
-    assert not torch.equal(stratified(y, 3), stratified(y, 3))
+    assert not torch.equal(folds_of(y, 3), folds_of(y, 3))
     first, second = (fitted(x, y, [Settings(1.0, 0.5)], landmarks=20, iterations=5)[0] for _ in range(2))
     assert not torch.equal(first.landmarks, second.landmarks)
 
@@ -82,7 +82,7 @@ def test_folds_and_landmarks_are_drawn() -> None:
 def test_folds_share_every_class() -> None:
     y = torch.arange(5).repeat_interleave(torch.tensor([30, 3, 2, 1, 6]))
     y = y[torch.randperm(len(y))]
-    counts = torch.stack([torch.bincount(y[stratified(y, 3) == i], minlength=5) for i in range(3)])
+    counts = torch.stack([torch.bincount(y[folds_of(y, 3) == i], minlength=5) for i in range(3)])
     assert counts.sum(0).tolist() == [30, 3, 2, 1, 6]
     assert (counts.amax(0) - counts.amin(0)).max() <= 1
 
@@ -138,7 +138,7 @@ def test_generated_floats_are_not_kept(tmp_path: Path) -> None:
     pool, _ = digit_pool(100)
     task = svm(tmp_path).learn(pool)
     task.log_probs(torch.rand(8, 1, 8, 8))
-    assert len(task.kept.table) == 100
+    assert len(task.store.table) == 100
 
 
 @pytest.mark.parametrize(

@@ -17,15 +17,15 @@ from torchvision.models.vgg import cfgs, make_layers
 
 from alsuite.errors import UserError
 from alsuite.pool import Rows
-from alsuite.tasks.vgg import VGG16, Kept, convolutions
+from alsuite.tasks.vgg import VGG16, FeatureStore, convolutions
 from helpers.features import Convolutions
 from helpers.pools import synthetic_pool
 
 CPU = torch.device("cpu")
 
 
-def kept(folder: Path, features: Convolutions | None = None) -> Kept:
-    return Kept(features or Convolutions(), folder, CPU)
+def kept(folder: Path, features: Convolutions | None = None) -> FeatureStore:
+    return FeatureStore(features or Convolutions(), folder, CPU)
 
 
 def written(folder: Path) -> Path:

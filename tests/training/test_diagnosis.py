@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from alsuite.nets.vae import feature_vae, image_vae
-from alsuite.training.game import diagnosis, warned, watched
+from alsuite.training.game import reconstruction, separation, warned
 
 FEATURES, LATENT = 6, 3
 
@@ -24,21 +24,21 @@ FEATURES, LATENT = 6, 3
     ],
 )
 def test_the_diagnosis_by_hand(labelled: list[float], unlabelled: list[float], accuracy: float, ranking: float) -> None:
-    found = diagnosis(torch.tensor(labelled), torch.tensor(unlabelled))
+    found = separation(torch.tensor(labelled), torch.tensor(unlabelled))
     assert found == {"d_accuracy": pytest.approx(accuracy), "d_ranking": pytest.approx(ranking)}
 
 
 def test_the_ranking_is_a_share_of_all_pairs() -> None:
     labelled, unlabelled = torch.randn(40) + 0.5, torch.randn(130)
     pairs = np.array([[float(a) > float(b) for b in unlabelled] for a in labelled])
-    assert diagnosis(labelled, unlabelled)["d_ranking"] == pytest.approx(pairs.mean())
+    assert separation(labelled, unlabelled)["d_ranking"] == pytest.approx(pairs.mean())
 
 
 def test_what_is_watched_by_hand() -> None:
     x, codes, beside = torch.randn(150, FEATURES) + 2, torch.randn(150, LATENT), torch.rand(150, 1)
     codes[:, 1] *= 0.05  # a variance of 0.0025 isn't in use
     vae = feature_vae((FEATURES,), extra=1, latent=LATENT, hidden=8)
-    found = watched(vae, x, codes, beside)
+    found = reconstruction(vae, x, codes, beside)
     decoded = vae.decoder(torch.cat([codes, beside], 1)).detach().numpy()
     pixels = x.numpy()
     assert found["reconstruction_error"] == pytest.approx(((decoded - pixels) ** 2).mean(), rel=1e-4)
@@ -49,7 +49,7 @@ def test_what_is_watched_by_hand() -> None:
 def test_images_are_watched_value_by_value() -> None:
     vae = image_vae((2, 8, 8), latent=LATENT, width=1 / 16).eval()
     x, codes = torch.randn(70, 2, 8, 8), torch.randn(70, LATENT)
-    found = watched(vae, x, codes, codes[:, :0])
+    found = reconstruction(vae, x, codes, codes[:, :0])
     assert found["reconstruction_error"] == pytest.approx(
         float((vae.decoder(codes) - x).detach().square().mean()), 1e-4
     )

@@ -18,20 +18,20 @@ from alsuite.strategies.aalu import AALU
 from alsuite.strategies.vaal import VAAL
 from alsuite.training import game as adversary
 from alsuite.training.fit import Stream
-from alsuite.training.game import Beside, Game, Rules, play
+from alsuite.training.game import AdversarialGame, AdversarialRules, Conditioning, play
 from alsuite.training.losses import bound
 
 FEATURES, LATENT = 6, 3
 SIZES = [(4, 4), (3, 9), (8, 2)]
 
 
-class Recorded(Game):
+class Recorded(AdversarialGame):
     """Writes down which of the players moved, and whether the other one stayed."""
 
     def configure_optimizers(self) -> list[Optimizer]:
         self.moves: list[str] = []
         made = super().configure_optimizers()
-        for name, players in (("vae", self.hiders), ("D", self.finders)):
+        for name, players in (("vae", self.vae_optimisers), ("D", self.discriminator_optimisers)):
             for player in players:
                 player.register_step_post_hook(partial(self.record, name))
         return made
@@ -40,17 +40,19 @@ class Recorded(Game):
         self.moves.append(name)
 
 
-def game(rules: Rules | None = None, extra: int = 0, kind: type[Game] = Game) -> Game:
+def game(
+    rules: AdversarialRules | None = None, extra: int = 0, kind: type[AdversarialGame] = AdversarialGame
+) -> AdversarialGame:
     vae = feature_vae((FEATURES,), extra=extra, latent=LATENT, hidden=8)
-    return kind(vae, discriminator(LATENT + extra, 3, 16), rules or Rules())
+    return kind(vae, discriminator(LATENT + extra, 3, 16), rules or AdversarialRules())
 
 
-def image_game(rules: Rules, kind: type[Game] = Game) -> Game:
+def image_game(rules: AdversarialRules, kind: type[AdversarialGame] = AdversarialGame) -> AdversarialGame:
     vae = image_vae((1, 8, 8), latent=LATENT, width=1 / 16)
     return kind(vae, discriminator(LATENT, 3, 16), rules)
 
 
-def finder(of: Game) -> nn.Module:
+def finder(of: AdversarialGame) -> nn.Module:
     assert of.discriminator is not None
     return of.discriminator
 
@@ -68,7 +70,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return all(torch.equal(one[key], other[key]) for key in one)
 
 
-def step(played: Game, *batches: tuple[Tensor, Tensor]) -> None:
+def step(played: AdversarialGame, *batches: tuple[Tensor, Tensor]) -> None:
     """One block of unlabelled and labelled batches."""
     played.configure_optimizers()
     played.train()
@@ -79,10 +81,10 @@ def step(played: Game, *batches: tuple[Tensor, Tensor]) -> None:
 @pytest.mark.parametrize("reduction", ["elbo", "mean"])
 def test_the_hiding_loss_by_hand(n_labelled: int, n_unlabelled: int, reduction: str) -> None:
     """VAAL eq. 1, 2 and 4, an expectation over each pool."""
-    rules = Rules(transductive=0.7, adversarial=3.0, beta=2.0, kl_reduction=reduction)
+    rules = AdversarialRules(transductive=0.7, adversarial=3.0, beta=2.0, kl_reduction=reduction)
     played, x_L, x_U = game(rules), torch.randn(n_labelled, FEATURES), torch.randn(n_unlabelled, FEATURES)
     torch.manual_seed(5)
-    found = played.hiding_loss((x_L,), (x_U,))
+    found = played.vae_loss((x_L,), (x_U,))
     torch.manual_seed(5)
     noise = torch.randn(n_labelled + n_unlabelled, LATENT).split([n_labelled, n_unlabelled])
     expected = torch.zeros(())
@@ -100,21 +102,21 @@ def test_the_finding_loss_by_hand(n_labelled: int, n_unlabelled: int) -> None:
     played, x_L, x_U = game(), torch.randn(n_labelled, FEATURES), torch.randn(n_unlabelled, FEATURES)
     D_L, D_U = (torch.sigmoid(finder(played)(played.vae.encode(x)[0])) for x in (x_L, x_U))
     expected = -torch.log(D_L).mean() - torch.log(1 - D_U).mean()
-    torch.testing.assert_close(played.finding_loss((x_L,), (x_U,)), expected)
+    torch.testing.assert_close(played.discriminator_loss((x_L,), (x_U,)), expected)
 
 
 def test_both_pools_weigh_the_same_whatever_their_batches_hold() -> None:
-    played, x_L, x_U = game(Rules(transductive=0)), torch.randn(4, FEATURES), torch.randn(4, FEATURES)
-    for loss in (played.finding_loss, played.hiding_loss):
+    played, x_L, x_U = game(AdversarialRules(transductive=0)), torch.randn(4, FEATURES), torch.randn(4, FEATURES)
+    for loss in (played.discriminator_loss, played.vae_loss):
         expected = loss((x_L,), (x_U,))
         torch.testing.assert_close(loss((x_L.repeat(5, 1),), (x_U,)), expected)
         torch.testing.assert_close(loss((x_L,), (x_U.repeat(5, 1),)), expected)
 
 
-@pytest.mark.parametrize("name", ["hiding_loss", "finding_loss"])
+@pytest.mark.parametrize("name", ["vae_loss", "discriminator_loss"])
 def test_both_batches_pass_the_networks_as_one(name: str) -> None:
     """Batch norm over each pool alone would take away what tells them apart."""
-    played, seen = image_game(Rules()).train(), []
+    played, seen = image_game(AdversarialRules()).train(), []
     for module in played.vae.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.register_forward_pre_hook(lambda _, inputs: seen.append(len(inputs[0])))
@@ -123,17 +125,19 @@ def test_both_batches_pass_the_networks_as_one(name: str) -> None:
 
 
 def test_decoder_and_discriminator_each_see_their_own_beside_the_code() -> None:
-    class Both(Game):
-        def beside(self, x: Tensor, *given: Tensor) -> Beside:
-            return Beside(given[0], given[1])
+    class Both(AdversarialGame):
+        def conditioning(self, x: Tensor, *given: Tensor) -> Conditioning:
+            return Conditioning(given[0], given[1])
 
-    played = Both(feature_vae((FEATURES,), extra=2, latent=LATENT, hidden=8), discriminator(LATENT + 1, 3, 16), Rules())
+    played = Both(
+        feature_vae((FEATURES,), extra=2, latent=LATENT, hidden=8), discriminator(LATENT + 1, 3, 16), AdversarialRules()
+    )
     seen: dict[str, list[Tensor]] = {"decoder": [], "D": []}
     played.vae.decoder.register_forward_pre_hook(lambda _, inputs: seen["decoder"].append(inputs[0]))
     finder(played).register_forward_pre_hook(lambda _, inputs: seen["D"].append(inputs[0]))
     labelled, unlabelled = ((torch.randn(n, FEATURES), torch.randn(n, 2), torch.randn(n, 1)) for n in (3, 4))
-    played.hiding_loss(labelled, unlabelled)
-    played.finding_loss(labelled, unlabelled)
+    played.vae_loss(labelled, unlabelled)
+    played.discriminator_loss(labelled, unlabelled)
     (decoded,), found = seen["decoder"], seen["D"]
     assert torch.equal(decoded[:, LATENT:], torch.cat([labelled[1], unlabelled[1]]))
     for inputs in found:
@@ -144,13 +148,13 @@ def test_decoder_and_discriminator_each_see_their_own_beside_the_code() -> None:
 
 def test_a_hiding_step_changes_the_vae_alone_and_a_finding_step_the_discriminator_alone() -> None:
     batch = torch.randn(5, FEATURES), torch.randn(5, FEATURES)
-    hiding = game(Rules(vae_steps=2))  # D's turn doesn't come
+    hiding = game(AdversarialRules(vae_steps=2))  # D's turn doesn't come
     vae, found = state(hiding.vae), state(finder(hiding))
     step(hiding, batch)
     assert same(found, state(finder(hiding)))
     assert not any(torch.equal(value, hiding.vae.state_dict()[key]) for key, value in vae.items() if "weight" in key)
     assert all(p.grad is None for p in finder(hiding).parameters())
-    finding = game(Rules(transductive=0, adversarial=0))
+    finding = game(AdversarialRules(transductive=0, adversarial=0))
     vae, found = state(finding.vae), state(finder(finding))
     step(finding, batch)
     assert same(vae, state(finding.vae))
@@ -160,7 +164,7 @@ def test_a_hiding_step_changes_the_vae_alone_and_a_finding_step_the_discriminato
 
 def test_the_discriminator_learns_what_is_labelled_and_the_vae_makes_all_seem_so() -> None:
     unlabelled, labelled = torch.randn(40, FEATURES), torch.randn(40, FEATURES) + 2
-    played = game(Rules(transductive=0, adversarial=0, discriminator_lr=1e-2))
+    played = game(AdversarialRules(transductive=0, adversarial=0, discriminator_lr=1e-2))
 
     def logits(x: Tensor) -> Tensor:
         return finder(played)(played.vae.encode(x)[0])
@@ -169,29 +173,30 @@ def test_the_discriminator_learns_what_is_labelled_and_the_vae_makes_all_seem_so
     assert float((logits(labelled) > 0).float().mean()) > 0.8
     assert float((logits(unlabelled) < 0).float().mean()) > 0.8
     step(
-        Game(played.vae, finder(played), Rules(transductive=0, vae_steps=1000, lr=1e-2)), *[(unlabelled, labelled)] * 60
+        AdversarialGame(played.vae, finder(played), AdversarialRules(transductive=0, vae_steps=1000, lr=1e-2)),
+        *[(unlabelled, labelled)] * 60,
     )
     assert float((logits(torch.cat([unlabelled, labelled])) > 0).float().mean()) > 0.95
 
 
-@pytest.mark.parametrize("name", ["hiding_loss", "finding_loss"])
+@pytest.mark.parametrize("name", ["vae_loss", "discriminator_loss"])
 def test_a_loss_reaches_only_its_player_through_the_others_network(name: str) -> None:
-    played = game(Rules(transductive=0))
+    played = game(AdversarialRules(transductive=0))
     getattr(played, name)((torch.randn(5, FEATURES),), (torch.randn(5, FEATURES),)).backward()
     reached = any(p.grad is not None and p.grad.any() for p in played.vae.encoder.parameters())
-    assert reached == (name == "hiding_loss")
+    assert reached == (name == "vae_loss")
 
 
 def test_without_an_adversarial_weight_the_vae_never_asks_the_discriminator() -> None:
     batch = (torch.randn(5, FEATURES),), (torch.randn(5, FEATURES),)
-    played = game(Rules(adversarial=0))
+    played = game(AdversarialRules(adversarial=0))
     asked: list[int] = []
     finder(played).register_forward_hook(lambda *_: asked.append(1))
     torch.manual_seed(1)
-    loss = played.hiding_loss(*batch)
+    loss = played.vae_loss(*batch)
     assert not asked
     torch.manual_seed(1)
-    torch.testing.assert_close(loss, Game(played.vae, None, Rules()).hiding_loss(*batch))
+    torch.testing.assert_close(loss, AdversarialGame(played.vae, None, AdversarialRules()).vae_loss(*batch))
     loss.backward()
     assert all(p.grad is None for p in finder(played).parameters())
 
@@ -202,7 +207,7 @@ def test_without_an_adversarial_weight_the_vae_never_asks_the_discriminator() ->
 )
 @pytest.mark.parametrize("labelled", [5, 10, 60])
 def test_the_players_take_turns(vae_steps: int, expected: list[str], labelled: int) -> None:
-    played = play(game(Rules(epochs=1, vae_steps=vae_steps), kind=Recorded), *streams(labelled=labelled))
+    played = play(game(AdversarialRules(epochs=1, vae_steps=vae_steps), kind=Recorded), *streams(labelled=labelled))
     assert isinstance(played, Recorded)
     assert played.moves == expected
     assert not played.training
@@ -210,13 +215,13 @@ def test_the_players_take_turns(vae_steps: int, expected: list[str], labelled: i
 
 def test_the_turns_go_on_over_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("alsuite.training.fit.BLOCK_STEPS", 3)
-    played = play(game(Rules(epochs=1, vae_steps=2), kind=Recorded), *streams(40))
+    played = play(game(AdversarialRules(epochs=1, vae_steps=2), kind=Recorded), *streams(40))
     assert isinstance(played, Recorded)
     assert played.moves == ["vae", "vae", "D"] * 4
 
 
 def test_a_frozen_vae_stays_as_it_is_buffers_and_all() -> None:
-    played = image_game(Rules(epochs=2, transductive=0, adversarial=0), kind=Recorded)
+    played = image_game(AdversarialRules(epochs=2, transductive=0, adversarial=0), kind=Recorded)
     before, found = state(played.vae), state(finder(played))
     play(played, *streams(30, 10, 5, 1, 8, 8))
     assert isinstance(played, Recorded)
@@ -228,7 +233,7 @@ def test_a_frozen_vae_stays_as_it_is_buffers_and_all() -> None:
 
 @pytest.mark.parametrize("hides", [True, False])
 def test_all_that_learns_is_in_training_mode_from_the_first_step_to_the_last(hides: bool) -> None:
-    played = image_game(Rules(epochs=3, transductive=hides, adversarial=hides)).eval()
+    played = image_game(AdversarialRules(epochs=3, transductive=hides, adversarial=hides)).eval()
     modes: dict[str, list[bool]] = {"vae": [], "D": []}
     played.vae.encoder.register_forward_hook(lambda net, *_: modes["vae"].append(net.training))
     finder(played).register_forward_hook(lambda net, *_: modes["D"].append(net.training))
@@ -236,8 +241,10 @@ def test_all_that_learns_is_in_training_mode_from_the_first_step_to_the_last(hid
     assert (len(modes["vae"]), {*modes["vae"]}, {*modes["D"]}) == (18 * (1 + hides), {hides}, {True})
 
 
-@pytest.mark.parametrize("rules", [Rules(epochs=2, adversarial=0), Rules(epochs=2, transductive=0)])
-def test_a_vae_with_one_weight_in_the_game_moves(rules: Rules) -> None:
+@pytest.mark.parametrize(
+    "rules", [AdversarialRules(epochs=2, adversarial=0), AdversarialRules(epochs=2, transductive=0)]
+)
+def test_a_vae_with_one_weight_in_the_game_moves(rules: AdversarialRules) -> None:
     played = image_game(rules)
     before = state(played.vae)
     play(played, *streams(30, 10, 5, 1, 8, 8))
@@ -247,10 +254,10 @@ def test_a_vae_with_one_weight_in_the_game_moves(rules: Rules) -> None:
 
 
 def test_a_game_without_a_discriminator_trains_the_vae() -> None:
-    played, (unlabelled, labelled) = Game(game().vae, None, Rules(epochs=30, lr=1e-2)), streams()
+    played, (unlabelled, labelled) = AdversarialGame(game().vae, None, AdversarialRules(epochs=30, lr=1e-2)), streams()
     batches = labelled.tensors, unlabelled.tensors
-    before = float(played.hiding_loss(*batches).detach())
-    assert float(play(played, unlabelled, labelled).hiding_loss(*batches).detach()) < before / 2
+    before = float(played.vae_loss(*batches).detach())
+    assert float(play(played, unlabelled, labelled).vae_loss(*batches).detach()) < before / 2
 
 
 @pytest.mark.parametrize("labelled", [3, 10, 100])
@@ -260,7 +267,7 @@ def test_a_game_without_a_discriminator_trains_the_vae() -> None:
 def test_an_epoch_is_one_of_the_unlabelled_pool_up_to_the_limit(
     epochs: float, limit: int | None, steps: int, labelled: int
 ) -> None:
-    assert play(game(Rules(epochs=epochs, limit=limit)), *streams(labelled=labelled)).done == steps
+    assert play(game(AdversarialRules(epochs=epochs, limit=limit)), *streams(labelled=labelled)).done == steps
 
 
 def test_a_seed_determines_the_game() -> None:
@@ -269,7 +276,7 @@ def test_a_seed_determines_the_game() -> None:
         seed_all(0, 0)
         both = streams()
         seed_all(seed, 0)
-        found.append(state(play(game(Rules(epochs=2)), *both)))
+        found.append(state(play(game(AdversarialRules(epochs=2)), *both)))
     assert same(found[0], found[1])
     assert not same(found[0], found[2])
 
@@ -292,7 +299,7 @@ def test_a_seed_determines_the_game() -> None:
 )
 def test_wrong_rules_give_one_clear_line(name: str, value: Any) -> None:
     with pytest.raises(UserError, match=rf"\b{name}={value} ") as caught:
-        Rules(**{name: value})
+        AdversarialRules(**{name: value})
     assert "\n" not in str(caught.value)
 
 
@@ -300,7 +307,7 @@ def test_wrong_rules_give_one_clear_line(name: str, value: Any) -> None:
 def test_a_diverging_game_says_so_in_one_line(name: str) -> None:
     expected = r"the VAE or of the discriminator is not a number: lower its learning rate$"
     with pytest.raises(UserError, match=expected) as caught:
-        play(game(Rules(epochs=3, **dict[str, Any]({name: 1e30}))), *streams())
+        play(game(AdversarialRules(epochs=3, **dict[str, Any]({name: 1e30}))), *streams())
     assert "\n" not in str(caught.value)
 
 
