@@ -77,10 +77,7 @@ class Machine:
 
 
 class SVM:
-    """A task that learns a support vector machine.
-
-    `features` are kept under `folder`; `C` and `gamma` list what is searched, with `folds` folds.
-    """
+    """Learns a machine; `features` are kept under `folder`, `C` and `gamma` list what `folds` folds search."""
 
     def __init__(
         self,
