@@ -21,7 +21,7 @@ from alsuite.budget import Budget
 from alsuite.data import Dataset
 from alsuite.data.digits import digits
 from alsuite.data.stand_in import stand_in
-from alsuite.figures.spec import read_panels
+from alsuite.figures.spec import panels_of, read_panels
 from alsuite.oracle import Annotator, Human, Ideal, Noisy
 from alsuite.tasks.classification import Classification
 from helpers.configs import GROUPS
@@ -216,7 +216,7 @@ def test_every_experiment_composes_at_every_scale_and_has_a_figure(figure: str) 
     panels = read_panels(figure, CONF)
     for scale in SCALES:
         found = composed(f"experiment={figure}", f"scale={scale}")
-        assert len(found.values["figure"]) == len(panels) > 0
+        assert panels_of(found.values["figure"], figure, panels[0].experiment) == panels
         assert found.values["sweeps"]
 
 
