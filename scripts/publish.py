@@ -18,7 +18,7 @@ import pandas as pd
 from alsuite import CONF, figures, results
 from alsuite.errors import UserError
 from alsuite.figures.names import name_of
-from alsuite.figures.parts import DERIVED, part_named
+from alsuite.figures.parts import DERIVED, Part, part_named
 from alsuite.figures.spec import METRICS, STORED, Panel, read_panels
 from alsuite.results.report import report
 
@@ -44,23 +44,22 @@ def publish(stem: str, scale: str, root: Path, folder: Path) -> None:
     """Write the picture, the tables and what was measured into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     figures.draw(stem, scale, root, out=folder)
-    texts, runs, measured, absent = [], [], [], []
-    tables: dict[str, list[pd.DataFrame]] = {name: [] for name in TABLES}
+    texts, runs, measured, absent, tables = [], [], [], [], []
     for title, frame, panel in compared(stem, scale, root):
         if frame.empty:
             absent.append(panel.title)
             continue
         lacking = results.lacking(frame, panel.where)
         absent += lacking
-        text, made = report(named(frame, panel), ["series"])
+        text, made = report(named(frame, panel).frame, ["series"])
         texts.append(f"## {title}\n\n```\n{text}\n```")
         runs.append(frame)
         if not lacking:
             measured.append(headline(frame, panel))
-        for name in TABLES:
-            tables[name].append(made[name].assign(panel=title))
-    for name, parts in tables.items():
-        pd.concat(parts, ignore_index=True).round(5).to_csv(folder / f"{name}.csv", index=False)
+        tables.append({name: table.assign(panel=title) for name, table in made.items()})
+    for name in TABLES:
+        whole = pd.concat([made[name] for made in tables], ignore_index=True)
+        whole.round(5).to_csv(folder / f"{name}.csv", index=False)
     facts = {**provenance(stem, scale, pd.concat(runs)), "measured": measured}
     if absent:
         facts["not measured"] = ", ".join(dict.fromkeys(absent))
@@ -68,6 +67,7 @@ def publish(stem: str, scale: str, root: Path, folder: Path) -> None:
 
 
 def write_about(stem: str, facts: Mapping[str, object], texts: Sequence[str], folder: Path) -> None:
+    """Write what the runs were, for machines and for readers."""
     (folder / "about.json").write_text(json.dumps(facts, indent=1) + "\n")
     head = "\n".join(f"- {name}: {value}" for name, value in facts.items() if name not in ("versions", "measured"))
     (folder / "README.md").write_text(f"# {stem}\n\n{head}\n\n![{stem}]({stem}.png)\n\n" + "\n\n".join(texts) + "\n")
@@ -96,10 +96,10 @@ def selected(runs: pd.DataFrame | str, panel: Panel) -> pd.DataFrame:
         return pd.DataFrame()
 
 
-def named(frame: pd.DataFrame, panel: Panel) -> pd.DataFrame:
+def named(frame: pd.DataFrame, panel: Panel) -> Part:
     """Call the series as the picture does, each value of its x axis a series of its own."""
     columns = panel.series if panel.x == "labelled" else (*panel.series, panel.x)
-    return part_named(replace(panel, series=columns), frame).frame
+    return part_named(replace(panel, series=columns), frame)
 
 
 def headline(frame: pd.DataFrame, panel: Panel) -> str:
@@ -109,8 +109,9 @@ def headline(frame: pd.DataFrame, panel: Panel) -> str:
     frame = DERIVED[panel.kind](frame) if panel.kind in DERIVED else frame
     y = panel.y if panel.y in frame else "accuracy"
     part = named(frame, panel)
-    told = per_run(part, y).groupby(part["series"].groupby(part["run"]).first()).agg(["mean", "std"])
-    shown = [cell(name, mean, sd, digits(y)) for name, mean, sd in told.dropna(subset=["mean"]).itertuples()]
+    series = part.frame.groupby("run")["series"].first()
+    told = per_run(part.frame, y).groupby(series).agg(["mean", "std"]).reindex(part.order).dropna(subset=["mean"])
+    shown = [cell(name, mean, sd, digits(y)) for name, mean, sd in told.itertuples()]
     return f"{panel.title}: {', '.join(shown)} {unit(y)}".rstrip()
 
 
@@ -146,7 +147,7 @@ def provenance(stem: str, scale: str, frame: pd.DataFrame) -> dict[str, Any]:
         "scale": scale,
         "commit": ", ".join(each("commit")),
         "device": ", ".join(each("device")),
-        "seeds": ", ".join(map(str, sorted({about["seed"] for about in abouts}))),
+        "seeds": ", ".join(map(str, sorted({about["config"]["seed"] for about in abouts}))),
         "runs": len(abouts),
         "pool": ", ".join(each("pool")),
         "versions": abouts[0]["versions"],

@@ -1,7 +1,7 @@
 """Values over seeds: learning curves, and a row of dots where a run gives one value."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,7 +54,7 @@ def whole_ticks(axes: "Axes") -> None:
     """Mark a few whole numbers along x, each once."""
     from matplotlib.ticker import MaxNLocator
 
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True, min_n_ticks=1))
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True, min_n_ticks=1, steps=[1, 2, 2.5, 5, 10]))
     axes.xaxis.set_major_formatter("{x:,.0f}")
 
 
@@ -122,17 +122,21 @@ def _dots(axes: "Axes", part: Part, look: Look) -> None:
     for name in table["series"]:
         _dot(axes, names.index(name), table[table["series"] == name], look[name], panel)
         _seed_dots(axes, names.index(name), runs.loc[runs["series"] == name, "value"], look[name])
-    for name, point in points.items():
-        place, style = names.index(name) + 0.25, look[name]
-        axes.plot([point.y], [place], marker=style.marker, color=style.colour, markersize=5.5, **HOLLOW)
-    if points:
-        _published_entry(axes)
+    _published_dots(axes, points, names, look)
     at = f"\nat {runs['labelled'].iloc[0]:,} labelled samples" if isinstance(panel.at, int) else ""
     scale = "log" if panel.kind == "timing" else "linear"
     axes.set(xlabel=_y_label(panel) + at, ylim=(len(names) - 0.4, -0.6), xscale=scale)
     axes.set_yticks(range(len(names)), names)
     axes.margins(x=0.08)
     axes.grid(visible=False, axis="y")
+
+
+def _published_dots(axes: "Axes", points: Mapping[str, Point], names: Sequence[str], look: Look) -> None:
+    for name, point in points.items():
+        place, style = names.index(name) + 0.25, look[name]
+        axes.plot([point.y], [place], marker=style.marker, color=style.colour, markersize=5.5, **HOLLOW)
+    if points:
+        _published_entry(axes)
 
 
 def _dot(axes: "Axes", place: int, row: pd.DataFrame, style: Style, panel: Panel) -> None:

@@ -5,7 +5,7 @@ import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
@@ -19,6 +19,7 @@ from alsuite.figures.spec import STORED
 from alsuite.figures.style import FAINT, RC, Look, styles
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -28,7 +29,7 @@ COLUMNS = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3, 7: 4, 8: 4, 9: 3, 12: 3}
 TOLD = ("scale", "dataset", "protocol", "pool", "side", "device", "series", "seed", "stand_in")
 WITHOUT_BANDS = ("labels", "aubc", "penalty", *STORED)
 BANDS = {"interval": "95 % interval of the mean", "sd": "standard deviation"}
-METADATA: dict[str, dict[str, Any]] = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}
+METADATA: dict[str, dict[str, None]] = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}
 
 
 def save_figure(parts: Sequence[Part], paths: Sequence[Path]) -> list[Path]:
@@ -63,7 +64,7 @@ def compose(parts: Sequence[Part]) -> "Figure":
     return figure
 
 
-def _margins(figure: "Figure", entries: dict[str, Any], footer: str) -> None:
+def _margins(figure: "Figure", entries: dict[str, "Artist"], footer: str) -> None:
     """Write the legend and the footer into a strip added below the panels."""
     width, height = figure.get_size_inches()
     fitting = max(1, int(width * 72 / (4.6 * max(map(len, entries), default=0) + 46)))
@@ -81,8 +82,8 @@ def _margins(figure: "Figure", entries: dict[str, Any], footer: str) -> None:
         figure.legend(entries.values(), entries.keys(), ncols=columns, columnspacing=1.4, borderpad=0, **place)
 
 
-def _entries(drawn: Sequence["Axes"]) -> dict[str, Any]:
-    entries: dict[str, Any] = {}
+def _entries(drawn: Sequence["Axes"]) -> dict[str, "Artist"]:
+    entries: dict[str, Artist] = {}
     for axes in drawn:
         handles, names = axes.get_legend_handles_labels()
         entries |= {name: handle for name, handle in zip(names, handles, strict=True) if name not in entries}
@@ -95,7 +96,9 @@ def _height(part: Part, columns: int) -> float:
     if part.panel.kind == "images" and not part.note:
         with contextlib.suppress(UserError):
             return grid_height(*rows_of(part), 7.0) + 0.25
-    return 2.9 if columns == 1 else 2.6 if part.panel.kind in ("aubc", "penalty") else 2.2
+    if columns == 1:
+        return 2.9
+    return 2.6 if part.panel.kind in ("aubc", "penalty") else 2.2
 
 
 def _names(part: Part) -> set[str]:

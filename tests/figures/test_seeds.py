@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.collections import FillBetweenPolyCollection
+from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from alsuite.figures.layout import compose
@@ -33,7 +33,7 @@ def write_seeds(root: Path, seeds: int, curve: tuple[float, ...] = (0.02, 0.98),
 
 def band(axes: Axes) -> np.ndarray:
     """The heights of the band's outline."""
-    outlines = [each.get_paths() for each in axes.collections if isinstance(each, FillBetweenPolyCollection)]
+    outlines = [each.get_paths() for each in axes.collections if isinstance(each, PolyCollection)]
     heights = [np.asarray(path.vertices)[:, 1] for paths in outlines for path in paths]
     return np.concatenate(heights) if heights else np.array([])
 
