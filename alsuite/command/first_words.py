@@ -28,7 +28,9 @@ def tell(config: DictConfig, hydra: Any, progress: Progress) -> None:
     setting = Setting.of(job.config, job.choices, parts)
     device = choose_device(job.config["device"])
     cpu, scale = device.type == "cpu", job.config["scale"]["name"]
-    strategy, dataset, task_model = (name_of(group, job.choices[group]) for group in ("strategy", "dataset", "task_model"))
+    strategy, dataset, task_model = (
+        name_of(group, job.choices[group]) for group in ("strategy", "dataset", "task_model")
+    )
     threads = torch.get_num_threads() if cpu else None
     progress.print(
         headline(

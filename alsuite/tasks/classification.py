@@ -10,7 +10,7 @@ import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 
-from alsuite.errors import UserError
+from alsuite.errors import UserError, positive
 from alsuite.pool import Pool
 from alsuite.training.augment import augmentations
 from alsuite.training.fit import Stream, channels_last, check_finite, fit, infer, optimiser
@@ -19,6 +19,8 @@ from alsuite.training.losses import cross_entropy, hinge, two_class
 __all__ = ["Classification", "Classifier"]
 
 LOSSES: dict[str, Callable[..., Tensor]] = {"cross_entropy": cross_entropy, "hinge": hinge}
+
+FASTEST = 100  # rate of learning
 
 
 class Classifier(LightningModule):
@@ -74,6 +76,16 @@ class Classifier(LightningModule):
             group["lr"] = self.settings["lr"] * factor
 
 
+def check_sense(batch: float, lr: float, dropout: float) -> None:
+    """Refuse numbers with which nothing can be learned."""
+    if batch != int(batch):
+        raise UserError(f"task_model.batch={batch} is no whole number of images: give one, such as 64")
+    if lr > FASTEST:
+        raise UserError(f"task_model.lr={lr} lets every weight explode: give {FASTEST} at the most")
+    if not 0 <= dropout < 1:
+        raise UserError(f"task_model.net.dropout={dropout} is no share: give a number between 0 and 1")
+
+
 class Classification:
     """`net(shape, outputs)` builds an nn.Sequential whose last module maps features to logits.
 
@@ -104,9 +116,8 @@ class Classification:
         ):
             if value not in choices:
                 raise UserError(f"task_model.{name}={value} is unknown: choose one of {', '.join(choices)}")
-        for name, value in (("epochs", epochs), ("batch", batch), ("lr", lr)):
-            if not (isinstance(value, int | float) and value > 0):
-                raise UserError(f"task_model.{name}={value} must be a number above 0")
+        positive("task_model.", epochs=epochs, batch=batch, lr=lr)
+        check_sense(batch, lr, getattr(net, "keywords", {}).get("dropout", 0.0))
         self.make_net = net
         self.loss = LOSSES[loss]
         self.epochs = min(epochs, limit or epochs)

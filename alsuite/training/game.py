@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.optim import Optimizer
 
-from alsuite.errors import UserError
+from alsuite.errors import UserError, positive
 from alsuite.nets.vae import VAE
 from alsuite.training.fit import Stream, check_finite, fit, infer, optimiser
 from alsuite.training.losses import bound
@@ -43,10 +43,12 @@ class Rules:
     def __post_init__(self) -> None:
         if self.kl_reduction not in REDUCTIONS:
             raise UserError(f"kl_reduction={self.kl_reduction} is unknown: choose {', '.join(REDUCTIONS)}")
-        for name in ("epochs", "limit", "batch", "lr", "discriminator_lr", "vae_steps"):
+        rates = {name: getattr(self, name) for name in ("epochs", "batch", "lr", "discriminator_lr", "vae_steps")}
+        positive("", **rates, limit=1 if self.limit is None else self.limit)
+        for name in ("transductive", "adversarial", "beta"):
             value = getattr(self, name)
-            if not (isinstance(value, int | float) and value > 0) and (name, value) != ("limit", None):
-                raise UserError(f"{name}={value} must be a number above 0")
+            if not (isinstance(value, int | float) and value >= 0):
+                raise UserError(f"{name}={value} must be a number from 0")
 
 
 def required(vae: Callable[..., VAE]) -> Callable[..., VAE]:
