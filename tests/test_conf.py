@@ -232,7 +232,7 @@ def test_every_budget_fits_the_data_it_is_meant_for(choice: str) -> None:
 def test_every_experiment_composes_and_has_a_figure(figure: str) -> None:
     found = composed(f"experiment={figure}").values
     panels = read_panels(figure, CONF)
-    assert panels_of(found["figure"], figure, panels[0].experiment) == panels != []
+    assert panels_of(found["figure"], figure, found["experiment"]) == panels != []
     assert found["sweeps"]
 
 
