@@ -206,7 +206,7 @@ def differentiable(task: Task, pool: Pool, score: Callable[[Tensor], Tensor]) ->
 def pictured(generated: Tensor, matched: Tensor, indices: Tensor) -> dict[str, np.ndarray]:
     """Figure 2: the first images and their matches; a bare number would stand for a class."""
     captions = np.array([f"#{index}" for index in indices[:SHOWN].tolist()])
-    return {"generated": shown(generated), "matched": matched.cpu().numpy(), "matched_captions": captions}
+    return {"generated": generated.cpu().numpy(), "matched": matched.cpu().numpy(), "matched_captions": captions}
 
 
 def shown(images: Tensor) -> np.ndarray:
