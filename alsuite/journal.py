@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -12,56 +14,74 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from alsuite.errors import UserError
+from alsuite.files import written_whole
 
-__all__ = ["INCIDENTAL", "Journal", "ended_as"]
+__all__ = ["INCIDENTAL", "Journal", "changed", "ended_as", "set_aside"]
 
-INCIDENTAL = ("at_scale", "device", "figure", "parallel", "root", "seeds", "sweeps", "wandb")
+INCIDENTAL = ("again", "at_scale", "device", "figure", "parallel", "root", "seeds", "sweeps", "wandb")
 """The options that change no result: not in a folder's name, a run's identity or the columns that tell series apart."""
+OURS = {"run.json", "cycles.jsonl", "lock"}
+NAMED = 3  # how many changed modules a message names
 
 Record = dict[str, Any]
 
 
 class Journal:
-    """The records of one run folder. Open for one process at a time; a torn last line is dropped."""
+    """The records of one run folder, open for one process at a time.
+
+        journal = Journal(Path("outputs/adhoc/paper/default"))
+        journal.start({"config": config, "code": code_of(config), "data": data_of(config["dataset"])})
+        journal.append({"cycle": 0, "queried": None})
+        journal.close()
+
+    A torn last line, which a killed process leaves, is dropped. A run that closes without a record leaves nothing
+    behind but what a person was asked.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.path = folder / "cycles.jsonl"
-        self._written("create it", lambda: folder.mkdir(parents=True, exist_ok=True))
-        self._lock = FileLock(folder / "lock")
-        try:
-            self._lock.acquire(timeout=0)
-        except Timeout:
-            raise UserError(f"another process runs in {folder}: wait for it, or change an option") from None
+        with self._explained("create it"):
+            folder.mkdir(parents=True, exist_ok=True)
+            self._lock = _locked(folder)
         self.records = self._read()
 
     def close(self) -> None:
-        self._lock.release()
+        if not self._lock.is_locked:
+            return
+        bare = not self.records and {path.name for path in self.folder.glob("*")} <= OURS
+        if bare:
+            for name in OURS - {"lock"}:
+                (self.folder / name).unlink(missing_ok=True)
+        _unlock(self._lock, self.folder)
+        if bare:
+            _remove_empty(self.folder)
 
     @property
     def finished(self) -> bool:
         return bool(self.records) and self.records[-1]["queried"] is None
 
     def start(self, about: Mapping[str, Any]) -> None:
-        """Writes what the run is; refuses to go on from a run that was configured otherwise."""
+        """Write what the run is; refuse to go on from a run of another configuration, code or data."""
         path = self.folder / "run.json"
         if not self.records:
-            self._atomically(path, json.dumps(about, indent=1))
+            with self._explained("write run.json"), written_whole(path) as part:
+                part.write_text(json.dumps(about, indent=1))
             return
-        before = _config(path)
+        before = _about(path)
         if before is None:
             raise UserError(f"{path} is missing or damaged: delete its folder to start afresh")
-        changed = _differences(before, _as_stored(about["config"]))
-        if changed:
-            raise UserError(f"{self.folder} holds a run with another {changed[0]}: delete that folder to start afresh")
+        if reason := _difference(before, about):
+            raise UserError(
+                f"{self.folder} holds another run ({reason}): again=true runs it anew and keeps the old one beside it"
+            )
 
     def append(self, record: Record, images: Mapping[str, np.ndarray] | None = None) -> None:
         if images:
-            part = self.folder / "images.part"
-            self._written("save images", lambda: self._save(part, images))
-            part.replace(self.folder / f"images_cycle_{record['cycle']:04d}.npz")
+            self._save(record["cycle"], images)
         line = json.dumps(record).encode() + b"\n"
-        self._written("write a cycle", lambda: _synced(self.path, line, "ab"))
+        with self._explained("write a cycle"):
+            _synced(self.path, line, "ab")
         self.records.append(record)
 
     def images(self, cycle: int) -> dict[str, np.ndarray]:
@@ -74,24 +94,23 @@ class Journal:
         lines = _whole_lines(self.path)
         size = sum(map(len, lines))
         if size < self.path.stat().st_size:
-            self._written("drop a torn line", lambda: os.truncate(self.path, size))
+            with self._explained("drop a torn line"):
+                os.truncate(self.path, size)
         try:
             return [json.loads(line) for line in lines]
         except ValueError:
             raise UserError(f"{self.path} is damaged before its last line: delete its folder to start afresh") from None
 
-    def _save(self, path: Path, images: Mapping[str, np.ndarray]) -> None:
-        with path.open("wb") as file:
+    def _save(self, cycle: int, images: Mapping[str, np.ndarray]) -> None:
+        path = self.folder / f"images_cycle_{cycle:04d}.npz"
+        with self._explained("save images"), written_whole(path) as part, part.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **images)
 
-    def _atomically(self, path: Path, text: str) -> None:
-        part = path.with_suffix(".part")
-        self._written(f"write {path.name}", lambda: _synced(part, text.encode(), "wb"))
-        part.replace(path)
-
-    def _written(self, what: str, write: Any) -> None:
+    @contextmanager
+    def _explained(self, what: str) -> Iterator[None]:
+        """Turn an error of the disk into one line."""
         try:
-            write()
+            yield
         except OSError as error:
             raise UserError(
                 f"cannot {what} in {self.folder} ({error.strerror}): make room or mend the folder, then start the "
@@ -99,21 +118,102 @@ class Journal:
             ) from None
 
 
-def ended_as(folder: Path, config: Mapping[str, Any]) -> bool:
-    """Whether the folder holds a finished run of this configuration; reads only, and takes no lock."""
-    about, cycles = folder / "run.json", folder / "cycles.jsonl"
-    if not (about.exists() and cycles.exists()):
+def ended_as(
+    folder: Path, config: Mapping[str, Any], code: Mapping[str, str] | None = None, data: str | None = None
+) -> bool:
+    """Tell whether the folder holds a finished run of this configuration, code and data; None is not compared."""
+    before, cycles = _about(folder / "run.json"), folder / "cycles.jsonl"
+    if before is None or not cycles.exists():
         return False
     lines = _whole_lines(cycles)
     ended = bool(lines) and json.loads(lines[-1])["queried"] is None
-    return ended and _config(about) == _as_stored(config)
+    return ended and not _difference(before, _identity(config, code, data))
 
 
-def _config(about: Path) -> object:
+def changed(folder: Path, config: Mapping[str, Any], code: Mapping[str, str], data: str) -> str:
+    """Say what about the folder's run isn't as it would be now; "" if nothing, or if there is no run.
+
+    Data that isn't here any more can't be compared, so that finished runs stay readable without it.
+    """
+    before = _about(folder / "run.json")
+    if before is None or not _begun(folder / "cycles.jsonl"):
+        return ""
+    return _difference(before, _identity(config, code, data or None))
+
+
+def set_aside(folder: Path) -> Path:
+    """Rename a run's folder to the first free of <name>~1, <name>~2, ... beside it, which results leave out."""
+    _unlock(_locked(folder), folder)
+    beside = next(path for i in count(1) if not (path := folder.with_name(f"{folder.name}~{i}")).exists())
+    return folder.rename(beside)
+
+
+def _locked(folder: Path) -> FileLock:
+    lock = FileLock(folder / "lock")
     try:
-        return json.loads(about.read_text())["config"]
-    except (OSError, ValueError, KeyError):
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"another process runs in {folder}: wait for it, or change an option") from None
+    return lock
+
+
+def _unlock(lock: FileLock, folder: Path) -> None:
+    """Remove the lock's file while it is held: whoever has just opened it finds it gone, and is refused."""
+    with suppress(OSError):  # Windows keeps an open file, and removes this one when it is released
+        (folder / "lock").unlink(missing_ok=True)
+    lock.release()
+
+
+def _remove_empty(folder: Path) -> None:
+    """Remove a run's folder, and those of its scale and its experiment, as far as nothing is in them."""
+    with suppress(OSError):
+        for path in (folder, *folder.parents[:2]):
+            path.rmdir()
+
+
+def _identity(config: Mapping[str, Any], code: Mapping[str, str] | None, data: str | None) -> Record:
+    known = {"config": config, "code": code, "data": data}
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Say how two runs differ in configuration, code or data, as far as `now` holds them."""
+    if keys := _differing(before.get("config"), _as_stored(now["config"])):
+        return f"made with another {keys[0]}"
+    if "code" in now and "code" not in before:
+        return "made before the code was recorded"
+    if modules := _differing_modules(before.get("code", {}), now.get("code", before.get("code", {}))):
+        return f"{_listed(modules)} changed since"
+    return "" if now.get("data", before.get("data")) == before.get("data") else "the data changed since"
+
+
+def _differing_modules(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Return the modules whose code differs, first those that were there before and still are."""
+    differing = [name for name in {*before, *now} if before.get(name) != now.get(name)]
+    return sorted(differing, key=lambda name: (name not in before or name not in now, name))
+
+
+def _listed(names: list[str]) -> str:
+    more = len(names) - NAMED
+    shown = [*names[:NAMED], f"{more} more"] if more > 0 else names
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
+
+
+def _about(path: Path) -> Record | None:
+    """Read what a run is, if the file is there and whole."""
+    try:
+        about = json.loads(path.read_text())
+    except (OSError, ValueError):
         return None
+    return about if isinstance(about, dict) and "config" in about else None
+
+
+def _begun(cycles: Path) -> bool:
+    try:
+        with cycles.open("rb") as file:
+            return _whole(file.readline())
+    except OSError:
+        return False
 
 
 def _as_stored(config: object) -> object:
@@ -128,7 +228,7 @@ def _synced(path: Path, content: bytes, mode: str) -> None:
 
 
 def _whole_lines(path: Path) -> list[bytes]:
-    """All lines but a torn last one."""
+    """Return all lines but a torn last one."""
     lines = path.read_bytes().splitlines(keepends=True)
     return lines if not lines or _whole(lines[-1]) else lines[:-1]
 
@@ -141,10 +241,10 @@ def _whole(line: bytes) -> bool:
     return line.endswith(b"\n")
 
 
-def _differences(before: object, now: object, path: str = "") -> list[str]:
+def _differing(before: object, now: object, path: str = "") -> list[str]:
     if isinstance(before, dict) and isinstance(now, dict):
         keys = sorted({*before, *now})
         return [
-            found for key in keys for found in _differences(before.get(key), now.get(key), f"{path}.{key}".strip("."))
+            found for key in keys for found in _differing(before.get(key), now.get(key), f"{path}.{key}".strip("."))
         ]
     return [] if before == now else [path]

@@ -9,12 +9,19 @@ __all__ = ["confusion", "metrics"]
 
 
 def confusion(predicted: Tensor, targets: Tensor, classes: int) -> Tensor:
-    """(K, K) counts: a row a true class, a column a predicted one."""
+    """Count (K, K) pairs of classes: a row a true one, a column a predicted one.
+
+    >>> confusion(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1]), classes=2).tolist()
+    [[1, 1], [0, 1]]
+    """
     return torch.bincount(targets * classes + predicted, minlength=classes * classes).view(classes, classes)
 
 
 def metrics(predicted: Tensor, targets: Tensor, classes: int) -> dict[str, float | list[float]]:
-    """Accuracy, macro-F1, and both for each class; classes without a test sample count in neither mean."""
+    """Return accuracy, macro-F1, and both for each class, of (N,) predicted classes and (N,) true ones.
+
+    Classes without a test sample count in neither mean.
+    """
     counts = confusion(predicted, targets, classes).double()
     hits, actual, claimed = counts.diag(), counts.sum(1), counts.sum(0)
     present = actual > 0

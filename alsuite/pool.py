@@ -10,7 +10,7 @@ from torch import Tensor
 
 from alsuite.errors import UserError
 
-__all__ = ["Normalise", "Pool", "Rows", "gather", "pixels"]
+__all__ = ["Images", "Normalise", "Pool", "Rows", "gather", "pixels"]
 
 
 @dataclass(frozen=True)
@@ -49,6 +49,9 @@ class Rows:
 
     def __getitem__(self, places: slice | Tensor) -> Tensor:
         return gather(self.images, self.indices[places])
+
+
+Images = Tensor | Rows
 
 
 class Pool:

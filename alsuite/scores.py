@@ -1,6 +1,6 @@
 """How much a sample is worth asking for, from log-probabilities alone: larger = query first.
 
-`log_probs_N_K` are one model's, `log_probs_T_N_K` those of T dropout masks or committee members.
+`log_probs_N_K` are one model's, `log_probs_T_N_K` those of T dropout masks or committee members; the scores are (N,).
 """
 
 from __future__ import annotations
@@ -24,51 +24,59 @@ __all__ = [
 
 
 def entropy(log_probs_N_K: Tensor) -> Tensor:
-    """-sum p log p in nats: 0 log 0 = 0, so it's finite where the softmax saturates."""
+    """Return -sum p log p in nats: 0 log 0 = 0, so it's finite where the softmax saturates."""
     return torch.special.entr(log_probs_N_K.exp()).sum(-1)
 
 
 def margin(log_probs_N_K: Tensor) -> Tensor:
-    """-(p1 - p2) of the two likeliest classes."""
+    """Return -(p1 - p2) of the two likeliest classes."""
     top = log_probs_N_K.exp().topk(2, dim=-1).values
     return top[..., 1] - top[..., 0]
 
 
 def least_confidence(log_probs_N_K: Tensor) -> Tensor:
-    """1 - max p."""
+    """Return 1 - max p."""
     return 1 - log_probs_N_K.exp().amax(-1)
 
 
 def min_distance(log_probs_N_2: Tensor) -> Tensor:
-    """-|f|, the distance to the separating plane of a two-class model: f = log p(1) - log p(0)."""
+    """Return -|f|, the distance to the separating plane of a two-class model: f = log p(1) - log p(0)."""
     if log_probs_N_2.shape[-1] != 2:
         raise UserError("min_distance needs two classes: take strategy=entropy or strategy=margin for more")
     return -(log_probs_N_2[..., 1] - log_probs_N_2[..., 0]).abs()
 
 
 def mean_entropy(log_probs_T_N_K: Tensor) -> Tensor:
-    """H(mean_t p_t), the predictive entropy."""
+    """Return H(mean_t p_t), the predictive entropy."""
     return torch.special.entr(log_probs_T_N_K.exp().mean(0)).sum(-1)
 
 
 def bald(log_probs_T_N_K: Tensor) -> Tensor:
-    """H(mean_t p_t) - mean_t H(p_t), the mutual information of label and model."""
+    """Return H(mean_t p_t) - mean_t H(p_t), the mutual information of label and model.
+
+    "Bayesian Active Learning for Classification and Preference Learning", Neil Houlsby, Ferenc Huszar, Zoubin
+    Ghahramani and Mate Lengyel, 2011, https://arxiv.org/abs/1112.5745
+    """
     return mean_entropy(log_probs_T_N_K) - entropy(log_probs_T_N_K).mean(0)
 
 
 def mean_std(log_probs_T_N_K: Tensor) -> Tensor:
-    """mean_k std_t p_t(k)."""
+    """Return mean_k std_t p_t(k)."""
     return log_probs_T_N_K.exp().std(0, correction=0).mean(-1)
 
 
 def variation_ratio(log_probs_T_N_K: Tensor) -> Tensor:
-    """1 - the share of the T votes that the most voted class gets."""
+    """Return 1 - the share of the T votes that the most voted class gets."""
     votes = torch.nn.functional.one_hot(log_probs_T_N_K.argmax(-1), log_probs_T_N_K.shape[-1])
     return 1 - votes.sum(0).amax(-1) / len(log_probs_T_N_K)
 
 
 def best(scores: Tensor, n: int) -> Tensor:
-    """Positions of the n largest scores, best first; ties go to the lowest position."""
+    """Return the positions of the n largest of (N,) scores, best first; ties go to the lowest position.
+
+    >>> best(torch.tensor([0.1, 0.7, 0.7, 0.4]), 2).tolist()
+    [1, 2]
+    """
     if scores.isnan().any():
         raise UserError(
             "the strategy gave a score that is not a number: the task model has diverged; lower its learning rate"

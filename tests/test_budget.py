@@ -7,12 +7,12 @@ from functools import partial
 
 import pytest
 import torch
-from conftest import composed
 from hydra.utils import instantiate
 from torch import Generator, Tensor
 
 from alsuite.budget import Budget, biased, proportional, stratified, uniform
 from alsuite.errors import UserError
+from helpers.configs import composed
 
 DRAWS = {
     "uniform": uniform,

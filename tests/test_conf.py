@@ -2,7 +2,6 @@
 
 import inspect
 import itertools
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -15,31 +14,23 @@ import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import Generator, nn
 
-from alsuite import CONF, __main__
-from alsuite.__main__ import composed_plainly, products
+from alsuite import CONF
 from alsuite.budget import Budget
+from alsuite.command.sweeps import jobs_of
 from alsuite.data import Dataset
 from alsuite.data.digits import digits
-from alsuite.data.stand_in import stand_in
+from alsuite.data.made_up import made_up
 from alsuite.figures.spec import read_panels
 from alsuite.oracle import Annotator, Human, Ideal, Noisy
 from alsuite.tasks.classification import Classification
+from helpers.configs import GROUPS, composer
+from helpers.configs import lines as asked
 
-GROUPS = (
-    "budget",
-    "dataset",
-    "features",
-    "generator",
-    "initial",
-    "oracle",
-    "protocol",
-    "scale",
-    "strategy",
-    "task_model",
-)
 CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
+RUNS = sorted(path.stem for path in (CONF / "experiment" / "runs").glob("*.yaml"))
 FIGURES = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 SCALES = ("paper", "laptop", "smoke")
+together = pytest.mark.xdist_group("experiments")  # in one process, which composes each of them once
 TRAIN_IMAGES = {
     "caltech256": 29_780 - 2_560,
     **dict.fromkeys(("celeba_bangs", "celeba_blond", "celeba_hat"), 162_770),
@@ -95,10 +86,23 @@ def choices_of(group: str) -> list[str]:
 
 
 @cache
+def lines(experiment: str) -> tuple[tuple[str, ...], ...]:
+    """Return the command lines of an experiment's sweeps; of a file that adds panels alone, those of its runs."""
+    file = cast(DictConfig, OmegaConf.load(CONF / "experiment" / f"{experiment}.yaml"))
+    added = {f"experiment={experiment}": f"experiment={file.defaults[0]}"} if {*file} == {"defaults", "figure"} else {}
+    return tuple(tuple(added.get(a, a) for a in line) for line in asked([f"experiment={experiment}"]))
+
+
+@cache
+def plainly(line: tuple[str, ...]) -> DictConfig:
+    return composer()([option for option in line if "," not in option])
+
+
+@cache
 def swept(experiment: str) -> tuple[Composed, ...]:
-    """One configuration for each combination of an experiment's sweeps, at the first seed."""
+    """Return one configuration for each combination of an experiment's sweeps, at the first seed."""
     found = []
-    for line in products([f"experiment={experiment}"]):
+    for line in lines(experiment):
         sides = [argument.split("=", 1) for argument in line if "=" in argument and not argument.startswith("seed=")]
         values = [[f"{key}={value}" for value in text.split(",")] for key, text in sides]
         found += [composed(*overrides) for overrides in itertools.product(*values)]
@@ -180,12 +184,13 @@ def test_every_scale_limits_the_same_things() -> None:
     assert not scales["laptop"]["stand_in"]
 
 
+@together
 def test_smoke_has_pictures_for_the_data_of_every_experiment() -> None:
     shapes = composed("scale=smoke").values["scale"]["stand_in"]
     used = {composed(f"experiment={stem}").choices["dataset"] for stem in choices_of("experiment")}
     assert used - {"digits"} <= {*shapes}
     for name, (channels, height, width, classes, whole) in shapes.items():
-        made = stand_in(name, shapes[name][:4])
+        made = made_up(name, shapes[name][:4])
         assert whole == TRAIN_IMAGES[name]
         assert (*made.train.images.shape[1:], len(made.classes)) == (channels, height, width, classes)
         assert torch.bincount(made.train.targets, minlength=classes).min() >= 2
@@ -222,20 +227,24 @@ def test_every_budget_fits_the_data_it_is_meant_for(choice: str) -> None:
             assert 0 < cut.initial <= cut.end <= pool
 
 
+@together
 @pytest.mark.parametrize("figure", FIGURES)
-def test_every_experiment_composes_at_every_scale_and_has_a_figure(figure: str) -> None:
-    panels = read_panels(figure, CONF)
-    for scale in SCALES:
-        found = composed(f"experiment={figure}", f"scale={scale}")
-        assert len(found.values["figure"]) == len(panels) > 0
-        assert found.values["sweeps"]
+def test_every_experiment_composes_and_has_a_figure(figure: str) -> None:
+    found = composed(f"experiment={figure}").values
+    assert len(found["figure"]) == len(read_panels(figure, CONF)) > 0
+    assert found["sweeps"]
 
 
-def test_an_experiment_is_called_as_its_file_is() -> None:
-    for path in (CONF / "experiment" / "runs").glob("*.yaml"):
-        assert cast(DictConfig, OmegaConf.load(path)).experiment == path.stem
+@pytest.mark.parametrize("runs", RUNS)
+@pytest.mark.parametrize("scale", SCALES[1:])
+def test_the_runs_of_every_experiment_compose_at_reduced_scales(runs: str, scale: str) -> None:
+    found = composed(f"experiment=runs/{runs}", f"scale={scale}").values
+    assert (found["experiment"], found["scale"]["name"]) == (runs, scale)
+    assert found["sweeps"]
 
 
+@pytest.mark.slow
+@together
 @pytest.mark.parametrize("figure", FIGURES)
 def test_the_sweeps_of_an_experiment_compose_and_fit_their_data(figure: str) -> None:
     for found in swept(figure):
@@ -248,13 +257,16 @@ def test_the_sweeps_of_an_experiment_compose_and_fit_their_data(figure: str) -> 
             assert bool(cut.next(int(cut.initial))) == (found.choices["strategy"] not in ("full", "svm")), name
 
 
+@together
 @pytest.mark.parametrize("figure", FIGURES)
 def test_each_sweep_composes_without_the_options_that_it_sweeps(figure: str) -> None:
     """Hydra wants it: an option of a group that is swept itself can't be set beside it."""
-    for line in products([f"experiment={figure}"]):
-        composed_plainly(line)
+    for line in lines(figure):
+        assert plainly(line).sweeps
 
 
+@pytest.mark.slow
+@together
 @pytest.mark.parametrize("figure", FIGURES)
 def test_every_panel_shows_runs_that_the_experiment_makes(figure: str) -> None:
     rows = [row for found in swept(figure) for row in columns(found)]
@@ -277,28 +289,26 @@ def columns(found: Composed) -> Iterator[dict[str, Any]]:
         yield {**flat, "test": test}
 
 
-def test_the_sweeps_of_an_experiment_become_runs_in_folders_of_their_own(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    found: list[Any] = []
-    monkeypatch.setattr(__main__, "run_all", lambda jobs, stem: found.extend(jobs))
-    monkeypatch.setattr(sys, "argv", ["alsuite", "experiment=asal_fig17", "scale=smoke", f"root={tmp_path}"])
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-    with pytest.raises(SystemExit):
-        __main__.main()
-    assert len({folder for _, folder in found}) == len(found) == 22
-    assert {folder.parent for _, folder in found} == {tmp_path / "asal_mnist57" / "smoke"}
+def test_the_sweeps_of_an_experiment_become_runs_in_folders_of_their_own() -> None:
+    compose = composer()
+    folders = set()
+    jobs = jobs_of(["experiment=asal_fig17", "scale=smoke", "root=/tmp/runs"], compose)
+    for job in jobs:
+        config = compose(job)
+        folders.add(f"{config.hydra.sweep.dir}/{config.hydra.sweep.subdir}")
+    assert len(folders) == len(jobs) == 22
+    assert {str(Path(folder).parent) for folder in folders} == {"/tmp/runs/asal_mnist57/smoke"}
 
 
 def test_the_command_line_narrows_every_sweep_of_an_experiment() -> None:
-    narrowed = products(["experiment=asal_fig17", "strategy=random", "seed=7"])
+    narrowed = asked(["experiment=asal_fig17", "strategy=random", "seed=7"])
     assert len(narrowed) == 2
     assert all("seed=7" in line and "strategy=random" in line for line in narrowed)
     assert not any(argument.startswith(("seed=range", "strategy=full")) for line in narrowed for argument in line)
 
 
 @pytest.mark.parametrize(
-    ("given", "lines"),
+    ("given", "expected"),
     [
         (["strategy=random"], [["task_model.loss=cross_entropy", "strategy=random"], ["task_model.loss=hinge"]]),
         (["strategy=random,asal"], [["strategy=random"], ["strategy=random"], ["strategy=asal", "oracle=annotator"]]),
@@ -307,15 +317,15 @@ def test_the_command_line_narrows_every_sweep_of_an_experiment() -> None:
         (["strategy=asal", "features=gray"], [["strategy=asal", "features=gray", "generator=wgan_gp,dcgan"]]),
     ],
 )
-def test_what_is_given_keeps_the_sweeps_that_have_it(given: list[str], lines: list[list[str]]) -> None:
+def test_what_is_given_keeps_the_sweeps_that_have_it(given: list[str], expected: list[list[str]]) -> None:
     """And a strategy that none of them has runs once in each of the settings."""
-    found = products(["experiment=asal_fig17", *given])
-    assert len(found) == len(lines)
-    for line, wanted in zip(found, lines, strict=True):
+    found = asked(["experiment=asal_fig17", *given])
+    assert len(found) == len(expected)
+    for line, wanted in zip(found, expected, strict=True):
         assert {*wanted} <= {*line}
         assert len({argument.split("=")[0] for argument in line}) == len(line)
 
 
 def test_a_figure_that_draws_on_other_experiments_makes_their_runs_too() -> None:
-    made = {argument for line in products(["experiment=asal_fig4"]) for argument in line}
+    made = {argument for line in asked(["experiment=asal_fig4"]) for argument in line}
     assert {"experiment=asal_fig4", "experiment=runs/asal_mnist", "experiment=runs/asal_cifar10_two"} <= made

@@ -13,12 +13,16 @@ import numpy as np
 import pytest
 
 from alsuite.errors import UserError
-from alsuite.journal import Journal, ended_as
+from alsuite.journal import Journal, changed, ended_as, set_aside
+from alsuite.results import load
+from helpers import REPOSITORY
+from helpers.journals import write_run
 
-REPOSITORY = Path(__file__).parents[1]
 ABOUT: dict[str, Any] = {
     "config": {"seed": 0, "task_model": {"lr": 0.001, "milestones": [0.5, 0.9]}},
     "commit": "0" * 40,
+    "code": {"alsuite.loop": "1", "alsuite.scores": "2", "mine": "3"},
+    "data": "abc",
 }
 HOLDER = """
 import sys, time
@@ -105,6 +109,7 @@ def test_a_torn_last_line_is_dropped_wherever_it_was_torn(tmp_path: Path) -> Non
 def test_a_first_line_torn_anywhere_leaves_an_empty_journal(tmp_path: Path) -> None:
     whole = written(tmp_path, 1)
     for size in range(len(whole)):
+        tmp_path.mkdir(exist_ok=True)
         (tmp_path / "cycles.jsonl").write_bytes(whole[:size])
         assert reopened(tmp_path) == []
 
@@ -156,7 +161,7 @@ def test_this_process_keeps_a_second_one_out(tmp_path: Path) -> None:
 def test_going_on_with_another_configuration_is_refused(tmp_path: Path, config: dict[str, Any], key: str) -> None:
     written(tmp_path, 2)
     journal = Journal(tmp_path)
-    with pytest.raises(UserError, match=rf"holds a run with another {key}: delete that folder"):
+    with pytest.raises(UserError, match=rf"holds another run \(made with another {key}\): again=true runs it anew"):
         journal.start({**ABOUT, "config": config})
     journal.close()
 
@@ -173,9 +178,10 @@ def test_going_on_keeps_what_the_run_was_started_with(tmp_path: Path) -> None:
 def test_a_run_without_a_finished_cycle_may_be_configured_anew(tmp_path: Path) -> None:
     written(tmp_path, 0)
     journal = Journal(tmp_path)
+    journal.start({**ABOUT, "config": {"seed": 4}})
     journal.start({**ABOUT, "config": {"seed": 5}})
-    journal.close()
     assert json.loads((tmp_path / "run.json").read_text())["config"] == {"seed": 5}
+    journal.close()
 
 
 @pytest.mark.parametrize("content", [None, "", '{"config": {"se'])
@@ -211,6 +217,130 @@ def test_a_run_that_would_query_on_is_not_finished(tmp_path: Path) -> None:
     assert not ended_as(tmp_path, ABOUT["config"])
 
 
+OTHER_CODE: list[tuple[dict[str, str], str]] = [
+    ({"alsuite.scores": "5"}, "alsuite.scores changed since"),
+    ({"alsuite.scores": "5", "mine": "5"}, "alsuite.scores and mine changed since"),
+    ({"alsuite.scores": "5", "mine": "5", "a": "5"}, "alsuite.scores, mine and a changed since"),
+    (
+        {"alsuite.loop": "5", "mine": "5", "a": "5", "b": "5", "c": "5"},
+        "alsuite.loop, mine, a and 2 more changed since",
+    ),
+]
+
+
+@pytest.mark.parametrize("ended", [False, True])
+@pytest.mark.parametrize(("code", "reason"), OTHER_CODE)
+def test_going_on_with_other_code_is_refused_in_a_line_that_names_it(
+    tmp_path: Path, code: dict[str, str], reason: str, ended: bool
+) -> None:
+    written(tmp_path, 2, ended)
+    now, journal = {**ABOUT["code"], **code}, Journal(tmp_path)
+    with pytest.raises(UserError) as raised:
+        journal.start({**ABOUT, "code": now})
+    journal.close()
+    line = f"{tmp_path} holds another run ({reason}): again=true runs it anew and keeps the old one beside it"
+    assert str(raised.value) == line
+    assert changed(tmp_path, ABOUT["config"], now, "abc") == reason
+    assert not ended_as(tmp_path, ABOUT["config"], now, "abc")
+
+
+def test_a_module_that_a_run_no_longer_has_counts_as_changed(tmp_path: Path) -> None:
+    written(tmp_path, 1)
+    assert (
+        changed(tmp_path, ABOUT["config"], {"alsuite.loop": "1", "mine": "3"}, "abc") == "alsuite.scores changed since"
+    )
+
+
+def test_going_on_with_other_data_is_refused(tmp_path: Path) -> None:
+    written(tmp_path, 2)
+    for data in ("abd", ""):
+        journal = Journal(tmp_path)
+        with pytest.raises(UserError, match=r"\(the data changed since\): again=true"):
+            journal.start({**ABOUT, "data": data})
+        journal.close()
+
+
+def test_a_run_is_compared_as_far_as_its_data_is_here(tmp_path: Path) -> None:
+    whole = written(tmp_path, 2, ended=True)
+    config, code = ABOUT["config"], ABOUT["code"]
+    assert changed(tmp_path, config, code, "abc") == ""
+    assert changed(tmp_path, config, code, "abd") == "the data changed since"
+    assert changed(tmp_path, config, code, "") == ""
+    assert changed(tmp_path, {**config, "seed": 1}, code, "abc") == "made with another seed"
+    assert changed(tmp_path / "elsewhere", config, {}, "abd") == ""
+    assert ended_as(tmp_path, config, code, "abc")
+    assert not ended_as(tmp_path, config, code, "abd")
+    (tmp_path / "cycles.jsonl").write_bytes(whole[:20])
+    assert changed(tmp_path, config, {}, "abd") == "", "without a finished cycle there is nothing to keep"
+
+
+def test_a_run_from_before_the_code_was_recorded_is_not_gone_on_with(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.start({"config": ABOUT["config"]})
+    journal.append(record(0, last=True))
+    with pytest.raises(UserError, match=r"\(made before the code was recorded\): again=true"):
+        journal.start(ABOUT)
+    journal.start({"config": ABOUT["config"]})
+    journal.close()
+    assert changed(tmp_path, ABOUT["config"], ABOUT["code"], "abc") == "made before the code was recorded"
+
+
+def test_a_run_is_set_aside_beside_others(tmp_path: Path) -> None:
+    run = tmp_path / "seed=1"
+    for i in (1, 2):
+        whole = written(run, i)
+        assert set_aside(run) == tmp_path / f"seed=1~{i}"
+        assert (tmp_path / f"seed=1~{i}" / "cycles.jsonl").read_bytes() == whole
+        assert not run.exists()
+    assert not [*tmp_path.rglob("lock")]
+
+
+def test_a_run_that_another_process_holds_is_not_set_aside(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
+    with pytest.raises(UserError, match=r"^another process runs in"):
+        set_aside(tmp_path)
+    assert tmp_path.exists()
+
+
+def test_results_leave_out_what_was_set_aside(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        write_run(tmp_path, "random", seed, [0.5, 0.6])
+    set_aside(tmp_path / "toy" / "smoke" / "seed=1,strategy=random")
+    assert set(load("toy", root=tmp_path)["seed"]) == {0}
+
+
+def test_a_run_without_a_record_leaves_nothing_behind(tmp_path: Path) -> None:
+    folder = tmp_path / "outputs" / "adhoc" / "smoke" / "seed=1"
+    for content in ("", '{"torn'):
+        journal = Journal(folder)
+        journal.start(ABOUT)
+        journal.path.write_text(content)
+        journal.close()
+        assert [*tmp_path.rglob("*")] == [tmp_path / "outputs"]
+
+
+def test_a_run_without_a_record_keeps_the_others_and_what_a_person_was_asked(tmp_path: Path) -> None:
+    written(tmp_path / "toy" / "smoke" / "seed=1", 1)
+    written(tmp_path / "toy" / "smoke" / "seed=2", 0)
+    assert [path.name for path in (tmp_path / "toy" / "smoke").iterdir()] == ["seed=1"]
+    folder = tmp_path / "toy" / "smoke" / "seed=3"
+    journal = Journal(folder)
+    journal.start(ABOUT)
+    (folder / "queries").mkdir()
+    journal.close()
+    assert {path.name for path in folder.iterdir()} == {"queries", "run.json"}
+
+
+def test_no_lock_stays_and_none_of_another_process_is_removed(tmp_path: Path) -> None:
+    written(tmp_path, 1)
+    assert not (tmp_path / "lock").exists()
+    first = Journal(tmp_path)
+    first.close()
+    second = Journal(tmp_path)
+    first.close()
+    assert (tmp_path / "lock").exists()
+    second.close()
+
+
 def test_images_come_back_bit_by_bit(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (4, 3, 5, 5)).astype(np.uint8)
     journal = Journal(tmp_path)
@@ -223,7 +353,7 @@ def test_images_come_back_bit_by_bit(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found["synthetic"], images)
     np.testing.assert_array_equal(found["matched"], images[:2])
     assert not (tmp_path / "images_cycle_0000.npz").exists()
-    assert not (tmp_path / "images.part").exists()
+    assert not [*tmp_path.glob("*part*")]
 
 
 def test_images_are_there_before_their_cycle_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from conftest import FixedTask, digit_pool
 
 from alsuite.budget import Budget
 from alsuite.journal import Journal
@@ -13,6 +12,8 @@ from alsuite.loop import Run
 from alsuite.oracle import Ideal
 from alsuite.scores import entropy, least_confidence
 from alsuite.strategies.uncertainty import Uncertainty
+from helpers.pools import digit_pool
+from helpers.tasks import FixedTask
 
 
 def test_a_query_is_told_with_its_entropy_and_with_what_the_task_took_it_for(tmp_path: Path) -> None:

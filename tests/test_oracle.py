@@ -11,7 +11,6 @@ from typing import Self
 import numpy as np
 import pytest
 import torch
-from conftest import composed, digit_pool, synthetic_pool
 from hydra.utils import instantiate
 from omegaconf import OmegaConf
 from PIL import Image
@@ -23,6 +22,8 @@ from alsuite.nets.classifiers import linear
 from alsuite.oracle import Annotator, AwaitingLabels, Human, Ideal, Noisy, Oracle
 from alsuite.pool import Pool
 from alsuite.tasks.classification import Classification
+from helpers.configs import composed
+from helpers.pools import digit_pool, synthetic_pool
 
 TARGETS = torch.randint(0, 10, (20_000,), generator=Generator().manual_seed(1))
 SUPERCLASSES = [0, 0, 0, 1, 1, 1, 1, 2, 2, 3]

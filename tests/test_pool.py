@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from conftest import synthetic_pool
 from torch import Tensor
 
 from alsuite.errors import UserError
 from alsuite.pool import Normalise, Pool
+from helpers.pools import synthetic_pool
 
 REFUSED = {
     "known": ([3, 5], [0, 0], "labelled already"),

@@ -11,11 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import digit_pool, dropout_net, fast_task
 from torch import Tensor
 
 from alsuite.budget import Budget, uniform
-from alsuite.command.run import perform
 from alsuite.data import Dataset
 from alsuite.data.digits import digits
 from alsuite.nets.classifiers import linear
@@ -23,6 +21,9 @@ from alsuite.oracle import Ideal, Noisy, Oracle, ideal
 from alsuite.pool import Pool
 from alsuite.strategies import Query
 from alsuite.tasks import Task
+from helpers.pools import digit_pool
+from helpers.runs import perform
+from helpers.tasks import dropout_net, fast_task
 
 PLAIN = (str, bytes, int, float, complex, type, types.ModuleType, type(None))
 

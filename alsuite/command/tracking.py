@@ -12,6 +12,7 @@ from typing import Any
 from alsuite.errors import UserError
 from alsuite.pool import Pool
 from alsuite.strategies import Query
+from alsuite.training import once
 
 __all__ = ["Tracker", "log_training", "scalars"]
 
@@ -48,6 +49,7 @@ class Tracker:
             settings=settings,
         )
         self.run.define_metric("*", step_metric="cycle")
+        once.followers[:] = [log_training]
 
     def _pictures(self, pool: Pool, query: Query | None) -> dict[str, Any]:
         import wandb

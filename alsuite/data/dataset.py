@@ -50,12 +50,15 @@ def assemble(
     *,
     names: Sequence[str] | None = None,
     superclasses: Sequence[int] | None = None,
-    classes: Sequence[int] | None = None,
+    classes: Sequence[int | str] | None = None,
     pad: int = 0,
     size: int | None = None,
     extra_tests: Mapping[str, Dataset] | None = None,
 ) -> Dataset:
     """Check the arrays, keep the wanted classes, bring the images to their size and add others' test sets."""
+    check_pixels("pad", pad, 0)
+    if size is not None:
+        check_pixels("size", size)
     check_arrays(f"{name}: train", *train)
     check_arrays(f"{name}: test", *test)
     names = tuple(str(i) for i in range(int(train[1].max()) + 1)) if names is None else tuple(names)
@@ -80,6 +83,9 @@ def check_arrays(where: str, images: NDArray, targets: NDArray) -> None:
             raise UserError(f"{where}_{kind} are {array.dtype}, they must be {np.dtype(dtype)}")
         if array.ndim != ndim:
             raise UserError(f"{where}_{kind} have {array.ndim} dimensions, they must have {ndim}")
+    if images.shape[3] <= 4 < images.shape[1]:
+        advice = "save them as (N, C, H, W), by images.transpose(0, 3, 1, 2)"
+        raise UserError(f"{where}_images are {images.shape}, with their channels last: {advice}")
     if len(images) != len(targets):
         raise UserError(f"{where} holds {len(images)} images but {len(targets)} targets")
     if images.size == 0:
@@ -97,14 +103,25 @@ def check_labels(name: str, train: NDArray, test: NDArray, names: Sequence[str])
         raise UserError(f"{name}: no train image of the class {', '.join(absent[:5])} ({len(absent)} of {len(names)})")
 
 
-def check_classes(name: str, classes: Sequence[int] | None, names: Sequence[str]) -> list[int]:
-    chosen = list(range(len(names))) if classes is None else list(classes)
-    outside = [i for i in chosen if not 0 <= i < len(names)]
-    if outside:
-        raise UserError(f"{name}: there is no class {outside[0]}, choose classes from 0..{len(names) - 1}")
+def check_classes(name: str, classes: Sequence[int | str] | None, names: Sequence[str]) -> list[int]:
+    """Return the numbers of the classes to keep, which are given by number or name."""
+    if classes is None:
+        return list(range(len(names)))
+    if isinstance(classes, str) or not isinstance(classes, Sequence):
+        raise UserError(f"dataset.classes={classes} is no list: write it as [{classes}]")
+    numbers = {label: i for i, label in enumerate(names)} | {i: i for i in range(len(names))}
+    if unknown := [each for each in classes if each not in numbers]:
+        known = f"0..{len(names) - 1}, or by name: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"
+        raise UserError(f"dataset.classes: {name} has no class {unknown[0]}, choose from {known}")
+    chosen = [numbers[each] for each in classes]
     if not chosen or len(set(chosen)) < len(chosen):
-        raise UserError(f"{name}: the classes to keep are {chosen}, name each once and at least one")
+        raise UserError(f"dataset.classes={[*classes]}: name each class of {name} once, and at least one")
     return chosen
+
+
+def check_pixels(option: str, value: object, least: int = 1) -> None:
+    if type(value) is not int or value < least:
+        raise UserError(f"dataset.{option}={value} is no number of pixels: give a whole one from {least}, such as 32")
 
 
 def check_shapes(name: str, train: Split, tests: Mapping[str, Split]) -> None:

@@ -35,7 +35,9 @@ SVHN_MD5 = {
 
 
 def digits(
-    classes: Sequence[int] | None = None, size: int | None = None, extra_tests: Mapping[str, Dataset] | None = None
+    classes: Sequence[int | str] | None = None,
+    size: int | None = None,
+    extra_tests: Mapping[str, Dataset] | None = None,
 ) -> Dataset:
     """The 1,797 digits, 8 x 8, that come with scikit-learn; every fifth is a test image."""
     from sklearn.datasets import load_digits

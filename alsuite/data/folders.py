@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alsuite.data.dataset import Dataset
+from alsuite.data.dataset import Dataset, check_pixels
 from alsuite.data.images import save_images
 from alsuite.data.raw import fetch_tree
 from alsuite.data.store import load, save_lines
@@ -30,30 +30,39 @@ def folder(
     path: str | Path,
     size: int = 64,
     *,
-    classes: Sequence[int] | None = None,
+    classes: Sequence[int | str] | None = None,
     extra_tests: Mapping[str, Dataset] | None = None,
     root: str | Path | None = None,
 ) -> Dataset:
     """Your own images: path/{train,test}/<class>/*, or path/<class>/* of which every fifth is a test image."""
-    path = Path(path).expanduser().resolve()
+    check_pixels("size", size)
+    path = Path(str(path)).expanduser().resolve()
     if not path.is_dir():
         raise UserError(f"dataset.path={path} is no folder: name one that holds a folder of images per class")
-    content = [f"{file}{file.stat().st_size}{file.stat().st_mtime_ns}" for file in sorted(path.glob("**/*"))]
-    version = hashlib.sha256("\n".join([str(size), *content]).encode()).hexdigest()[:12]
     build = partial(own_images, path=path, size=size)
-    source = f"folder/{path.name}-{version}"
+    source = f"folder/{path.name}-{version(path, size)}"
     return load(path.name, build, source=source, classes=classes, extra_tests=extra_tests, root=root)
+
+
+def version(path: Path, size: int) -> str:
+    content = [f"{file}{file.lstat().st_size}{file.lstat().st_mtime_ns}" for file in sorted(path.glob("**/*"))]
+    return hashlib.sha256("\n".join([str(size), *content]).encode()).hexdigest()[:12]
 
 
 def own_images(folder: Path, raw: Path, *, path: Path, size: int) -> None:
     if (path / "train").is_dir() and (path / "test").is_dir():
         names = class_folders(path / "train")
         if class_folders(path / "test") != names:
-            raise UserError(f"{path}: train and test hold different classes, give both the same folders")
+            raise UserError(f"dataset.path={path}: train and test hold different classes, give both the same folders")
         train, test = (labelled(path / split, names, "**/*") for split in ("train", "test"))
     else:
         names = class_folders(path)
         train, test = divided(labelled(path, names, "**/*"), lambda n: range(4, n, 5))
+    if len({label for _, label in train}) < 2:
+        raise UserError(f"dataset.path={path} holds no images of two classes: give each class a folder with images")
+    if not test:
+        advice = "give a class five, or lay out train/<class>/* and test/<class>/*"
+        raise UserError(f"dataset.path={path} holds no image for testing, which is every fifth of a class: {advice}")
     save_files(folder, train, test, names, size)
 
 

@@ -7,11 +7,13 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from alsuite.errors import UserError
+from alsuite.training.progress import watched
 
 __all__ = ["save_images", "square"]
+
+CHUNK = 1024  # images at a time
 
 
 def save_images(target: Path, files: Sequence[Path], crop: int, short: int | None = None) -> None:
@@ -21,11 +23,9 @@ def save_images(target: Path, files: Sequence[Path], crop: int, short: int | Non
     def convert(i: int) -> None:
         array[i] = square(files[i], crop, short or crop)
 
-    with ThreadPoolExecutor() as threads, tqdm(total=len(files), desc=target.stem) as progress:
-        for start in range(0, len(files), 1024):
-            chunk = range(len(files))[start : start + 1024]
-            list(threads.map(convert, chunk))
-            progress.update(len(chunk))
+    with ThreadPoolExecutor() as threads:
+        for first in watched(range(0, len(files), CHUNK), f"{target.stem}, in {CHUNK:,}", -(-len(files) // CHUNK)):
+            list(threads.map(convert, range(len(files))[first : first + CHUNK]))
     array.flush()
 
 

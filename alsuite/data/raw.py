@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from tqdm import tqdm
-
 from alsuite.errors import MissingDataError, UserError
+from alsuite.files import written_whole
+from alsuite.training.progress import watched
 
 __all__ = ["fetch", "fetch_tree", "parse"]
 
@@ -43,13 +43,8 @@ def fetch(raw: Path, file: str, md5: str, *urls: str) -> Path:
 def download(url: str, path: Path, md5: str) -> None:
     from torchvision.datasets.utils import download_url
 
-    part = path.with_name(f"{path.name}.part")
-    with timeout(30):
-        try:
-            download_url(url, part.parent, part.name, md5)
-            part.rename(path)
-        finally:
-            part.unlink(missing_ok=True)
+    with timeout(30), written_whole(path) as part:
+        download_url(url, part.parent, part.name, md5)
 
 
 @contextmanager
@@ -92,9 +87,9 @@ def unpack(archive: Path, tree: Path) -> None:
 def extract(archive: Path, into: Path) -> None:
     if archive.suffix == ".zip":
         with zipfile.ZipFile(archive) as source:
-            for member in tqdm(source.infolist(), desc=f"unpack {archive.name}"):
+            for member in watched(source.infolist(), f"unpack {archive.name}", len(source.infolist())):
                 source.extract(member, into)
     else:
         with tarfile.open(archive) as source:
-            for member in tqdm(source, desc=f"unpack {archive.name}"):
+            for member in watched(source, f"unpack {archive.name}"):
                 source.extract(member, into, filter="data")

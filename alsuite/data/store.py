@@ -5,7 +5,6 @@ The root is $ALSUITE_DATA or ~/.cache/alsuite; what the arrays are built from li
 
 import errno
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 
 from alsuite.data.dataset import Arrays, Dataset, assemble
 from alsuite.errors import UserError
+from alsuite.files import written_whole
 
 __all__ = ["Build", "data_root", "load", "save", "save_lines"]
 
@@ -29,7 +29,7 @@ def load(
     *,
     source: str | None = None,
     names: Sequence[str] | None = None,
-    classes: Sequence[int] | None = None,
+    classes: Sequence[int | str] | None = None,
     attribute: str | None = None,
     pad: int = 0,
     size: int | None = None,
@@ -38,9 +38,9 @@ def load(
 ) -> Dataset:
     """The data set `name` from the arrays of `source` (by default its own), which `build` makes where they lack.
 
-    `names` are the class names (else those in classes.txt, else numbers); `classes` keeps only these, relabelled
-    0, 1, ...; `attribute` makes presence of that attribute the class; images are padded by `pad` pixels a side, then
-    scaled to `size`; `extra_tests` are data sets whose test set is evaluated, too.
+    `names` are the class names (else those in classes.txt, else numbers); `classes` keeps only these, by number or
+    name, relabelled 0, 1, ...; `attribute` makes presence of that attribute the class; images are padded by `pad`
+    pixels a side, then scaled to `size`; `extra_tests` are data sets whose test set is evaluated, too.
     """
     home = Path(root).expanduser() if root else data_root()
     folder = home / (source or name)
@@ -111,31 +111,22 @@ def build_once(folder: Path, raw: Path, build: Build) -> None:
         with FileLock(folder.with_name(f".{folder.name}.lock")):
             if folder.exists():
                 check_complete(folder)
-                return
-            unfinished = folder.with_name(f".{folder.name}.unfinished")
-            shutil.rmtree(unfinished, ignore_errors=True)
-            unfinished.mkdir()
-            raw.mkdir(parents=True, exist_ok=True)
-            build(unfinished, raw)
-            check_complete(unfinished)
-            for path in (*unfinished.iterdir(), unfinished):
-                synced(path)
-            unfinished.rename(folder)
-            synced(folder.parent)
+            else:
+                built(folder, raw, build)
+
+
+def built(folder: Path, raw: Path, build: Build) -> None:
+    with written_whole(folder) as part:
+        part.mkdir()
+        raw.mkdir(parents=True, exist_ok=True)
+        build(part, raw)
+        check_complete(part)
 
 
 def check_complete(folder: Path) -> None:
     missing = [file for file in FILES if not (folder / file).is_file()]
     if missing:
         raise UserError(f"{folder} lacks {', '.join(missing)}: delete the folder and start again to rebuild it")
-
-
-def synced(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

@@ -16,7 +16,8 @@
     title       above the panel
     where       column: value, or a list of values; columns as in `alsuite.results.load`, null for a gap
     series      the columns that tell the series apart, by default [strategy]; "none" and gaps are left out
-    names       series: the name to show; also their order
+    names       series: the name to show; also their order; by default as in alsuite/figures/names.py
+    for_each    a list of words; each makes a panel of its own, with {word} filled in wherever it stands
     published   rows of conf/published.csv: names of figures, or mappings such as {figure: vaal_tab1, x: 5000}
     y           the column shown: macro_f1, mean_iou, query_seconds, aubc (bars), notes.agreement, ...
     x           labelled, or a column such as pool or strategy.alpha: then each run gives one value
@@ -27,6 +28,7 @@
     experiment  the folder of the runs, where it differs from the figure's `experiment:`
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -35,21 +37,26 @@ from alsuite import CONF
 from alsuite.errors import UserError
 from alsuite.figures.images import image_grid
 from alsuite.figures.layout import write
+from alsuite.figures.names import displayed
 from alsuite.figures.panels import KINDS
 from alsuite.figures.parts import Part, parts_of
-from alsuite.figures.spec import Panel, read_panels
+from alsuite.figures.spec import Panel, panels_of, read_panels
 from alsuite.results import NoRunsError, load
 from alsuite.results.statistics import SETTING, differing, with_series
 
-__all__ = ["Panel", "draw", "draw_curves", "image_grid"]
+__all__ = ["Panel", "draw", "draw_curves", "image_grid", "panels_of"]
 
 
 def draw(
-    stem: str, scale: str, root: str | Path = "outputs", out: str | Path | None = None, conf: Path | None = None
+    stem: str,
+    scale: str,
+    root: str | Path = "outputs",
+    out: str | Path | None = None,
+    conf: Path = CONF,
+    panels: Sequence[Panel] | None = None,
 ) -> list[Path]:
-    """Draws the figure from the runs there are, as PNG and PDF; a panel that has none says so in its place."""
-    conf = conf or CONF
-    panels = read_panels(stem, conf)
+    """Draw the figure from the runs there are, as PNG and PDF; a panel that has none says so in its place."""
+    panels = panels or read_panels(stem, conf)
     if unknown := [panel.kind for panel in panels if panel.kind not in KINDS]:
         raise UserError(f"{stem}: no kind of panel is called {unknown[0]}; there are {', '.join(KINDS)}")
     frames = {panel.experiment: _runs(panel.experiment, stem, scale, Path(root)) for panel in panels}
@@ -60,17 +67,28 @@ def draw(
     return write(parts, [folder / f"{stem}.png", folder / f"{stem}.pdf"])
 
 
-def draw_curves(frame: pd.DataFrame, path: str | Path) -> Path:
-    """Accuracy by strategy, a panel per setting; where strategies ran in several ways, these tell the series apart."""
+def draw_curves(frame: pd.DataFrame, folder: str | Path) -> Path:
+    """Draw accuracy by strategy, a panel per setting; where strategies ran in several ways, these tell series apart.
+
+    The picture lies in the folder, and is called after what its runs differ in.
+    """
     series = ["strategy"]
     while (more := differing(with_series(frame, series))) and not set(more) <= set(series):
         series += [column for column in more if column not in series][:1]
     parts = []
     for _, part in frame.groupby(SETTING, dropna=False):
         varying = [column for column in SETTING if frame[column].nunique() > 1] or ["dataset"]
-        title = " · ".join(str(part[column].iloc[0]) for column in varying)
+        title = " · ".join(displayed(str(part[column].iloc[0])) for column in varying)
         parts.append(Part(Panel("accuracy", title=title, series=tuple(series)), with_series(part, series)))
-    return write(parts, [Path(path)])[0]
+    return write(parts, [Path(folder, f"{_called(frame, series)}.png")])[0]
+
+
+def _called(frame: pd.DataFrame, series: Sequence[str]) -> str:
+    """Name a picture: curve of one run, curves of several, with the columns that these differ in."""
+    if frame["run"].nunique() == 1:
+        return "curve"
+    told = [column for column in (*SETTING, *series, "seed") if frame[column].nunique() > 1]
+    return "-".join(["curves", *(column.replace(".", "_") for column in told)])
 
 
 def _runs(experiment: str, stem: str, scale: str, root: Path) -> pd.DataFrame | str:

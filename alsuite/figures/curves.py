@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from matplotlib.ticker import MaxNLocator
 
 from alsuite.figures.parts import Part, per_run
 from alsuite.figures.published import Point
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["PUBLISHED", "curves", "values"]
 
 PUBLISHED = "published"
+ENOUGH = 3  # seeds that make an interval
 HOLLOW = {"linestyle": "none", "markerfacecolor": "none", "markeredgewidth": 1.1, "zorder": 5}
 
 
@@ -32,6 +34,7 @@ def curves(axes: "Axes", part: Part, look: Look) -> None:
     if panel.kind == "timing":
         axes.set(xscale="log", yscale="log")
         table["low"] = table["low"].clip(lower=table["mean"] / 10)
+    _few_seeds(axes, data, table, look, panel)
     for name in sorted(table["series"].unique(), key=panel.order):
         _curve(axes, table[table["series"] == name], look[name], panel, panel.name(name))
     for name, runs in per_run(frame[full], panel).groupby("series"):
@@ -41,14 +44,23 @@ def curves(axes: "Axes", part: Part, look: Look) -> None:
     _overlay(axes, part, look)
     axes.set(xlabel=LABELS.get(panel.x, _last(panel.x)), ylabel=_y_label(panel))
     if panel.x == "labelled":
+        axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
         axes.xaxis.set_major_formatter("{x:,.0f}")
-        axes.locator_params(axis="x", nbins=4)
+
+
+def _few_seeds(axes: "Axes", data: pd.DataFrame, table: pd.DataFrame, look: Look, panel: Panel) -> None:
+    """Show each seed's values where these are too few for an interval."""
+    for name, rows in table.groupby("series"):
+        if 1 < rows["n"].max() < ENOUGH:
+            own, style = data[data["series"] == name], look[str(name)]
+            axes.plot(own[panel.x], _unit(panel.y) * own[panel.y], ".", color=style.colour, alpha=0.5, markersize=3)
 
 
 def _curve(axes: "Axes", table: pd.DataFrame, style: Style, panel: Panel, label: str) -> None:
     x, mean = table[panel.x].to_numpy(float), table["mean"].to_numpy(float)
     low, high = _band(table, panel)
-    axes.fill_between(x, low, high, color=style.colour, alpha=0.15, linewidth=0)
+    if table["n"].max() >= ENOUGH:
+        axes.fill_between(x, low, high, color=style.colour, alpha=0.15, linewidth=0)
     if len(x) == 1:
         axes.errorbar(x, mean, yerr=np.nan_to_num([mean - low, high - mean]), color=style.colour, capsize=2)
     every = max(1, round(len(x) / 8))
@@ -56,9 +68,12 @@ def _curve(axes: "Axes", table: pd.DataFrame, style: Style, panel: Panel, label:
 
 
 def _band(table: pd.DataFrame, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
+    """Return the band's edges, within what the measure can be; the mean itself where the seeds are too few."""
     if panel.band == "sd":
         table = table.assign(low=table["mean"] - table["sd"], high=table["mean"] + table["sd"])
-    return table["low"].to_numpy(float), table["high"].to_numpy(float)
+    few = table["n"] < ENOUGH
+    low, high = (table[edge].mask(few, table["mean"]).to_numpy(float) for edge in ("low", "high"))
+    return (low.clip(0, 100), high.clip(0, 100)) if _unit(panel.y) == 100 else (low, high)
 
 
 def _overlay(axes: "Axes", part: Part, look: Look) -> None:
@@ -73,7 +88,8 @@ def _overlay(axes: "Axes", part: Part, look: Look) -> None:
         x = 1.0 if point.series == FULL else point.x
         colour = {"color": style.colour, "markeredgecolor": style.colour}
         axes.plot([x], [point.y], marker=style.marker, markersize=5.5, label=label, **colour, **HOLLOW, **place)
-    _published_entry(axes, part)
+    if any(point.series in measured for point in part.points):
+        _published_entry(axes, part)
 
 
 def _published_entry(axes: "Axes", part: Part) -> None:

@@ -9,9 +9,10 @@ from typing import Any
 from omegaconf import OmegaConf
 
 from alsuite.errors import UserError
+from alsuite.figures.names import displayed, rank
 from alsuite.results.statistics import FULL
 
-__all__ = ["METRICS", "STORED", "Panel", "read_panels"]
+__all__ = ["METRICS", "STORED", "Panel", "panels_of", "read_panels"]
 
 METRICS = ("accuracy", "macro_f1", "mean_iou")
 STORED = ("images", "plane")  # kinds that show what one run has stored
@@ -36,21 +37,51 @@ class Panel:
     columns: int = 10
 
     def name(self, series: str) -> str:
-        return self.names.get(series, series.replace("_", " "))
+        return self.names.get(series) or displayed(series)
 
-    def order(self, series: str) -> tuple[int, float, str]:
-        """As listed in `names`; the others follow, sorted, numbers as numbers, "full" last."""
+    def order(self, series: str) -> tuple[Any, ...]:
+        """Return what sorts series: as `names` lists them, then numbers, then as they are known, "full" last."""
         listed = [*self.names]
-        number = float(series) if series.replace(".", "", 1).isdigit() else math.inf
-        return (listed.index(series) if series in listed else len(listed) + (series == FULL), number, series)
+        place = listed.index(series) if series in listed else len(listed) + (series == FULL)
+        return (place, _number(series), rank(series), series)
+
+
+def _number(series: str) -> float:
+    return float(series) if series.replace(".", "", 1).isdigit() else math.inf
 
 
 def read_panels(stem: str, conf: Path) -> list[Panel]:
-    """The panels of a figure; each knows the folder of its runs."""
+    """Read the panels of a figure; each knows the folder of its runs."""
     spec = _merged(conf / "experiment" / f"{stem}.yaml", conf)
     if not spec.get("figure"):
         raise UserError(f"conf/experiment/{stem}.yaml describes no figure: add a list of panels under `figure:`")
-    return [_panel(entry, stem, str(spec.get("experiment", stem))) for entry in spec["figure"]]
+    return panels_of(spec["figure"], stem, str(spec.get("experiment", stem)))
+
+
+def panels_of(figure: Any, stem: str, experiment: str) -> list[Panel]:
+    """Make the panels that a configuration lists, one of them for each of what its `for_each` lists."""
+    if not isinstance(figure, list) or not all(isinstance(entry, Mapping) for entry in figure):
+        raise UserError(f"{stem}: figure is no list of panels: see conf/experiment for examples")
+    return [_panel(one, stem, experiment) for entry in figure for one in _each(entry)]
+
+
+def _each(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Fill the words in braces with what each of the entry's `for_each` gives for them."""
+    plain = {name: value for name, value in entry.items() if name != "for_each"}
+    return [_filled(plain, given) for given in entry.get("for_each", [{}])]
+
+
+def _filled(value: Any, given: Mapping[str, Any]) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _filled(part, given) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_filled(part, given) for part in value]
+    alone = [part for name, part in given.items() if value == f"{{{name}}}"]
+    if alone or not isinstance(value, str):
+        return alone[0] if alone else value
+    for name, part in given.items():
+        value = value.replace(f"{{{name}}}", str(part))
+    return value
 
 
 def _merged(path: Path, conf: Path) -> dict[str, Any]:

@@ -8,23 +8,25 @@ from torch import Tensor
 
 from alsuite.pool import Pool
 
-__all__ = ["Features", "Generator", "Trained"]
+__all__ = ["Generator", "Trained"]
 
 
-class Features(Protocol):
-    def features(self, images: Tensor) -> Tensor:
-        """(B, D) of uint8 images, or of floats in 0..1."""
-        ...
+class Trained(Protocol):
+    """A generative model after its training."""
 
-
-class Trained(Features, Protocol):
     latent: int
 
     def images(self, z: Tensor) -> Tensor:
-        """(B, C, H, W) in 0..1 from (B, latent), differentiable."""
+        """Make (B, C, H, W) images in 0..1 from (B, latent) codes; gradients reach the codes."""
+        ...
+
+    def features(self, images: Tensor) -> Tensor:
+        """Return (B, D) features of uint8 images, or of floats in 0..1."""
         ...
 
 
 @runtime_checkable
 class Generator(Protocol):
+    """What trains a generative model on a pool, or finds the one that was trained before."""
+
     def trained(self, pool: Pool) -> Trained: ...

@@ -1,18 +1,23 @@
-"""ASAL's auto-encoders, trained to reconstruct the pool's images (appendix B)."""
+"""ASAL's auto-encoders, trained to reconstruct the pool's images.
+
+"Adversarial Sampling for Active Learning", Christoph Mayer and Radu Timofte, 2018, https://arxiv.org/abs/1808.06671,
+appendix B
+"""
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from alsuite.nets.autoencoders import AutoEncoder as Net
+from alsuite.generators.latest import Latest
+from alsuite.nets.autoencoders import AutoEncoderNet
+from alsuite.nets.ranges import from_range
 from alsuite.pool import Pool
+from alsuite.training.descent import descend
 from alsuite.training.fit import channels_last
 from alsuite.training.once import Kept, chosen, originals, trained_once
 
@@ -22,11 +27,14 @@ Number = float | Mapping[str, float]
 
 
 class AutoEncoder:
-    """`net(shape, features)` builds it; what is no number may differ between data sets, told by their names."""
+    """What trains an auto-encoder on a pool; `net(shape, features)` builds it.
+
+    `epochs`, `batch`, `lr`, `features` and `limit`, the most steps, may differ between data sets, told by their names.
+    """
 
     def __init__(
         self,
-        net: Callable[..., Net],
+        net: Callable[..., AutoEncoderNet],
         *,
         name: str,
         folder: str,
@@ -37,21 +45,20 @@ class AutoEncoder:
         limit: int | Mapping[str, int] | None = None,
         seed: int = 0,
     ) -> None:
+        options = {"epochs": epochs, "batch": batch, "lr": lr, "features": features, "limit": limit}
+        own = {key: chosen(key, value, Path(folder).name) for key, value in options.items()}
         self.net = net
         self.folder = folder
-        self.limit: int | None = chosen("limit", limit, Path(folder).name)
-        self.latest: tuple[Any, Net] | None = None
-        options = {"epochs": epochs, "batch": batch, "lr": lr, "features": features}
-        own = {key: chosen(key, value, Path(folder).name) for key, value in options.items()}
+        self.limit: int | None = own.pop("limit")
         self.config = {"name": name, "seed": seed, **own}
+        self.latest = Latest(self._trained)
 
-    def trained(self, pool: Pool) -> Net:
-        if self.latest is None or self.latest[0]() is not pool.images:
-            self.latest = weakref.ref(pool.images), self.kept(pool).net
-        return self.latest[1]
+    def trained(self, pool: Pool) -> AutoEncoderNet:
+        """Return the network that was trained on the pool's images."""
+        return self.latest(pool)
 
     def kept(self, pool: Pool) -> Kept:
-        """Also where it is kept, and read from there each time."""
+        """Train the network, or read it from where it is kept, and say where that is."""
         config, shape = self.config, pool.images.shape[1:]
         steps = max(1, round(config["epochs"] * len(originals(pool)) / config["batch"]))
 
@@ -62,11 +69,16 @@ class AutoEncoder:
         iterations = min(steps, self.limit or steps)
         return trained_once(reconstruction, pool, self.folder, self.net, iterations=iterations, **config)
 
+    def _trained(self, pool: Pool) -> AutoEncoderNet:
+        return self.kept(pool).net
+
 
 class Reconstruction:
+    """The training of an auto-encoder: each iteration is a step down the squared error of a batch."""
+
     curves: tuple[str, ...] = ("error",)
 
-    def __init__(self, net: Net, batch: int, lr: float) -> None:
+    def __init__(self, net: AutoEncoderNet, batch: int, lr: float) -> None:
         self.net = net.to(memory_format=torch.channels_last)
         self.batch = batch
         self.optimisers = (Adam(net.parameters(), lr, fused=True),)
@@ -76,15 +88,10 @@ class Reconstruction:
 
     def step(self, images: Tensor, progress: float) -> Tensor:
         loss = nn.functional.mse_loss(self.net.decode(self.net.encode(images)), images)
-        (optimiser,) = self.optimisers
-        optimiser.zero_grad()
-        loss.backward()
-        optimiser.step()
-        return loss.detach()[None]
+        return descend(loss, *self.optimisers)[None]
 
     def pictures(self, images: Tensor) -> Tensor:
-        """A row of images above a row of what comes back of them."""
+        """Show a row of images above a row of what comes back of them."""
         known = self.net.ranged(images)
         pairs = zip(known.split(10), self.net.decode(self.net.encode(known)).split(10), strict=True)
-        rows = torch.cat([part for pair in pairs for part in pair])
-        return (rows - self.net.low) / (1 - self.net.low)
+        return from_range(torch.cat([part for pair in pairs for part in pair]), self.net.low)

@@ -1,11 +1,17 @@
-"""GANs as ASAL trains them: DCGAN's game (Radford et al. 2015) without saturation, WGAN-GP (Gulrajani et al. 2017) and
-CT-GAN (Wei et al. 2018), all without labels. The residual networks' release conditions on the class by default; a pool
-has no labels yet.
+"""GANs as ASAL trains them, all without labels.
+
+- DCGAN's game, without saturation: "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
+  Networks", Alec Radford, Luke Metz and Soumith Chintala, 2015, https://arxiv.org/abs/1511.06434
+- WGAN-GP: "Improved Training of Wasserstein GANs", Ishaan Gulrajani, Faruk Ahmed, Martin Arjovsky, Vincent Dumoulin and
+  Aaron Courville, 2017, https://arxiv.org/abs/1704.00028
+- CT-GAN: "Improving the Improved Training of Wasserstein GANs: A Consistency Term and Its Dual Effect", Xiang Wei,
+  Boqing Gong, Zixia Liu, Wei Lu and Liqiang Wang, 2018, https://arxiv.org/abs/1803.01541
+
+The residual networks' release conditions on the class by default; a pool has no labels yet.
 """
 
 from __future__ import annotations
 
-import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,22 +20,24 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
-from torch.optim import Adam, Optimizer
+from torch.optim import Adam
 
-from alsuite.errors import UserError
-from alsuite.nets.gans import Discriminator, Pair
+from alsuite.errors import UserError, positive
+from alsuite.generators.latest import Latest
+from alsuite.nets.gans import Critic, Pair
 from alsuite.pool import Pool
+from alsuite.training.descent import descend
 from alsuite.training.fit import channels_last
 from alsuite.training.once import Kept, chosen, trained_once
 
-__all__ = ["GAN", "Match", "Rules", "consistency", "descend", "penalty"]
+__all__ = ["GAN", "GANGame", "GANRules", "consistency", "penalty"]
 
 LOSSES = ("cross_entropy", "wasserstein")
 
 
 @dataclass(frozen=True)
-class Rules:
-    """By default those of WGAN-GP for MNIST."""
+class GANRules:
+    """How a GAN is trained, by default as in WGAN-GP for MNIST."""
 
     loss: str = "wasserstein"
     batch: int = 50
@@ -45,17 +53,17 @@ class Rules:
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise UserError(f"generator.loss={self.loss} is unknown: choose {' or '.join(LOSSES)}")
-        for name in ("batch", "critic_steps", "lr"):
-            if not (isinstance(value := getattr(self, name), int | float) and value > 0):
-                raise UserError(f"generator.{name}={value} must be a number above 0")
+        positive("generator.", batch=self.batch, critic_steps=self.critic_steps, lr=self.lr)
         for name in ("penalty", "consistency"):
             if not (isinstance(value := getattr(self, name), int | float) and value >= 0):
                 raise UserError(f"generator.{name}={value} must be a number, 0 or more")
 
 
 class GAN:
-    """`net(shape)` builds the pair; `iterations`, their `limit` at a reduced scale and `batch` may differ between data
-    sets, told by their names."""
+    """What trains a GAN on a pool; `net(shape)` builds its pair of networks, `rules` are those of `GANRules`.
+
+    `iterations`, their `limit` at a reduced scale and `batch` may differ between data sets, told by their names.
+    """
 
     def __init__(
         self,
@@ -70,41 +78,43 @@ class GAN:
         **rules: Any,
     ) -> None:
         dataset = Path(folder).name
-        self.net = net
-        self.folder = folder
-        self.rules = Rules(batch=chosen("batch", batch, dataset), **rules)
         most = chosen("iterations", iterations, dataset)
         its = min(most, chosen("limit", limit, dataset) or most)
+        self.net = net
+        self.folder = folder
+        self.rules = GANRules(batch=chosen("batch", batch, dataset), **rules)
         self.config = {"name": name, "seed": seed, "iterations": its}
-        self.latest: tuple[Any, Pair] | None = None
+        self.latest = Latest(self._trained)
 
     def trained(self, pool: Pool) -> Pair:
-        if self.latest is None or self.latest[0]() is not pool.images:
-            self.latest = weakref.ref(pool.images), self.kept(pool).net
-        return self.latest[1]
+        """Return the networks that were trained on the pool's images."""
+        return self.latest(pool)
 
     def kept(self, pool: Pool) -> Kept:
-        """Also where it is kept, and read from there each time."""
+        """Train the networks, or read them from where they are kept, and say where that is."""
 
-        def match() -> Match:
-            return Match(self.net(pool.images.shape[1:]).to(pool.device), self.rules)
+        def game() -> GANGame:
+            return GANGame(self.net(pool.images.shape[1:]).to(pool.device), self.rules)
 
-        return trained_once(match, pool, self.folder, self.net, **self.config, **asdict(self.rules))
+        return trained_once(game, pool, self.folder, self.net, **self.config, **asdict(self.rules))
+
+    def _trained(self, pool: Pool) -> Pair:
+        return self.kept(pool).net
 
 
-class Match:
-    """An iteration is `critic_steps` steps of the discriminator, then one of the generator."""
+class GANGame:
+    """The game of a pair; an iteration is `critic_steps` steps of the discriminator, then one of the generator."""
 
     curves: tuple[str, ...] = ("discriminator", "generator")
 
-    def __init__(self, net: Pair, rules: Rules) -> None:
+    def __init__(self, net: Pair, rules: GANRules) -> None:
         self.net = net.to(memory_format=torch.channels_last)
         self.rules = rules
         self.batch = rules.batch * rules.critic_steps
         betas = (rules.betas[0], rules.betas[1])
-        self.maker = Adam(net.generator.parameters(), rules.lr, betas, fused=True)
-        self.finder = Adam(net.discriminator.parameters(), rules.lr, betas, fused=True)
-        self.optimisers = self.maker, self.finder
+        self.generator_optimiser = Adam(net.generator.parameters(), rules.lr, betas, fused=True)
+        self.discriminator_optimiser = Adam(net.discriminator.parameters(), rules.lr, betas, fused=True)
+        self.optimisers = self.generator_optimiser, self.discriminator_optimiser
 
     def prepare(self, images: Tensor) -> Tensor:
         if self.rules.dequantise:
@@ -112,57 +122,62 @@ class Match:
         return channels_last(self.net.ranged(images))
 
     def step(self, images: Tensor, progress: float) -> Tensor:
-        rules = self.rules
-        for group in (*self.maker.param_groups, *self.finder.param_groups):
-            group["lr"] = rules.lr * (1 - progress if rules.decay else 1)
-        found = [descend(self.finder, self.finding_loss(real)) for real in images.split(rules.batch)]
-        made = descend(self.maker, self.making_loss(rules.generator_batch or len(images[: rules.batch])))
-        return torch.stack([torch.stack(found).mean(), made])
+        rules, batches = self.rules, images.split(self.rules.batch)
+        self._set_rates(rules.lr * (1 - progress if rules.decay else 1))
+        losses = [descend(self.discriminator_loss(real), self.discriminator_optimiser) for real in batches]
+        generator_loss = self.generator_loss(rules.generator_batch or len(batches[0]))
+        return torch.stack([torch.stack(losses).mean(), descend(generator_loss, self.generator_optimiser)])
 
     def pictures(self, images: Tensor) -> Tensor:
+        """Show twice as many samples as there are images."""
         return self.net.images(torch.randn(2 * len(images), self.net.latent, device=images.device))
 
-    def finding_loss(self, real: Tensor) -> Tensor:
-        rules, find = self.rules, self.net.discriminator
+    def discriminator_loss(self, real: Tensor) -> Tensor:
+        """Cross entropy, or WGAN-GP's eq. 3 with CT-GAN's term, of (B, C, H, W) real images and as many samples."""
+        discriminator = self.net.discriminator
         with torch.no_grad():
-            made = channels_last(self.made(len(real)))
-        if rules.loss == "cross_entropy":
-            return (F.softplus(-find(real)).mean() + F.softplus(find(made)).mean()) / 2
-        features = find.features(torch.cat([real, made]))
-        values = find.head(features).squeeze(1)
-        loss = values[len(real) :].mean() - values[: len(real)].mean() + rules.penalty * penalty(find, real, made)
-        if rules.consistency:
-            loss = loss + rules.consistency * consistency(find, real, values[: len(real)], features[: len(real)])
-        return loss
+            made = channels_last(self.samples(len(real)))
+        if self.rules.loss == "cross_entropy":
+            return (F.softplus(-discriminator(real)).mean() + F.softplus(discriminator(made)).mean()) / 2
+        return self._critic_loss(discriminator, real, made)
 
-    def making_loss(self, n: int) -> Tensor:
-        """That of a generator whose images are taken for real: it doesn't saturate where they aren't."""
-        values = self.net.discriminator(self.made(n))
+    def generator_loss(self, n: int) -> Tensor:
+        """Non-saturating generator loss of n samples, or the negative of what the critic says of them."""
+        values = self.net.discriminator(self.samples(n))
         return F.softplus(-values).mean() if self.rules.loss == "cross_entropy" else -values.mean()
 
-    def made(self, n: int) -> Tensor:
+    def samples(self, n: int) -> Tensor:
+        """Make (n, C, H, W) images in [low, 1] from codes z ~ N(0, I)."""
         device = next(self.net.parameters()).device
         return self.net.generator(torch.randn(n, self.net.latent, device=device))
 
+    def _critic_loss(self, critic: Critic, real: Tensor, made: Tensor) -> Tensor:
+        rules, n = self.rules, len(real)
+        features = critic.features(torch.cat([real, made]))
+        values = critic.head(features).squeeze(1)
+        loss = values[n:].mean() - values[:n].mean() + rules.penalty * penalty(critic, real, made)
+        if rules.consistency:
+            loss = loss + rules.consistency * consistency(critic, real, values[:n], features[:n])
+        return loss
+
+    def _set_rates(self, lr: float) -> None:
+        for optimiser in self.optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = lr
+
 
 def penalty(critic: Callable[[Tensor], Tensor], real: Tensor, made: Tensor) -> Tensor:
-    """WGAN-GP eq. 3: how far the critic's slope is from 1 between real and made images."""
+    """WGAN-GP eq. 3: how far the critic's slope is from 1 between real and made images, (B, C, H, W) each."""
     between = torch.lerp(real, made, torch.rand(len(real), 1, 1, 1, device=real.device)).requires_grad_()
     (slopes,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
     return (slopes.flatten(1).norm(dim=1) - 1).square().mean()
 
 
-def consistency(critic: Discriminator, real: Tensor, values: Tensor, features: Tensor) -> Tensor:
-    """CT-GAN eq. 4 and 5 at M' = 0: how far a second pass with other dropout masks is from the first one."""
+def consistency(critic: Critic, real: Tensor, values: Tensor, features: Tensor) -> Tensor:
+    """CT-GAN eq. 4 and 5 at M' = 0: how far a second pass with other dropout masks is from the first one.
+
+    The first pass gave (B,) values and (B, D) features.
+    """
     others = critic.features(real)
     apart = (values - critic.head(others).squeeze(1)).square()
     return (apart + 0.1 * (features - others).square().mean(dim=1)).mean()
-
-
-def descend(optimiser: Optimizer, loss: Tensor) -> Tensor:
-    parameters = [p for group in optimiser.param_groups for p in group["params"]]
-    for parameter in parameters:
-        parameter.grad = None
-    loss.backward(inputs=parameters)  # the other player's gradients aren't computed
-    optimiser.step()
-    return loss.detach()

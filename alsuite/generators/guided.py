@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from alsuite.errors import UserError
-from alsuite.generators.acgan import Game, Rules
+from alsuite.generators.acgan import ACGANGame, ACGANRules
 from alsuite.nets.acgan import Conditional, Gaussian
 
 __all__ = ["Guidance", "Guided", "log_likelihood"]
@@ -57,13 +57,18 @@ class Guidance:
             raise UserError("strategy.buffer and strategy.rewarded count images: give 1 at the least")
 
 
-class Guided(Game):
+class Guided(ACGANGame):
     """Algorithm 1: AC-GAN until the warm-up is over, then eq. 11. `reward` gives (B,) for images in 0..1."""
 
     draws = 2  # the state's and the action's
 
     def __init__(
-        self, net: Conditional, rules: Rules, policy: Gaussian, reward: Callable[[Tensor], Tensor], guidance: Guidance
+        self,
+        net: Conditional,
+        rules: ACGANRules,
+        policy: Gaussian,
+        reward: Callable[[Tensor], Tensor],
+        guidance: Guidance,
     ) -> None:
         super().__init__(net, rules)
         self.policy = policy
@@ -73,9 +78,9 @@ class Guided(Game):
         self.batches = -(-guidance.buffer // min(guidance.rewarded or rules.batch, rules.batch))
         self.buffer: deque[Tensor] = deque(maxlen=self.batches)
 
-    def made(self, noise: Tensor, labels: Tensor) -> Tensor:
+    def generated(self, noise: Tensor, labels: Tensor) -> Tensor:
         if self.done < self.warmup:
-            return super().made(noise, labels)
+            return super().generated(noise, labels)
         return self.acted(noise, labels)[0]
 
     def acted(self, noise: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -86,7 +91,7 @@ class Guided(Game):
         divergence = 0.5 * (mu.square() + (2 * sigma).exp() - 2 * sigma - 1).sum(1)
         return self.net(action, labels), log_likelihood(action, mu, sigma), divergence
 
-    def making_loss(self, labels: Tensor) -> Tensor:
+    def generator_loss(self, labels: Tensor) -> Tensor:
         """Return the negative of eq. 11."""
         noise = self.noise(len(labels))
         if self.done < self.warmup:
@@ -98,7 +103,7 @@ class Guided(Game):
 
     def warming_loss(self, noise: Tensor, labels: Tensor) -> Tensor:
         """Return AC-GAN's loss; towards the end of the warm-up the images' rewards fill the buffer."""
-        images = self.made(noise, labels)
+        images = self.generated(noise, labels)
         if self.warmup - self.done <= self.batches:
             self.advantages(images)
         return self.fooling_loss(images, labels)

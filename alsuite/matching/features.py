@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from torch import Tensor
 
 from alsuite.generators import Trained
-from alsuite.nets.gans import unit
+from alsuite.nets.ranges import unit
 from alsuite.pool import Pool
 
 __all__ = ["Code", "Discriminator", "Features", "Pixels"]

@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
-import hashlib
-import json
-import os
 from pathlib import Path
 from typing import Any
 
 import faiss
 import numpy as np
 import torch
-from filelock import FileLock
 from torch import Tensor
 from torch.nn.functional import pad
-from tqdm import tqdm
 
-from alsuite.errors import UserError
-from alsuite.matching.neighbours import Exact, finite
+from alsuite.matching.neighbours import finite
+from alsuite.training.progress import watched
 
-__all__ = ["InvertedFile", "inverted_file"]
+__all__ = ["FILE", "InvertedFile", "inverted_file", "opened"]
 
+FILE = "inverted_file.faiss"
 POINTS = 100  # a list's centre is placed by; with 40 a search reads a quarter more rows for the same recall
 PROBES, RECALL = 5000, 0.99  # reached with a confidence of 95 %
+CANDIDATES = 10  # for the nearest row, which is told by its true distance
 
 
 class InvertedFile:
@@ -48,7 +43,7 @@ class InvertedFile:
         change.at(self.free, places >> 3, bits)
 
     def nearest(self, queries: Tensor, k: int) -> Tensor:
-        """Rows of any kind are found sooner than free ones; where too few of these are free, these are looked for."""
+        """Search rows of any kind, which is sooner done than free ones; then free ones where too few of these are."""
         values, nprobe = _padded(queries.detach().cpu(), self.unit), self.nprobe
         rows = self._search(values, k, nprobe)
         short = rows[:, -1] < 0
@@ -69,8 +64,26 @@ class InvertedFile:
         return np.take_along_axis(rows, (rows < 0).argsort(1, kind="stable")[:, :k], 1)
 
 
+def inverted_file(features: Tensor, folder: Path | None) -> InvertedFile:
+    """Build it in memory or, given a folder, write it there and map that file."""
+    built = _built(features)
+    if folder is None:
+        return built
+    path = folder / FILE
+    faiss.write_index(built.index, str(path))
+    return InvertedFile(opened(path), built.unit, built.nprobe, built.recall)
+
+
+def opened(path: Path) -> Any:
+    """Map a file that faiss has written: a search reads the pages that it needs."""
+    index: Any = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
+    lists: Any = faiss.downcast_InvertedLists(index.invlists)
+    lists.prefetch_nthread = 0  # 32 threads that read ahead take the cores from the search: 2.5 times as long
+    return index
+
+
 def _padded(features: Tensor, unit: float) -> np.ndarray:
-    """In these units, with zeros to the eights of values that are decoded at once."""
+    """Scale to these units, with zeros to the eights of values that are decoded at once."""
     return pad(features.float() / unit, (0, -features.shape[1] % 8)).contiguous().numpy()
 
 
@@ -80,93 +93,60 @@ def _built(features: Tensor) -> InvertedFile:
     lists = min(int(4 * rows**0.5), seen)
     sample = finite(features[order[: min(POINTS * lists, seen)].sort().values].float())
     unit = float(sample.std(correction=0)) or 1.0
-    values = _padded(sample, unit)
+    index = _trained(_padded(sample, unit), lists)
+    for block in watched(features.split(2**20), "index, in million rows"):
+        index.add(_padded(finite(block), unit))
+    built = InvertedFile(index, unit)
+    _tune(built, features, order[min(seen, rows - 1) :].sort().values)
+    return built
+
+
+def _trained(values: np.ndarray, lists: int) -> Any:
     d = values.shape[1]
     index = faiss.IndexIVFScalarQuantizer(faiss.IndexFlatL2(d), d, lists, faiss.ScalarQuantizer.QT_fp16)
     index.cp.niter, index.cp.min_points_per_centroid, index.cp.max_points_per_centroid = 8, 1, POINTS
     index.train(values)
-    for block in tqdm(features.split(2**20), "index", leave=False, disable=None, delay=5, unit=" million rows"):
-        index.add(_padded(block, unit))
-    return _tuned(InvertedFile(index, unit), features, order[min(seen, rows - 1) :].sort().values)
+    return index
 
 
-def _tuned(built: InvertedFile, features: Tensor, rows: Tensor) -> InvertedFile:
-    """It probes as many lists as it takes that the nearest other row of these is found, and knows how often it is.
+def _tune(built: InvertedFile, features: Tensor, rows: Tensor) -> None:
+    """Set how many lists are read, from where the nearest other row of each of these is.
 
-    The centres must not have seen them, or it is found too often."""
+    The centres must not have seen them, or they need fewer lists than others do."""
     probes, lists = features[rows].float(), built.index.nlist
-
-    def distances(of: Tensor, near: Tensor) -> Tensor:
-        gaps = (features[near.clamp(min=0)] - probes[of, None]).square().sum(-1)
-        return gaps.masked_fill((near < 0) | (near == rows[of, None]), torch.inf).amin(1)
-
-    def missed(of: Tensor, nprobe: int) -> Tensor:
-        built.nprobe = nprobe
-        return of[distances(of, built.nearest(probes[of], 2)) > truth[of]]
-
-    left = torch.arange(len(rows))  # what fewer lists miss; what they find needs no further look
-    truth = distances(left, Exact(features).nearest(probes, 2)) * (1 + 1e-5)
-    allowed = len(rows) * (1 - RECALL) - 1.65 * (len(rows) * RECALL * (1 - RECALL)) ** 0.5
-    few, many = 0, 1
-    while len(still := missed(left, many)) > allowed and many < lists:
-        few, many, left = many, min(2 * many, lists), still
-    while many - few > max(1, many // 16):
-        middle = (few + many) // 2
-        if len(between := missed(left, middle)) > allowed:
-            few, left = middle, between
-        else:
-            many, still = middle, between
-    built.nprobe, built.recall = many, 1 - len(still) / len(rows)
-    return built
+    near = torch.from_numpy(faiss.knn(probes.numpy(), features.numpy(), CANDIDATES)[1])
+    nearest, distance = _other(features, rows, near)
+    needed = _lists_needed(built, probes, features[nearest])
+    built.nprobe = _enough(needed, lists)
+    _, found = _other(features, rows, built.nearest(probes, 2))
+    hidden = (found > distance * (1 + 1e-5)) & (needed <= built.nprobe)  # by half precision
+    needed[hidden] = lists + 1
+    built.nprobe = _enough(needed, lists)
+    built.recall = float((needed <= built.nprobe).double().mean())
 
 
-def inverted_file(features: Tensor, folder: Path | None) -> InvertedFile:
-    """In memory; or, given a folder, written there by the first to ask and a memory map of that file."""
-    if folder is None:
-        return _built(features)
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"ivf-{_fingerprint(features)}.faiss"
-    facts = path.with_suffix(".json")
-    with FileLock(path.with_suffix(".lock")):
-        if not (path.exists() and facts.exists()):
-            built, part = _built(features), path.with_suffix(".part")
-            faiss.write_index(built.index, str(part))
-            values = {"unit": built.unit, "nprobe": built.nprobe, "recall": built.recall, "sha256": _checksum(part)}
-            facts.unlink(missing_ok=True)
-            os.replace(part, path)
-            part.write_text(json.dumps(values))
-            os.replace(part, facts)
-    try:
-        values = json.loads(facts.read_text())
-        if values.pop("sha256") != _checksum(path):
-            raise ValueError
-        index: Any = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
-        lists: Any = faiss.downcast_InvertedLists(index.invlists)
-        lists.prefetch_nthread = 0  # 32 threads that read ahead take the cores from the search: 2.5 times as long
-        _in_small_pages(int(lists.ptr), int(lists.totsize))
-        return InvertedFile(index, **values)
-    except (ValueError, KeyError, TypeError, AttributeError, RuntimeError):
-        raise UserError(f"the index {path} or its {facts.name} is damaged; delete both, they are built anew") from None
+def _other(features: Tensor, rows: Tensor, near: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the closest of those near each row that is another one, and its squared distance."""
+    distances = (features[near] - features[rows, None]).square().sum(-1)
+    distances, places = distances.masked_fill((near < 0) | (near == rows[:, None]), torch.inf).min(1)
+    return near.gather(1, places[:, None])[:, 0], distances
 
 
-def _in_small_pages(address: int, size: int) -> None:
-    """Of a memory map: else each row that is read may bring two megabytes around it into memory."""
-    with contextlib.suppress(OSError, AttributeError):
-        no_huge_page, page = 15, os.sysconf("SC_PAGESIZE")
-        before = address % page
-        ctypes.CDLL("libc.so.6").madvise(
-            ctypes.c_void_p(address - before), ctypes.c_size_t(size + before), no_huge_page
-        )
+def _lists_needed(built: InvertedFile, probes: Tensor, nearest: Tensor) -> Tensor:
+    """Count the lists whose centres are as near to a probe as that of the list its nearest row is in."""
+    centres = torch.from_numpy(built.index.quantizer.reconstruct_n(0, built.index.nlist))
+    own = torch.from_numpy(built.index.quantizer.search(_padded(nearest, built.unit), 1)[1])
+    counts = []
+    for some, lists in zip(torch.from_numpy(_padded(probes, built.unit)).split(256), own.split(256), strict=True):
+        distances = torch.cdist(some, centres)
+        counts.append((distances <= distances.gather(1, lists)).sum(1))
+    return torch.cat(counts)
 
 
-def _fingerprint(features: Tensor) -> str:
-    """Of the shape and a few rows, since reading all would bring them into memory."""
-    chosen = features[torch.linspace(0, len(features) - 1, min(len(features), 30)).long()]
-    return hashlib.sha256(
-        repr((features.shape, features.dtype)).encode() + chosen.float().numpy().tobytes()
-    ).hexdigest()[:16]
-
-
-def _checksum(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _enough(needed: Tensor, lists: int) -> int:
+    """Return how many lists to read so that few enough probes need more; all, where these are too few to tell."""
+    n = len(needed)
+    missed = n * (1 - RECALL) - 1.65 * (n * RECALL * (1 - RECALL)) ** 0.5
+    if missed < 0:
+        return lists
+    return min(int(needed.sort(descending=True).values[int(missed)]), lists)

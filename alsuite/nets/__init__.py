@@ -1,0 +1,1 @@
+"""Networks as their papers have them: they know tensors alone."""

@@ -1,6 +1,7 @@
 """Classifiers as nn.Sequential: all modules but the last give the features, the last one the logits.
 
-Each takes the image's shape (C, H, W) and the number of outputs; `width` scales the channels at reduced scales.
+Each maps (B, C, H, W) to (B, outputs) and is built from the image's shape (C, H, W); `width` scales the channels at
+reduced scales.
 """
 
 from __future__ import annotations
@@ -11,41 +12,45 @@ import torch
 from torch import Tensor, nn
 
 from alsuite.errors import UserError
+from alsuite.nets.layers import Layers, Shape, at_width, initialised
+from alsuite.nets.layers import dropout as dropped
 
-__all__ = ["allcnn", "celeba_cnn", "convnet", "lenet", "linear", "resnet18", "scaled", "vgg16"]
-
-Shape = tuple[int, int, int]
+__all__ = ["allcnn", "celeba_cnn", "convnet", "lenet", "linear", "resnet18", "vgg16"]
 
 
 def linear(shape: Shape, outputs: int, dropout: float = 0.0) -> nn.Sequential:
-    """ASAL's classifier for two classes."""
-    return nn.Sequential(nn.Flatten(), *_dropout(dropout), nn.Linear(math.prod(shape), outputs))
+    """Build ASAL's classifier for two classes, a linear layer on the pixels."""
+    return nn.Sequential(nn.Flatten(), *dropped(dropout), nn.Linear(math.prod(shape), outputs))
 
 
 def lenet(shape: Shape, outputs: int, dropout: float = 0.0) -> nn.Sequential:
-    """LeNet-5 (LeCun et al. 1998) with ReLU and max pooling; `dropout` before each of the last two layers."""
+    """Build LeNet-5 with ReLU and max pooling; `dropout` stands before each of the last two layers.
+
+    "Gradient-Based Learning Applied to Document Recognition", Yann LeCun, Leon Bottou, Yoshua Bengio and Patrick
+    Haffner, 1998, https://doi.org/10.1109/5.726791
+    """
     channels, height, width = shape
-    if min(height, width) < 16:
-        raise UserError(f"lenet needs images of 16 x 16 at the least, not {height} x {width}: take task_model=linear")
+    _check_sides("lenet", shape, 16)
     flat = 16 * ((height // 2 - 4) // 2) * ((width // 2 - 4) // 2)
     return nn.Sequential(
         *(nn.Conv2d(channels, 6, 5, padding=2), nn.ReLU(), _MaxPool()),
         *(nn.Conv2d(6, 16, 5), nn.ReLU(), _MaxPool(), nn.Flatten()),
-        *(nn.Linear(flat, 120), nn.ReLU(), *_dropout(dropout)),
-        *(nn.Linear(120, 84), nn.ReLU(), *_dropout(dropout)),
+        *(nn.Linear(flat, 120), nn.ReLU(), *dropped(dropout)),
+        *(nn.Linear(120, 84), nn.ReLU(), *dropped(dropout)),
         nn.Linear(84, outputs),
     )
 
 
 def allcnn(shape: Shape, outputs: int, width: float = 1.0, dropout: float = 0.5) -> nn.Sequential:
-    """All-CNN-C (Springenberg et al. 2014); its last 1 x 1 convolution stands after the average: the same map."""
-    if min(shape[1:]) < 9:
-        raise UserError(
-            f"allcnn needs images of 9 x 9 at the least, not {shape[1]} x {shape[2]}: take task_model=linear"
-        )
-    a, b = scaled(96, width), scaled(192, width)
+    """Build All-CNN-C; its last 1 x 1 convolution stands after the average, which is the same map.
 
-    def conv(inputs: int, channels: int, kernel: int = 3, stride: int = 1, padding: int = 1) -> list[nn.Module]:
+    "Striving for Simplicity: The All Convolutional Net", Jost Tobias Springenberg, Alexey Dosovitskiy, Thomas Brox and
+    Martin Riedmiller, 2014, https://arxiv.org/abs/1412.6806
+    """
+    _check_sides("allcnn", shape, 9)
+    a, b = at_width(96, width), at_width(192, width)
+
+    def conv(inputs: int, channels: int, kernel: int = 3, stride: int = 1, padding: int = 1) -> Layers:
         return [nn.Conv2d(inputs, channels, kernel, stride, padding), nn.ReLU()]
 
     net = nn.Sequential(
@@ -54,51 +59,69 @@ def allcnn(shape: Shape, outputs: int, width: float = 1.0, dropout: float = 0.5)
         *(*conv(b, b, padding=0), *conv(b, b, kernel=1, padding=0), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
         nn.Linear(b, outputs),
     )
-    return _initialise(net, nn.init.kaiming_normal_)
+    return initialised(net)
 
 
 def vgg16(shape: Shape, outputs: int, width: float = 1.0, head: str = "cifar", dropout: float = 0.5) -> nn.Sequential:
-    """VGG16 with batch norm, Xavier initialisation (VAAL, section 4.1); `head`: cifar (512) or vaal (4096, 7 x 7)."""
+    """Build VGG16 with batch norm and Xavier initialisation (VAAL, section 4.1).
+
+    "Very Deep Convolutional Networks for Large-Scale Image Recognition", Karen Simonyan and Andrew Zisserman, 2014,
+    https://arxiv.org/abs/1409.1556. The hidden layers of the `head` have 512 units on the average of the maps (cifar),
+    or 4096 on 7 x 7 of them (vaal).
+    """
     if head not in ("cifar", "vaal"):
         raise UserError(f"task_model.net.head={head} is unknown: choose cifar or vaal")
-    layers: list[nn.Module] = []
-    channels, side = shape[0], min(shape[1:])
-    for size, depth in zip((64, 128, 256, 512, 512), (2, 2, 3, 3, 3), strict=True):
-        for _ in range(depth):
-            layers += [nn.Conv2d(channels, scaled(size, width), 3, padding=1, bias=False)]
-            layers += [nn.BatchNorm2d(scaled(size, width)), nn.ReLU()]
-            channels = scaled(size, width)
-        if side > 1:
-            layers, side = [*layers, _MaxPool()], side // 2
-    pool, hidden = (1, scaled(512, width)) if head == "cifar" else (7, scaled(4096, width))
+    pool, hidden = (1, at_width(512, width)) if head == "cifar" else (7, at_width(4096, width))
     net = nn.Sequential(
-        *(*layers, nn.AdaptiveAvgPool2d(pool), nn.Flatten()),
-        *(nn.Linear(channels * pool**2, hidden), nn.ReLU(), nn.Dropout(dropout)),
+        *(*_vgg16_convolutions(shape, width), nn.AdaptiveAvgPool2d(pool), nn.Flatten()),
+        *(nn.Linear(at_width(512, width) * pool**2, hidden), nn.ReLU(), nn.Dropout(dropout)),
         *(nn.Linear(hidden, hidden), nn.ReLU(), nn.Dropout(dropout)),
         nn.Linear(hidden, outputs),
     )
-    return _initialise(net, nn.init.xavier_uniform_)
+    return initialised(net, nn.init.xavier_uniform_)
+
+
+def _vgg16_convolutions(shape: Shape, width: float) -> Layers:
+    """Build the five blocks, each with a pooling behind it as long as there is more than a pixel."""
+    layers: Layers = []
+    channels, side = shape[0], min(shape[1:])
+    for size, depth in zip((64, 128, 256, 512, 512), (2, 2, 3, 3, 3), strict=True):
+        for _ in range(depth):
+            layers += [nn.Conv2d(channels, at_width(size, width), 3, padding=1, bias=False)]
+            layers += [nn.BatchNorm2d(at_width(size, width)), nn.ReLU()]
+            channels = at_width(size, width)
+        if side > 1:
+            layers, side = [*layers, _MaxPool()], side // 2
+    return layers
 
 
 def resnet18(shape: Shape, outputs: int, width: float = 1.0, dropout: float = 0.0) -> nn.Sequential:
-    """ResNet-18 (He et al. 2015); a 3 x 3 stem without pooling up to 64 pixels, the ImageNet stem above."""
-    sizes = [scaled(size, width) for size in (64, 128, 256, 512)]
-    stem = (3, 1, 1) if max(shape[1:]) <= 64 else (7, 2, 3)
-    layers: list[nn.Module] = [nn.Conv2d(shape[0], sizes[0], *stem, bias=False), nn.BatchNorm2d(sizes[0]), nn.ReLU()]
-    if stem[1] == 2:
-        layers.append(nn.MaxPool2d(3, 2, 1))
+    """Build ResNet-18; a 3 x 3 stem without pooling up to 64 pixels, the ImageNet stem above.
+
+    "Deep Residual Learning for Image Recognition", Kaiming He, Xiangyu Zhang, Shaoqing Ren and Jian Sun, 2015,
+    https://arxiv.org/abs/1512.03385
+    """
+    sizes = [at_width(size, width) for size in (64, 128, 256, 512)]
+    layers = _resnet_stem(shape, sizes[0])
     for stage, size in enumerate(sizes):
         inputs = sizes[max(0, stage - 1)]
         layers += [_Block(inputs, size, stride=2 if stage else 1), _Block(size, size)]
-    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), *_dropout(dropout)]
-    net = nn.Sequential(*layers, nn.Linear(sizes[-1], outputs))
-    return _initialise(net, nn.init.kaiming_normal_)
+    layers += [nn.AdaptiveAvgPool2d(1), nn.Flatten(), *dropped(dropout)]
+    return initialised(nn.Sequential(*layers, nn.Linear(sizes[-1], outputs)))
+
+
+def _resnet_stem(shape: Shape, size: int) -> Layers:
+    """Build what stands before the first block."""
+    small = max(shape[1:]) <= 64
+    stem = (3, 1, 1) if small else (7, 2, 3)
+    layers: Layers = [nn.Conv2d(shape[0], size, *stem, bias=False), nn.BatchNorm2d(size), nn.ReLU()]
+    return layers if small else [*layers, nn.MaxPool2d(3, 2, 1)]
 
 
 def celeba_cnn(shape: Shape, outputs: int, dropout: float = 0.5) -> nn.Sequential:
-    """ASAL, table 1, left column."""
+    """Build ASAL's classifier for CelebA (table 1, left column)."""
     channels, height, width = shape
-    layers: list[nn.Module] = []
+    layers: Layers = []
     for inputs, size in ((channels, 16), (16, 32), (32, 64)):
         layers += [nn.Conv2d(inputs, size, 3, padding=1), nn.ReLU(), _MaxPool()]
     flat = 64 * (height // 8) * (width // 8)
@@ -108,27 +131,31 @@ def celeba_cnn(shape: Shape, outputs: int, dropout: float = 0.5) -> nn.Sequentia
 
 
 def convnet(shape: Shape, outputs: int, width: float = 1.0, dropout: float = 0.0) -> nn.Sequential:
-    """M2-VAAL, section 4.1: like the encoder, two convolutions and two linear layers; `width` 2 has 3M parameters."""
+    """Build M2-VAAL's classifier (section 4.1): like the encoder, two convolutions and two linear layers.
+
+    At a `width` of 2 it has 3M parameters.
+    """
     channels, *sides = shape
-    if min(sides) < 4:
-        raise UserError(
-            f"convnet needs images of 4 x 4 at the least, not {sides[0]} x {sides[1]}: take task_model=linear"
-        )
-    a, b, hidden = scaled(32, width), scaled(64, width), scaled(256, width)
+    _check_sides("convnet", shape, 4)
+    a, b, hidden = at_width(32, width), at_width(64, width), at_width(256, width)
     return nn.Sequential(
         *(nn.Conv2d(channels, a, 4, 2, 1), nn.ReLU(), nn.Conv2d(a, b, 4, 2, 1), nn.ReLU(), nn.Flatten()),
-        *(nn.Linear(b * (sides[0] // 4) * (sides[1] // 4), hidden), nn.ReLU(), *_dropout(dropout)),
+        *(nn.Linear(b * (sides[0] // 4) * (sides[1] // 4), hidden), nn.ReLU(), *dropped(dropout)),
         nn.Linear(hidden, outputs),
     )
 
 
-def _dropout(p: float) -> list[nn.Module]:
-    """None at p = 0, where it would still cost its time in each step."""
-    return [nn.Dropout(p)] if p else []
+def _check_sides(name: str, shape: Shape, least: int) -> None:
+    if min(shape[1:]) < least:
+        given = f"{shape[1]} x {shape[2]}"
+        raise UserError(f"{name} needs images of {least} x {least} at the least, not {given}: take task_model=linear")
 
 
 class _MaxPool(nn.MaxPool2d):
-    """2 x 2; where no gradient is asked for, two elementwise maxima do the same on a CPU in a tenth of the time."""
+    """Max pooling, 2 x 2: (B, C, H, W) -> (B, C, H // 2, W // 2).
+
+    Where no gradient is asked for, two elementwise maxima do the same on a CPU in a tenth of the time.
+    """
 
     def __init__(self) -> None:
         super().__init__(2)
@@ -142,7 +169,7 @@ class _MaxPool(nn.MaxPool2d):
 
 
 class _Block(nn.Module):
-    """Two 3 x 3 convolutions and a shortcut."""
+    """Two 3 x 3 convolutions and a shortcut: (B, inputs, H, W) -> (B, size, H / stride, W / stride)."""
 
     def __init__(self, inputs: int, size: int, stride: int = 1) -> None:
         super().__init__()
@@ -156,17 +183,3 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.relu(self.path(x) + self.shortcut(x))
-
-
-def scaled(channels: int, width: float) -> int:
-    """In multiples of 16: torch's CPU convolutions crash on fewer channels-last channels at 224 x 224."""
-    return 16 * max(1, round(channels * width / 16))
-
-
-def _initialise(net: nn.Sequential, draw: object) -> nn.Sequential:
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            draw(module.weight)  # type: ignore[operator]
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-    return net

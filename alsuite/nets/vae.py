@@ -1,5 +1,6 @@
 """Variational auto-encoders, and the discriminators of their codes.
 
+"Auto-Encoding Variational Bayes", Diederik P. Kingma and Max Welling, 2013, https://arxiv.org/abs/1312.6114.
 Each VAE is built from the shape of what it encodes and `extra`, how many values its decoder sees beside the code z.
 """
 
@@ -8,24 +9,22 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from alsuite.errors import UserError
-from alsuite.nets.classifiers import scaled
+from alsuite.nets.layers import Crop, Layers, Shape, Sides, at_width, initialised, ladder_of
 
-__all__ = ["VAE", "Crop", "Sides", "discriminator", "feature_vae", "image_vae", "ladder_of", "no_vae", "small_vae"]
-
-Shape = Sequence[int]
-Sides = tuple[int, int]
-FOUR = ((3, 3), (4, 4))  # halved, these sides leave 2 x 2 pixels
-Net = TypeVar("Net", bound=nn.Module)
+__all__ = ["VAE", "discriminator", "feature_vae", "image_vae", "no_vae", "small_vae"]
 
 
 class VAE(nn.Module):
-    """The encoder gives means and log-variances side by side; the decoder takes codes and what it sees beside them."""
+    """An encoder and a decoder of codes z.
+
+    encoder: (B, *shape) -> (B, 2 * latent), means and log-variances side by side
+    decoder: (B, latent + extra) -> (B, *shape), of codes and what stands beside them
+    """
 
     def __init__(self, encoder: nn.Module, decoder: nn.Module, latent: int) -> None:
         super().__init__()
@@ -34,23 +33,27 @@ class VAE(nn.Module):
         self.latent = latent
 
     def encode(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the means and the log-variances of the codes, (B, latent) each."""
         mu, logvar = self.encoder(x).chunk(2, dim=1)
         return mu, logvar
 
 
 def image_vae(shape: Shape, extra: int = 0, latent: int = 32, width: float = 1.0) -> VAE:
-    """The convolutions of the Wasserstein auto-encoder (Tolstikhin et al. 2018) as in VAAL's release: four halvings to
-    128, 256, 512 and 1024 channels, and a fifth above 128 pixels; the decoder starts one halving before the code."""
+    """Build VAAL's VAE of images, whose convolutions are the Wasserstein auto-encoder's as in VAAL's release.
+
+    "Wasserstein Auto-Encoders", Ilya Tolstikhin, Olivier Bousquet, Sylvain Gelly and Bernhard Schoelkopf, 2018,
+    https://arxiv.org/abs/1711.01558. Four halvings lead to 128, 256, 512 and 1024 channels, and there is a fifth above
+    128 pixels; the decoder starts one halving before the code.
+    """
     channels, *sides = _of_images(shape)
     halvings = 4 + (max(sides) > 128)
-    sizes = [scaled(size, width) for size in (128, 256, 512, 1024, 1024)[:halvings]]
+    sizes = [at_width(size, width) for size in (128, 256, 512, 1024, 1024)[:halvings]]
     ladder = ladder_of((sides[0], sides[1]), halvings)
-    encoder: list[nn.Module] = []
-    for before, after, side in zip((channels, *sizes), sizes, ladder, strict=False):
-        convolution = _ToFour if side in FOUR and before >= 256 else nn.Conv2d
-        encoder += [convolution(before, after, _kernel(side), 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(True)]
     flat, base = sizes[-1] * math.prod(ladder[-1]), (sizes[-1], *ladder[-2])
-    decoder: list[nn.Module] = [nn.Linear(latent + extra, math.prod(base)), nn.Unflatten(1, base)]
+    encoder: Layers = []
+    for before, after, side in zip((channels, *sizes), sizes, ladder, strict=False):
+        encoder += [nn.Conv2d(before, after, _kernel(side), 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(True)]
+    decoder: Layers = [nn.Linear(latent + extra, math.prod(base)), nn.Unflatten(1, base)]
     for before, after in pairwise(sizes[::-1]):
         decoder += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(True)]
     decoder += [nn.Conv2d(sizes[0], channels, 1), Crop(ladder[0])]
@@ -58,12 +61,12 @@ def image_vae(shape: Shape, extra: int = 0, latent: int = 32, width: float = 1.0
 
 
 def small_vae(shape: Shape, extra: int = 0, latent: int = 32, width: float = 1.0) -> VAE:
-    """M2-VAAL, section 4.1: two convolutions and two linear layers, and the mirror image of them."""
+    """Build M2-VAAL's VAE (section 4.1): two convolutions and two linear layers, and the mirror image of them."""
     shape = _of_images(shape)
-    channels, hidden = (scaled(32, width), scaled(64, width)), scaled(256, width)
+    channels, hidden = (at_width(32, width), at_width(64, width)), at_width(256, width)
     ladder = ladder_of((shape[1], shape[2]), len(channels))
     base = (channels[-1], *ladder[-1])
-    encoder: list[nn.Module] = []
+    encoder: Layers = []
     for before, after, side in zip((shape[0], *channels), channels, ladder, strict=False):
         encoder += [nn.Conv2d(before, after, _kernel(side), 2, 1), nn.ReLU()]
     encoder += [nn.Flatten(), nn.Linear(math.prod(base), hidden), nn.ReLU(), nn.Linear(hidden, 2 * latent)]
@@ -74,7 +77,7 @@ def small_vae(shape: Shape, extra: int = 0, latent: int = 32, width: float = 1.0
 
 
 def feature_vae(shape: Shape, extra: int = 0, latent: int = 32, hidden: int = 512) -> VAE:
-    """AALU, section 3: an MLP of three layers each way."""
+    """Build AALU's VAE of features (section 3): an MLP of three layers each way."""
     if len(shape) != 1:
         raise UserError("generator=feature_vae encodes features of the task model, not images: take generator=vae")
     encoder = _mlp([shape[0], hidden, hidden, 2 * latent])
@@ -82,14 +85,20 @@ def feature_vae(shape: Shape, extra: int = 0, latent: int = 32, hidden: int = 51
 
 
 def no_vae(shape: Shape, extra: int = 0) -> VAE:
-    """The image is its own code (VAAL's ablation without a VAE): nothing to learn, nothing to decode."""
-    encoder = [nn.Flatten(), _WithoutSpread()]
-    return VAE(nn.Sequential(*encoder), nn.Identity(), math.prod(shape))
+    """Let the image be its own code, as in VAAL's ablation without a VAE: there is nothing to learn or to decode."""
+    return VAE(nn.Sequential(nn.Flatten(), _WithoutSpread()), nn.Identity(), math.prod(shape))
 
 
 def discriminator(inputs: int, layers: int = 5, hidden: int = 512) -> nn.Sequential:
-    """An MLP to one logit."""
-    return _initialised(nn.Sequential(*_mlp([inputs, *[hidden] * (layers - 1), 1]), nn.Flatten(0)))
+    """Build an MLP from a code, and what stands beside it, to one logit: (B, inputs) -> (B,)."""
+    return initialised(nn.Sequential(*_mlp([inputs, *[hidden] * (layers - 1), 1]), nn.Flatten(0)))
+
+
+class _WithoutSpread(nn.Module):
+    """Gives log-variances of 0 to means: (B, D) -> (B, 2 D)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.cat([x, torch.zeros_like(x)], dim=1)
 
 
 def _of_images(shape: Shape) -> Shape:
@@ -98,57 +107,16 @@ def _of_images(shape: Shape) -> Shape:
     return shape
 
 
-class _WithoutSpread(nn.Module):
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.cat([x, torch.zeros_like(x)], dim=1)
-
-
-class _ToFour(nn.Conv2d):
-    """A convolution of stride 2 to 2 x 2 pixels; on a CPU one matrix product does it in half the time."""
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
-        if input.is_cuda:
-            return super().forward(input)
-        height, width = self.kernel_size
-        tiles = nn.functional.pad(input, (1, 1, 1, 1)).permute(0, 2, 3, 1).unfold(1, height, 2).unfold(2, width, 2)
-        rows = tiles.permute(0, 1, 2, 4, 5, 3).flatten(3)
-        return nn.functional.linear(rows, self.weight.permute(0, 2, 3, 1).flatten(1)).permute(0, 3, 1, 2)
-
-
-class Crop(nn.Module):
-    """The top left corner: doubled sides may pass those of the image."""
-
-    def __init__(self, sides: Sides) -> None:
-        super().__init__()
-        self.sides = sides
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x[..., : self.sides[0], : self.sides[1]]
-
-
-def ladder_of(sides: Sides, halvings: int) -> list[Sides]:
-    """The sides of the maps, from the image's on; odd ones are halved upwards."""
-    return [(-(-sides[0] // 2**k), -(-sides[1] // 2**k)) for k in range(halvings + 1)]
-
-
 def _kernel(sides: Sides) -> Sides:
-    """At stride 2 and a padding of 1, an odd side needs 3 to be halved upwards, an even one takes 4."""
+    """Return the kernel that halves upwards at stride 2 and a padding of 1: 3 for an odd side, 4 for an even one."""
     return 4 - sides[0] % 2, 4 - sides[1] % 2
 
 
-def _mlp(sizes: Sequence[int]) -> list[nn.Module]:
-    layers: list[nn.Module] = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.ReLU())]
+def _mlp(sizes: Sequence[int]) -> Layers:
+    """Build linear layers with activations between them."""
+    layers: Layers = [layer for pair in pairwise(sizes) for layer in (nn.Linear(*pair), nn.ReLU())]
     return layers[:-1]
 
 
-def _vae(encoder: Sequence[nn.Module], decoder: Sequence[nn.Module], latent: int) -> VAE:
-    return _initialised(VAE(nn.Sequential(*encoder), nn.Sequential(*decoder), latent))
-
-
-def _initialised(net: Net) -> Net:
-    for module in net.modules():
-        if isinstance(module, nn.Conv2d | nn.Linear):
-            nn.init.kaiming_normal_(module.weight)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)
-    return net
+def _vae(encoder: Layers, decoder: Layers, latent: int) -> VAE:
+    return initialised(VAE(nn.Sequential(*encoder), nn.Sequential(*decoder), latent))

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ __all__ = [
     "aubc",
     "lacking",
     "load",
+    "of_runs",
     "paired_tests",
     "penalty_matrix",
     "select",
@@ -35,8 +37,9 @@ def load(
 ) -> pd.DataFrame:
     """One row per run, cycle and test set; `complete` leaves out the runs that have not ended."""
     base = Path(root, experiment)
-    journals = sorted((base / (scale or "")).rglob("cycles.jsonl"))
-    rows = [row for journal in journals for row in _run_rows(journal, base, complete)]
+    found = sorted((base / (scale or "")).rglob("cycles.jsonl"))
+    journals = [journal for journal in found if not re.search(r"~\d+$", journal.parent.name)]  # old runs, set aside
+    rows = [row for journal in journals for row in _run_rows(journal, complete, base)]
     if not rows:
         command = f"python -m alsuite experiment={experiment}" + (f" scale={scale}" if scale else "")
         state = f"{len(journals)} started, none finished" if journals else f"no runs in {base / (scale or '')}"
@@ -44,17 +47,29 @@ def load(
     return pd.DataFrame(rows)
 
 
-def _run_rows(journal: Path, base: Path, complete: bool) -> Iterator[Record]:
+def of_runs(folders: Sequence[Path]) -> pd.DataFrame:
+    """One row per cycle and test set of the runs in these folders, wherever they lie."""
+    return pd.DataFrame([row for folder in folders for row in _run_rows(folder / "cycles.jsonl", complete=False)])
+
+
+def _run_rows(journal: Path, complete: bool, base: Path | None = None) -> Iterator[Record]:
     about_path, records = journal.with_name("run.json"), _records(journal)
     if not records or not about_path.exists() or (complete and records[-1]["queried"] is not None):
         return
     about = json.loads(about_path.read_text())
-    scale, *run = journal.parent.relative_to(base).parts
-    place = {"experiment": base.name, "scale": scale, "run": "/".join(run), "folder": str(journal.parent)}
+    place = {**_place(journal.parent, about["config"], base), "folder": str(journal.parent)}
     row = {**place, **_about(about), **place, "agreement": _agreement(records)}
     for record in records:
         for test, metrics in record["metrics"].items():
             yield {**row, **_cycle(record), "test": test, **metrics}
+
+
+def _place(folder: Path, config: Record, base: Path | None) -> Record:
+    """Tell which run it is: by its place below the experiment's folder, or by what it says of itself."""
+    if base is None:
+        return {"experiment": config["experiment"], "scale": config["scale"]["name"], "run": folder.name}
+    scale, *run = folder.relative_to(base).parts
+    return {"experiment": base.name, "scale": scale, "run": "/".join(run)}
 
 
 def _records(journal: Path) -> list[Record]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import numpy as np
 import torch
@@ -13,11 +13,12 @@ from torch import Tensor
 from alsuite import scores as scoring
 from alsuite.pool import Pool
 from alsuite.tasks import Task
+from alsuite.training.rehearsal import lasting
 
 __all__ = ["Notes", "Once", "Query", "Strategy"]
 
 Made = TypeVar("Made")
-Notes = Mapping[str, object]  # what JSON holds: numbers, texts, lists, null
+Notes = Mapping[str, Any]  # what JSON holds: numbers, texts, lists, null
 
 
 @dataclass(frozen=True)
@@ -94,7 +95,10 @@ class Once(Generic[Made]):
     def __call__(self, pool: Pool) -> Made:
         if self.made is None or self.made[0] is not pool:
             devices = [pool.device] if pool.device.type == "cuda" else []
-            with torch.random.fork_rng(devices):  # so that a run goes on alike, whether this was made before or not
+            with (
+                lasting(),
+                torch.random.fork_rng(devices),
+            ):  # so that a run goes on alike, whether this was made before or not
                 torch.manual_seed(0)
                 self.made = pool, self.make(pool)
         return self.made[1]

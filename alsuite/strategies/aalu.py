@@ -14,7 +14,6 @@ whether lossLearn's A sees p (it does here, as in eq. 8).
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import perf_counter
 from typing import Any
 
 import torch
@@ -25,35 +24,46 @@ from alsuite.notes import FIT_SECONDS
 from alsuite.pool import Pool
 from alsuite.strategies import Query
 from alsuite.tasks import Task
+from alsuite.training.clock import clock
 from alsuite.training.fit import Stream, infer
-from alsuite.training.game import Batch, Beside, Game, Rules, diagnosis, play, required, warned, watched
+from alsuite.training.game import (
+    AdversarialGame,
+    AdversarialRules,
+    Batch,
+    Conditioning,
+    play,
+    reconstruction,
+    required_vae,
+    separation,
+    warned,
+)
 from alsuite.training.losses import ranking_hinge
 
 __all__ = ["AALU", "Assistance"]
 
 
-class Assistance(Game):
+class Assistance(AdversarialGame):
     """VAAL's game over features, with eq. 9 for the assistant."""
 
     def __init__(
-        self, vae: VAE, assistant: nn.Module, rules: Rules, prediction: bool, ranking: float, margin: float
+        self, vae: VAE, assistant: nn.Module, rules: AdversarialRules, prediction: bool, ranking: float, margin: float
     ) -> None:
         super().__init__(vae, assistant, rules)
         self.prediction = prediction
         self.ranking = ranking
         self.margin = margin
 
-    def beside(self, x: Tensor, *given: Tensor) -> Beside:
+    def conditioning(self, x: Tensor, *given: Tensor) -> Conditioning:
         probs, *_ = given
-        return Beside(x.new_empty(len(x), 0), probs if self.prediction else x.new_empty(len(x), 0))
+        return Conditioning(x.new_empty(len(x), 0), probs if self.prediction else x.new_empty(len(x), 0))
 
-    def finding_loss(self, labelled: Batch, unlabelled: Batch) -> Tensor:
+    def discriminator_loss(self, labelled: Batch, unlabelled: Batch) -> Tensor:
         loss = torch.zeros((), device=self.device)
         if self.rules.adversarial:
-            loss = loss + super().finding_loss(labelled, unlabelled)
+            loss = loss + super().discriminator_loss(labelled, unlabelled)
         if self.ranking:
             features, probs, losses = labelled
-            informative = torch.sigmoid(-self.found(features, probs))
+            informative = torch.sigmoid(-self.logits(features, probs))
             loss = loss + self.ranking * ranking_hinge(informative, losses, self.margin)
         return loss
 
@@ -66,8 +76,8 @@ class AALU:
     ranking: lambda of eq. 9, the weight of the ranked losses; 0 leaves them out
     margin: xi of eq. 8
     assistant_layers: of A
-    rules: of the game (alsuite.training.game.Rules): among them adversarial, beta of eq. 6, without which A learns the
-        ranked losses alone; kl_reduction, of eq. 1; epochs
+    rules: of the game (alsuite.training.game.AdversarialRules): among them adversarial, beta of eq. 6, without which A
+        learns the ranked losses alone; kl_reduction, of eq. 1
     """
 
     def __init__(
@@ -80,20 +90,20 @@ class AALU:
         assistant_layers: int = 3,
         **rules: Any,
     ) -> None:
-        self.make_vae = required(vae)
+        self.make_vae = required_vae(vae)
         self.prediction = prediction
         self.ranking = ranking
         self.margin = margin
         self.layers = assistant_layers
-        self.rules = Rules(**rules)
+        self.rules = AdversarialRules(**rules)
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
-        start = perf_counter()
+        start = clock(pool.device)
         features, log_probs = task.outputs(pool.rows(torch.arange(len(pool), device=pool.device)))
         features, probs = standardised(features), log_probs.exp()
         losses = -log_probs.gather(1, pool.labels.clamp(min=0)[:, None]).squeeze(1)  # read where labelled alone
         game = self.trained(pool, features, probs, losses)
-        seconds = perf_counter() - start
+        seconds = clock(pool.device) - start
         scores, notes = self.scored(game, pool, features, probs)
         return Query.best(pool.unlabelled, scores, n, {**notes, FIT_SECONDS: seconds})
 
@@ -110,9 +120,9 @@ class AALU:
         codes = infer(lambda x: game.vae.encode(x)[0], features)
         logits = infer(game.discriminator, torch.cat([codes, probs], dim=1) if self.prediction else codes)  # type: ignore[arg-type]
         unlabelled = pool.unlabelled
-        notes = watched(game.vae, features[unlabelled], codes[unlabelled], codes[unlabelled, :0])
+        notes = reconstruction(game.vae, features[unlabelled], codes[unlabelled], codes[unlabelled, :0])
         if self.rules.adversarial:
-            notes |= diagnosis(logits[pool.labelled], logits[unlabelled])
+            notes |= separation(logits[pool.labelled], logits[unlabelled])
         return -logits[unlabelled], warned(notes)
 
 

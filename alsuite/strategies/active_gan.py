@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from statistics import mean
-from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -22,18 +21,19 @@ import torch
 from torch import Tensor
 
 from alsuite.errors import UserError
-from alsuite.generators.acgan import Game, Rules, diagnosis, play
+from alsuite.generators.acgan import ACGANGame, ACGANRules, health, trained_on_labelled
 from alsuite.generators.guided import Guidance, Guided
 from alsuite.matching.embedding import plane
 from alsuite.metrics import metrics
 from alsuite.nets.acgan import Conditional, Gaussian
-from alsuite.nets.gans import unit
+from alsuite.nets.ranges import unit
 from alsuite.notes import FIT_SECONDS
 from alsuite.pool import Pool
 from alsuite.scores import entropy, margin
 from alsuite.strategies import Query
 from alsuite.tasks import Task
 from alsuite.tasks.svm import SVM
+from alsuite.training.clock import clock
 
 __all__ = ["ACGAN", "ActiveGAN", "FilteredACGAN", "uncertainty"]
 
@@ -57,35 +57,35 @@ class ACGAN:
     embedded: made images whose places among others are kept, for figure 4
     """
 
-    def __init__(self, generator: Rules, *, embedded: int = 0) -> None:
-        if not isinstance(generator, Rules):
+    def __init__(self, generator: ACGANRules, *, embedded: int = 0) -> None:
+        if not isinstance(generator, ACGANRules):
             raise UserError("this strategy makes images of given classes: take generator=acgan, or leave it out")
         self.rules = generator
         self.embedded = embedded
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
-        start = perf_counter()
-        game = play(self.game(pool, task), pool)
-        seconds = perf_counter() - start
+        start = clock(pool.device)
+        game = trained_on_labelled(self.game(pool, task), pool)
+        seconds = clock(pool.device) - start
         labels = balanced(pool, n)
         images, notes = self.joining(game, pool, task, labels)
-        notes |= self.notes(game, task.log_probs(images)) | diagnosis(game, pool, images, labels)
+        notes |= self.notes(game, task.log_probs(images)) | health(game, pool, images, labels)
         shown = grid(game, pool)
         if self.embedded:
             shown |= groups(pool, task, images, self.embedded)
         return Query(pool.extend(images, labels), None, {**notes, FIT_SECONDS: seconds}, shown)
 
-    def game(self, pool: Pool, task: Task) -> Game:
-        return Game(self.net(pool), self.rules)
+    def game(self, pool: Pool, task: Task) -> ACGANGame:
+        return ACGANGame(self.net(pool), self.rules)
 
     def net(self, pool: Pool) -> Conditional:
         return self.rules.net(tuple(pool.images.shape[1:]), pool.classes)
 
-    def joining(self, game: Game, pool: Pool, task: Task, labels: Tensor) -> tuple[Tensor, Notes]:
+    def joining(self, game: ACGANGame, pool: Pool, task: Task, labels: Tensor) -> tuple[Tensor, Notes]:
         """Return an image for each label, and what is worth noting of them."""
         return game.images(game.noise(len(labels)), labels), {}
 
-    def notes(self, game: Game, log_probs: Tensor) -> Notes:
+    def notes(self, game: ACGANGame, log_probs: Tensor) -> Notes:
         return {"margin": float(-margin(log_probs).mean()), "entropy_generated": float(entropy(log_probs).mean())}
 
 
@@ -102,7 +102,7 @@ class FilteredACGAN(ACGAN):
 
     def __init__(
         self,
-        generator: Rules,
+        generator: ACGANRules,
         task_model: Callable[[], Task],
         thresholds: Sequence[float] = (0.1, 0.15, 0.2, 0.25, 0.3),
         candidates: int = 5,
@@ -117,7 +117,7 @@ class FilteredACGAN(ACGAN):
         self.candidates = candidates
         self.folds = folds
 
-    def joining(self, game: Game, pool: Pool, task: Task, labels: Tensor) -> tuple[Tensor, Notes]:
+    def joining(self, game: ACGANGame, pool: Pool, task: Task, labels: Tensor) -> tuple[Tensor, Notes]:
         many, _ = super().joining(game, pool, task, labels.repeat(self.candidates))
         margins = self._margins(task, many)
         passing = {most: many[first_below(margins, most)] for most in self.thresholds}
@@ -163,7 +163,7 @@ class ActiveGAN(ACGAN):
 
     def __init__(
         self,
-        generator: Rules,
+        generator: ACGANRules,
         *,
         epsilon: float = 0.2,
         alpha: float = 0.5,
@@ -178,17 +178,17 @@ class ActiveGAN(ACGAN):
         self.terms = (epsilon, alpha, floor_reward)
         self.guidance = Guidance(**guidance)
 
-    def game(self, pool: Pool, task: Task) -> Game:
+    def game(self, pool: Pool, task: Task) -> ACGANGame:
         def reward(images: Tensor) -> Tensor:
             return uncertainty(task.log_probs(images), *self.terms)
 
         net = self.net(pool)
         if not self.guidance.weight:
-            return Game(net, self.rules)
+            return ACGANGame(net, self.rules)
         policy = Gaussian(pool.images[0].numel(), net.latent, self.guidance.hidden)
         return Guided(net, self.rules, policy, reward, self.guidance)
 
-    def notes(self, game: Game, log_probs: Tensor) -> Notes:
+    def notes(self, game: ACGANGame, log_probs: Tensor) -> Notes:
         notes = {**super().notes(game, log_probs), "reward": float(uncertainty(log_probs, *self.terms).mean())}
         if isinstance(game, Guided):
             notes["sigma"] = float(game.policy.log_spread.detach().mean())
@@ -219,7 +219,7 @@ def balanced(pool: Pool, n: int) -> Tensor:
     return classes[order].repeat(-(-n // len(classes)))[:n]
 
 
-def grid(game: Game, pool: Pool) -> dict[str, np.ndarray]:
+def grid(game: ACGANGame, pool: Pool) -> dict[str, np.ndarray]:
     """Return figure 5: a column for each label, a row for each draw of the noise."""
     labels = pool.labels[pool.labelled].unique()[:SHOWN]
     shown = {

@@ -14,7 +14,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
-from time import perf_counter
 from typing import Any, Protocol
 
 import numpy as np
@@ -31,6 +30,7 @@ from alsuite.pool import Pool, pixels
 from alsuite.scores import entropy, min_distance
 from alsuite.strategies import Once, Query
 from alsuite.tasks import Task
+from alsuite.training.clock import clock
 from alsuite.training.fit import check_finite
 
 __all__ = ["ASAL", "GAAL", "Ascent"]
@@ -184,13 +184,6 @@ class GAAL:
             doubt = entropy(log_probs(generated))
         indices = pool.extend(pixels(generated))
         return Query(indices, None, {"entropy_generated": float(doubt.mean())}, {"generated": shown(generated)})
-
-
-def clock(device: torch.device) -> float:
-    """Seconds, with all that was asked of the device done."""
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
-    return perf_counter()
 
 
 def required(generator: Any) -> Generator:

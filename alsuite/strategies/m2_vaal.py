@@ -20,7 +20,7 @@ from alsuite.pool import Pool
 from alsuite.strategies import Query
 from alsuite.tasks import Task
 from alsuite.tasks.m2 import M2
-from alsuite.training.game import diagnosis, warned, watched
+from alsuite.training.game import reconstruction, separation, warned
 
 __all__ = ["M2VAAL", "M2Alg1", "M2Alg2", "most_apart", "quotas", "total_distances"]
 
@@ -46,7 +46,7 @@ class M2VAAL:
                 "choose strategy=m2_vaal (adversarial) or strategy=m2_vaal_no_adv (detached) and leave it out"
             )
         logits = task.labelled_logits(pool.rows(unlabelled))
-        notes = diagnosis(task.labelled_logits(pool.rows(pool.labelled)), logits)
+        notes = separation(task.labelled_logits(pool.rows(pool.labelled)), logits)
         query = Query.best(unlabelled, -logits, n, noted(pool, task, notes))
         return replace(query, images=pictured(pool, task, query.indices))
 
@@ -163,7 +163,7 @@ def noted(pool: Pool, task: M2, notes: dict[str, Any]) -> dict[str, Any]:
     some = pool.unlabelled[:: max(1, len(pool.unlabelled) // WATCHED)]
     codes, log_probs = task.codes(pool.rows(some))
     images = pool.normalise(pool.rows(some)[:].to(pool.device))
-    return warned({**notes, **watched(task.vae, images, codes, log_probs.exp())})
+    return warned({**notes, **reconstruction(task.vae, images, codes, log_probs.exp())})
 
 
 def pictured(pool: Pool, task: M2, indices: Tensor) -> dict[str, np.ndarray]:

@@ -33,7 +33,7 @@ class LearningLoss:
 class TAVAAL(VAAL):
     """Asks as VAAL does, which it shares its arguments with; decoder and D see the predicted losses, too."""
 
-    def beside(self, pool: Pool, task: Task) -> Tensor:
+    def conditioning(self, pool: Pool, task: Task) -> Tensor:
         losses = predicted_losses(task, pool.rows(torch.arange(len(pool), device=pool.device)))
         return torch.sigmoid((losses - losses.mean()) / losses.std().clamp(min=1e-6))[:, None]
 

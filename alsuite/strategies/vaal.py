@@ -14,7 +14,6 @@ The paper leaves open how squared error and KL are weighted. `kl_reduction=elbo`
 from __future__ import annotations
 
 from collections.abc import Callable
-from time import perf_counter
 from typing import Any
 
 import torch
@@ -26,19 +25,30 @@ from alsuite.notes import FIT_SECONDS
 from alsuite.pool import Pool
 from alsuite.strategies import Query
 from alsuite.tasks import Task
-from alsuite.training.fit import Stream, augmentations, channels_last, infer
-from alsuite.training.game import Beside, Game, Rules, diagnosis, play, required, warned, watched
+from alsuite.training.augment import augmentations
+from alsuite.training.clock import clock
+from alsuite.training.fit import Stream, channels_last, infer
+from alsuite.training.game import (
+    AdversarialGame,
+    AdversarialRules,
+    Conditioning,
+    play,
+    reconstruction,
+    required_vae,
+    separation,
+    warned,
+)
 
 __all__ = ["VAAL", "NoDiscriminator", "Seen", "wasserstein"]
 
 WATCHED = 1000  # images whose reconstruction is measured
 
 
-class Seen(Game):
+class Seen(AdversarialGame):
     """The game with values of each sample beside its code, for the decoder and for D."""
 
-    def beside(self, x: Tensor, *given: Tensor) -> Beside:
-        return Beside(given[0], given[0])
+    def conditioning(self, x: Tensor, *given: Tensor) -> Conditioning:
+        return Conditioning(given[0], given[0])
 
 
 class VAAL:
@@ -47,8 +57,8 @@ class VAAL:
     vae: `vae(shape, extra=...)` builds the VAE, for `extra` values beside the code
     discriminator_layers: of D, which has 512 units in each (table 3)
     augment: how images are changed at random while VAE and D train
-    rules: of the game (alsuite.training.game.Rules): among them transductive, the weight lambda_1 of eq. 1 in eq. 4;
-        adversarial, the weight lambda_2 of eq. 2 in eq. 4; beta, of the KL in eq. 1; kl_reduction; vae_steps; epochs
+    rules: of the game (alsuite.training.game.AdversarialRules): among them transductive, lambda_1, which weighs eq. 1
+        in eq. 4; adversarial, lambda_2, which weighs eq. 2 there; beta, of the KL in eq. 1; kl_reduction; vae_steps
     """
 
     def __init__(
@@ -56,72 +66,75 @@ class VAAL:
     ) -> None:
         if augment not in augmentations:
             raise UserError(f"strategy.augment={augment} is unknown: choose one of {', '.join(augmentations)}")
-        self.make_vae = required(vae)
+        self.make_vae = required_vae(vae)
         self.layers = discriminator_layers
         self.augment = augmentations[augment]
-        self.rules = Rules(**rules)
+        self.rules = AdversarialRules(**rules)
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
-        start = perf_counter()
-        beside = self.beside(pool, task)
-        game = self.trained(pool, beside)
-        seconds = perf_counter() - start
-        scores, notes = self.scored(game, pool, beside)
+        start = clock(pool.device)
+        conditioning = self.conditioning(pool, task)
+        game = self.trained(pool, conditioning)
+        seconds = clock(pool.device) - start
+        scores, notes = self.scored(game, pool, conditioning)
         return Query.best(pool.unlabelled, scores, n, {**notes, FIT_SECONDS: seconds})
 
-    def beside(self, pool: Pool, task: Task) -> Tensor:
+    def conditioning(self, pool: Pool, task: Task) -> Tensor:
         """Return (N, E) what decoder and D see of each sample beside its code: nothing."""
         return torch.empty(len(pool), 0, device=pool.device)
 
-    def trained(self, pool: Pool, beside: Tensor) -> Game:
+    def trained(self, pool: Pool, conditioning: Tensor) -> AdversarialGame:
         def augmented(images: Tensor) -> Tensor:
             for change in self.augment:
                 images = change(images)
             return channels_last(pool.normalise(images))
 
-        extra = beside.shape[1]
+        extra = conditioning.shape[1]
         vae = self.make_vae(pool.images.shape[1:], extra=extra).to(pool.device)
         vae = vae.to(memory_format=torch.channels_last)
-        game = Seen(vae, self.finder(vae.latent + extra, pool.device), self.rules)
+        game = Seen(vae, self.make_discriminator(vae.latent + extra, pool.device), self.rules)
         unlabelled, labelled = (
-            Stream(pool.images, beside, batch=self.rules.batch, indices=indices, prepare=augmented)
+            Stream(pool.images, conditioning, batch=self.rules.batch, indices=indices, prepare=augmented)
             for indices in (pool.unlabelled, pool.labelled)
         )
         return play(game, unlabelled, labelled)
 
-    def finder(self, inputs: int, device: torch.device) -> torch.nn.Module | None:
+    def make_discriminator(self, inputs: int, device: torch.device) -> torch.nn.Module | None:
         return discriminator(inputs, self.layers).to(device)
 
-    def scored(self, game: Game, pool: Pool, beside: Tensor) -> tuple[Tensor, dict[str, Any]]:
+    def scored(self, game: AdversarialGame, pool: Pool, conditioning: Tensor) -> tuple[Tensor, dict[str, Any]]:
         """Return for each unlabelled image -log odds of "labelled", and what tells a live game from a dead one."""
         assert game.discriminator is not None
 
         def logits(indices: Tensor) -> tuple[Tensor, Tensor]:
             codes = encoded(game.vae, pool, indices)[0]
-            return codes, infer(game.discriminator, torch.cat([codes, beside[indices]], dim=1))  # type: ignore[arg-type]
+            return codes, infer(game.discriminator, torch.cat([codes, conditioning[indices]], dim=1))  # type: ignore[arg-type]
 
         codes, unlabelled = logits(pool.unlabelled)
-        notes = {**diagnosis(logits(pool.labelled)[1], unlabelled), **self.watched(game.vae, pool, codes, beside)}
+        notes = {
+            **separation(logits(pool.labelled)[1], unlabelled),
+            **self.reconstruction_notes(game.vae, pool, codes, conditioning),
+        }
         return -unlabelled, warned(notes)
 
-    def watched(self, vae: VAE, pool: Pool, codes: Tensor, beside: Tensor) -> dict[str, float]:
+    def reconstruction_notes(self, vae: VAE, pool: Pool, codes: Tensor, conditioning: Tensor) -> dict[str, float]:
         if not self.rules.transductive:
             return {}
         some = torch.arange(0, len(codes), max(1, len(codes) // WATCHED), device=codes.device)
         images = pool.normalise(pool.rows(pool.unlabelled[some])[:].to(pool.device))
-        return watched(vae, images, codes[some], beside[pool.unlabelled[some]])
+        return reconstruction(vae, images, codes[some], conditioning[pool.unlabelled[some]])
 
 
 class NoDiscriminator(VAAL):
     """Asks without D (section 5.1) for the images that lie farthest, by eq. 5, from where the labelled ones do."""
 
-    def finder(self, inputs: int, device: torch.device) -> None:
+    def make_discriminator(self, inputs: int, device: torch.device) -> None:
         return None
 
-    def scored(self, game: Game, pool: Pool, beside: Tensor) -> tuple[Tensor, dict[str, Any]]:
+    def scored(self, game: AdversarialGame, pool: Pool, conditioning: Tensor) -> tuple[Tensor, dict[str, Any]]:
         mu, logvar = encoded(game.vae, pool, pool.unlabelled)
         distances = wasserstein(mu, logvar, *encoded(game.vae, pool, pool.labelled))
-        return distances, warned(self.watched(game.vae, pool, mu, beside))
+        return distances, warned(self.reconstruction_notes(game.vae, pool, mu, conditioning))
 
 
 def wasserstein(mu: Tensor, logvar: Tensor, labelled_mu: Tensor, labelled_logvar: Tensor) -> Tensor:

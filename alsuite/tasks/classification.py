@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, Self
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
-from alsuite.errors import UserError
-from alsuite.pool import Pool
-from alsuite.training.fit import Stream, augmentations, channels_last, check_finite, fit, infer, optimiser
+from alsuite.errors import UserError, positive
+from alsuite.pool import Images, Pool
+from alsuite.training.augment import augmentations
+from alsuite.training.descent import descend
+from alsuite.training.fit import Batch, Stream, channels_last, check_finite, fit, infer, optimiser
 from alsuite.training.losses import cross_entropy, hinge, two_class
 
 __all__ = ["Classification", "Classifier"]
 
 LOSSES: dict[str, Callable[..., Tensor]] = {"cross_entropy": cross_entropy, "hinge": hinge}
+SCHEDULES = ("constant", "steps", "cosine")
 
 
 class Classifier(LightningModule):
-    """A network, its loss and its optimiser; trains a block of batches a call."""
+    """A network, its loss and its optimiser; trains a block of batches a call.
+
+    net: (B, C, H, W) -> (B, outputs)
+    loss: (B, outputs), (B,) labels -> ()
+    settings: those of `optimiser`
+    milestones: shares of the training after which the rate is a tenth
+    """
 
     total_steps: int
 
@@ -42,29 +52,25 @@ class Classifier(LightningModule):
         self.milestones = tuple(milestones)
         self.step = 0
 
-    def configure_optimizers(self) -> torch.optim.Optimizer:
+    def configure_optimizers(self) -> Optimizer:
         return optimiser(self.parameters(), **self.settings)
 
-    def training_step(self, block: Any, _: int) -> None:
-        steps = self.optimizers(use_pl_optimizer=False)
-        assert isinstance(steps, torch.optim.Optimizer)
-        parameters, losses = list(self.parameters()), []
+    def training_step(self, block: Iterable[tuple[Batch]], _: int) -> None:
+        steps, losses = self.optimizers(use_pl_optimizer=False), []
+        assert isinstance(steps, Optimizer)
         for ((images, labels),) in block:
             if self.schedule != "constant":
                 self.set_rate(steps, self.step)
-            loss = self.objective(images, labels)
-            for parameter in parameters:
-                parameter.grad = None  # zero_grad() takes ten times as long
-            loss.backward()
-            steps.step()
-            losses.append(loss.detach())
+            losses.append(descend(self.objective(images, labels), steps))
             self.step += 1
         check_finite(torch.stack(losses).sum(), "task model")
 
     def objective(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of (B, C, H, W) images and (B,) labels."""
         return self.loss(self.net(images), labels)
 
-    def set_rate(self, steps: torch.optim.Optimizer, step: int) -> None:
+    def set_rate(self, steps: Optimizer, step: int) -> None:
+        """Set the learning rate that the schedule has for a step."""
         done = step / self.total_steps
         factor = 0.1 ** sum(done >= point for point in self.milestones)
         if self.schedule == "cosine":
@@ -74,9 +80,10 @@ class Classifier(LightningModule):
 
 
 class Classification:
-    """`net(shape, outputs)` builds an nn.Sequential whose last module maps features to logits.
+    """The task of telling images' classes.
 
-    Two classes take a single output f, read as the logits (0, f). `limit` caps the epochs at reduced scales.
+    `net(shape, outputs)` builds an nn.Sequential whose last module maps features to logits. Two classes take a single
+    output f, read as the logits (0, f). `limit` caps the epochs at reduced scales.
     """
 
     def __init__(
@@ -96,16 +103,10 @@ class Classification:
         augment: str = "none",
         precision: str = "32-true",
     ) -> None:
-        for name, value, choices in (
-            ("loss", loss, [*LOSSES]),
-            ("schedule", schedule, ["constant", "steps", "cosine"]),
-            ("augment", augment, [*augmentations]),
-        ):
-            if value not in choices:
-                raise UserError(f"task_model.{name}={value} is unknown: choose one of {', '.join(choices)}")
-        for name, value in (("epochs", epochs), ("batch", batch), ("lr", lr)):
-            if not (isinstance(value, int | float) and value > 0):
-                raise UserError(f"task_model.{name}={value} must be a number above 0")
+        _check_choice("loss", loss, LOSSES)
+        _check_choice("schedule", schedule, SCHEDULES)
+        _check_choice("augment", augment, augmentations)
+        positive("task_model.", epochs=epochs, batch=batch, lr=lr)
         self.make_net = net
         self.loss = LOSSES[loss]
         self.epochs = min(epochs, limit or epochs)
@@ -116,19 +117,53 @@ class Classification:
         self.precision = precision
 
     def learn(self, pool: Pool) -> Self:
+        """Train a new network on the pool's labelled images."""
         stream = self._begin(pool)
         fit(self._module(), stream, epochs=self.epochs, precision=self.precision)
         return self
 
     def recalled(self, pool: Pool, state: dict[str, Tensor]) -> Self:
-        """As after learning from this pool, when its network ended in that state."""
+        """Restore a task that had learned from this pool; `state` is its network's."""
         self._begin(pool)
         self.net.load_state_dict(state)
         self.net.eval()
         return self
 
+    def log_probs(self, images: Images) -> Tensor:
+        """Return (N, K) log-probabilities of uint8 images."""
+        return infer(lambda x: self._log_probs(self.net(x)), images, self._prepare)
+
+    def outputs(self, images: Images) -> tuple[Tensor, Tensor]:
+        """Return (N, D) features and (N, K) log-probabilities of uint8 images from one pass."""
+
+        def both(x: Tensor) -> tuple[Tensor, Tensor]:
+            features = self.net[:-1](x)
+            return features, self._log_probs(self.net[-1](features))
+
+        return infer(both, images, self._prepare)
+
+    def differentiable_log_probs(self, images: Tensor) -> Tensor:
+        """Return (N, K) log-probabilities of images in 0..1; gradients reach the images."""
+        return self._log_probs(self.net(self._prepare(images)))
+
+    def dropout_log_probs(self, images: Images, masks: int) -> Tensor:
+        """Return (T, N, K) log-probabilities under T dropout masks; what comes before the first dropout runs once."""
+        first = _first_dropout(self.net)
+        trunk, rest = self.net[:first], self.net[first:]
+
+        def sampled(x: Tensor) -> Tensor:
+            hidden = trunk(x)
+            return torch.stack([self._log_probs(rest(hidden)) for _ in range(masks)])
+
+        for layer in (layer for layer in rest if isinstance(layer, nn.Dropout)):
+            layer.train()
+        try:
+            return infer(sampled, images, self._prepare)
+        finally:
+            self.net.eval()
+
     def _begin(self, pool: Pool) -> Stream:
-        """A new network, and the labelled images that it learns from."""
+        """Build a new network, and serve the labelled images that it learns from."""
         if self.loss is hinge and pool.classes != 2:
             raise UserError(
                 "task_model.loss=hinge needs two classes: take cross_entropy, or dataset=mnist57 or cifar10_two"
@@ -143,40 +178,6 @@ class Classification:
     def _module(self) -> Classifier:
         return Classifier(self.net, self.loss, self.settings, *self.schedule)
 
-    def log_probs(self, images: Any) -> Tensor:
-        return infer(lambda x: self._log_probs(self.net(x)), images, self._prepare)
-
-    def outputs(self, images: Any) -> tuple[Tensor, Tensor]:
-        def both(x: Tensor) -> tuple[Tensor, Tensor]:
-            features = self.net[:-1](x)
-            return features, self._log_probs(self.net[-1](features))
-
-        return infer(both, images, self._prepare)
-
-    def differentiable_log_probs(self, images: Tensor) -> Tensor:
-        """(N, K) of images in 0..1, with the gradients that reach them."""
-        return self._log_probs(self.net(self._prepare(images)))
-
-    def dropout_log_probs(self, images: Any, masks: int) -> Tensor:
-        """(T, N, K) under `masks` dropout masks; what comes before the first dropout runs once."""
-        layers = list(self.net)
-        first = next((i for i, layer in enumerate(layers) if isinstance(layer, nn.Dropout) and layer.p > 0), None)
-        if first is None:
-            raise UserError("this strategy needs dropout: set task_model.net.dropout=0.5, or take task_model=vgg16")
-        trunk, rest = self.net[:first], self.net[first:]
-
-        def sampled(x: Tensor) -> Tensor:
-            hidden = trunk(x)
-            return torch.stack([self._log_probs(rest(hidden)) for _ in range(masks)])
-
-        dropouts = [layer for layer in layers if isinstance(layer, nn.Dropout)]
-        for layer in dropouts:
-            layer.train()
-        try:
-            return infer(sampled, images, self._prepare)
-        finally:
-            self.net.eval()
-
     @staticmethod
     def _log_probs(logits: Tensor) -> Tensor:
         return two_class(logits).float().log_softmax(-1)
@@ -188,3 +189,16 @@ class Classification:
 
     def _prepare(self, images: Tensor) -> Tensor:
         return channels_last(self.normalise(images.to(self.device)))
+
+
+def _check_choice(name: str, value: str, choices: Collection[str]) -> None:
+    if value not in choices:
+        raise UserError(f"task_model.{name}={value} is unknown: choose one of {', '.join(choices)}")
+
+
+def _first_dropout(net: nn.Sequential) -> int:
+    """Return where the first dropout stands that does something."""
+    for i, layer in enumerate(net):
+        if isinstance(layer, nn.Dropout) and layer.p > 0:
+            return i
+    raise UserError("this strategy needs dropout: set task_model.net.dropout=0.5, or take task_model=vgg16")

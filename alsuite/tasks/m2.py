@@ -1,8 +1,12 @@
-"""M2 (Kingma et al. 2014) as M2-VAAL trains it: a classifier that also learns from what a VAE makes of its predictions.
+"""M2 as M2-VAAL trains it: a classifier that also learns from what a VAE makes of its predictions.
 
-Losalka, Singhania & Sun, "Active Learning using Deep Generative Models": decoder and discriminator D see
-y' = r(x), the classifier's prediction, beside the code z. With the discriminator `adversarial`, VAE and classifier play
-against it (eq. 8); `detached`, D learns on the side (eq. 9); with `none` there is no D.
+"Semi-Supervised Learning with Deep Generative Models", Diederik P. Kingma, Danilo J. Rezende, Shakir Mohamed and Max
+Welling, 2014, https://arxiv.org/abs/1406.5298; "Active Learning using Deep Generative Models", Arpan Losalka, Dipika
+Singhania and Sun Xiaofei.
+
+Decoder and discriminator D see y' = r(x), the classifier's prediction, beside the code z. With the discriminator
+`adversarial`, VAE and classifier play against it (eq. 8); `detached`, D learns on the side (eq. 9); with `none` there
+is no D.
 """
 
 from __future__ import annotations
@@ -16,10 +20,10 @@ from torch.optim import Optimizer
 
 from alsuite.errors import UserError
 from alsuite.nets.vae import VAE, discriminator
-from alsuite.pool import Pool, pixels
+from alsuite.pool import Images, Pool, pixels
 from alsuite.tasks.classification import Classification, Classifier
 from alsuite.training.fit import Stream, infer
-from alsuite.training.game import Batch, Beside, Game, Rules, play
+from alsuite.training.game import AdversarialGame, AdversarialRules, Batch, Conditioning, play
 from alsuite.training.losses import two_class
 
 __all__ = ["M2", "Objective"]
@@ -27,35 +31,40 @@ __all__ = ["M2", "Objective"]
 DISCRIMINATORS = ("none", "detached", "adversarial")
 
 
-class Objective(Game):
+class Objective(AdversarialGame):
     """Eq. 8, its second term weighted by `transductive`; eq. 9 by rules without an adversary."""
 
-    def __init__(self, classifier: Classifier, vae: VAE, discriminator: nn.Module | None, rules: Rules) -> None:
+    def __init__(
+        self, classifier: Classifier, vae: VAE, discriminator: nn.Module | None, rules: AdversarialRules
+    ) -> None:
         super().__init__(vae, discriminator, rules)
         self.classifier = classifier
 
     def configure_optimizers(self) -> list[Optimizer]:
         players, learner = super().configure_optimizers(), self.classifier.configure_optimizers()
-        self.hiders = [*self.hiders, learner]
+        self.vae_optimisers = [*self.vae_optimisers, learner]
         if self.classifier.schedule != "constant":
             self.classifier.total_steps = self.total_steps
             learner.register_step_pre_hook(lambda *_: self.classifier.set_rate(learner, self.done - 1))
         return [*players, learner]
 
-    def beside(self, x: Tensor, *given: Tensor) -> Beside:
-        """y' for both."""
+    def conditioning(self, x: Tensor, *given: Tensor) -> Conditioning:
+        """Return y', (B, K), for both, and remember the classifier's outputs."""
         self.outputs = self.classifier.net(x)
         predicted = two_class(self.outputs).softmax(1)
-        return Beside(predicted, predicted)
+        return Conditioning(predicted, predicted)
 
-    def hiding_loss(self, labelled: Batch, unlabelled: Batch) -> Tensor:
+    def vae_loss(self, labelled: Batch, unlabelled: Batch) -> Tensor:
         """Eq. 4 + 5 + 6."""
-        played, labels = super().hiding_loss(labelled, unlabelled), labelled[1]
+        played, labels = super().vae_loss(labelled, unlabelled), labelled[1]
         return self.classifier.loss(self.outputs[: len(labels)], labels) + played
 
 
 class M2(Classification):
-    """`net` is the classifier's, `vae(shape, extra=...)` builds the VAE; an epoch is one of the unlabelled pool."""
+    """Classification with a VAE beside the classifier; an epoch is one of the unlabelled pool.
+
+    `net` is the classifier's, `vae(shape, extra=...)` builds the VAE, and `classification` are options of its parent.
+    """
 
     def __init__(
         self,
@@ -81,7 +90,7 @@ class M2(Classification):
         self.make_vae = vae
         self.discriminator = discriminator
         self.layers = discriminator_layers
-        self.rules = Rules(
+        self.rules = AdversarialRules(
             epochs=self.epochs,
             limit=steps,
             lr=vae_lr,
@@ -93,32 +102,33 @@ class M2(Classification):
         )
 
     def learn(self, pool: Pool) -> Self:
+        """Train new networks on all images, and on the labels that are known."""
         labelled, vae = self._begin(pool), self.make_vae(tuple(pool.images.shape[1:]), extra=pool.classes)
         self.vae = vae.to(pool.device).to(memory_format=torch.channels_last)
-        self.finder = None
+        self.discriminator_net = None
         if self.discriminator != "none":
-            self.finder = discriminator(vae.latent + pool.classes, self.layers).to(pool.device)
+            self.discriminator_net = discriminator(vae.latent + pool.classes, self.layers).to(pool.device)
         rest = pool.unlabelled if len(pool.unlabelled) else pool.labelled
         unlabelled = Stream(pool.images, batch=self.batch, indices=rest, prepare=self._prepare_training)
-        objective = Objective(self._module(), self.vae, self.finder, self.rules)
+        objective = Objective(self._module(), self.vae, self.discriminator_net, self.rules)
         play(objective, unlabelled, labelled, self.precision)
         return self
 
-    def codes(self, images: Any) -> tuple[Tensor, Tensor]:
-        """(N, Z) means and (N, K) log-probabilities: what tells the samples apart."""
+    def codes(self, images: Images) -> tuple[Tensor, Tensor]:
+        """Return what tells the samples apart: (N, Z) means and (N, K) log-probabilities."""
         return infer(self._coded, images, self._prepare)
 
-    def labelled_logits(self, images: Any) -> Tensor:
-        """(N,) D's log odds that each is labelled."""
-        if self.finder is None:
+    def labelled_logits(self, images: Images) -> Tensor:
+        """Return D's (N,) log odds that each is labelled."""
+        net = self.discriminator_net
+        if net is None:
             raise UserError(
                 "this task model has no discriminator: set task_model.discriminator=adversarial or detached"
             )
-        finder = self.finder
-        return infer(lambda x: finder(self._seen(x)), images, self._prepare)
+        return infer(lambda x: net(self._seen(x)), images, self._prepare)
 
-    def reconstructed(self, images: Any) -> Tensor:
-        """(N, C, H, W) uint8: what the decoder makes of mu and y'."""
+    def reconstructed(self, images: Images) -> Tensor:
+        """Return what the decoder makes of mu and y', (N, C, H, W) uint8."""
         decoded = infer(lambda x: self.vae.decoder(self._seen(x)).flatten(1), images, self._prepare)
         mean, std = (
             torch.tensor(v, device=self.device).view(-1, 1, 1) for v in (self.normalise.mean, self.normalise.std)
@@ -130,6 +140,6 @@ class M2(Classification):
         return self.vae.encode(x)[0], self._log_probs(self.net(x))
 
     def _seen(self, x: Tensor) -> Tensor:
-        """[mu, y']"""
+        """Return [mu, y'], (B, Z + K)."""
         mu, log_probs = self._coded(x)
         return torch.cat([mu, log_probs.exp()], dim=1)

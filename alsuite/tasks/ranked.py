@@ -1,4 +1,8 @@
-"""Classification that also learns to predict its own loss (Yoo & Kweon 2019), for `learning_loss` and TA-VAAL.
+"""Classification that also learns to predict its own loss, for `learning_loss` and TA-VAAL.
+
+"Learning Loss for Active Learning", Donggeun Yoo and In So Kweon, 2019, https://arxiv.org/abs/1905.03677;
+"Task-Aware Variational Adversarial Active Learning", Kwanyoung Kim, Dongwon Park, Kwang In Kim and Se Young Chun, 2021,
+https://arxiv.org/abs/2002.04709.
 
 The loss module reads the network's maps, the last one of each size: an average over the map, a linear layer to 128 and
 ReLU each, then one linear layer to the predicted loss. One half of each batch is ranked against the other; for the last
@@ -14,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from alsuite.errors import UserError
-from alsuite.pool import Pool
+from alsuite.pool import Images, Pool
 from alsuite.tasks.classification import Classification, Classifier
 from alsuite.training.fit import Stream, infer
 from alsuite.training.losses import ranking_hinge, ranking_logistic
@@ -26,6 +30,8 @@ ATTACHED = 0.6
 
 
 class LossModule(nn.Module):
+    """Predicts losses from maps: (B, channels[i], H_i, W_i) each -> (B,)."""
+
     def __init__(self, channels: Sequence[int], hidden: int = 128) -> None:
         super().__init__()
         self.readers = nn.ModuleList(nn.Sequential(nn.Linear(size, hidden), nn.ReLU()) for size in channels)
@@ -37,6 +43,8 @@ class LossModule(nn.Module):
 
 
 class Ranker(Classifier):
+    """A classifier with a loss module; `weight` is that of the ranking, `settings` are the classifier's own."""
+
     def __init__(self, loss_module: LossModule, ranking: str, weight: float, *settings: Any) -> None:
         super().__init__(*settings)
         self.loss_module = loss_module
@@ -52,6 +60,8 @@ class Ranker(Classifier):
 
 
 class Ranked(Classification):
+    """Classification with a loss module; `settings` are options of its parent."""
+
     def __init__(
         self, net: Callable[..., nn.Sequential], *, ranking: str = "hinge", weight: float = 1.0, **settings: Any
     ) -> None:
@@ -64,6 +74,10 @@ class Ranked(Classification):
         self.ranking = ranking
         self.weight = weight
 
+    def predicted_losses(self, images: Images) -> Tensor:
+        """Return (N,) losses as the loss module predicts them, larger for worse images."""
+        return infer(lambda x: self.loss_module(mapped(self.net, x)[0]), images, self._prepare)
+
     def _begin(self, pool: Pool) -> Stream:
         labelled = super()._begin(pool)
         maps, _ = mapped(self.net.eval(), self._prepare(pool.images[:1]))
@@ -74,13 +88,12 @@ class Ranked(Classification):
         module = self.loss_module, self.ranking, self.weight
         return Ranker(*module, self.net, self.loss, self.settings, *self.schedule)
 
-    def predicted_losses(self, images: Any) -> Tensor:
-        """(N,)"""
-        return infer(lambda x: self.loss_module(mapped(self.net, x)[0]), images, self._prepare)
-
 
 def mapped(net: nn.Sequential, x: Tensor) -> tuple[list[Tensor], Tensor]:
-    """The last map (B, C, H, W) of each size, or where there is none the features as a map of one, and the outputs."""
+    """Return the last map (B, C, H, W) of each size, and the (B, outputs) outputs.
+
+    Where there is no map the features stand for one, (B, D, 1).
+    """
     found = {}
     for layer in net[:-1]:
         x = layer(x)

@@ -18,7 +18,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -27,8 +27,8 @@ from torch.nn.functional import cross_entropy
 
 from alsuite.errors import UserError
 from alsuite.metrics import metrics
-from alsuite.pool import Pool
-from alsuite.tasks.vgg import Extractor, Kept
+from alsuite.pool import Images, Pool
+from alsuite.tasks.vgg import Extractor, FeatureStore
 from alsuite.training.fit import infer
 
 __all__ = ["SVM", "Machine", "Prepared", "Settings", "fitted", "searched", "tempered"]
@@ -39,6 +39,8 @@ CHUNK = 4096  # rows of a kernel at a time
 
 @dataclass(frozen=True)
 class Settings:
+    """What a search chooses: the weight of the losses and the width of the kernel."""
+
     C: float
     gamma: float
 
@@ -52,6 +54,7 @@ class Prepared:
 
     @classmethod
     def like(cls, features: Tensor) -> Self:
+        """Prepare all features as the labelled ones, (N, D), are centred and scaled."""
         roots = signed_root(features)
         mean = roots.mean(0)
         return cls(mean, (roots - mean).square().sum(1).mean().sqrt().clamp(min=1e-6))
@@ -62,17 +65,19 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Machine:
+    """Support vector machines, one a class against the rest, spanned by M samples."""
+
     landmarks: Tensor  # (M, D)
     weights: Tensor  # (M, K)
     gamma: float
 
     def __call__(self, x: Tensor) -> Tensor:
-        """(N, K) margins."""
+        """Return the (N, K) margins of (N, D) prepared features."""
         return torch.cat([kernel(rows, self.landmarks, self.gamma) @ self.weights for rows in x.split(CHUNK)])
 
 
 class SVM:
-    """`features` are kept under `folder`; `C` and `gamma` list what is searched, with `folds` folds."""
+    """Learns a machine; `features` are kept under `folder`, `C` and `gamma` list what `folds` folds search."""
 
     def __init__(
         self,
@@ -98,10 +103,13 @@ class SVM:
         self.options = {"landmarks": landmarks, "iterations": iterations}
 
     def learn(self, pool: Pool, search: bool = True) -> Self:
-        """Without a search it keeps the settings and the temperature of the last time; `copy(task).learn(...)` leaves
-        the task as it is."""
+        """Fit a machine to the pool's labelled images.
+
+        Without a search it keeps the settings and the temperature of the last time; `copy(task).learn(...)` leaves the
+        task as it is.
+        """
         self.classes, self.device = pool.classes, pool.device
-        self.kept = Kept(self.extractor, self.folder, pool.device)
+        self.store = FeatureStore(self.extractor, self.folder, pool.device)
         found = self._features(pool.rows(pool.labelled))
         self.prepared = Prepared.like(found)
         x = self.prepared(found)
@@ -111,27 +119,31 @@ class SVM:
         self.machine = fitted(x, y, [self.settings], **self.options)[0]
         return self
 
-    def log_probs(self, images: Any) -> Tensor:
-        """Of floats in 0..1, too."""
+    def log_probs(self, images: Images) -> Tensor:
+        """Return (N, K) log-probabilities of uint8 images, or of floats in 0..1."""
         return self.outputs(images)[1]
 
-    def outputs(self, images: Any) -> tuple[Tensor, Tensor]:
+    def outputs(self, images: Images) -> tuple[Tensor, Tensor]:
+        """Return (N, D) prepared features and (N, K) log-probabilities."""
         x = self.prepared(self._features(images))
         logits = self.temperature * self.machine(x)
         every = (logits.amin(1, keepdim=True) - ABSENT).repeat(1, self.classes)
         every[:, self.present] = logits
         return x.float(), every.log_softmax(1).float()
 
-    def _features(self, images: Any) -> Tensor:
+    def _features(self, images: Images) -> Tensor:
         if images[:1].is_floating_point():
-            found = infer(self.kept.function, images)
+            found = infer(self.store.function, images)
         else:
-            found = self.kept(images).to(self.device)
+            found = self.store(images).to(self.device)
         return found.double() if found.is_cuda else found  # a GPU may round a float's products too far for a kernel
 
 
 def searched(x: Tensor, y: Tensor, grid: Sequence[Settings], folds: int, **options: int) -> tuple[Settings, float]:
-    """The first of the settings with the largest macro F1 on left-out folds, and the temperature that fits them."""
+    """Return the first of the settings with the largest macro F1 on left-out folds, and the temperature that fits.
+
+    x: (N, D) prepared features, y: (N,) classes from 0 on
+    """
     if int(y.max()) == 0 or len(y) < 2 * folds:
         return grid[len(grid) // 2], 1.0
     margins = left_out(x, y, grid, folds, **options)
@@ -141,9 +153,9 @@ def searched(x: Tensor, y: Tensor, grid: Sequence[Settings], folds: int, **optio
 
 
 def left_out(x: Tensor, y: Tensor, grid: Sequence[Settings], folds: int, **options: int) -> Tensor:
-    """(G, N, K) margins of each sample from machines that have not seen it."""
+    """Return (G, N, K) margins of each sample from machines that have not seen it, for each of the G settings."""
     margins = x.new_zeros(len(grid), len(x), int(y.max()) + 1)
-    fold = stratified(y, folds)
+    fold = folds_of(y, folds)
     for i in range(folds):
         out = fold == i
         machines = fitted(x[~out], y[~out], grid, classes=margins.shape[2], **options)
@@ -152,8 +164,8 @@ def left_out(x: Tensor, y: Tensor, grid: Sequence[Settings], folds: int, **optio
     return margins
 
 
-def stratified(y: Tensor, folds: int) -> Tensor:
-    """(N,) the fold of each sample: those of a class are dealt out in turn."""
+def folds_of(y: Tensor, folds: int) -> Tensor:
+    """Return the (N,) fold of each sample: those of a class are dealt out in turn."""
     order = torch.randperm(len(y)).to(y.device)
     order = order[y[order].argsort(stable=True)]
     fold = torch.empty_like(y)
@@ -162,8 +174,10 @@ def stratified(y: Tensor, folds: int) -> Tensor:
 
 
 def tempered(margins: Tensor, y: Tensor) -> float:
-    """What the margins are multiplied with, so that their softmax predicts the labels best; that one more label might
-    be wrong keeps it finite where none is (Platt 1999)."""
+    """Return what (N, K) margins are multiplied with, so that their softmax predicts the labels best.
+
+    That one more label might be wrong keeps it finite where none is (Platt 1999).
+    """
     factors, doubt = np.geomspace(0.1, 100, 61).tolist(), 1 / (1 + len(y))
     return min(factors, key=lambda factor: float(cross_entropy(factor * margins, y, label_smoothing=doubt)))
 
@@ -171,15 +185,17 @@ def tempered(margins: Tensor, y: Tensor) -> float:
 def fitted(
     x: Tensor, y: Tensor, grid: Sequence[Settings], *, landmarks: int, iterations: int, classes: int | None = None
 ) -> list[Machine]:
-    """A machine for each of the settings; L-BFGS in the coordinates in which, with all losses active, the optimum is
-    one step away."""
+    """Fit a machine for each of the settings.
+
+    L-BFGS works in the coordinates in which, with all losses active, the optimum is one step away.
+    """
     some = x[torch.randperm(len(x))[:landmarks].to(x.device)] if len(x) > landmarks else x
     signs = x.new_full((len(x), classes or int(y.max()) + 1), -1.0)
     signs[torch.arange(len(y)), y] = 1.0
     machines = {}
     for gamma in {settings.gamma: None for settings in grid}:
         inner, outer = kernel(some, some, gamma), kernel(x, some, gamma)
-        gram = square(outer)
+        gram = self_product(outer)
         for C in (settings.C for settings in grid if settings.gamma == gamma):
             weights = _weights(inner.double(), outer, gram, signs, C, iterations)
             machines[Settings(C, gamma)] = Machine(some, weights, gamma)
@@ -187,7 +203,7 @@ def fitted(
 
 
 def _weights(inner: Tensor, outer: Tensor, gram: Tensor, signs: Tensor, C: float, iterations: int) -> Tensor:
-    """Lower R^T weights = V, where R R^T is the Hessian if all losses are active."""
+    """Minimise the losses over V = R^T weights, where R R^T is the Hessian if all losses are active; (M, K)."""
     hessian = inner + 2 * C * gram
     hessian.diagonal().add_(1e-6 * hessian.diagonal().mean())
     root = torch.linalg.cholesky(hessian)
@@ -205,6 +221,7 @@ def _weights(inner: Tensor, outer: Tensor, gram: Tensor, signs: Tensor, C: float
 
 
 def minimised(loss_and_slope: Callable[[Tensor], tuple[Tensor, Tensor]], start: Tensor, iterations: int) -> Tensor:
+    """Minimise a function of the values by L-BFGS, from a start on."""
     values = start.clone().requires_grad_()
     steps = torch.optim.LBFGS([values], max_iter=iterations, history_size=8, line_search_fn="strong_wolfe")
 
@@ -217,13 +234,15 @@ def minimised(loss_and_slope: Callable[[Tensor], tuple[Tensor, Tensor]], start: 
 
 
 def kernel(x: Tensor, y: Tensor, gamma: float) -> Tensor:
+    """Return exp(-gamma |x - y|^2) + 1, (N, M), of (N, D) and (M, D)."""
     return torch.cdist(x, y).square_().mul_(-gamma).exp_().add_(1)
 
 
-def square(x: Tensor) -> Tensor:
-    """x^T x in double precision, a few rows at a time."""
+def self_product(x: Tensor) -> Tensor:
+    """Return x^T x, (D, D) in double precision, computed a few rows at a time."""
     return torch.stack([rows.double().T @ rows.double() for rows in x.split(CHUNK)]).sum(0)
 
 
 def signed_root(x: Tensor) -> Tensor:
+    """Return roots that keep the sign, so that a few large values don't tower."""
     return x.sign() * x.abs().sqrt()

@@ -6,23 +6,23 @@ import hashlib
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import torch
 from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from alsuite.data.store import data_root
 from alsuite.errors import UserError
-from alsuite.generators import Trained
-from alsuite.nets.gans import unit
-from alsuite.pool import Normalise, Pool
+from alsuite.nets.ranges import unit
+from alsuite.pool import Images, Normalise, Pool
+from alsuite.training import rehearsal
 from alsuite.training.fit import channels_last, infer
+from alsuite.training.progress import watched
 
-__all__ = ["VGG16", "Extractor", "Kept", "convolutions"]
+__all__ = ["VGG16", "Extractor", "FeatureStore", "convolutions"]
 
 IMAGENET = Normalise((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # among torchvision's layers
@@ -31,20 +31,29 @@ CHUNK = 1024  # images that are looked up, and computed, at a time
 
 
 class Extractor(Protocol):
-    """A fixed network: (B, size) features, of which `name` tells all that they depend on beside the image."""
+    """A fixed network that gives (B, size) features; `name` tells all that they depend on beside the image."""
 
     size: int
 
     @property
     def name(self) -> str: ...
 
-    def on(self, device: torch.device) -> Callable[[Tensor], Tensor]: ...
+    def on(self, device: torch.device) -> Callable[[Tensor], Tensor]:
+        """Return a function from (B, C, H, W) images, uint8 or in 0..1, to their features."""
+        ...
 
 
 class VGG16:
-    """The means of the maps that end a `block` of convolutions, the last of five or an earlier one, before its pooling;
-    of images scaled to `side` pixels. `weights` is a file with torchvision's, as .pth or .npz; with None
-    vgg16_features.npz is looked for under ALSUITE_DATA, then torchvision's are downloaded."""
+    """The means of the maps that end a block of VGG-16's convolutions, before its pooling.
+
+    "Very Deep Convolutional Networks for Large-Scale Image Recognition", Karen Simonyan and Andrew Zisserman, 2014,
+    https://arxiv.org/abs/1409.1556
+
+    weights: a file with torchvision's, .pth or .npz; with None vgg16_features.npz is looked for under ALSUITE_DATA,
+        then torchvision's are downloaded
+    side: the pixels a side that images are scaled to
+    block: the last of five blocks, or an earlier one
+    """
 
     def __init__(self, weights: str | None = None, side: int = 64, block: int = 5) -> None:
         if side < 32:
@@ -56,10 +65,12 @@ class VGG16:
         self.size = (64, 128, 256, 512, 512)[block - 1]
         self.block = block
 
-    def of(self, pool: Pool, trained: Trained) -> Callable[[Tensor], Tensor]:
+    def of(self, pool: Pool, trained: object) -> Callable[[Tensor], Tensor]:
+        """Return the features as ASAL takes them, whatever model was `trained` to make images."""
         return self.on(pool.device)
 
     def on(self, device: torch.device) -> Callable[[Tensor], Tensor]:
+        """Return a function from (B, C, H, W) images, uint8 or in 0..1, to their (B, size) features."""
         net = self._net.to(device).to(memory_format=torch.channels_last)
 
         def means(images: Tensor) -> Tensor:
@@ -71,7 +82,7 @@ class VGG16:
 
     @cached_property
     def name(self) -> str:
-        """Tells apart whatever the features depend on beside the image."""
+        """Tell apart whatever the features depend on beside the image."""
         digest = hashlib.sha256()
         for value in self._net.state_dict().values():
             digest.update(value.cpu().numpy().tobytes())
@@ -89,23 +100,14 @@ class VGG16:
 
 
 def convolutions(path: str | Path | None) -> dict[str, Tensor]:
-    """Of the weights of torchvision's VGG-16 those before the classifier."""
+    """Return torchvision's weights of VGG-16 that stand before the classifier."""
     from torchvision.models import VGG16_Weights
 
     url = VGG16_Weights.IMAGENET1K_V1.url
     laid_out = (data_root() / name for name in ("vgg16/vgg16_features.npz", "vgg16_features.npz"))
     path = path or next((file for file in laid_out if file.is_file()), None)
     try:
-        if path is None:
-            state = torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
-        elif Path(path).suffix == ".npz":
-            with Path(path).open("rb") as file, np.load(file) as arrays:
-                state = {name: torch.from_numpy(values) for name, values in arrays.items()}
-        else:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        state = {name.removeprefix("features."): value for name, value in state.items() if "features." in name}
-        if missing := [f"features.{i}.weight" for i in CONVOLUTIONS if f"{i}.weight" not in state]:
-            raise ValueError(f"no {missing[0]} in it")
+        return _before_classifier(_loaded(path, url))
     except Exception as error:
         reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'unreadable'}"
         where = "downloaded" if path is None else f"read from {path}"
@@ -113,11 +115,28 @@ def convolutions(path: str | Path | None) -> dict[str, Tensor]:
             f"the ImageNet weights of VGG-16 cannot be {where} ({reason}): fetch {url} and set features.weights, "
             "or task_model.features.weights of svm_vgg, to where it lies"
         ) from None
+
+
+def _loaded(path: str | Path | None, url: str) -> dict[str, Tensor]:
+    """Read all of the weights from a file, or download them where there is none."""
+    if path is None:
+        return torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
+    if Path(path).suffix == ".npz":
+        with Path(path).open("rb") as file, np.load(file) as arrays:
+            return {name: torch.from_numpy(values) for name, values in arrays.items()}
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def _before_classifier(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Choose the convolutions' weights, and refuse a file that lacks one."""
+    state = {name.removeprefix("features."): value for name, value in state.items() if "features." in name}
+    if missing := [f"features.{i}.weight" for i in CONVOLUTIONS if f"{i}.weight" not in state]:
+        raise ValueError(f"no {missing[0]} in it")
     return state
 
 
-class Kept:
-    """Features of uint8 images, computed once: a file under `folder` holds a row an image, found by its digest.
+class FeatureStore:
+    """Features of uint8 images, computed once; a file under `folder` holds a row an image, found by its digest.
 
     The file only grows, under a lock; a row that was torn off or whose checksum is wrong is computed again.
     """
@@ -131,38 +150,42 @@ class Kept:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self.lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
 
-    def __call__(self, images: Any) -> Tensor:
-        """(N, D) on the CPU, of a tensor or `pool.rows(...)`."""
+    def __call__(self, images: Images) -> Tensor:
+        """Return (N, D) features on the CPU."""
         if not len(images):
             raise UserError("there is no image left to score: lower budget.end")
-        starts = tqdm(range(0, len(images), CHUNK), "features", leave=False, disable=None, delay=5)
-        return torch.from_numpy(np.concatenate([self._chunk(images[i : i + CHUNK]) for i in starts]))
+        starts = range(0, len(images), CHUNK)
+        with rehearsal.lasting():
+            shown = watched(rehearsal.few(starts, len(starts)), "features", len(starts))
+            found = np.concatenate([self._chunk(images[i : i + CHUNK]) for i in shown])
+        return torch.from_numpy(found if len(found) == len(images) else np.resize(found, (len(images), found.shape[1])))
 
     def _chunk(self, images: Tensor) -> NDArray[np.float32]:
+        """Return the (B, D) features of some images, and compute those that are in no file yet."""
         pictures = images.cpu().numpy()
         digests = [hashlib.blake2b(picture.tobytes(), digest_size=DIGEST).digest() for picture in pictures]
-        found, missing = self._read(digests)
+        found, missing = self._looked_up(digests)
         if len(missing):
             with self.lock:  # another process that wants the same ones waits, then finds them
                 self._refresh()
-                found, missing = self._read(digests)
+                found, missing = self._looked_up(digests)
                 if len(missing):
                     found[missing] = infer(self.function, images[torch.from_numpy(missing).to(images.device)]).cpu()
                     self._append([digests[i] for i in missing], found[missing])
         return found
 
-    def _read(self, digests: list[bytes]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """The rows, and which of them are not there."""
+    def _looked_up(self, digests: list[bytes]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return (N, D) rows, and the positions of those that are not there."""
         rows = np.array([self.rows.get(digest, -1) for digest in digests])
         found = np.zeros((len(rows), *self.row["features"].shape), np.float32)
         there = rows >= 0
         table = self.table[rows[there]]
         found[there] = table["features"]
-        there[there] = table["checksum"] == checksum(table["features"])
+        there[there] = table["checksum"] == row_checksums(table["features"])
         return found, np.flatnonzero(~there)
 
     def _refresh(self) -> None:
-        """What the file holds by now."""
+        """Take in what the file holds by now."""
         count = self.path.stat().st_size // self.row.itemsize if self.path.exists() else 0
         if count < len(self.table):
             self.table, self.rows = np.empty(0, self.row), {}
@@ -172,15 +195,19 @@ class Kept:
             self.rows |= {digests[DIGEST * i : DIGEST * (i + 1)]: old + i for i in range(count - old)}
 
     def _append(self, digests: list[bytes], features: NDArray[np.float32]) -> None:
+        """Write rows at the end of the file."""
+        if rehearsal.under_way():
+            return
         new = np.empty(len(digests), self.row)
         new["digest"] = np.frombuffer(b"".join(digests), np.uint8).reshape(-1, DIGEST)
         new["features"] = features
-        new["checksum"] = checksum(new["features"])
+        new["checksum"] = row_checksums(new["features"])
         with self.path.open("ab") as file:
             file.truncate(file.tell() - file.tell() % self.row.itemsize)  # what a killed process left
             file.write(new.tobytes())
         self._refresh()
 
 
-def checksum(features: NDArray[np.float32]) -> NDArray[np.uint32]:
+def row_checksums(features: NDArray[np.float32]) -> NDArray[np.uint32]:
+    """Return (N,) sums that change with any bit of (N, D) features."""
     return np.ascontiguousarray(features).view(np.uint32).sum(axis=1, dtype=np.uint32)

@@ -12,13 +12,14 @@ from typing import Any, TypeVar
 
 import torch
 from pytorch_lightning import LightningModule, Trainer
-from torch import Tensor, nn
-from tqdm import tqdm
+from torch import Tensor
 
 from alsuite.errors import UserError
 from alsuite.pool import gather
+from alsuite.training import rehearsal
+from alsuite.training.progress import watched
 
-__all__ = ["Stream", "augmentations", "check_finite", "fit", "infer", "optimiser"]
+__all__ = ["Stream", "check_finite", "fit", "infer", "optimiser"]
 
 Batch = tuple[Tensor, ...]
 Module = TypeVar("Module", bound=LightningModule)
@@ -65,26 +66,23 @@ class Stream:
 
 
 class _Blocks:
-    """All steps of a fit: each item is an iterator over a few of them, a step one batch of every stream.
-
-    On a terminal a bar shows those that take long.
-    """
+    """All steps of a fit: each item is an iterator over a few of them, a step one batch of every stream."""
 
     def __init__(self, streams: Sequence[Stream], steps: int, name: str) -> None:
         self.streams = streams
         self.steps = steps
         self.name = name
+        self.block = steps if rehearsal.under_way() else BLOCK_STEPS  # a rehearsal ends early, within its first block
 
     def __len__(self) -> int:
-        return math.ceil(self.steps / BLOCK_STEPS)
+        return math.ceil(self.steps / self.block)
 
     def __iter__(self) -> Iterator[Iterator[tuple[Batch, ...]]]:
         batches = zip(*(stream.endless() for stream in self.streams), strict=True)
-        bar = tqdm(batches, self.name, self.steps, leave=False, disable=None, delay=5, unit=" steps")
-        shown = iter(bar)
-        for first in range(0, self.steps, BLOCK_STEPS):
-            yield islice(shown, min(BLOCK_STEPS, self.steps - first))
-        bar.close()
+        shown = watched(rehearsal.few(batches, self.steps), self.name, self.steps)
+        for first in range(0, self.steps, self.block):
+            yield islice(shown, min(self.block, self.steps - first))
+        shown.close()
 
 
 def fit(
@@ -115,9 +113,9 @@ def infer(
     """The one inference loop: what `function` gives for chunks of images, joined along the samples."""
     size = size or (512 if torch.cuda.is_available() else 64)  # a CPU's caches hold no more
     joined: list[Tensor] = []  # as large as it gets at once: many small parts would leave holes between all else
-    several = False
+    several, done, starts = False, 0, range(0, len(images), size)
     with torch.inference_mode():
-        for first in range(0, len(images), size):
+        for first in rehearsal.few(starts, len(starts)):
             chunk = images[first : first + size]
             found = function(chunk if prepare is None else prepare(chunk))
             several = isinstance(found, tuple)
@@ -126,6 +124,9 @@ def infer(
             for whole, part in zip(joined, parts, strict=True):
                 axis = max(0, part.ndim - 2)
                 whole.narrow(axis, first, part.shape[axis]).copy_(part)
+            done = min(first + size, len(images))
+        for whole in joined:
+            _repeat(whole, done)
     if not joined:
         raise UserError("there is no image left to score: lower budget.end")
     return tuple(joined) if several else joined[0]
@@ -137,6 +138,14 @@ def _for_all(part: Tensor, n: int) -> Tensor:
     shape[max(0, part.ndim - 2)] = n
     with torch.inference_mode(mode=False):
         return torch.empty(shape, dtype=part.dtype, device=part.device)
+
+
+def _repeat(whole: Tensor, done: int) -> None:
+    """Fill what a rehearsal has left out with copies of what it has done."""
+    axis = max(0, whole.ndim - 2)
+    for first in range(done, whole.shape[axis], max(1, done)):
+        size = min(done, whole.shape[axis] - first)
+        whole.narrow(axis, first, size).copy_(whole.narrow(axis, 0, size))
 
 
 def channels_last(images: Tensor) -> Tensor:
@@ -158,32 +167,6 @@ def optimiser(
 def check_finite(loss: Tensor, culprit: str) -> None:
     if not torch.isfinite(loss):
         raise UserError(f"the loss of the {culprit} is not a number: lower its learning rate")
-
-
-def flip(images: Tensor) -> Tensor:
-    """Each image mirrored with probability 1/2."""
-    mirrored = torch.rand(len(images), device=images.device) < 0.5
-    return torch.where(mirrored.view(-1, 1, 1, 1), images.flip(-1), images)
-
-
-def crop(images: Tensor, pad: int = 4) -> Tensor:
-    """Each image shifted by up to `pad` pixels a side (an eighth of its width at the most), zeros moving in."""
-    n, _, height, width = images.shape
-    pad = min(pad, max(1, width // 8))
-    padded = nn.functional.pad(images, (pad,) * 4)
-    offset = torch.randint(0, 2 * pad + 1, (2, n, 1), device=images.device)
-    rows = offset[0] + torch.arange(height, device=images.device)
-    columns = offset[1] + torch.arange(width, device=images.device)
-    sample = torch.arange(n, device=images.device).view(-1, 1, 1)
-    return padded.permute(0, 2, 3, 1)[sample, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
-
-
-augmentations: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {
-    "none": (),
-    "flip": (flip,),
-    "crop": (crop,),
-    "crop_flip": (crop, flip),
-}
 
 
 def _pieces(tensor: Tensor, size: int) -> list[Tensor]:

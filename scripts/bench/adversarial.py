@@ -37,7 +37,7 @@ from alsuite.scores import best
 from alsuite.strategies.aalu import AALU
 from alsuite.strategies.vaal import VAAL, encoded
 from alsuite.training.fit import Stream, channels_last, infer
-from alsuite.training.game import Game, Rules, play
+from alsuite.training.game import AdversarialGame, AdversarialRules, play
 from alsuite.training.losses import bound
 
 __all__ = ["query_times", "vaal_iteration", "vaal_scoring"]
@@ -130,7 +130,7 @@ def pool_of_vaal(n: int) -> tuple[str, Pool, Tensor]:
 
 
 def play_ours(start: Nets, pool: Pool, batch: int) -> Scaled:
-    game = Game(*copy.deepcopy(start), Rules(limit=STEPS, batch=batch, kl_reduction="sum"))
+    game = AdversarialGame(*copy.deepcopy(start), AdversarialRules(limit=STEPS, batch=batch, kl_reduction="sum"))
     empty = torch.empty(len(pool), 0)
     labelled, unlabelled = (
         Stream(pool.images, empty, batch=batch, indices=indices, prepare=lambda x: channels_last(pool.normalise(x)))

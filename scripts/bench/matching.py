@@ -26,7 +26,7 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from alsuite.matching.index import FeatureIndex
-from alsuite.matching.inverted_file import InvertedFile
+from alsuite.matching.inverted_file import FILE, InvertedFile, opened
 from alsuite.matching.neighbours import Exact
 
 __all__ = ["matching", "matching_growth"]
@@ -164,8 +164,10 @@ def exact(found: Match, spectrum: str, sizes: Sizes) -> Row:
 
 def large(found: Match, folder: Path, what: str, check: Check, seconds: float, sizes: Sizes) -> Iterator[Row]:
     """P2, both memory-mapped and in a fresh process."""
-    bound, (cold, opened, searched) = 0.2e3, fresh(folder)
-    yield judged(f"{what}, resident, opened", opened, "MB", bound)
+    index = found.matcher.neighbours
+    assert isinstance(index, InvertedFile)
+    bound, (cold, mapped, searched) = 0.2e3, fresh(folder, index)
+    yield judged(f"{what}, resident, opened", mapped, "MB", bound)
     yield judged(f"{what}, resident, searched", searched, "MB", bound, f"first {cold:.0f} ms")
     tree, built = timed(partial(KDTree, found.features.numpy()))
     theirs = partial(tree.query, found.queries.numpy(), QUERIES)
@@ -174,23 +176,22 @@ def large(found: Match, folder: Path, what: str, check: Check, seconds: float, s
     yield judged(what, 1000 * row.ours, "ms", 15, f"{check[1]}, {times}", check[0])
 
 
-def fresh(folder: Path) -> list[float]:
+def fresh(folder: Path, index: InvertedFile) -> list[float]:
     """Milliseconds of the first search, MB resident more than before once opened and once searched."""
     paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    command = [sys.executable, __file__, str(folder)]
+    command = [sys.executable, __file__, str(folder), repr(index.unit), str(index.nprobe)]
     told = subprocess.run(command, env=paths, check=True, stdout=subprocess.PIPE, text=True).stdout
     return [float(value) for value in told.split()]
 
 
-def open_and_search(folder: Path) -> None:
-    features = mapped(folder / "features")
-    queries, known = features[:QUERIES] + 0.01, torch.zeros(len(features), dtype=torch.bool)
-    FeatureIndex(torch.randn(500, DIMENSIONS), kind="ivf").search(queries, known[:500])  # what any search takes
+def open_and_search(folder: Path, unit: float, nprobe: int) -> None:
+    queries = mapped(folder / "features")[:QUERIES] + 0.01
+    FeatureIndex(torch.randn(500, DIMENSIONS), kind="ivf").neighbours.nearest(queries, QUERIES)  # what any search takes
     before = resident()
-    index = FeatureIndex(features, kind="ivf", folder=folder)
-    opened, begun = resident(), perf_counter()
-    index.search(queries, known)
-    print(1000 * (perf_counter() - begun), opened - before, resident() - before)
+    index = InvertedFile(opened(folder / FILE), unit, nprobe)
+    once_opened, begun = resident(), perf_counter()
+    index.nearest(queries, QUERIES)
+    print(1000 * (perf_counter() - begun), once_opened - before, resident() - before)
 
 
 def resident() -> float:
@@ -222,4 +223,4 @@ def matching_growth(sizes: Sizes) -> Iterator[Row]:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    open_and_search(Path(sys.argv[1]))
+    open_and_search(Path(sys.argv[1]), float(sys.argv[2]), int(sys.argv[3]))

@@ -1,0 +1,95 @@
+"""What Hydra and the configuration complain of, in one line that says what to do."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from difflib import get_close_matches
+from typing import NoReturn
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from alsuite.errors import AwaitingLabels, UserError
+
+__all__ = ["complaining", "one_line"]
+
+EXTRA = "pip install 'alsuite[launchers]' brings Hydra's joblib, submitit and optuna"
+NOISE = r"\n(?:To append|Config search path|    full_key|full_key|Set the environment|    reference_type)"
+REPHRASED = {
+    r"Interpolation key 'fair\.": "protocol=fair has no recipe for this task model: take protocol=paper",
+    r"Ambiguous value for argument '(.+?)=(.+?)'\n": "{0}={1} lists several values: add -m to run each of them",
+    r"Error parsing override '(.+?)'\s+missing EQUAL": "{0} has no value: write it as {0}=value",
+    r"Error parsing override '(.+?)'\n(.+?)\n": "{0} cannot be read ({1}): put quotes around the value",
+    r"(mismatched input \S+) expecting": "the options cannot be read ({0}): write each as name=value",
+    r"Multiple values for (\S+?)\.": "{0} is given twice: give it once",
+    r"Config group override must be a string": "an option of a group cannot be null: leave it out, or name another",
+    r"Error locating target '(.+?)'": "there is no {0} to import: check its name, and that its folder is on PYTHONPATH",
+    r"Error in call to target '(.+?)':\s*\w+\([\"'](.+)[\"']\)": "{0}: {1}; see its options with --cfg job",
+    r"Additional config directory '(.+?)' not found": "there is no folder {0} to take configurations from",
+    r"Cannot find primary config '(.+?)'": "there is no {0}.yaml to start from: leave out --config-name",
+}
+
+
+def one_line(error: Exception, options: Sequence[str] = ()) -> str:
+    """The innermost cause that says something, without Hydra's frame around it; `options` are all there are."""
+    causes = [error]
+    while isinstance(cause := causes[-1].__cause__, Exception):
+        causes.append(cause)
+    inner = next((cause for cause in causes if isinstance(cause, UserError)), None)
+    whole = str(inner or error)
+    text = re.split(NOISE, whole)[0]
+    if absent := re.search(r"Missing mandatory value.*?full_key: (\S+)", whole, re.DOTALL):
+        return f"{absent[1]} has no value: give one, as {absent[1]}=..."
+    if inner is None:
+        text = _known(text, options) or text + "; see --help, or --cfg job for all keys"
+    return " ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _known(text: str, options: Sequence[str]) -> str:
+    """A better text for what goes wrong often; nothing for the rest."""
+    for pattern, better in REPHRASED.items():
+        if found := re.search(pattern, text, re.DOTALL):
+            return better.format(*found.groups())
+    if missing := re.search(r"Could not find '(.+)/(.*?)'\s+Available options in '.+?':\s*(.*)", text, re.DOTALL):
+        group, wrong, there = missing.groups()
+        return _no_option(group, wrong, there.split())
+    if unknown := re.search(r"Could not override '(.+?)'", text):
+        return _no_key(unknown[1], options)
+    return ""
+
+
+def _no_option(group: str, wrong: str, there: Sequence[str]) -> str:
+    near = get_close_matches(wrong, there, n=3, cutoff=0.4) or [*there[:12], "..."][: len(there)]
+    extra = f"; {EXTRA}" if group.startswith("hydra/") else ""
+    return f"there is no {group}={wrong}: choose {' or '.join(near)} (--help lists all){extra}"
+
+
+def _no_key(wrong: str, options: Sequence[str]) -> str:
+    near = get_close_matches(wrong, options, n=3, cutoff=0.6)
+    hint = f"did you mean {' or '.join(near)}?" if near else "--cfg job shows all, and +name=value adds one"
+    return f"there is no option {wrong}: {hint}"
+
+
+@contextmanager
+def complaining(options: Callable[[], Sequence[str]] = list) -> Iterator[None]:
+    """End the process with one line for what a person can mend; 3 while labels are awaited, 2 else."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _end("stopped; the same command goes on after the last finished cycle", 130)
+    except UserError as error:
+        _end(f"alsuite: {error}", 3 if isinstance(error, AwaitingLabels) else 2)
+    except (HydraException, OmegaConfBaseException, ImportError) as error:
+        _end(f"alsuite: {one_line(error, options())}", 2)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _end(f"alsuite: {error}: free some space or mend the folder, then start again", 2)
+
+
+def _end(text: str, status: int) -> NoReturn:
+    print(text, file=sys.stderr)
+    sys.exit(status)

@@ -1,0 +1,182 @@
+"""The first words of a run: what it is, and about how long it takes, from a rehearsal of two of its cycles."""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from copy import deepcopy
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from alsuite.budget import Budget
+from alsuite.pool import Pool
+from alsuite.strategies import Strategy
+from alsuite.tasks import Task
+from alsuite.training.rehearsal import Rehearsal, rehearsing
+
+__all__ = ["cost", "estimate", "headline", "roughly"]
+
+LIMIT = 12.0  # seconds that a rehearsal may take
+DAY = 24 * 3600.0
+
+
+def headline(
+    strategy: str,
+    dataset: str,
+    task_model: str,
+    budget: Budget,
+    pool: int,
+    *,
+    seed: int,
+    scale: str,
+    device: str,
+    threads: int | None = None,
+) -> str:
+    """Tell what a run is; the budget is in counts, and threads are those of a CPU."""
+    start, end = int(budget.initial), int(budget.end)
+    labels = f"{start:,} of {pool:,} labels"
+    if end > start:
+        labels = f"{start:,} to {end:,} of {pool:,} labels by {int(budget.query):,}"
+    machine = device if threads is None else f"{device} ({threads} thread{'s' * (threads > 1)})"
+    return f"{strategy} on {dataset}: {task_model}, {labels}, seed {seed}, scale={scale}, {machine}"
+
+
+def cost(seconds: float, cpu: bool, smaller: float | None = None) -> str:
+    """Tell how long a run takes here, and how long at the laptop scale where that is known."""
+    told = f"{roughly(seconds)} on this {'CPU' if cpu else 'GPU'}"
+    less = "" if smaller is None else f"; scale=laptop: {roughly(smaller)}"
+    if cpu and seconds > DAY:
+        return f"{told}: a GPU or scale=laptop is advisable{less}; going on"
+    return told + less
+
+
+def roughly(seconds: float) -> str:
+    for unit, size, most in (("s", 1, 90), ("min", 60, 90), ("h", 3600, 36)):
+        if seconds < most * size:
+            return f"about {_rounded(max(1.0, seconds / size))} {unit}"
+    return f"about {_rounded(seconds / DAY)} days"
+
+
+def _rounded(value: float) -> str:
+    return f"{value:.1f}".removesuffix(".0") if value < 3 else f"{value:.0f}"
+
+
+class Cycle(NamedTuple):
+    """Seconds of a cycle with so many labels."""
+
+    labelled: int
+    learn: float
+    query: float
+    lasting: float  # for what later cycles need not do again
+
+
+def estimate(
+    pool: Pool,
+    task_model: Callable[[], Task],
+    strategy: Strategy,
+    budget: Budget,
+    tests: Iterable[Any] = (),
+    done: int = 0,
+) -> float | None:
+    """Return about how many seconds a run takes after its first `done` cycles; None where that cannot be told.
+
+    The budget is in counts, and `tests` are the images of each test set. Nothing is left behind: neither a file nor a
+    changed pool, strategy or state of a generator of random numbers.
+    """
+    counts = [*range(int(budget.initial), int(budget.end), int(budget.query)), int(budget.end)]
+    cycles: list[Cycle] = []
+    with unnoticed(), rehearsing() as rehearsal, suppress(Exception), ended_after(LIMIT):
+        stage = Stage(emptied(pool), task_model, deepcopy(strategy), [*tests], rehearsal)
+        for count in dict.fromkeys((counts[0], counts[max(0, len(counts) - 2)])):
+            cycles.append(stage.cycle(count, budget.next(count)))
+    return _sum(cycles, counts, done) if cycles else None
+
+
+class Stage(NamedTuple):
+    """What a rehearsal plays with."""
+
+    pool: Pool
+    task_model: Callable[[], Task]
+    strategy: Strategy
+    tests: Sequence[Any]
+    rehearsal: Rehearsal
+
+    def cycle(self, labelled: int, n: int) -> Cycle:
+        label_at_random(self.pool, labelled - len(self.pool.labelled))
+        before = self.rehearsal.lasting
+        task, learn = self._timed(self._learnt)
+        _, query = self._timed(lambda: self.strategy.query(self.pool, task, n) if n else None)
+        return Cycle(labelled, learn, query, self.rehearsal.lasting - before)
+
+    def _learnt(self) -> Task:
+        task = self.task_model().learn(self.pool)
+        for images in self.tests:
+            task.log_probs(images)
+        return task
+
+    def _timed(self, work: Callable[[], Any]) -> tuple[Any, float]:
+        """What the work gives, and its seconds without those for what lasts."""
+        start, lasting = self.rehearsal.now(), self.rehearsal.lasting
+        result = work()
+        return result, self.rehearsal.now() - start - (self.rehearsal.lasting - lasting)
+
+
+def emptied(pool: Pool) -> Pool:
+    """Return a pool of the same images without a label."""
+    return Pool(pool.images, pool.classes, pool.normalise.mean, pool.normalise.std, pool.device)
+
+
+def label_at_random(pool: Pool, n: int) -> None:
+    among = pool.unlabelled
+    chosen = among[torch.randperm(len(among))[:n].to(among.device)]
+    pool.label(chosen, torch.arange(len(chosen)) % pool.classes)
+
+
+def _sum(cycles: Sequence[Cycle], counts: Sequence[int], done: int) -> float:
+    """Seconds of all cycles, on a line between two; training on more labels takes longer where only one is known."""
+    first, last = cycles[0], cycles[-1]
+    learn, query = 1.0 * first.learn / first.labelled, 0.0
+    if last.labelled > first.labelled:
+        learn, query = ((b - a) / (last.labelled - first.labelled) for a, b in zip(first[1:3], last[1:3], strict=True))
+    learning = sum(max(0.0, first.learn + learn * (count - first.labelled)) for count in counts[done:])
+    querying = sum(max(0.0, first.query + query * (count - first.labelled)) for count in counts[done:-1])
+    return max(cycle.lasting for cycle in cycles) + learning + querying
+
+
+@contextmanager
+def unnoticed() -> Iterator[None]:
+    """Leave all generators of random numbers as they are, and warn of nothing."""
+    states = random.getstate(), np.random.get_state()
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    try:
+        with torch.random.fork_rng(devices), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+
+
+@contextmanager
+def ended_after(seconds: float) -> Iterator[None]:
+    """Raise TimeoutError in the block when the time is over; only a main thread of Unix can."""
+    if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, _late)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _late(*_: object) -> None:
+    raise TimeoutError

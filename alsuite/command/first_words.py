@@ -1,0 +1,70 @@
+"""The first line of a run: what it is, and what it costs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from alsuite import CONF
+from alsuite.command.estimate import cost, estimate, headline
+from alsuite.command.job import Job
+from alsuite.command.machine import choose_device
+from alsuite.command.progress import Progress
+
+__all__ = ["tell"]
+
+SMALLER = "laptop"
+
+
+def tell(config: DictConfig, hydra: Any, progress: Progress) -> None:
+    """Print what the run is, then about how long it takes; on a CPU also how long at a smaller scale."""
+    from alsuite.command.run import Parts, Setting
+    from alsuite.figures.names import displayed
+
+    job = Job.of(config, hydra)
+    parts = Parts.of(job.config)
+    setting = Setting.of(job.config, job.choices, parts)
+    device = choose_device(job.config["device"])
+    cpu, scale = device.type == "cpu", job.config["scale"]["name"]
+    strategy, dataset, task_model = (displayed(job.choices[group]) for group in ("strategy", "dataset", "task_model"))
+    threads = torch.get_num_threads() if cpu else None
+    progress.print(
+        headline(
+            strategy + _paper(config),
+            dataset,
+            task_model,
+            setting.budget,
+            len(setting.dataset.train.targets),
+            seed=job.config["seed"],
+            scale=scale,
+            device=str(device),
+            threads=threads,
+        )
+    )
+    if scale == "smoke" or (seconds := _seconds(job, device)) is None:
+        return
+    smaller = _seconds(_at_scale(config, hydra, SMALLER), device) if cpu and scale == "paper" else None
+    progress.print(cost(seconds, cpu, smaller))
+
+
+def _paper(config: DictConfig) -> str:
+    paper = config.get("paper")
+    return f" ({paper.authors} {paper.year})" if paper and paper.get("title") else ""
+
+
+def _at_scale(config: DictConfig, hydra: Any, name: str) -> Job:
+    other = config.copy()
+    other.scale = OmegaConf.load(CONF / "scale" / f"{name}.yaml")
+    return Job.of(other, hydra)
+
+
+def _seconds(job: Job, device: torch.device) -> float | None:
+    """About how long the job takes, from parts of its own."""
+    from alsuite.command.run import Parts, Setting
+
+    parts = Parts.of(job.config)
+    setting = Setting.of(job.config, job.choices, parts)
+    tests = [images for images, _ in setting.tests(device).values()]
+    return estimate(setting.pool(device), parts.task_model, parts.strategy, setting.budget, tests)

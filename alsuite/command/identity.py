@@ -1,0 +1,143 @@
+"""What a run's numbers depend on beside its configuration: the code of its parts, its data, versions and machine."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import platform
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alsuite.command.code import INSTALLED, code_of, digest, own_file
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["code_of", "data_of", "provenance"]
+
+EMBEDDED = {"alsuite.data.digits.digits": "embedded"}
+FOLDER = "alsuite.data.folders.folder"
+ARRAYS = ("alsuite.data.load", "alsuite.data.store.load")
+MOST_FILES, FEW_FILES = 20_000, 64
+BLOCK = 4096
+PACKAGES = (
+    "alsuite",
+    "torch",
+    "torchvision",
+    "pytorch-lightning",
+    "hydra-core",
+    "numpy",
+    "pandas",
+    "faiss-gpu",
+    "faiss-cpu",
+)
+
+
+def data_of(dataset: Mapping[str, Any]) -> str:
+    """Return a hash of the files of a data set and of its extra tests; "" where they aren't there, or unknown."""
+    others = (dataset.get("extra_tests") or {}).values()
+    found = [_own_data(dataset), *map(data_of, others)]
+    return "" if "" in found else "+".join(found)
+
+
+def _own_data(dataset: Mapping[str, Any]) -> str:
+    target = dataset["_target_"]
+    if target in EMBEDDED:
+        return EMBEDDED[target]
+    named = dataset["path"] if target == FOLDER else dataset
+    paths = [_arrays(dataset)] if target in ARRAYS else [*_paths(named)]
+    return digest("".join(map(_checksum, paths)).encode()) if any(path.exists() for path in paths) else ""
+
+
+def _arrays(dataset: Mapping[str, Any]) -> Path:
+    root = dataset.get("root") or os.environ.get("ALSUITE_DATA") or "~/.cache/alsuite"
+    return Path(root).expanduser() / (dataset.get("source") or dataset["name"])
+
+
+def _paths(value: object) -> Iterator[Path]:
+    """Find the files and folders that a configuration names."""
+    if isinstance(value, Mapping):
+        for key in sorted(value.keys() - {"_target_", "name", "extra_tests"}):
+            yield from _paths(value[key])
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _paths(part)
+    elif isinstance(value, str) and value and Path(value).expanduser().exists():
+        yield Path(value).expanduser().resolve()
+
+
+@functools.cache
+def _checksum(path: Path) -> str:
+    """Return a hash of a folder's names, and of sizes and samples of its files: more of each where they are few."""
+    files = [path] if path.is_file() else sorted(_files(path))
+    sampled = files[:: -(-len(files) // MOST_FILES) or 1]
+    blocks = 64 if len(files) <= FEW_FILES else 2
+    names = "\n".join(file.relative_to(path).as_posix() for file in files)
+    return digest(names.encode(), *(_sample(file, blocks) for file in sampled))
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for at, _, names in os.walk(folder):
+        yield from (Path(at, name) for name in names if not name.startswith("."))
+
+
+def _sample(path: Path, blocks: int) -> bytes:
+    """Return a file's size and evenly spaced blocks of it, the first and the last among them."""
+    with path.open("rb") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size <= blocks * BLOCK:
+            return b"%d:" % size + file.read()
+        parts = [b"%d:" % size]
+        for i in range(blocks):
+            file.seek(i * (size - BLOCK) // (blocks - 1))
+            parts.append(file.read(BLOCK))
+    return b"".join(parts)
+
+
+def provenance(device: torch.device, code: Iterable[str] = ()) -> dict[str, Any]:
+    """Return commits, package versions and machine; `code` names the modules whose repositories count, too."""
+    import torch
+
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu {platform.machine()}"
+    own = _own_commits(code)
+    return {
+        "commit": _commit(Path(__file__).parent),
+        **({"own_commits": own} if own else {}),
+        "versions": {"python": platform.python_version(), **dict(_versions())},
+        "device": name,
+        "threads": torch.get_num_threads(),
+    }
+
+
+def _versions() -> Iterator[tuple[str, str]]:
+    for package in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            yield package, metadata.version(package)
+
+
+def _own_commits(code: Iterable[str]) -> dict[str, str]:
+    """Return the commit of each repository, by its folder's name, that holds modules beside alsuite's."""
+    files = filter(None, (own_file(name) for name in code if not name.startswith("alsuite.")))
+    roots = {_git(folder, "rev-parse", "--show-toplevel") for folder in {file.parent for file in files}}
+    others = sorted(roots - {"", _git(Path(__file__).parent, "rev-parse", "--show-toplevel")})
+    return {Path(root).name: _commit(Path(root)) for root in others}
+
+
+def _commit(folder: Path) -> str:
+    """Return the commit that is checked out, with a mark where files were changed or added since."""
+    head = "" if INSTALLED & {*folder.parts} else _git(folder, "rev-parse", "HEAD")
+    if not head:
+        return "unknown"
+    return head + ("+changes" if _git(folder, "status", "--porcelain") else "")
+
+
+def _git(folder: Path, *command: str) -> str:
+    try:
+        done = subprocess.run(["git", "-C", str(folder), *command], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return done.stdout.strip()

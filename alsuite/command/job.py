@@ -1,0 +1,89 @@
+"""A run before it starts: its resolved configuration, what was chosen, and the folder it lies in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from alsuite.command.identity import code_of, data_of
+from alsuite.command.names import experiment_of
+from alsuite.command.sweeps import parsed
+from alsuite.journal import INCIDENTAL
+
+__all__ = ["Job"]
+
+TEMPLATES = ("fair", "features", "generator", "paper")  # their values stand again in what uses them
+OF_SCALE = ("seeds", "stand_in")  # what a scale says beside its limits on a run
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a run is: `config` holds plain values, `choices` the option of each group."""
+
+    config: dict[str, Any]
+    choices: dict[str, str]
+    folder: Path
+
+    @classmethod
+    def of(cls, config: DictConfig, hydra: Any) -> Job:
+        """The job of a composed configuration and its node for Hydra."""
+        choices = {group: choice for group, choice in hydra.runtime.choices.items() if not group.startswith("hydra/")}
+        config = config.copy()
+        config.experiment = experiment_of(config, choices)
+        config.scale = OmegaConf.merge(config.scale, config.at_scale.get(config.scale.name, {}))
+        values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+        assert isinstance(values, dict)
+        named = {str(key): value for key, value in values.items()}
+        return cls(named, choices | own_classes(hydra.overrides.task), Path(hydra.runtime.output_dir))
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    @cached_property
+    def about(self) -> dict[str, Any]:
+        """All that the result depends on beside the seed's draws: options, choices, code and data."""
+        config = {key: _without_folders(v) for key, v in self.config.items() if key not in (*INCIDENTAL, *TEMPLATES)}
+        config["scale"] = {key: value for key, value in config["scale"].items() if key not in OF_SCALE}
+        return {
+            "config": config,
+            "choices": self.choices,
+            "code": code_of(config),
+            "data": data_of(self.config["dataset"]),
+        }
+
+    @property
+    def identity(self) -> tuple[dict[str, Any], dict[str, str], str]:
+        """Options, code and data: what two runs must share to be the same."""
+        return self.about["config"], self.about["code"], self.about["data"]
+
+    def accuracy(self) -> float:
+        """The last accuracy on the first test set that the journal tells; nan without a journal."""
+        path = self.folder / "cycles.jsonl"
+        if not path.exists():
+            return float("nan")
+        last = json.loads(path.read_bytes().splitlines()[-1])
+        return next(iter(last["metrics"].values()))["accuracy"]
+
+
+def own_classes(overrides: Sequence[str]) -> dict[str, str]:
+    """A group whose class the command line names is called after that class."""
+    targets = [one for one in parsed([*overrides]) if one.get_key_element().endswith("._target_")]
+    return {
+        one.get_key_element().lstrip("+").split(".")[0]: one.get_value_element_as_str().rpartition(".")[2]
+        for one in targets
+        if one.get_key_element().count(".") == 1
+    }
+
+
+def _without_folders(value: Any) -> Any:
+    """Where something is kept changes no result."""
+    if not isinstance(value, Mapping):
+        return value
+    return {key: _without_folders(part) for key, part in value.items() if key != "folder"}

@@ -1,0 +1,40 @@
+"""The machine that a run uses: its device, what fits there, and how its memory is kept."""
+
+from __future__ import annotations
+
+import ctypes
+from contextlib import suppress
+
+import torch
+from torch import Tensor
+
+from alsuite.errors import UserError
+
+__all__ = ["choose_device", "keep_freed_memory", "onto"]
+
+
+def keep_freed_memory() -> None:
+    """Else glibc gives large blocks back to the system, and each step of a narrow network waits a third of its time for
+    new pages."""
+    with suppress(OSError, AttributeError):
+        libc, trim_threshold, mmap_threshold = ctypes.CDLL("libc.so.6"), -1, -3
+        libc.mallopt(trim_threshold, 2**30)
+        libc.mallopt(mmap_threshold, 2**25)
+
+
+def choose_device(device: str) -> torch.device:
+    if device not in ("auto", "cpu", "cuda"):
+        raise UserError(f"device={device} is unknown: choose auto, cpu or cuda")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("device=cuda, but torch sees no GPU here: take device=cpu, or mend the driver")
+    if device == "cpu" or not torch.cuda.is_available():
+        return torch.device("cpu")
+    torch.set_float32_matmul_precision("high")
+    return torch.device("cuda")
+
+
+def onto(images: Tensor, device: torch.device) -> Tensor:
+    """The images on the device, unless they would fill more than half of what is free there."""
+    held = getattr(images, "originals", images)
+    fits = device.type != "cuda" or 2 * held.nbytes < torch.cuda.mem_get_info(device)[0]
+    return images.to(device) if fits else images

@@ -1,0 +1,69 @@
+"""How the folders of runs are called: <root>/<experiment>/<scale>/<what the command line chose>."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from alsuite.command.papers import beyond_the_paper
+from alsuite.journal import INCIDENTAL
+
+__all__ = ["ADHOC", "RESOLVERS", "experiment_of", "run_name"]
+
+ADHOC = "adhoc"
+ABOVE = ("experiment", "scale")  # the folders above a run's say these
+LONGEST = 200  # characters of a folder's name, of the 255 that file systems take
+
+
+def experiment_of(config: DictConfig, choices: Mapping[str, Any]) -> str:
+    """The folder under the root: what the configuration says, else the name of the experiment's file."""
+    chosen = choices.get("experiment")
+    return config.experiment if config.experiment != ADHOC or not chosen else str(chosen).rpartition("/")[2]
+
+
+def run_name(overrides: Sequence[str], pairs: Mapping[str, Any] | None = None, dataset: str = "") -> str:
+    """What tells a run apart: a name of its own, that every system takes.
+
+    It leaves out what changes no result, and what says no more than the strategy's paper does on the data set.
+    """
+    parsed = OverridesParser.create().parse_overrides([*overrides])
+    options = {one.get_key_element().lstrip("+~"): _shown(one.get_value_element_as_str()) for one in parsed}
+    told = beyond_the_paper(options, pairs, dataset)
+    kept = [f"{key}={value}" for key, value in sorted(told.items()) if key not in (*INCIDENTAL, *ABOVE)]
+    exact = ",".join(kept)
+    safe = re.sub(r"[^\w=.,+\-\[\]{}@]", "_", exact)
+    if safe == exact and len(safe) <= LONGEST:
+        return safe or "default"
+    return f"{safe[:LONGEST]}-{hashlib.sha256(exact.encode()).hexdigest()[:8]}"
+
+
+def _shown(value: str) -> str:
+    return value.strip("'\"")
+
+
+def _experiment_folder(*, _root_: DictConfig) -> str:
+    experiment = experiment_of(_root_, _root_.hydra.runtime.choices)
+    return f"{_root_.root}/{experiment}/{_root_.scale.name}"
+
+
+def _run_name(*, _root_: DictConfig) -> str:
+    choices = _root_.hydra.runtime.choices
+    pairs = None if choices.get("experiment") else OmegaConf.select(_root_, "paper.pairs")
+    return run_name([*_root_.hydra.overrides.task], pairs, choices.dataset)
+
+
+def _sweep_or_run(sweeps: Sequence[Any]) -> str | None:
+    return "MULTIRUN" if sweeps else None
+
+
+RESOLVERS: dict[str, Any] = {
+    "experiment_folder": _experiment_folder,
+    "run_name": _run_name,
+    "sweep_or_run": _sweep_or_run,
+    "or": lambda value, other: value or other,
+}

@@ -1,0 +1,55 @@
+"""What a strategy's paper used on a data set joins the options of a command line, unless these say otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+__all__ = ["beyond_the_paper", "completed"]
+
+SETTING = ("dataset", "task_model", "initial", "budget", "oracle")  # an experiment's own, alike for all its strategies
+SWEPT = ("strategy", "dataset")  # a pair of these is settled only when a sweep is expanded
+
+
+def completed(
+    overrides: Sequence[str], settled: Callable[[Sequence[str]], tuple[DictConfig, Mapping[str, str]]]
+) -> list[str]:
+    """The overrides, and those of the paper's pair of strategy and data set that they leave open.
+
+    `settled` gives the configuration and the groups' choices that the overrides lead to.
+    """
+    given = OverridesParser.create().parse_overrides([*overrides])
+    keys = {one.get_key_element().lstrip("+~"): one for one in given}
+    if any(keys[key].is_sweep_override() for key in SWEPT if key in keys):
+        return [*overrides]
+    config, choices = settled(overrides)
+    pair = pair_of(OmegaConf.select(config, "paper.pairs"), choices["dataset"])
+    kept = (key for key in pair if key.split(".")[0] not in SETTING) if choices.get("experiment") else pair
+    return [*overrides, *(_written(key, pair[key]) for key in kept if not _decided(key, keys))]
+
+
+def pair_of(pairs: Mapping[str, Any] | None, dataset: str) -> dict[str, str]:
+    """The paper's options on a data set, as the command line would write them."""
+    options = (pairs or {}).get(dataset) or {}
+    return {str(key): "null" if value is None else str(value) for key, value in options.items()}
+
+
+def beyond_the_paper(options: Mapping[str, str], pairs: Mapping[str, Any] | None, dataset: str) -> dict[str, str]:
+    """The options without those that say no more than the paper does."""
+    pair = pair_of(pairs, dataset)
+    return {key: value for key, value in options.items() if pair.get(key) != value}
+
+
+def _written(key: str, value: str) -> str:
+    """An option that the task model's own file leaves out is added; a group has its choice."""
+    return f"{'++' if '.' in key else ''}{key}={value}"
+
+
+def _decided(key: str, given: Mapping[str, Any]) -> bool:
+    """Whether the command line sets this option, or names another choice of what it belongs to."""
+    parts = key.split(".")
+    above = {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
+    return not above.isdisjoint(given.keys() - set(SWEPT))

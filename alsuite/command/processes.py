@@ -1,0 +1,197 @@
+"""Runs side by side, a process each. On a CPU a core with one thread takes a run; on a GPU as many run together as its
+memory holds, judged by what the first ones use."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing as mp
+import os
+import sys
+import tempfile
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus, setup_globals
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from alsuite.command.job import Job
+from alsuite.command.progress import Progress
+from alsuite.errors import AwaitingLabels, UserError
+
+__all__ = ["launched", "side_by_side", "slots"]
+
+GPU = Path("/dev/nvidiactl")
+PRELOADED = ["alsuite.command.run", "alsuite.tasks.classification", "alsuite.nets.classifiers"]
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+Work = Callable[[Job, Any], None]
+SHARE = 0.85  # of a GPU's memory
+
+
+def launched(
+    loader: ConfigLoader, master: DictConfig, overrides: Sequence[Sequence[str]], first: int
+) -> list[JobReturn]:
+    """What Hydra's launchers return of each job; all configurations are read before the first run starts."""
+    from alsuite.command.run import execute, left_to_do
+
+    setup_globals()
+    with Progress() as progress:
+        returns, jobs = [], []
+        for number, its in enumerate(overrides):
+            progress.reading(number, len(overrides))
+            returns.append(_composed(loader, master, its, first + number))
+            jobs.append(Job.of(returns[-1].cfg, returns[-1].hydra_cfg.hydra))
+        to_do = left_to_do(jobs, progress)
+        progress.runs([jobs[number].name for number in to_do])
+        errors: dict[int, Exception] = {}
+        if len(jobs) == 1 and to_do:
+            execute(jobs[0], progress)
+        elif to_do:
+            errors = side_by_side(execute, [jobs[number] for number in to_do], jobs[0].config["parallel"], progress)
+    for place, error in errors.items():
+        _fail(returns[to_do[place]], error)
+    for each, job in zip(returns, jobs, strict=True):
+        if each.status is JobStatus.UNKNOWN:
+            each.status, each.return_value = JobStatus.COMPLETED, job.accuracy()
+    return returns
+
+
+def _fail(job: JobReturn, error: Exception) -> None:
+    job.status, job.return_value = JobStatus.FAILED, error
+
+
+def _composed(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str], number: int) -> JobReturn:
+    """A job's configuration, as Hydra's own launchers make it."""
+    config = loader.load_sweep_config(master, [*overrides])
+    with open_dict(config.hydra), read_write(config.hydra), read_write(config.hydra.runtime):
+        config.hydra.job.id = str(number)
+        config.hydra.job.num = number
+        HydraConfig.instance().set_config(config)
+        config.hydra.runtime.output_dir = os.path.abspath(f"{config.hydra.sweep.dir}/{config.hydra.sweep.subdir}")
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    return JobReturn([*overrides], own, OmegaConf.masked_copy(config, ["hydra"]))
+
+
+def side_by_side(work: Work, jobs: Sequence[Job], parallel: object, progress: Progress) -> dict[int, Exception]:
+    """Run all, and return why some ended early; a run that fails says why in one line and the others go on."""
+    most = slots(parallel)
+    os.environ.update(dict.fromkeys(THREADS, "1"))
+    context: Any = mp.get_context("forkserver" if "forkserver" in mp.get_all_start_methods() else "spawn")
+    context.set_forkserver_preload(PRELOADED)
+    runs = _Runs(work, context, progress)
+    waiting = list(enumerate(jobs))
+    while waiting or runs.running:
+        while waiting and len(runs.running) < max(1, min(most, runs.room)):
+            runs.start(*waiting.pop(0))
+        for connection in wait([*runs.running]):
+            assert isinstance(connection, Connection)
+            runs.hear(connection)
+    return runs.errors
+
+
+def slots(parallel: object) -> int:
+    if isinstance(parallel, int) and not isinstance(parallel, bool) and parallel > 0:
+        return parallel
+    if parallel != "auto":
+        raise UserError(f"parallel={parallel} is no number of runs: give one from 1, or auto")
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class _Runs:
+    """The processes of a sweep, and what they tell."""
+
+    def __init__(self, work: Work, context: Any, progress: Progress) -> None:
+        self.work = work
+        self.context = context
+        self.progress = progress
+        self.running: dict[Connection, tuple[int, Any]] = {}
+        self.errors: dict[int, Exception] = {}
+        self.room = 1 if GPU.exists() else sys.maxsize  # until a first run tells what it needs
+
+    def start(self, number: int, job: Job) -> None:
+        ours, theirs = self.context.Pipe(duplex=False)
+        process = self.context.Process(target=_child, args=(self.work, job, theirs), daemon=True)
+        process.start()
+        theirs.close()
+        self.running[ours] = (number, process)
+
+    def hear(self, connection: Connection) -> None:
+        number, process = self.running[connection]
+        try:
+            kind, *told = connection.recv()
+        except EOFError:
+            process.join()
+            del self.running[connection]
+            self._end(number, process.exitcode)
+            return
+        if kind == "error":
+            self.errors[number] = told[0]
+        else:
+            self._cycle(number, *told)
+
+    def _cycle(self, number: int, record: dict[str, Any], cycles: int, old: bool, held: float) -> None:
+        self.room = max(1, int(SHARE / (held + 0.005))) if held else sys.maxsize
+        self.progress.cycle(number, record, cycles, old)
+
+    def _end(self, number: int, status: int | None) -> None:
+        if status == 0:
+            self.progress.ended(number, None)
+            return
+        killed = UserError(f"it was killed (status {status}); start the same command again")
+        error = self.errors.setdefault(number, killed)
+        tell = self.progress.waiting if isinstance(error, AwaitingLabels) else self.progress.ended
+        tell(number, str(error))
+
+
+def _child(work: Work, job: Job, parent: Connection) -> None:
+    import torch
+
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    torch.set_num_threads(1)
+    try:
+        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as tempfile.tempdir:  # no exit function runs here
+            work(job, _Told(parent))
+    except UserError as error:
+        parent.send(("error", error))
+        sys.exit(2)
+    except Exception:
+        parent.send(("error", UserError(unexpected(job.folder))))
+        sys.exit(1)
+
+
+class _Told:
+    """What a child tells of its cycles, to the process that shows them."""
+
+    def __init__(self, parent: Connection) -> None:
+        self.parent = parent
+
+    def cycle(self, number: int, record: dict[str, Any], cycles: int, old: bool) -> None:
+        import torch
+
+        held = torch.cuda.max_memory_reserved() / torch.cuda.mem_get_info()[1] if torch.cuda.is_available() else 0.0
+        self.parent.send(("cycle", record, cycles, old, held))
+
+    def print(self, text: str) -> None:
+        """Keep silent: the sweep's own lines say what runs."""
+
+
+def unexpected(folder: Path) -> str:
+    """The last line of the error that is being handled, whose trace is kept in the run's folder."""
+    text = traceback.format_exc()
+    with contextlib.suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "error.txt").write_text(text)
+    return f"{text.splitlines()[-1]} (see {folder / 'error.txt'})"
+
+
+def _end_with_parent() -> None:
+    """So that a killed sweep can be started again at once: the run's journal is whole at any moment."""
+    parent = mp.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)

@@ -1,0 +1,174 @@
+"""Which runs a command line asks for: an experiment's sweeps, narrowed by what the command line gives."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+from hydra.types import RunMode
+from omegaconf import DictConfig, ListConfig
+
+from alsuite.command.names import experiment_of
+from alsuite.command.papers import completed
+from alsuite.errors import AwaitingLabels, UserError
+
+__all__ = ["Composer", "expanded", "given_once", "jobs_of", "launched", "lines_of", "parsed", "swept_here"]
+
+Sweep = dict[str, list[str]]  # an option, and its values
+SETTLING = ("experiment", "strategy", "dataset", "hydra.searchpath")  # what decides which paper's settings hold
+
+
+class Composer:
+    """Configurations as the command line composes them, with what it says to Hydra itself."""
+
+    def __init__(self, loader: ConfigLoader, for_hydra: Sequence[str] = ()) -> None:
+        self.loader = loader
+        self.for_hydra = [*for_hydra]
+        self.known: dict[tuple[str, ...], DictConfig] = {}
+
+    def __call__(self, overrides: Sequence[str]) -> DictConfig:
+        return self.loader.load_configuration("config", [*self.for_hydra, *overrides], run_mode=RunMode.RUN)
+
+    def settled(self, overrides: Sequence[str]) -> tuple[DictConfig, Mapping[str, str]]:
+        """The configuration and its groups' choices, as far as experiment, strategy and data set decide them."""
+        deciding = tuple(str(one.input_line) for one in parsed(overrides) if one.key_or_group in SETTLING)
+        if deciding not in self.known:
+            self.known[deciding] = self([*deciding])
+        config = self.known[deciding]
+        return config, config.hydra.runtime.choices
+
+    def with_paper(self, overrides: Sequence[str]) -> list[str]:
+        """The overrides, and those of the strategy's paper on the data set."""
+        return completed(overrides, self.settled)
+
+
+def parsed(overrides: Sequence[str]) -> list[Override]:
+    return OverridesParser.create().parse_overrides([*overrides])
+
+
+def given_once(overrides: Sequence[str]) -> None:
+    """Refuse an option with two values, of which the last would win silently."""
+    keys = [one.get_key_element() for one in parsed(overrides)]
+    if twice := next((key for key in keys if keys.count(key) > 1), None):
+        raise UserError(f"{twice} is given twice: give it once, or list its values after -m as {twice}=a,b")
+
+
+def swept_here(overrides: Sequence[str]) -> bool:
+    """Whether alsuite's own sweeper makes the jobs."""
+    sweepers = [one.value() for one in parsed(overrides) if one.key_or_group == "hydra/sweeper"]
+    return sweepers in ([], ["alsuite"])
+
+
+def expanded(overrides: Sequence[str]) -> list[list[str]]:
+    """A list of overrides for each combination of the values that they list."""
+    return BasicSweeper.split_arguments(parsed(overrides), max_batch_size=None)[0]
+
+
+def jobs_of(arguments: Sequence[str], composer: Composer) -> list[list[str]]:
+    """The overrides of each run: of the experiment's sweeps, and of those that its figure draws on."""
+    found = [job for line in lines_of(arguments, composer) for job in expanded(line)]
+    if not found:
+        raise UserError("the command line leaves no run of this experiment: give fewer options")
+    return [composer.with_paper(job) for job in found]
+
+
+def lines_of(arguments: Sequence[str], composer: Composer) -> list[list[str]]:
+    """A command line for each sweep, whose options list values."""
+    return [line for its in _experiments(arguments, composer) for line in _sweeps(its, composer)]
+
+
+def _experiments(arguments: Sequence[str], composer: Composer) -> Iterable[list[str]]:
+    """The command line, and the same for each other experiment whose runs the figure shows."""
+    yield [*arguments]
+    config = composer(_plain(arguments))
+    own = experiment_of(config, config.hydra.runtime.choices)
+    panels = [one for panel in config.figure or [] for one in panel.get("for_each", [panel])]
+    drawn = dict.fromkeys(panel.get("experiment", own) for panel in panels)
+    others = [str(one.input_line) for one in parsed(arguments) if one.key_or_group != "experiment"]
+    runs = composer.loader.get_group_options("experiment/runs")
+    for name in drawn:
+        if name != own:
+            yield [*others, f"experiment={'runs/' if name in runs else ''}{name}"]
+
+
+def _sweeps(arguments: Sequence[str], composer: Composer) -> list[list[str]]:
+    """A command line for each of the experiment's sweeps; the command line itself where it lists none."""
+    config = composer(_plain(arguments))
+    if not config.sweeps:
+        return [[*arguments]]
+    given = {one.get_key_element().lstrip("+~"): _values(one) for one in parsed(arguments)}
+    if not isinstance(config.sweeps, ListConfig) or not all(isinstance(sweep, DictConfig) for sweep in config.sweeps):
+        raise UserError("sweeps is no list of options with their values: see conf/experiment for examples")
+    listed = [_sweep(sweep) for sweep in config.sweeps]
+    seeds = {} if "seed" in given else {"seed": [str(seed) for seed in range(_seeds(config))]}
+    return [_line({**seeds, **sweep}, arguments) for sweep in narrowed(listed, given)]
+
+
+def _line(sweep: Sweep, arguments: Sequence[str]) -> list[str]:
+    ours = [f"{key}={','.join(values)}" for key, values in sweep.items()]
+    return [*ours, *(str(one.input_line) for one in parsed(arguments) if one.get_key_element() not in sweep)]
+
+
+def _plain(arguments: Sequence[str]) -> list[str]:
+    """The overrides that list no values: enough to know which experiment it is."""
+    return [str(one.input_line) for one in parsed(arguments) if not one.is_sweep_override()]
+
+
+def _seeds(config: DictConfig) -> int:
+    limits = {**config.scale, **config.at_scale.get(config.scale.name, {})}
+    return min(config.seeds, limits["seeds"] or config.seeds)
+
+
+def _sweep(options: Mapping[Any, Any]) -> Sweep:
+    return {one.get_key_element(): _values(one) for one in parsed([f"{key}={value}" for key, value in options.items()])}
+
+
+def _values(override: Override) -> list[str]:
+    if override.is_sweep_override():
+        return [str(value) for value in override.sweep_string_iterator()]
+    return [override.get_value_element_as_str()]
+
+
+def narrowed(sweeps: Sequence[Sweep], given: Sweep) -> list[Sweep]:
+    """The sweeps cut to the values that are given.
+
+    Where none of them has these, each sweep without the options that are given; of several that then differ in
+    others alone, the plainest.
+    """
+    if agreeing := [cut for sweep in sweeps if (cut := _cut(sweep, given))]:
+        return agreeing
+    left = [{key: values for key, values in sweep.items() if key not in given} for sweep in sweeps]
+    unlike = [sweep for i, sweep in enumerate(left) if sweep not in left[:i]]
+    return [sweep for sweep in unlike if not any(_plainer(other, sweep) for other in unlike)]
+
+
+def _cut(sweep: Sweep, given: Sweep) -> Sweep:
+    """The sweep with the values that are given, too; nothing where an option has none of these."""
+    cut = {
+        key: [value for value in given[key] if value in values] if key in given else values
+        for key, values in sweep.items()
+    }
+    return cut if all(cut.values()) else {}
+
+
+def _plainer(one: Sweep, other: Sweep) -> bool:
+    return one != other and all(other.get(key) == values for key, values in one.items())
+
+
+def launched(launcher: Launcher, jobs: Sequence[Sequence[str]]) -> Sequence[JobReturn]:
+    """Hands the jobs to the launcher, tells which failed, and shows what there is."""
+    from alsuite.command.job import Job
+    from alsuite.command.run import finish
+
+    returns = launcher.launch(jobs, initial_job_idx=0)
+    finish([Job.of(each.cfg, each.hydra_cfg.hydra) for each in returns if each.cfg is not None and each.hydra_cfg])
+    if errors := [each._return_value for each in returns if each.status is not JobStatus.COMPLETED]:
+        sys.exit(3 if all(isinstance(error, AwaitingLabels) for error in errors) else 1)
+    return returns

@@ -1,0 +1,51 @@
+"""Made-up pictures in the shape of a data set that isn't there, to try an experiment's wiring at the smoke scale."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+
+from alsuite.data.dataset import Dataset, Split, statistics
+from alsuite.errors import MissingDataError
+from alsuite.training.progress import say
+
+__all__ = ["load_or_make_up", "made_up"]
+
+
+def load_or_make_up(
+    name: str, load: Callable[[], Dataset], shape: Sequence[int] | None, extra_tests: Sequence[str] = ()
+) -> tuple[Dataset, int | None]:
+    """Return the data set; where it is missing and a shape is given, made-up pictures, and its true number of images.
+
+    `shape` is (C, H, W, classes, training images).
+    """
+    try:
+        return load(), None
+    except Exception as error:
+        if shape is None or not is_missing(error):
+            raise
+    say(f"MADE-UP PICTURES stand in for {name}, which isn't laid out")
+    return made_up(name, shape[:4], extra_tests), shape[4]
+
+
+def is_missing(error: BaseException | None) -> bool:
+    """Tell whether any cause of the error is that data is missing."""
+    return error is not None and (isinstance(error, MissingDataError) or is_missing(error.__cause__))
+
+
+def made_up(
+    name: str, shape: Sequence[int], extra_tests: Sequence[str] = (), train: int = 500, test: int = 200
+) -> Dataset:
+    """`shape` is (C, H, W, classes): each class a pattern of its own under noise."""
+    channels, height, width, classes = shape
+    generator = torch.Generator().manual_seed(0)
+    patterns = torch.randint(0, 128, (classes, channels, 4, 4), generator=generator, dtype=torch.uint8)
+
+    def split(n: int) -> Split:
+        targets = torch.arange(n) % classes
+        coarse = patterns[targets].repeat_interleave(-(-height // 4), 2).repeat_interleave(-(-width // 4), 3)
+        noise = torch.randint(0, 128, (n, channels, height, width), generator=generator, dtype=torch.uint8)
+        return Split(coarse[:, :, :height, :width] + noise, targets)
+
+    pool = split(max(train, 2 * classes))
+    tests = {key: split(test) for key in (name, *extra_tests)}
+    return Dataset(name, pool, tests, tuple(map(str, range(classes))), None, *statistics(pool.images))

@@ -1,0 +1,45 @@
+"""Files and folders that are either there as a whole or not at all, whenever the process dies."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["written_whole"]
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Give a path to write to, a file or a new folder, which takes the place of `path` when the block ends well.
+
+    Two processes that write to one `path` at once must hold a lock.
+    """
+    part = path.with_name(f".part-{path.name}")
+    remove(part)
+    try:
+        yield part
+        for written in (*part.rglob("*"), part):
+            sync(written)
+        part.replace(path)
+        sync(path.parent)
+    finally:
+        remove(part)
+
+
+def sync(path: Path) -> None:
+    """Wait until the disk has it; a process that dies loses nothing then, nor does a machine."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

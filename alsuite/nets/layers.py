@@ -1,0 +1,54 @@
+"""What the networks are built of: widths, ladders of halved sides, dropout, and the first weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from torch import Tensor, nn
+
+__all__ = ["Crop", "Layers", "Shape", "Sides", "at_width", "dropout", "initialised", "ladder_of"]
+
+Shape = Sequence[int]  # (C, H, W) of images, (D,) of features
+Sides = tuple[int, int]  # height and width
+Layers = list[nn.Module]
+Net = TypeVar("Net", bound=nn.Module)
+
+
+class Crop(nn.Module):
+    """Keeps the top left corner, since doubled sides may pass those of the image: (..., H, W) -> (..., *sides)."""
+
+    def __init__(self, sides: Sides) -> None:
+        super().__init__()
+        self.sides = sides
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x[..., : self.sides[0], : self.sides[1]]
+
+
+def at_width(channels: int, width: float) -> int:
+    """Return how many channels there are at a width, always a multiple of 16.
+
+    With fewer of them torch's CPU convolutions crash on channels-last images of 224 x 224.
+    """
+    return 16 * max(1, round(channels * width / 16))
+
+
+def ladder_of(sides: Sides, halvings: int) -> list[Sides]:
+    """Return the sides of the maps, from the image's on; odd ones are halved upwards."""
+    return [(-(-sides[0] // 2**k), -(-sides[1] // 2**k)) for k in range(halvings + 1)]
+
+
+def dropout(rate: float) -> Layers:
+    """Return no layer at a rate of 0, where it would still cost its time in each step."""
+    return [nn.Dropout(rate)] if rate else []
+
+
+def initialised(net: Net, draw: Callable[[Tensor], Tensor] = nn.init.kaiming_normal_) -> Net:
+    """Draw the weights of all convolutions and linear layers anew; biases start at 0."""
+    for module in net.modules():
+        if isinstance(module, nn.Conv2d | nn.Linear):
+            draw(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+    return net

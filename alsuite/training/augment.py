@@ -1,0 +1,36 @@
+"""Random changes of a batch of training images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["augmentations", "crop", "flip"]
+
+
+def flip(images: Tensor) -> Tensor:
+    """Each image mirrored with probability 1/2."""
+    mirrored = torch.rand(len(images), device=images.device) < 0.5
+    return torch.where(mirrored.view(-1, 1, 1, 1), images.flip(-1), images)
+
+
+def crop(images: Tensor, pad: int = 4) -> Tensor:
+    """Each image shifted by up to `pad` pixels a side (an eighth of its width at the most), zeros moving in."""
+    n, _, height, width = images.shape
+    pad = min(pad, max(1, width // 8))
+    padded = nn.functional.pad(images, (pad,) * 4)
+    offset = torch.randint(0, 2 * pad + 1, (2, n, 1), device=images.device)
+    rows = offset[0] + torch.arange(height, device=images.device)
+    columns = offset[1] + torch.arange(width, device=images.device)
+    sample = torch.arange(n, device=images.device).view(-1, 1, 1)
+    return padded.permute(0, 2, 3, 1)[sample, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+augmentations: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {
+    "none": (),
+    "flip": (flip,),
+    "crop": (crop,),
+    "crop_flip": (crop, flip),
+}

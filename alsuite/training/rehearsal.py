@@ -1,0 +1,98 @@
+"""A rehearsal does a little of all long work, and counts the seconds that the rest would take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import TypeVar
+
+import torch
+
+from alsuite.training import progress
+
+__all__ = ["Rehearsal", "few", "lasting", "rehearsing", "under_way"]
+
+Item = TypeVar("Item")
+LEAST, MOST = 0.2, 2.0  # seconds of one kind of work that tell how long it takes
+
+
+class Rehearsal:
+    """A clock on which the work that was left out has been done."""
+
+    def __init__(self) -> None:
+        self.skipped = 0.0
+        self.lasting = 0.0  # seconds, of all, for what later cycles need not do again
+        self.depth = 0
+
+    def now(self) -> float:
+        if torch.cuda.is_initialized():
+            torch.cuda.synchronize()
+        return perf_counter() + self.skipped
+
+
+current: Rehearsal | None = None
+
+
+class Silence:
+    def say(self, text: str) -> None: ...
+
+    def show(self, work: progress.Work) -> None: ...
+
+    def hide(self, work: progress.Work) -> None: ...
+
+
+def under_way() -> bool:
+    """Tell whether what is computed now is made up in part, and must not be kept."""
+    return current is not None
+
+
+@contextmanager
+def rehearsing() -> Iterator[Rehearsal]:
+    """Within the block long work ends early, and says nothing."""
+    global current
+    current = Rehearsal()
+    try:
+        with progress.displayed(Silence()):
+            yield current
+    finally:
+        current = None
+
+
+@contextmanager
+def lasting() -> Iterator[None]:
+    """What happens within the block is done once in a run, not in every cycle."""
+    rehearsal = current
+    if rehearsal is None or rehearsal.depth:
+        yield
+        return
+    start, rehearsal.depth = rehearsal.now(), 1
+    try:
+        yield
+    finally:
+        rehearsal.lasting += rehearsal.now() - start
+        rehearsal.depth = 0
+
+
+def few(items: Iterable[Item], total: int) -> Iterable[Item]:
+    """All items, or in a rehearsal the first ones, until they tell how long the total would take."""
+    return items if current is None else _few(items, total, current)
+
+
+def _few(items: Iterable[Item], total: int, rehearsal: Rehearsal) -> Iterator[Item]:
+    start = warm = rehearsal.now()
+    for done, item in enumerate(items, start=1):
+        yield item
+        now = rehearsal.now()
+        if done == 1:
+            warm = now
+        if now - start > MOST / 2 if done == 1 else _enough(done, now - start):
+            break
+    else:
+        return
+    each = now - start if done == 1 else (now - warm) / (done - 1)
+    rehearsal.skipped += max(0, total - done) * each
+
+
+def _enough(done: int, seconds: float) -> bool:
+    return seconds > MOST or (done > 3 and seconds > LEAST)

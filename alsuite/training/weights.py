@@ -1,0 +1,129 @@
+"""Files of weights that tell what they were trained for, and whether they are damaged."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+from zipfile import BadZipFile, ZipFile
+
+import torch
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from alsuite.errors import UserError
+from alsuite.files import written_whole
+from alsuite.training import rehearsal
+from alsuite.training.progress import say
+
+__all__ = ["about", "alone", "checksum", "fingerprint", "key", "read", "read_checkpoint", "write", "write_checkpoint"]
+
+State = dict[str, Tensor]
+
+
+def about(images: Tensor, net: Callable[..., nn.Module], **config: Any) -> str:
+    """Tell all that weights depend on, as JSON."""
+    called, options = (net.func, net.keywords) if isinstance(net, partial) else (net, {})
+    pictures = {"shape": [*images.shape[1:]], "images": len(images), "fingerprint": fingerprint(images)}
+    told = {**config, **pictures, "net": {"name": called.__name__, **options}}
+    return json.dumps(told, sort_keys=True, default=lambda function: function.__name__)
+
+
+def key(facts: str) -> str:
+    return hashlib.sha256(facts.encode()).hexdigest()[:12]
+
+
+def fingerprint(images: Tensor) -> str:
+    """Return a hash of all images, or of 64 MB of evenly spaced ones."""
+    spaced = images[:: max(1, -(-images.nbytes // 2**26))].cpu().contiguous()
+    return hashlib.sha256(spaced.numpy().tobytes()).hexdigest()[:16]
+
+
+def checksum(facts: str, state: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256(facts.encode())
+    for name in sorted(state):
+        digest.update(f"{name} {state[name].dtype} {[*state[name].shape]}".encode())
+        digest.update(state[name].numpy().tobytes())
+    return digest.hexdigest()
+
+
+@contextmanager
+def alone(path: Path, home: Path) -> Iterator[None]:
+    """Hold a lock, so that no other process trains what is kept at home; a rehearsal keeps nothing."""
+    if rehearsal.under_way():
+        yield
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say(f"waiting for another process that trains {home}")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def write(path: Path, net: nn.Module, facts: str) -> str:
+    """Write a network's weights, and return their checksum."""
+    state = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
+    told = {"about": facts, "checksum": checksum(facts, state)}
+    with written_whole(path) as part:
+        save_file(state, part, told)
+    return told["checksum"]
+
+
+def read(path: Path, facts: str) -> State:
+    """Return the weights; none where there is no file, or a damaged one, which is said."""
+    if not path.exists():
+        return {}
+    try:
+        with safe_open(path, "pt") as file:
+            state, told = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+        if told["checksum"] != checksum(told["about"], state):
+            raise ValueError("the checksum is another")
+    except (SafetensorError, ValueError, LookupError, TypeError) as error:
+        return _damaged(path, error)
+    _check(path, told["about"], facts)
+    return state
+
+
+def write_checkpoint(path: Path, state: Mapping[str, Any], facts: str) -> None:
+    with written_whole(path) as part:
+        torch.save({**state, "about": facts}, part)
+
+
+def read_checkpoint(path: Path, facts: str) -> dict[str, Any]:
+    """Return the state of a training; nothing where there is no file, or a damaged one, which is said."""
+    if not path.exists():
+        return {}
+    try:
+        if broken := ZipFile(path).testzip():
+            raise ValueError(f"the checksum of {broken} is another")
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        told = state.pop("about")
+    except (BadZipFile, UnpicklingError, RuntimeError, ValueError, LookupError, EOFError) as error:
+        return _damaged(path, error)
+    _check(path, told, facts)
+    return state
+
+
+def _damaged(path: Path, error: Exception) -> dict[str, Any]:
+    say(f"{path} is damaged ({error}): what it held is trained again")
+    return {}
+
+
+def _check(path: Path, told: str, facts: str) -> None:
+    its, ours = json.loads(told), json.loads(facts)
+    if differing := sorted(name for name in {*its, *ours} if its.get(name) != ours.get(name)):
+        others = ", ".join(f"{name} {its.get(name)} instead of {ours.get(name)}" for name in differing)
+        raise UserError(f"{path.parent} was trained for something else ({others}): move it back, or delete it")

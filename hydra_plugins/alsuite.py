@@ -1,0 +1,56 @@
+"""What Hydra finds of alsuite: a sweeper, a launcher, and the names of the folders that runs lie in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.plugins.sweeper import Sweeper
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from alsuite.command import names
+
+__all__ = ["ExperimentSweeper", "ProcessLauncher"]
+
+
+class ExperimentSweeper(Sweeper):
+    """Makes the jobs of a command line: an experiment's sweeps, or the values that it lists; then draws."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.loader = hydra_context.config_loader
+        self.composed = config
+        self.jobs_launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
+
+    def sweep(self, arguments: list[str]) -> Sequence[JobReturn]:
+        from alsuite.command.sweeps import Composer, jobs_of, launched
+
+        composer = Composer(self.loader, [*self.composed.hydra.overrides.hydra])
+        return launched(self.jobs_launcher, jobs_of(arguments, composer))
+
+
+class ProcessLauncher(Launcher):
+    """Runs jobs side by side: a core each, or as many as a GPU's memory holds."""
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        self.loader = hydra_context.config_loader
+        self.composed = config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        from alsuite.command.processes import launched
+
+        return launched(self.loader, self.composed, job_overrides, initial_job_idx)
+
+
+def _register() -> None:
+    store = ConfigStore.instance()
+    for group, name, kind in (("sweeper", "alsuite", ExperimentSweeper), ("launcher", "processes", ProcessLauncher)):
+        store.store(group=f"hydra/{group}", name=name, node={"_target_": f"{__name__}.{kind.__name__}"})
+    for name, resolver in names.RESOLVERS.items():
+        OmegaConf.register_new_resolver(name, resolver, replace=True)
+
+
+_register()

@@ -1,0 +1,245 @@
+"""Runs that are stopped and go on: killed at random moments, with synthetic images in the pool."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from alsuite import journal, scores
+from alsuite.budget import Budget, uniform
+from alsuite.data import Dataset
+from alsuite.data.digits import digits
+from alsuite.errors import UserError
+from alsuite.nets.classifiers import linear
+from alsuite.oracle import Ideal, Oracle, ideal
+from alsuite.pool import Pool
+from alsuite.strategies import Query, Strategy
+from alsuite.strategies.badge import Badge
+from alsuite.strategies.committee import Committee
+from alsuite.strategies.coreset import CoreSet
+from alsuite.strategies.dropout import Dropout
+from alsuite.strategies.random import Random
+from alsuite.strategies.uncertainty import Uncertainty
+from alsuite.tasks import Task
+from alsuite.tasks.classification import Classification
+from helpers import importing
+from helpers.runs import perform
+
+CYCLES = 7
+ABOUT = {"config": {"experiment": "test", "seed": 3}}
+
+
+@cache
+def data() -> Dataset:
+    return digits()
+
+
+def hidden(shape: tuple[int, int, int], outputs: int) -> nn.Sequential:
+    layers = [nn.Linear(shape[1] * shape[2], 32), nn.ReLU(), nn.Dropout(0.5), nn.Linear(32, outputs)]
+    return nn.Sequential(nn.Flatten(), *layers)
+
+
+def task_model(net: Callable[..., nn.Sequential] = linear) -> Callable[[], Classification]:
+    return partial(Classification, net, epochs=3, batch=10)
+
+
+@dataclass(frozen=True)
+class Slow:
+    """A strategy that takes its time, so that a signal may hit it."""
+
+    strategy: Strategy
+    seconds: float
+
+    def query(self, pool: Pool, task: Task, n: int) -> Query:
+        time.sleep(self.seconds)
+        return self.strategy.query(pool, task, n)
+
+
+@dataclass(frozen=True)
+class Dreaming:
+    """Queries negatives of unlabelled images that it adds to the pool, with labels or without."""
+
+    labelled: bool
+
+    def query(self, pool: Pool, task: Task, n: int) -> Query:
+        among = pool.unlabelled
+        models = among[torch.randperm(len(among))[:n]]
+        labels = torch.randint(0, pool.classes, (n,)) if self.labelled else None
+        return Query(pool.extend(255 - pool.images[models], labels), images={})
+
+
+class Dreamt(Ideal):
+    """Knows the real images; a synthetic one is of class 4."""
+
+    def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
+        real = indices < len(self.targets)
+        return torch.where(real, self.targets[indices.clamp(max=len(self.targets) - 1)], 4)
+
+
+def dreamt(dataset: Dataset, folder: Path) -> Oracle:
+    return Dreamt(dataset.train.targets)
+
+
+STRATEGIES: dict[str, tuple[Callable[..., nn.Sequential], Strategy]] = {
+    "random": (linear, Random()),
+    "entropy": (linear, Uncertainty(scores.entropy)),
+    "coreset": (hidden, CoreSet(candidates=16)),
+    "badge": (linear, Badge()),
+    "dbal": (hidden, Dropout(scores.mean_entropy, masks=4)),
+    "ensemble": (hidden, Committee(task_model(hidden), scores.variation_ratio, members=3)),
+    "dreaming": (linear, Dreaming(labelled=False)),
+    "dreaming_labels": (linear, Dreaming(labelled=True)),
+}
+
+
+def work(name: str, folder: Path, slow: float = 0.0, show: Callable[..., None] = lambda *_: None) -> None:
+    torch.set_num_threads(1)
+    net, strategy = STRATEGIES[name]
+    perform(
+        ABOUT,
+        folder,
+        dataset=data(),
+        task_model=task_model(net),
+        initial=uniform,
+        budget=Budget(0.05, 0.025, 0.05 + 0.025 * (CYCLES - 1)),
+        oracle=dreamt if name.startswith("dreaming") else ideal,
+        strategy=Slow(strategy, slow),
+        seed=3,
+        scale={"pool": 400, "test": 100, "side": None, "cycles": None},
+        device="cpu",
+        wandb="disabled",
+        show=show,
+    )
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    """What the journal holds, without the times."""
+    lines = map(json.loads, (folder / "cycles.jsonl").read_text().splitlines())
+    return [{key: value for key, value in line.items() if not key.endswith("_seconds")} for line in lines]
+
+
+def lines_of(folder: Path) -> int:
+    path = folder / "cycles.jsonl"
+    return path.read_bytes().count(b"\n") if path.exists() else 0
+
+
+def forked(name: str, folder: Path, slow: float = 0.0) -> int:
+    """A process of its own, that has the imports behind it."""
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        work(name, folder, slow)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
+def ended(pid: int, seconds: float, reached: Callable[[], bool] = lambda: False) -> int | None:
+    """The exit status, or None once the seconds are over or something is reached."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and not reached():
+        found, status = os.waitpid(pid, os.WNOHANG)
+        if found:
+            return os.waitstatus_to_exitcode(status)
+        time.sleep(0.001)
+    return None
+
+
+def killed_until_finished(name: str, folder: Path) -> int:
+    """How often it was killed: now and then before it got anywhere, otherwise some time after one more cycle."""
+    moments, kills, status = random.Random(name), 0, None
+    while status is None:
+        lines, pid = lines_of(folder), forked(name, folder, slow=0.02)
+        if moments.random() < 0.8:
+            status = ended(pid, 60, lambda at=lines: lines_of(folder) > at)
+        if status is None:
+            status = ended(pid, moments.uniform(0, 0.08))
+        if status is None:
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+            kills += 1
+    if status:
+        raise SystemExit(f"{name} ended with {status}")
+    return kills
+
+
+def kill_all(folder: Path) -> None:
+    kills = {}
+    torch.set_num_threads(1)
+    data()
+    for name in STRATEGIES:
+        assert ended(forked(name, folder / name / "whole"), 60) == 0
+        kills[name] = killed_until_finished(name, folder / name / "killed")
+    (folder / "kills.json").write_text(json.dumps(kills))
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Runs of every strategy, whole and killed; forks, since the process forked from has computed nothing yet."""
+    folder, environment = tmp_path_factory.mktemp("killed"), importing(Path(__file__).parent)
+    command = "import sys, pathlib, test_resume; test_resume.kill_all(pathlib.Path(sys.argv[1]))"
+    done = subprocess.run([sys.executable, "-c", command, str(folder)], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes can't be forked here")
+@pytest.mark.parametrize("name", STRATEGIES)
+def test_a_run_killed_at_random_moments_ends_in_the_same_record(name: str, killed: Path) -> None:
+    assert json.loads((killed / "kills.json").read_text())[name] >= 2
+    assert len(records(killed / name / "whole")) == CYCLES
+    assert records(killed / name / "killed") == records(killed / name / "whole")
+
+
+@pytest.mark.parametrize("name", ["random", "dreaming", "dreaming_labels"])
+@pytest.mark.parametrize("cycle", [0, 3, CYCLES - 1])
+def test_a_run_stopped_between_images_and_record_goes_on(
+    name: str, cycle: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced = journal._synced
+
+    def stopped(path: Path, content: bytes, mode: str) -> None:
+        before = path.read_bytes() if mode == "ab" and path.exists() else b""
+        if mode == "ab" and before.count(b"\n") == cycle:
+            path.write_bytes(before + content[: len(content) // 2])
+            raise KeyboardInterrupt
+        synced(path, content, mode)
+
+    work(name, tmp_path / "whole")
+    monkeypatch.setattr(journal, "_synced", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        work(name, tmp_path / "stopped")
+    monkeypatch.undo()
+    work(name, tmp_path / "stopped")
+    assert records(tmp_path / "stopped") == records(tmp_path / "whole")
+
+
+def test_a_strategy_that_labels_more_than_it_returns_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The labels of synthetic images that it keeps to itself would be in no record."""
+
+    class Greedy:
+        def query(self, pool: Pool, task: Task, n: int) -> Query:
+            images = 255 - pool.images[pool.unlabelled[: n + 5]]
+            return Query(pool.extend(images, torch.zeros(n + 5, dtype=torch.int64))[:n])
+
+    monkeypatch.setitem(STRATEGIES, "greedy", (linear, Greedy()))
+    with pytest.raises(UserError, match=r"^cycle 0: the strategy"):
+        work("greedy", tmp_path)

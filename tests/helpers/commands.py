@@ -1,0 +1,61 @@
+"""The command in the test's own process: a process of its own takes seconds to import torch."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from alsuite import __main__
+
+__all__ = ["SMALL", "Command", "Ended", "records", "started"]
+
+SMALL = ("scale=smoke", "device=cpu", "wandb=disabled")
+
+
+@dataclass(frozen=True)
+class Ended:
+    status: object
+    out: str
+    err: str
+
+    @property
+    def line(self) -> str:
+        """What it complains of, in the one line that it may take."""
+        (line,) = self.err.splitlines()
+        assert line.startswith("alsuite: ")
+        assert self.status not in (0, None)
+        return line
+
+
+Command = Callable[..., Ended]
+
+
+def started(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """Return what starts the command with small runs below a root, unless its arguments say otherwise."""
+    for name in ("HYDRA_FULL_ERROR", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")
+
+    def start(*arguments: str) -> Ended:
+        given = {argument.partition("=")[0] for argument in arguments}
+        ours = [option for option in (*SMALL, f"root={root}") if option.partition("=")[0] not in given]
+        monkeypatch.setattr(sys, "argv", ["alsuite", *arguments, *ours])
+        capsys.readouterr()
+        try:
+            __main__.main()
+            status: object = 0
+        except SystemExit as ended:
+            status = ended.code
+        written = capsys.readouterr()
+        return Ended(status, written.out, written.err)
+
+    return start
+
+
+def records(folder: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (folder / "cycles.jsonl").read_text().splitlines()]

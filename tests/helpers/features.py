@@ -1,0 +1,39 @@
+"""Features of random convolutions, and an SVM on them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from alsuite.tasks.svm import SVM
+
+
+class Convolutions:
+    """Of random weights, standing in for VGG-16; counts the images that it is given."""
+
+    def __init__(self, name: str = "random", pause: float = 0.0) -> None:
+        self.name = name
+        self.size = 64
+        self.seen = 0
+        self.pause = pause
+
+    def on(self, device: torch.device) -> Callable[[Tensor], Tensor]:
+        with torch.random.fork_rng([]):
+            torch.manual_seed(0)
+            net = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten())
+
+        def features(images: Tensor) -> Tensor:
+            self.seen += len(images)
+            time.sleep(self.pause)
+            values = images if images.is_floating_point() else images / 255
+            return net(values.mean(1, keepdim=True)).detach()
+
+        return features
+
+
+def svm(folder: Path, **changes: object) -> SVM:
+    return SVM(Convolutions(), str(folder), **{"C": [1.0, 10.0], "gamma": [0.5], **changes})  # type: ignore[arg-type]

@@ -1,0 +1,45 @@
+"""Runs from parts that a test makes, without a configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from alsuite.command.machine import choose_device
+from alsuite.command.run import Parts, Setting
+from alsuite.command.run import perform as run
+from alsuite.data import Dataset
+
+__all__ = ["UNCUT", "perform"]
+
+UNCUT = {"pool": None, "test": None, "side": None, "cycles": None}
+
+
+class Told:
+    """Passes the cycles on to a function."""
+
+    def __init__(self, show: Callable[[dict[str, Any], int, bool], None]) -> None:
+        self.show = show
+
+    def cycle(self, number: int, record: dict[str, Any], cycles: int, old: bool) -> None:
+        self.show(record, cycles, old)
+
+
+def perform(
+    about: Mapping[str, Any],
+    folder: Path,
+    *,
+    dataset: Dataset,
+    seed: int,
+    scale: Mapping[str, Any] = UNCUT,
+    device: str = "cpu",
+    wandb: str = "disabled",
+    show: Callable[[dict[str, Any], int, bool], None] = lambda record, cycles, old: None,
+    enlarge: int | None = None,
+    **parts: Any,
+) -> None:
+    """Run with these parts: task_model, initial, budget, oracle and strategy."""
+    made = Parts(**parts)
+    setting = Setting.cut(dataset, None, scale, made, seed, enlarge)
+    run(about, folder, setting, made, seed, choose_device(device), wandb, Told(show))

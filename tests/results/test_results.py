@@ -1,0 +1,242 @@
+"""Reading runs and comparing them: closed forms, and what must be refused."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from alsuite import results
+from alsuite.errors import UserError
+from alsuite.results.__main__ import main
+from alsuite.results.statistics import holm, one_setting
+from helpers.journals import synthetic_curve, write_run
+
+
+def two_strategies(root: Path, seeds: int = 5, gap: float = 0.05) -> pd.DataFrame:
+    for seed in range(seeds):
+        curve = synthetic_curve(0.9, seed)
+        write_run(root, "random", seed, curve)
+        write_run(root, "entropy", seed, [value + gap * (1 + seed / 50) for value in curve])
+    return results.load("toy", root=root)
+
+
+def test_load_is_tidy(tmp_path: Path) -> None:
+    write_run(
+        tmp_path,
+        "random",
+        3,
+        [0.5, 0.6],
+        tests=("mnist57", "usps57"),
+        notes={"agreement": 0.8, "list": [1]},
+        choices={"experiment": "fig1", "scale": "mine"},
+    )
+    frame = results.load("toy", "smoke", tmp_path)
+    assert len(frame) == 4
+    row = frame[(frame["cycle"] == 0) & (frame["test"] == "usps57")].iloc[0]
+    told = {"run": "seed=3,strategy=random", "scale": "smoke", "strategy": "random", "seed": 3, "protocol": "test"}
+    told |= {
+        "experiment": "toy",
+        "task_model.loss": "cross_entropy",
+        "task_model": "linear",
+        "labelled": 10,
+        "pool": 1000,
+    }
+    assert {name: row[name] for name in told} == told
+    assert row["accuracy"] == pytest.approx(0.4)
+    assert row["label_counts"] == [7, 3]
+    assert row["notes.agreement"] == 0.8
+    assert math.isnan(frame["entropy"].iloc[-1])
+
+
+def test_a_query_is_also_timed_without_training_and_for_100_samples(tmp_path: Path) -> None:
+    write_run(tmp_path, "vaal", 0, [0.5, 0.6], step=40, query_seconds=8.0, notes={"fit_seconds": 6.5})
+    write_run(tmp_path, "random", 0, [0.5, 0.6], step=40, query_seconds=8.0)
+    frame = results.load("toy", root=tmp_path).sort_values(["cycle", "strategy"])
+    timed = frame[["query_seconds", "select_seconds", "query_seconds_per_100"]].to_numpy(float)
+    assert timed[:2].tolist() == [[8, 8, 20], [8, 1.5, 20]]
+    assert bool(np.isnan(timed[2:]).all())
+
+
+def test_agreement_weighs_the_annotators_classes_alike(tmp_path: Path) -> None:
+    path = write_run(tmp_path, "asal", 0, [0.5, 0.6, 0.7], step=4) / "cycles.jsonl"
+    records = [json.loads(line) for line in path.read_text().splitlines()]
+    records[0]["queried"] |= {"generated_labels": [0, 0, 0, 1], "labels": [0, 0, 1, 1]}
+    records[1]["queried"] |= {"generated_labels": [0], "labels": [0, 1, 1, 1]}
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+    assert results.load("toy", root=tmp_path)["agreement"].tolist() == [pytest.approx((3 / 4 + 1) / 2)] * 3
+    path.write_text(path.read_text().replace("generated_labels", "others"))
+    assert bool(results.load("toy", root=tmp_path)["agreement"].isna().all())
+
+
+def test_timings_are_never_taken_for_settings(tmp_path: Path) -> None:
+    for seconds in (1.0, 2.0):
+        write_run(tmp_path, "random", 0, [0.5, 0.6], run=str(seconds), query_seconds=seconds)
+    with pytest.raises(UserError, match="differ in run: filter on run"):
+        results.summary(results.load("toy", root=tmp_path))
+
+
+def test_load_passes_over_torn_lines_and_unfinished_runs(tmp_path: Path) -> None:
+    journal = write_run(tmp_path, "random", 0, [0.5, 0.6]) / "cycles.jsonl"
+    journal.write_bytes(journal.read_bytes() + b'{"cycle": 2, "labelled": "\xc3')
+    write_run(tmp_path, "random", 1, [0.5, 0.6], finished=False)
+    (tmp_path / "toy" / "smoke" / "results").mkdir()
+    assert set(results.load("toy", root=tmp_path)["seed"]) == {0}
+    assert set(results.load("toy", root=tmp_path, complete=False)["seed"]) == {0, 1}
+
+
+def test_a_damaged_journal_is_told(tmp_path: Path) -> None:
+    journal = write_run(tmp_path, "random", 0, [0.5, 0.6]) / "cycles.jsonl"
+    journal.write_bytes(b"{\n" + journal.read_bytes())
+    with pytest.raises(UserError, match="line 1"):
+        results.load("toy", root=tmp_path)
+
+
+def test_no_runs_names_the_command(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="python -m alsuite experiment=toy scale=laptop"):
+        results.load("toy", "laptop", tmp_path)
+
+
+def test_select_matches_across_spellings(tmp_path: Path) -> None:
+    write_run(tmp_path, "asal", 0, [0.5], config={"strategy": {"features": "gray", "n": 1, "on": True}})
+    write_run(tmp_path, "random", 0, [0.5])
+    frame = results.load("toy", root=tmp_path)
+    assert set(results.select(frame, {"strategy.n": "1"})["strategy"]) == {"asal"}
+    assert set(results.select(frame, {"strategy.on": "true"})["strategy"]) == {"asal"}
+    assert set(results.select(frame, {"strategy.features": None})["strategy"]) == {"random"}
+    assert set(results.select(frame, {"strategy.features": ["gray", None]})["strategy"]) == {"asal", "random"}
+    with pytest.raises(UserError, match="no column strateg to"):
+        results.select(frame, {"strateg": "asal"})
+    with pytest.raises(UserError, match="there are asal, random"):
+        results.select(frame, {"strategy": "vaal"})
+
+
+def test_series_leave_out_what_is_empty(tmp_path: Path) -> None:
+    write_run(tmp_path, "asal", 0, [0.5], config={"strategy": {"features": "gray", "n": 2}})
+    write_run(tmp_path, "random", 0, [0.5])
+    frame = results.load("toy", root=tmp_path)
+    named = results.with_series(frame, ["strategy", "generator", "strategy.features", "strategy.n"])
+    assert set(named["series"]) == {"asal · gray · n=2", "random"}
+    with pytest.raises(UserError, match=r"no column strategy\.m"):
+        results.with_series(frame, "strategy.m")
+
+
+def test_aubc_of_a_straight_line_is_its_middle(tmp_path: Path) -> None:
+    write_run(tmp_path, "random", 0, [0.2, 0.4, 0.6, 0.8])
+    write_run(tmp_path, "full", 0, [0.97], start=1000)
+    areas = results.aubc(results.load("toy", root=tmp_path)).set_index("series")
+    assert areas.loc["random", "aubc"] == pytest.approx(0.5)
+    assert areas.loc["random", "final"] == 0.8
+    assert areas.loc["full", "aubc"] == 0.97
+
+
+def test_summary_is_the_t_interval(tmp_path: Path) -> None:
+    frame = two_strategies(tmp_path, seeds=4)
+    table = results.summary(frame)
+    values = frame[(frame["strategy"] == "random") & (frame["labelled"] == 30)]["accuracy"]
+    low, high = stats.t.interval(0.95, 3, loc=values.mean(), scale=stats.sem(values))
+    row = table[(table["series"] == "random") & (table["labelled"] == 30)].iloc[0]
+    assert (row["n"], row["measure"]) == (4, "accuracy")
+    assert (row["mean"], row["sd"]) == pytest.approx((values.mean(), values.std()))
+    assert (row["low"], row["high"]) == pytest.approx((low, high))
+    assert set(table["measure"]) == {"accuracy", "aubc", "final"}
+
+
+def test_the_better_series_takes_every_penalty(tmp_path: Path) -> None:
+    matrix = results.penalty_matrix(two_strategies(tmp_path))
+    assert matrix.loc["entropy", "random"] == 1
+    assert matrix.loc["random", "entropy"] == 0
+    assert matrix.loc["mean"].to_dict() == {"entropy": 0, "random": 0.5}
+
+
+def test_penalties_count_the_budgets_won(tmp_path: Path) -> None:
+    for seed in range(5):
+        curve = synthetic_curve(0.9, seed, cycles=4)
+        gains = [0.05 + seed / 1000, seed / 1000 - 0.002, -0.05 - seed / 1000, 0.0]
+        write_run(tmp_path, "random", seed, curve)
+        write_run(tmp_path, "entropy", seed, [value + gain for value, gain in zip(curve, gains, strict=True)])
+    matrix = results.penalty_matrix(results.load("toy", root=tmp_path))
+    assert matrix.loc["entropy", "random"] == 0.25
+    assert matrix.loc["random", "entropy"] == 0.25
+
+
+def test_paired_tests_agree_with_scipy(tmp_path: Path) -> None:
+    for seed in range(6):
+        curve = np.array(synthetic_curve(0.9, seed))
+        write_run(tmp_path, "random", seed, list(curve))
+        write_run(tmp_path, "entropy", seed, list(curve + 0.01 + 0.02 * (-1) ** seed / (seed + 1)))
+        write_run(tmp_path, "twin", seed, list(curve))
+    frame = results.load("toy", root=tmp_path)
+    tests = results.paired_tests(frame).set_index(["first", "second"]).to_dict("index")
+    areas = results.aubc(frame).pivot(index="seed", columns="series", values="aubc")
+    expected = np.asarray(stats.ttest_rel(areas["entropy"], areas["random"]))[1]
+    row = tests["entropy", "random"]
+    assert row["t_p"] == pytest.approx(expected)
+    assert row["difference"] == pytest.approx((areas["entropy"] - areas["random"]).mean())
+    assert row["wilcoxon_p"] == pytest.approx(np.asarray(stats.wilcoxon(areas["entropy"] - areas["random"]))[1])
+    twins = {"seeds": 6, "difference": 0, "t_p": 1, "wilcoxon_p": 1, "holm_p": 1}
+    assert tests["random", "twin"] == twins
+
+
+def test_one_seed_gives_no_verdict(tmp_path: Path) -> None:
+    frame = two_strategies(tmp_path, seeds=1)
+    assert results.paired_tests(frame)[["t_p", "wilcoxon_p", "holm_p"]].isna().all(axis=None)
+    assert bool(results.penalty_matrix(frame).tail(1).isna().all(axis=None))
+    assert results.summary(frame)[["sd", "low", "high"]].isna().all(axis=None)
+
+
+def test_holm_by_hand() -> None:
+    adjusted = holm(np.array([0.04, 0.01, math.nan, 0.03, 0.9]))
+    assert adjusted == pytest.approx([0.09, 0.04, math.nan, 0.09, 0.9], nan_ok=True)
+
+
+def test_mixed_settings_are_refused(tmp_path: Path) -> None:
+    write_run(tmp_path, "random", 0, [0.5, 0.6], tests=("mnist57", "usps57"))
+    frame = results.load("toy", root=tmp_path)
+    with pytest.raises(UserError, match="several values of test"):
+        results.paired_tests(frame)
+    with pytest.raises(UserError, match="filter on one, such as test=mnist57"):
+        one_setting(frame)
+
+
+def test_runs_of_one_seed_are_not_averaged(tmp_path: Path) -> None:
+    for loss in ("hinge", "cross_entropy"):
+        write_run(tmp_path, "random", 0, [0.5, 0.6], run=loss, config={"task_model": {"loss": loss}})
+    frame = results.load("toy", root=tmp_path)
+    for compare in (results.summary, results.penalty_matrix, results.paired_tests):
+        with pytest.raises(UserError, match=r"differ in task_model\.loss"):
+            compare(frame)
+    assert len(results.paired_tests(frame, ["strategy", "task_model.loss"])) == 1
+
+
+def test_command_prints_and_stores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    two_strategies(tmp_path)
+    for _ in range(2):
+        main(["toy", "--root", str(tmp_path), "--where", "task_model.loss=cross_entropy"])
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in ("±", "penalty", "holm_p", "test=mnist57", "entropy"))
+    folder = tmp_path / "toy" / "smoke" / "results"
+    assert printed.splitlines()[-1] == str(folder)
+    assert {path.stem for path in folder.iterdir()} == {"long", "summary", "aubc", "penalty", "tests"}
+    assert pd.read_csv(folder / "penalty.csv").set_index("series").loc["entropy", "random"] == 1
+
+
+@pytest.mark.parametrize("wrong", [["nothing"], ["toy", "--where", "strategy"]])
+def test_command_says_what_is_wrong_in_one_line(tmp_path: Path, wrong: list[str]) -> None:
+    two_strategies(tmp_path, seeds=1)
+    with pytest.raises(SystemExit) as stop:
+        main([*wrong, "--root", str(tmp_path)])
+    assert isinstance(stop.value.code, str)
+    assert len(stop.value.code.splitlines()) == 1
+
+
+def test_reading_needs_no_network_library() -> None:
+    heavy = "{'torch', 'pytorch_lightning', 'lightning', 'wandb', 'hydra'}"
+    code = f"import sys, alsuite.results, alsuite.figures; print({heavy} & set(sys.modules))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "set()"

@@ -1,0 +1,300 @@
+"""M2-VAAL: its objective, who learns from whom, algorithms 1 and 2 against plain loops, and what it asks for."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hydra.utils import instantiate
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from alsuite import __main__
+from alsuite.data.digits import digits
+from alsuite.errors import UserError
+from alsuite.journal import Journal
+from alsuite.loop import seed_all
+from alsuite.nets.classifiers import convnet
+from alsuite.nets.vae import discriminator, small_vae
+from alsuite.pool import Pool
+from alsuite.strategies import Strategy
+from alsuite.strategies.m2_vaal import M2VAAL, M2Alg1, M2Alg2, quotas
+from alsuite.tasks.classification import Classifier
+from alsuite.tasks.m2 import M2, Objective
+from alsuite.training.game import AdversarialRules
+from alsuite.training.losses import cross_entropy
+from helpers.configs import composed
+from helpers.pools import digit_pool
+from helpers.tasks import FixedTask
+
+NET = partial(convnet, width=0.5)
+VAE = partial(small_vae, latent=8, width=0.25)
+
+
+def small(**changes: Any) -> M2:
+    return M2(NET, VAE, **{"steps": 20, "batch": 32, "discriminator": "adversarial", "transductive": 0.1, **changes})
+
+
+def objective(classes: int = 4, **rules: Any) -> Objective:
+    shape = (1, 8, 8)
+    classifier = Classifier(NET(shape, 1 if classes == 2 else classes), cross_entropy, {"name": "adam", "lr": 1e-3})
+    return Objective(classifier, VAE(shape, extra=classes), discriminator(8 + classes, 3), AdversarialRules(**rules))
+
+
+def batches(classes: int = 4) -> tuple[tuple[Tensor, Tensor], tuple[Tensor]]:
+    return (torch.randn(6, 1, 8, 8), torch.arange(6) % classes), (torch.randn(10, 1, 8, 8),)
+
+
+@pytest.mark.parametrize(("adversarial", "classes"), [(1, 4), (0, 4), (1, 2)])
+def test_the_objective_is_the_sum_of_its_three_terms(adversarial: float, classes: int) -> None:
+    """Eq. 8, and eq. 9 without an adversary."""
+    rules = {"adversarial": adversarial, "beta": 0.5, "transductive": 0.3}
+    module, (labelled, unlabelled) = objective(classes, **rules), batches(classes)
+    torch.manual_seed(3)
+    found = module.vae_loss(labelled, unlabelled)
+    torch.manual_seed(3)
+    noise = torch.randn(16, 8).split([6, 10])
+    outputs = module.classifier.net(labelled[0])
+    logits = torch.cat([torch.zeros_like(outputs), outputs], 1) if classes == 2 else outputs
+    expected = F.cross_entropy(logits, labelled[1])
+    for (x, *_), draw in zip((labelled, unlabelled), noise, strict=True):
+        f = module.classifier.net(x)
+        predicted = torch.cat([1 - f.sigmoid(), f.sigmoid()], 1) if classes == 2 else f.softmax(1)
+        mu, logvar = module.vae.encode(x)
+        decoded = module.vae.decoder(torch.cat([mu + draw * logvar.exp().sqrt(), predicted], 1))
+        kl = -0.5 * (1 + logvar - mu.square() - logvar.exp()).sum(1)
+        expected = expected + 0.3 * (0.5 * (x - decoded).square().sum((1, 2, 3)) + 0.5 * kl).mean()
+        assert module.discriminator is not None
+        labelled_probs = module.discriminator(torch.cat([mu, predicted], 1)).sigmoid()
+        expected = expected - adversarial * labelled_probs.log().mean()
+    torch.testing.assert_close(found, expected)
+
+
+def reached(module: nn.Module) -> list[bool]:
+    return [p.grad is not None and bool(p.grad.abs().sum() > 0) for p in module.parameters()]
+
+
+@pytest.mark.parametrize("adversarial", [0.0, 1.0])
+def test_the_adversary_reaches_encoder_and_classifier_only_where_it_plays(adversarial: float) -> None:
+    module = objective(transductive=0.0, adversarial=adversarial)
+    module.classifier.loss = lambda outputs, labels: 0.0 * outputs.sum()
+    module.vae_loss(*batches()).backward()
+    head = module.classifier.net[-1]
+    assert {any(reached(module.vae.encoder)), all(reached(head))} == {adversarial > 0}
+
+
+def test_the_bound_reaches_the_classifier_and_finding_leaves_both_alone() -> None:
+    module = objective(adversarial=0.0)
+    module.classifier.loss = lambda outputs, labels: 0.0 * outputs.sum()
+    module.vae_loss(*batches()).backward()
+    assert all(reached(module.classifier.net[-1]))
+    module.zero_grad()
+    module.discriminator_loss(*batches()).backward()
+    assert not any(reached(module.vae) + reached(module.classifier))
+    assert module.discriminator is not None
+    assert all(reached(module.discriminator))
+
+
+def test_classifier_and_vae_and_discriminator_learn_at_their_own_rates() -> None:
+    module = objective(lr=0.2, discriminator_lr=0.3)
+    module.classifier.schedule, module.total_steps, module.done = "cosine", 4, 2
+    vae, finder, classifier = module.configure_optimizers()
+    module.vae_loss(*batches()).backward()
+    for each in module.vae_optimisers:
+        each.step()
+    rates = [each.param_groups[0]["lr"] for each in (vae, finder, classifier)]
+    assert rates == pytest.approx([0.2, 0.3, 1e-3 * 0.853553])  # cosine after one of four steps
+
+
+@pytest.mark.parametrize(
+    ("sizes", "n", "expected"),
+    [
+        ([9, 9, 9], 6, [2, 2, 2]),
+        ([9, 9, 10], 7, [2, 2, 3]),
+        ([1, 9, 9], 7, [1, 3, 3]),
+        ([0, 2, 9], 8, [0, 2, 6]),
+        ([3, 0, 2], 5, [3, 0, 2]),
+        ([5, 6, 7], 0, [0, 0, 0]),
+    ],
+)
+def test_quotas_are_as_even_as_the_classes_allow(sizes: list[int], n: int, expected: list[int]) -> None:
+    assert quotas(sizes, n) == expected
+
+
+class Codes(M2):
+    """Codes and predictions as told, a row an image of the pool."""
+
+    def __init__(self, codes: Tensor, log_probs: Tensor) -> None:
+        super().__init__(NET, VAE)
+        self.given, self.predicted = codes, log_probs
+        self.vae = VAE((1, 8, 8), extra=10).double()
+
+    def codes(self, images: Any) -> tuple[Tensor, Tensor]:
+        return self.given[images.indices], self.predicted[images.indices]
+
+    def log_probs(self, images: Any) -> Tensor:
+        return self.predicted[images.indices]
+
+    def reconstructed(self, images: Any) -> Tensor:
+        return images[:]
+
+
+def clustered(labelled: int = 30) -> tuple[Pool, Codes]:
+    """Clusters of unequal size, one of them without an unlabelled sample, some without an anchor."""
+    pool, _ = digit_pool(labelled)
+    logits = torch.randn(1437, 10) + torch.tensor([3.0, 2, 1, 1, 0, 0, 0, -0.5, -2, -99])
+    return pool, Codes(torch.randn(1437, 8).double(), logits.double().log_softmax(1))
+
+
+def plain(pool: Pool, task: Codes, n: int, weighted: bool, shares: list[int]) -> list[int]:
+    """Algorithms 1 and 2, each distance computed anew for each pick."""
+    clusters, doubts = task.predicted.argmax(1).tolist(), 1 - task.predicted.exp().amax(1)
+    left = pool.unlabelled.tolist()
+    anchors = {k: [task.given[i] for i in pool.labelled.tolist() if int(pool.labels[i]) == k] for k in range(10)}
+    for k in anchors:
+        members = [task.given[i] for i in left if clusters[i] == k]
+        anchors[k] = anchors[k] or ([torch.stack(members).mean(0)] if members else [])
+    picks, taken = [], [0] * 10
+    for _ in range(n):
+
+        def score(i: int) -> float:
+            total = torch.stack([(task.given[i] - a).norm() for a in anchors[clusters[i]]])
+            return float(doubts[i] * total.mean()) if weighted else float(total.sum())
+
+        allowed = left if weighted else [i for i in left if taken[clusters[i]] < shares[clusters[i]]]
+        if not weighted:  # in turns: the classes with the fewest picks first, then the first class
+            turn = min((taken[clusters[i]], clusters[i]) for i in allowed)[1]
+            allowed = [i for i in allowed if clusters[i] == turn]
+        pick = max(allowed, key=score)
+        picks.append(pick)
+        left.remove(pick)
+        taken[clusters[pick]] += 1
+        anchors[clusters[pick]].append(task.given[pick])
+    return picks
+
+
+@pytest.mark.parametrize("labelled", [8, 1412])  # without an anchor for some classes; and all that is left
+@pytest.mark.parametrize("strategy", [M2Alg1(), M2Alg2()])
+def test_algorithms_1_and_2_are_the_plain_loops(strategy: Strategy, labelled: int) -> None:
+    pool, task = clustered(labelled)
+    sizes = torch.bincount(task.predicted.argmax(1)[pool.unlabelled], minlength=10).tolist()
+    query = strategy.query(pool, task, 15)
+    expected = plain(pool, task, 15, isinstance(strategy, M2Alg2), quotas(sizes, 15))
+    assert query.indices.tolist() == expected
+
+
+def biased(seed: int) -> tuple[Pool, Tensor]:
+    """100 labelled digits of seven classes, and which images are of the other three."""
+    data, generator = digits(), torch.Generator().manual_seed(seed)
+    absent = torch.isin(data.train.targets, torch.randperm(10, generator=generator)[:3])
+    present = torch.nonzero(~absent).squeeze(1)
+    first = present[torch.randperm(len(present), generator=generator)[:100]]
+    pool = Pool(data.train.images, 10, data.mean, data.std)
+    pool.label(first, data.train.targets[first])
+    return pool, absent
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["adversarial", "detached"])
+def test_it_asks_for_classes_that_have_no_label(kind: str) -> None:
+    shares = []
+    for seed in range(5):
+        seed_all(seed, 0)
+        pool, absent = biased(seed)
+        task = small(discriminator=kind, steps=120).learn(pool)
+        shares.append(absent[M2VAAL(kind).query(pool, task, 50).indices].float().mean())
+    assert torch.stack(shares).mean() > 0.6  # a third of the pool is of these classes
+
+
+def test_the_picks_have_the_lowest_probability_of_being_labelled() -> None:
+    pool, _ = digit_pool(100)
+    task = small().learn(pool)
+    codes, log_probs = task.codes(pool.rows(pool.unlabelled))
+    assert task.discriminator_net is not None
+    logits = task.discriminator_net(torch.cat([codes, log_probs.exp()], 1)).detach()
+    query = M2VAAL().query(pool, task, 12)
+    assert query.scores is not None
+    torch.testing.assert_close(query.scores, -logits.sort().values[:12], atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(logits[torch.isin(pool.unlabelled, query.indices)].sort().values, -query.scores)
+    assert {"d_accuracy", "d_ranking", "reconstruction_error", "active_latents"} <= {*query.notes}
+
+
+def test_pictures_are_the_first_picks_and_what_the_decoder_makes_of_them() -> None:
+    pool, _ = digit_pool(100)
+    task = small().learn(pool)
+    query = M2VAAL().query(pool, task, 12)
+    first = pool.rows(query.indices[:10])
+    assert torch.equal(torch.from_numpy(query.images["original"]), pool.images[query.indices[:10]])
+    assert query.images["reconstructed_captions"].tolist() == [str(int(k)) for k in task.log_probs(first).argmax(1)]
+    codes, log_probs = task.codes(first)
+    decoded = task.vae.decoder(torch.cat([codes, log_probs.exp()], 1)).detach()
+    again = pool.normalise(torch.from_numpy(query.images["reconstructed"]))
+    step = 0.5 / 255 / pool.normalise.std[0]
+    inside = (again > again.min()) & (again < again.max())
+    assert inside.float().mean() > 0.1
+    torch.testing.assert_close(again[inside], decoded[inside], atol=1.1 * step, rtol=0)
+
+
+@pytest.mark.parametrize("classes", [None, [5, 7]])
+def test_it_learns_the_same_from_the_same_seed(classes: list[int] | None) -> None:
+    pool, targets = digit_pool(100, classes)
+    picks = []
+    for seed in (1, 1, 2):
+        seed_all(seed, 0)
+        task = small(steps=150, schedule="cosine", lr=3e-3).learn(pool)
+        picks.append(M2VAAL().query(pool, task, 15).indices)
+    predicted = task.log_probs(pool.images)
+    assert predicted.shape == (len(pool), pool.classes)
+    torch.testing.assert_close(predicted.exp().sum(1), torch.ones(len(pool)))
+    assert (predicted.argmax(1) == targets).float().mean() > 0.8
+    assert torch.equal(picks[0], picks[1])
+    assert not torch.equal(picks[0], picks[2])
+
+
+@pytest.mark.parametrize("labelled", [1, 1437])
+def test_one_label_or_no_image_left_are_enough_to_learn(labelled: int) -> None:
+    pool, _ = digit_pool(labelled)
+    assert small(steps=3).learn(pool).log_probs(pool.images[:5]).isfinite().all()
+
+
+def test_what_does_not_fit_is_said_in_one_line() -> None:
+    pool, _ = digit_pool(100)
+    with pytest.raises(UserError, match="take task_model=m2"):
+        M2VAAL().query(pool, FixedTask(torch.zeros(1437, 10)), 5)
+    with pytest.raises(UserError, match="strategy=m2_vaal_no_adv"):
+        M2VAAL().query(pool, small(discriminator="none"), 5)
+    with pytest.raises(UserError, match="has no discriminator"):
+        small(discriminator="none", steps=1).learn(pool).labelled_logits(pool.images)
+    with pytest.raises(UserError, match="choose none, detached, adversarial"):
+        small(discriminator="both")
+    with pytest.raises(UserError, match="unexpected keyword argument 'epoch'"):
+        small(epoch=3)
+
+
+@pytest.mark.parametrize(
+    ("strategy", "kind"),
+    [("m2_vaal", "adversarial"), ("m2_vaal_no_adv", "detached"), ("m2_alg1", "none"), ("entropy", "none")],
+)
+def test_a_strategy_brings_its_task_and_the_task_its_discriminator(strategy: str, kind: str) -> None:
+    config = composed(f"strategy={strategy}", *(["task_model=m2"] if strategy == "entropy" else []), "protocol=fair")
+    task = instantiate(config.task_model)()
+    assert (type(task), task.discriminator, task.rules.adversarial) == (M2, kind, kind == "adversarial")
+    assert task.settings["weight_decay"] == 0.01
+
+
+@pytest.mark.parametrize("strategy", ["m2_vaal", "m2_alg1"])
+def test_a_run_from_the_command_line(strategy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    options = [f"strategy={strategy}", "scale=smoke", "device=cpu", "wandb=disabled", f"root={tmp_path}"]
+    monkeypatch.setattr(sys, "argv", ["alsuite", *options])
+    with pytest.raises(SystemExit) as ended:
+        __main__.main()
+    assert not ended.value.code
+    (folder,) = {path.parent for path in tmp_path.rglob("cycles.jsonl")}
+    first, last = Journal(folder).records
+    assert first["queried"]["notes"]["active_latents"] > 0
+    assert last["labelled"] == first["labelled"] + len(first["queried"]["indices"])
+    assert Journal(folder).images(0)["reconstructed"].shape == (10, 1, 8, 8)

@@ -1,0 +1,162 @@
+"""Classification: what it predicts, and that nothing but the images decides it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from alsuite.errors import UserError
+from alsuite.nets.classifiers import allcnn, linear, resnet18, vgg16
+from alsuite.pool import Pool
+from alsuite.tasks.classification import Classification
+from helpers.pools import digit_pool, synthetic_pool
+from helpers.tasks import dropout_net, fast_task
+
+NETS = {
+    "linear": linear,
+    "dropout": dropout_net,
+    "allcnn": partial(allcnn, width=0.1),
+    "vgg16": partial(vgg16, width=0.1),
+    "resnet18": partial(resnet18, width=0.1),
+}
+
+
+def learned(name: str, **changes: Any) -> tuple[Classification, Pool]:
+    pool, _ = synthetic_pool()
+    return fast_task(NETS[name], **{"epochs": 2, "lr": 1e-3, **changes}).learn(pool), pool
+
+
+@pytest.fixture(scope="module")
+def digit_task() -> tuple[Classification, Pool]:
+    pool, _ = digit_pool(150)
+    return fast_task().learn(pool), pool
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_predictions_are_normalised_and_never_augmented(name: str) -> None:
+    task, pool = learned(name, augment="crop_flip")
+    predicted = task.log_probs(pool.images)
+    assert predicted.shape == (len(pool), 10)
+    torch.testing.assert_close(predicted.exp().sum(1), torch.ones(len(pool)))
+    assert torch.equal(task.log_probs(pool.images), predicted)
+    with torch.no_grad():
+        by_hand = task.net.eval()(pool.normalise(pool.images)).log_softmax(-1)
+    torch.testing.assert_close(predicted, by_hand, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_a_sample_is_scored_alike_alone_and_in_any_batch(name: str) -> None:
+    task, pool = learned(name, augment="crop_flip")
+    predicted = task.log_probs(pool.images)
+    for chosen in ([17], [17, 3], [99, 17, *range(40)]):
+        alone = task.log_probs(pool.rows(torch.tensor(chosen)))
+        torch.testing.assert_close(alone, predicted[chosen], atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_outputs_are_the_features_behind_the_predictions(name: str) -> None:
+    task, pool = learned(name)
+    features, predicted = task.outputs(pool.images)
+    torch.testing.assert_close(predicted, task.log_probs(pool.images))
+    assert features.shape == (len(pool), task.net[-1].in_features)
+    with torch.no_grad():
+        torch.testing.assert_close(task.net[-1](features).log_softmax(-1), predicted)
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "hinge"])
+def test_two_classes_take_one_output(loss: str) -> None:
+    pool, _ = digit_pool(40, classes=[5, 7])
+    task = fast_task(linear, loss=loss).learn(pool)
+    with torch.no_grad():
+        f = task.net(pool.normalise(pool.images))
+    expected = nn.functional.logsigmoid(torch.cat([-f, f], 1))
+    torch.testing.assert_close(task.log_probs(pool.images), expected)
+
+
+def test_it_learns_from_known_labels_alone() -> None:
+    """All labels swapped with the next class's: so are the predictions."""
+    pool, targets = digit_pool(0)
+    pool.label(torch.arange(300), (targets[:300] + 1) % 10)
+    predicted = fast_task().learn(pool).log_probs(pool.images[300:]).argmax(1)
+    assert (predicted == (targets[300:] + 1) % 10).float().mean() > 0.8
+
+
+def test_each_learning_starts_afresh(digit_task: tuple[Classification, Pool]) -> None:
+    task, pool = fast_task(epochs=1, lr=1e-9), digit_task[1]
+    first = task.learn(pool).log_probs(pool.images)
+    assert not torch.allclose(task.learn(pool).log_probs(pool.images), first)
+
+
+def calls(layer: nn.Module) -> list[int]:
+    """The sizes of the batches that go through a layer."""
+    sizes: list[int] = []
+    layer.register_forward_hook(lambda module, inputs, output: sizes.append(len(output)))
+    return sizes
+
+
+def test_dropout_masks_differ_and_the_trunk_runs_once(digit_task: tuple[Classification, Pool]) -> None:
+    task, pool = digit_task
+    trunk, head = calls(task.net[1]), calls(task.net[-1])
+    sampled = task.dropout_log_probs(pool.images, 4)
+    assert sum(trunk) == len(pool)
+    assert head == [size for size in trunk for _ in range(4)]
+    assert sampled.shape == (4, len(pool), 10)
+    torch.testing.assert_close(sampled.exp().sum(-1), torch.ones(4, len(pool)))
+    assert all(not torch.allclose(sampled[i], sampled[j]) for i in range(4) for j in range(i))
+
+
+def test_the_mean_over_masks_is_near_the_prediction(digit_task: tuple[Classification, Pool]) -> None:
+    """Samples stay with their masks: rows in another order would not agree."""
+    task, pool = digit_task
+    sure = task.log_probs(pool.images).exp().amax(1) > 0.95
+    agree = task.dropout_log_probs(pool.images, 20).exp().mean(0).argmax(1) == task.log_probs(pool.images).argmax(1)
+    assert agree[sure].float().mean() > 0.97
+
+
+@pytest.mark.parametrize("name", ["dropout", "allcnn", "vgg16"])
+def test_nothing_is_in_training_mode_after_dropout(name: str) -> None:
+    task, pool = learned(name)
+    before = task.log_probs(pool.images)
+    buffers = [buffer.clone() for buffer in task.net.buffers()]
+    masked = task.dropout_log_probs(pool.images, 2)
+    assert not any(module.training for module in task.net.modules())
+    assert not torch.allclose(masked[0], masked[1])
+    assert torch.equal(task.log_probs(pool.images), before)
+    assert all(torch.equal(a, b) for a, b in zip(buffers, task.net.buffers(), strict=True))
+
+
+def test_dropout_is_off_again_after_an_error(digit_task: tuple[Classification, Pool]) -> None:
+    task, _ = digit_task
+    with pytest.raises(RuntimeError):
+        task.dropout_log_probs(torch.zeros(1, 1, 9, 9, dtype=torch.uint8), 2)
+    assert not any(module.training for module in task.net.modules())
+
+
+@pytest.mark.parametrize("net", [linear, partial(dropout_net, dropout=0.0)])
+def test_without_dropout_there_are_no_masks(net: Any) -> None:
+    pool, _ = digit_pool(30)
+    with pytest.raises(UserError, match=r"needs dropout: set task_model\.net\.dropout"):
+        fast_task(net, epochs=1).learn(pool).dropout_log_probs(pool.images, 2)
+
+
+@pytest.mark.parametrize("option", ["loss", "schedule", "augment"])
+def test_an_unknown_choice_is_refused_by_name(option: str) -> None:
+    with pytest.raises(UserError, match=rf"task_model\.{option}=nonsense is unknown: choose one of \w+"):
+        Classification(linear, **{option: "nonsense"})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("limit", "epochs"), [(None, 10), (3, 3), (20, 10)])
+def test_a_limit_caps_the_epochs(limit: int | None, epochs: int) -> None:
+    assert Classification(linear, epochs=10, limit=limit).epochs == epochs
+
+
+def test_training_images_are_normalised_after_augmentation() -> None:
+    """What moves in from outside the image is black, not grey."""
+    pool, _ = synthetic_pool()
+    task = fast_task(augment="crop").learn(pool)
+    seen: Tensor = task._prepare_training(torch.full((400, 3, 16, 16), 255, dtype=torch.uint8))
+    assert set(seen.unique().tolist()) == {-2.0, 2.0}

@@ -1,0 +1,199 @@
+"""VGG-16's weights and blocks, and the file that keeps features: computed once, whatever becomes of it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+from torchvision.models.vgg import cfgs, make_layers
+
+from alsuite.errors import UserError
+from alsuite.pool import Rows
+from alsuite.tasks.vgg import VGG16, FeatureStore, convolutions
+from helpers.features import Convolutions
+from helpers.pools import synthetic_pool
+
+CPU = torch.device("cpu")
+
+
+def kept(folder: Path, features: Convolutions | None = None) -> FeatureStore:
+    return FeatureStore(features or Convolutions(), folder, CPU)
+
+
+def written(folder: Path) -> Path:
+    return folder / "random.rows"
+
+
+@pytest.fixture
+def images() -> Tensor:
+    return synthetic_pool(60)[0].images
+
+
+def expected(images: Tensor) -> Tensor:
+    return Convolutions().on(CPU)(images)
+
+
+def assert_kept(folder: Path, images: Tensor, computed: int) -> None:
+    """Another process's view: the right features, of which so many had to be computed."""
+    features = Convolutions()
+    assert torch.allclose(kept(folder, features)(images), expected(images), atol=1e-6)
+    assert features.seen == computed
+
+
+def test_no_image_is_computed_twice(tmp_path: Path, images: Tensor) -> None:
+    features = Convolutions()
+    here = kept(tmp_path, features)
+    assert torch.allclose(here(images[:40]), expected(images[:40]), atol=1e-6)
+    rows = Rows(images, torch.tensor([50, 3, 45, 3]))
+    assert torch.allclose(here(rows), expected(images)[rows.indices], atol=1e-6)
+    assert features.seen == 42
+    assert_kept(tmp_path, images, 18)
+    assert_kept(tmp_path, images.flip(0), 0)
+    assert torch.allclose(here(images), expected(images), atol=1e-6)
+    assert features.seen == 42
+
+
+def test_a_torn_row_is_computed_again(tmp_path: Path, images: Tensor) -> None:
+    kept(tmp_path)(images)
+    path = written(tmp_path)
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size - 100)
+    assert_kept(tmp_path, images, 1)
+    assert_kept(tmp_path, images, 0)
+
+
+def test_damaged_rows_are_computed_again(tmp_path: Path, images: Tensor) -> None:
+    kept(tmp_path)(images)
+    path = written(tmp_path)
+    content, size = bytearray(path.read_bytes()), path.stat().st_size // 60
+    content[5 * size + 100] ^= 1
+    content[20 * size : 30 * size] = bytes(10 * size)
+    path.write_bytes(content)
+    assert_kept(tmp_path, images, 11)
+    assert_kept(tmp_path, images, 0)
+
+
+@pytest.mark.parametrize("content", [b"", b"no features", os.urandom(5000)])
+def test_any_other_file_is_as_good_as_none(tmp_path: Path, images: Tensor, content: bytes) -> None:
+    written(tmp_path).write_bytes(content)
+    assert_kept(tmp_path, images, 60)
+    assert_kept(tmp_path, images, 0)
+
+
+def test_a_file_that_is_deleted_meanwhile_is_begun_anew(tmp_path: Path, images: Tensor) -> None:
+    features = Convolutions()
+    here = kept(tmp_path, features)
+    here(images[:30])
+    written(tmp_path).unlink()
+    for _ in range(2):
+        assert torch.allclose(here(images), expected(images), atol=1e-6)
+    assert features.seen == 30 + 60
+    assert_kept(tmp_path, images, 0)
+
+
+def test_other_weights_have_a_file_of_their_own(tmp_path: Path, images: Tensor) -> None:
+    kept(tmp_path)(images)
+    other = Convolutions("other")
+    kept(tmp_path, other)(images)
+    assert other.seen == 60
+
+
+def test_no_image_is_refused_in_one_line(tmp_path: Path, images: Tensor) -> None:
+    with pytest.raises(UserError, match=r"^there is no image left"):
+        kept(tmp_path)(images[:0])
+
+
+def scan(folder: Path, pause: float, counts: multiprocessing.Queue[int]) -> None:
+    torch.set_num_threads(1)
+    features = Convolutions(pause=pause)
+    kept(folder, features)(synthetic_pool(3000, (1, 8, 8))[0].images)
+    counts.put(features.seen)
+
+
+def test_processes_share_the_work_and_one_that_is_killed_leaves_a_sound_file(tmp_path: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    counts: multiprocessing.Queue[int] = context.Queue()  # type: ignore[assignment]
+    killed = context.Process(target=scan, args=(tmp_path, 0.05, counts))
+    killed.start()
+    deadline = time.monotonic() + 60
+    while not (written(tmp_path).exists() and written(tmp_path).stat().st_size) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert killed.pid is not None
+    os.kill(killed.pid, signal.SIGKILL)
+    killed.join()
+    left = len(np.memmap(written(tmp_path), np.uint8, "r")) // kept(tmp_path).row.itemsize
+    assert 0 < left < 3000
+    processes = [context.Process(target=scan, args=(tmp_path, 0.02, counts)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    assert sum(counts.get(timeout=60) for _ in processes) == 3000 - left
+    for process in processes:
+        process.join()
+
+
+@pytest.fixture(scope="module")
+def state() -> dict[str, Tensor]:
+    return {f"features.{name}": value for name, value in make_layers(cfgs["D"]).state_dict().items()}
+
+
+def test_weights_are_read_alike_from_every_place(
+    tmp_path: Path, state: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "vgg16").mkdir()
+    arrays: dict[str, Any] = {name: value.numpy() for name, value in state.items()}
+    np.savez(tmp_path / "vgg16" / "vgg16_features.npz", **arrays)
+    torch.save(state, tmp_path / "vgg16.pth")
+    monkeypatch.setenv("ALSUITE_DATA", str(tmp_path))
+    for path in (None, tmp_path / "vgg16" / "vgg16_features.npz", str(tmp_path / "vgg16.pth")):
+        found = convolutions(path)
+        assert {f"features.{name}" for name in found} == {*state}
+        assert all(torch.equal(found[name.removeprefix("features.")], value) for name, value in state.items())
+    assert VGG16(side=32).name == VGG16(str(tmp_path / "vgg16.pth"), side=32).name
+
+
+@pytest.mark.parametrize("damage", ["cut", "renamed"])
+def test_weights_that_cannot_be_read_are_told_in_one_line(
+    tmp_path: Path, damage: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "vgg16_features.npz"
+    np.savez(path, other=np.zeros(100))
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:60])
+    monkeypatch.setenv("ALSUITE_DATA", str(tmp_path))
+    with pytest.raises(UserError, match=r"^the ImageNet weights of VGG-16 cannot be read from .*npz.*fetch") as error:
+        convolutions(None)
+    assert "\n" not in str(error.value)
+
+
+def test_every_block_has_its_size_and_sees_floats_as_it_sees_bytes(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    path, (pool, _) = tmp_path / "vgg16.pth", synthetic_pool(6)
+    torch.save(state, path)
+    for block in range(1, 6):
+        vgg16 = VGG16(str(path), side=32, block=block)
+        features = vgg16.on(CPU)
+        found = features(pool.images)
+        assert found.shape == (6, vgg16.size)
+        assert torch.allclose(features(pool.images.float() / 255), found, atol=1e-4)
+        assert found.min() >= 0
+        assert f"block{block}-32" in vgg16.name
+
+
+def test_reading_the_weights_draws_no_random_number(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    torch.save(state, tmp_path / "vgg16.pth")
+    before = torch.get_rng_state()
+    VGG16(str(tmp_path / "vgg16.pth")).on(CPU)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+@pytest.mark.parametrize(("option", "value"), [("side", 16), ("block", 0), ("block", 6)])
+def test_a_side_or_block_out_of_range_is_refused(option: str, value: int) -> None:
+    with pytest.raises(UserError, match=rf"^features\.{option}={value} "):
+        VGG16(None, **{option: value})  # type: ignore[arg-type]

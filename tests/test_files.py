@@ -1,0 +1,47 @@
+"""A file or folder is replaced as a whole, or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alsuite.files import written_whole
+
+
+def test_a_file_is_replaced_when_the_block_ends_well(tmp_path: Path) -> None:
+    path = tmp_path / "values.npy"
+    path.write_text("old")
+    with written_whole(path) as part:
+        np.save(part, np.arange(3))
+        assert path.read_text() == "old"
+    assert np.load(path).tolist() == [0, 1, 2]
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_what_was_there_stays_when_the_block_fails(tmp_path: Path) -> None:
+    path = tmp_path / "values.txt"
+    path.write_text("old")
+    with pytest.raises(ZeroDivisionError), written_whole(path) as part:
+        part.write_text(str(part.write_text("new") // 0))
+    assert path.read_text() == "old"
+    assert [*tmp_path.iterdir()] == [path]
+
+
+def test_a_folder_comes_into_being_whole_whatever_a_killed_process_left(tmp_path: Path) -> None:
+    left = tmp_path / ".part-data"
+    left.mkdir()
+    (left / "torn").touch()
+    with written_whole(tmp_path / "data") as part:
+        part.mkdir()
+        (part / "images").write_text("whole")
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["images"]
+
+
+def test_it_reaches_the_disk_before_it_gets_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[bool] = []
+    monkeypatch.setattr("os.fsync", lambda _: synced.append((tmp_path / "a").exists()))
+    with written_whole(tmp_path / "a") as part:
+        part.write_text("whole")
+    assert synced == [False, True]

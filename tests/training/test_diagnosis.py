@@ -1,0 +1,71 @@
+"""What tells a live game from a dead one: notes by hand, and warnings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from alsuite.nets.vae import feature_vae, image_vae
+from alsuite.training.game import reconstruction, separation, warned
+
+FEATURES, LATENT = 6, 3
+
+
+@pytest.mark.parametrize(
+    ("labelled", "unlabelled", "accuracy", "ranking"),
+    [
+        ([3.0, 1.0], [-2.0, -1.0, -5.0, -1.0], 1.0, 1.0),
+        ([-3.0, -1.0], [2.0, 1.0, 5.0, 1.0], 0.0, 0.0),
+        ([3.0, 2.0], [1.0, 1.0, 0.5, 0.1], 0.5, 1.0),  # it ranks, though it calls all labelled
+        ([1.0, -1.0], [0.5, -0.5, -2.0, -2.0], 0.5 * 0.5 + 0.5 * 0.75, (1 + 0.5) / 2),
+        ([1.0], [1.0, 1.0, 1.0, -1.0], 0.5 * 1 + 0.5 * 0.25, 0.25),  # a tie is no success
+        ([5.0] * 100, [-1.0], 1.0, 1.0),
+    ],
+)
+def test_the_diagnosis_by_hand(labelled: list[float], unlabelled: list[float], accuracy: float, ranking: float) -> None:
+    found = separation(torch.tensor(labelled), torch.tensor(unlabelled))
+    assert found == {"d_accuracy": pytest.approx(accuracy), "d_ranking": pytest.approx(ranking)}
+
+
+def test_the_ranking_is_a_share_of_all_pairs() -> None:
+    labelled, unlabelled = torch.randn(40) + 0.5, torch.randn(130)
+    pairs = np.array([[float(a) > float(b) for b in unlabelled] for a in labelled])
+    assert separation(labelled, unlabelled)["d_ranking"] == pytest.approx(pairs.mean())
+
+
+def test_what_is_watched_by_hand() -> None:
+    x, codes, beside = torch.randn(150, FEATURES) + 2, torch.randn(150, LATENT), torch.rand(150, 1)
+    codes[:, 1] *= 0.05  # a variance of 0.0025 isn't in use
+    vae = feature_vae((FEATURES,), extra=1, latent=LATENT, hidden=8)
+    found = reconstruction(vae, x, codes, beside)
+    decoded = vae.decoder(torch.cat([codes, beside], 1)).detach().numpy()
+    pixels = x.numpy()
+    assert found["reconstruction_error"] == pytest.approx(((decoded - pixels) ** 2).mean(), rel=1e-4)
+    assert found["mean_sample_error"] == pytest.approx(pixels.var(0).mean(), rel=1e-4)
+    assert found["active_latents"] == 2
+
+
+def test_images_are_watched_value_by_value() -> None:
+    vae = image_vae((2, 8, 8), latent=LATENT, width=1 / 16).eval()
+    x, codes = torch.randn(70, 2, 8, 8), torch.randn(70, LATENT)
+    found = reconstruction(vae, x, codes, codes[:, :0])
+    assert found["reconstruction_error"] == pytest.approx(
+        float((vae.decoder(codes) - x).detach().square().mean()), 1e-4
+    )
+    assert found["mean_sample_error"] == pytest.approx(float(x.var(0, correction=0).mean()), 1e-4)
+
+
+LIVE = {"d_accuracy": 0.5, "d_ranking": 0.6, "reconstruction_error": 0.3, "mean_sample_error": 0.5}
+
+
+def test_a_warning_where_nothing_was_learned() -> None:
+    assert warned(LIVE) == LIVE
+    assert warned({}) == {}
+    assert "VAE has collapsed" in warned({**LIVE, "reconstruction_error": 0.49})["warning"]
+    assert "VAE has collapsed" in warned({**LIVE, "reconstruction_error": 7.0})["warning"]
+    for ranking in (0.0, 0.3, 0.5, 0.51):
+        found = warned({**LIVE, "d_ranking": ranking})
+        assert "can't tell labelled from unlabelled" in found.pop("warning")
+        assert found == {**LIVE, "d_ranking": ranking}
+    assert "\n" not in warned({**LIVE, "d_ranking": 0.5})["warning"]

@@ -1,0 +1,218 @@
+"""Streams, the one fit and the one inference loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import pytest
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+
+from alsuite.errors import UserError
+from alsuite.loop import seed_all
+from alsuite.nets.classifiers import linear
+from alsuite.tasks import classification
+from alsuite.training.augment import augmentations, crop, flip
+from alsuite.training.fit import Stream, fit, infer, optimiser
+from helpers.pools import digit_pool
+from helpers.tasks import fast_task
+
+LENGTHS = [(1, 10), (2, 10), (10, 10), (11, 10), (12, 10), (21, 10), (640, 10), (641, 10), (651, 10), (7, 1), (130, 1)]
+
+
+class Recorder(LightningModule):
+    """Writes down the batches that it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.batches: list[tuple[tuple[Tensor, ...], ...]] = []
+        self.training_seen: set[bool] = set()
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return optimiser(self.parameters(), "sgd", 0.1)
+
+    def training_step(self, block: Iterator[Any], _: int) -> None:
+        self.training_seen.add(self.training)
+        self.batches += list(block)
+
+    def epochs(self, which: int, size: int) -> list[list[int]]:
+        """The rows of a stream, `size` steps a list."""
+        rows = [batch[which][0].flatten().tolist() for batch in self.batches]
+        return [[*chain(*rows[first : first + size])] for first in range(0, len(rows), size)]
+
+
+def stream(n: int, batch: int, **changes: Any) -> Stream:
+    return Stream(torch.arange(n).view(n, 1), torch.arange(n) * 10, batch=batch, **changes)
+
+
+@pytest.fixture
+def rates(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The learning rate at each optimiser step of a task model."""
+    found: list[float] = []
+
+    def watched(parameters: Iterator[nn.Parameter], **settings: Any) -> torch.optim.Optimizer:
+        made = optimiser(parameters, **settings)
+        made.register_step_post_hook(lambda *_: found.append(made.param_groups[0]["lr"]))
+        return made
+
+    monkeypatch.setattr(classification, "optimiser", watched)
+    return found
+
+
+@pytest.mark.parametrize(("n", "batch"), LENGTHS)
+def test_an_epoch_covers_each_index_once(n: int, batch: int) -> None:
+    served = stream(n, batch)
+    batches = list(served)
+    assert len(batches) == len(served)
+    assert sorted(torch.cat([rows for rows, _ in batches]).flatten().tolist()) == list(range(n))
+    assert all(torch.equal(rows.flatten() * 10, labels) for rows, labels in batches)
+    assert all(len(rows) == batch for rows, _ in batches[:-1])
+    assert n == 1 or batch == 1 or len(batches[-1][0]) > 1
+
+
+def test_only_the_given_rows_in_another_order_each_epoch() -> None:
+    chosen = torch.arange(3, 90, 2)
+    served = stream(100, 8, indices=chosen)
+    first, second = (torch.cat([rows for rows, _ in served]).flatten() for _ in range(2))
+    assert torch.equal(first.sort().values, chosen)
+    assert torch.equal(second.sort().values, chosen)
+    assert not torch.equal(first, second)
+
+
+def test_only_the_images_are_prepared() -> None:
+    for rows, labels in stream(30, 4, prepare=lambda images: images + 1000):
+        assert torch.equal(rows.flatten() - 1000, labels // 10)
+
+
+@pytest.mark.parametrize("steps", [1, 9, 64, 131])
+def test_streams_of_different_length_are_served_together(steps: int) -> None:
+    ours, theirs = stream(10, 5), stream(7, 3)
+    recorder = fit(Recorder(), ours, theirs, steps=steps)
+    assert len(recorder.batches) == steps
+    for which, n in ((0, 10), (1, 7)):
+        whole = [sorted(rows) for rows in recorder.epochs(which, 2)]
+        assert all(rows == list(range(n)) for rows in whole[: steps // 2])
+
+
+@pytest.mark.parametrize(("epochs", "steps"), [(1, 7), (3, 21), (20, 140), (0.5, 4), (0.001, 1)])
+def test_epochs_are_those_of_the_first_stream(epochs: float, steps: int) -> None:
+    recorder = fit(Recorder(), stream(70, 10), stream(1000, 10), epochs=epochs)
+    assert len(recorder.batches) == steps
+    assert recorder.training_seen == {True}
+    assert not recorder.training
+
+
+@pytest.mark.parametrize(("labelled", "epochs"), [(100, 1), (101, 15), (90, 40)])
+def test_the_number_of_optimiser_steps(rates: list[float], labelled: int, epochs: int) -> None:
+    pool, _ = digit_pool(labelled)
+    fast_task(epochs=epochs, batch=25).learn(pool)
+    assert len(rates) == epochs * 4
+
+
+def test_the_rate_falls_at_its_milestones(rates: list[float]) -> None:
+    fast_task(epochs=25, lr=0.1, schedule="steps", milestones=[0.5, 0.9]).learn(digit_pool(100)[0])
+    assert rates == pytest.approx([0.1] * 50 + [0.01] * 40 + [0.001] * 10)
+
+
+def test_the_cosine_rate_falls_to_nothing(rates: list[float]) -> None:
+    fast_task(epochs=25, lr=0.1, schedule="cosine").learn(digit_pool(100)[0])
+    assert rates == sorted(rates, reverse=True)
+    assert (rates[0], rates[50]) == pytest.approx((0.1, 0.05))
+    assert 0 < rates[-1] < 1e-4
+
+
+def test_training_accuracy_rises() -> None:
+    pool, targets = digit_pool(200)
+    accuracies = []
+    for epochs in (1, 30):
+        seed_all(0, 0)
+        task = fast_task(epochs=epochs).learn(pool)
+        predicted = task.log_probs(pool.rows(pool.labelled)).argmax(1)
+        accuracies.append(float((predicted == targets[pool.labelled]).float().mean()))
+    assert accuracies[1] > max(0.98, accuracies[0] + 0.1)
+
+
+def test_a_diverging_fit_says_which_model_in_one_line() -> None:
+    task = fast_task(linear, optimiser="sgd", lr=1e38)
+    with pytest.raises(UserError, match="loss of the task model is not a number: lower its learning rate") as caught:
+        task.learn(digit_pool(100)[0])
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("augment", ["none", "crop_flip"])
+def test_a_seed_determines_the_weights(augment: str) -> None:
+    pool, _ = digit_pool(100)
+    weights = []
+    for seed in (3, 3, 4):
+        seed_all(seed, 0)
+        task = fast_task(epochs=2, augment=augment).learn(pool)
+        weights.append(torch.cat([p.detach().flatten() for p in task.net.parameters()]))
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[0], weights[2])
+
+
+def test_flip_mirrors_about_half() -> None:
+    images = torch.randint(0, 256, (2000, 1, 4, 4), dtype=torch.uint8)
+    flipped = flip(images)
+    kept = (flipped == images).flatten(1).all(1)
+    mirrored = (flipped == images.flip(-1)).flatten(1).all(1)
+    assert (kept | mirrored).all()
+    assert 0.45 < mirrored.float().mean() < 0.55
+    assert flipped.dtype == torch.uint8
+
+
+@pytest.mark.parametrize(("side", "pad"), [(8, 1), (16, 2), (32, 4), (64, 4)])
+def test_crop_shifts_by_every_offset_up_to_its_pad(side: int, pad: int) -> None:
+    places = torch.arange(1, 1 + 2 * side**2).view(2, side, side)
+    cropped = crop(places.expand(800, -1, -1, -1))
+    centre = cropped[:, 0, side // 2, side // 2] - 1
+    shifts = torch.stack([centre // side, centre % side], 1) - side // 2 + pad
+    padded = nn.functional.pad(places, (pad,) * 4)
+    for image, (y, x) in zip(cropped, shifts.tolist(), strict=True):
+        assert torch.equal(image, padded[:, y : y + side, x : x + side])
+    assert len(shifts.unique(dim=0)) == (2 * pad + 1) ** 2
+    assert crop(places.to(torch.uint8)[None]).dtype == torch.uint8
+
+
+def test_augmentations_by_name() -> None:
+    assert augmentations == {"none": (), "flip": (flip,), "crop": (crop,), "crop_flip": (crop, flip)}
+
+
+@pytest.mark.parametrize("n", [1, 511, 512, 513, 1500])
+def test_inference_joins_chunks_in_order(n: int) -> None:
+    images = torch.arange(n).view(n, 1, 1, 1).float()
+    sizes: list[int] = []
+
+    def function(chunk: Tensor) -> tuple[Tensor, Tensor]:
+        sizes.append(len(chunk))
+        assert torch.is_inference_mode_enabled()
+        return chunk.flatten(1), chunk.flatten(1) * 2
+
+    first, second = infer(function, images)
+    assert first.flatten().tolist() == list(range(n))
+    assert torch.equal(second, first * 2)
+    assert max(sizes) <= 512
+    stacked = infer(lambda chunk: torch.stack([chunk.flatten(1)] * 3), images)
+    assert torch.equal(stacked, first.expand(3, n, 1))
+    assert torch.equal(infer(lambda chunk: chunk.flatten(), images, lambda x: x + 1), first.flatten() + 1)
+
+
+def test_nothing_to_infer_is_a_users_error() -> None:
+    with pytest.raises(UserError, match=r"no image left to score: lower budget\.end"):
+        infer(lambda images: images, torch.empty(0, 1, 8, 8))
+
+
+def test_optimisers_by_name() -> None:
+    weights = [nn.Parameter(torch.zeros(2))]
+    sgd = optimiser(weights, "sgd", 0.1, 0.2, 0.9)
+    assert isinstance(sgd, torch.optim.SGD)
+    assert [sgd.defaults[key] for key in ("lr", "weight_decay", "momentum", "nesterov")] == [0.1, 0.2, 0.9, True]
+    assert type(optimiser(weights, "adam", 0.1)) is torch.optim.Adam
+    assert type(optimiser(weights, "adamw", 0.1)) is torch.optim.AdamW
+    with pytest.raises(UserError, match="optimiser=lion is unknown: choose adam, adamw or sgd"):
+        optimiser(weights, "lion", 0.1)
