@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from conftest import digit_pool, fast_task
 
 from alsuite.budget import Budget
 from alsuite.journal import Journal
 from alsuite.loop import Run
 from alsuite.oracle import Ideal
 from alsuite.strategies import Strategy
+from helpers.pools import digit_pool
+from helpers.tasks import fast_task
 
 README = Path(__file__).parents[1] / "README.md"
 EXPLAINED = {

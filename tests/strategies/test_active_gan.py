@@ -475,7 +475,7 @@ def test_collapsed_images_are_warned_of_and_a_judge_that_knows_is_found_out(monk
     assert health(game, pool, varied, labels) == {"d_accuracy": 1.0}
     assert health(game, pool, real, labels) == {"d_accuracy": 0.5}
     stuck = torch.where((labels == 1).view(-1, 1, 1, 1), varied[:1], varied)
-    assert "class 1 have collapsed" in health(game, pool, stuck, labels)["warning"]
+    assert "class 1 have collapsed" in str(health(game, pool, stuck, labels)["warning"])
     assert "warning" not in health(game, pool, varied[:1], labels[:1])
 
 
