@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,8 @@ import pandas as pd
 
 from alsuite import CONF, figures, results
 from alsuite.errors import UserError
-from alsuite.figures.parts import DERIVED
+from alsuite.figures.names import name_of
+from alsuite.figures.parts import DERIVED, Part, part_named
 from alsuite.figures.spec import METRICS, STORED, Panel, read_panels
 from alsuite.results.report import report
 
@@ -39,65 +41,99 @@ def main() -> None:
 
 
 def publish(stem: str, scale: str, root: Path, folder: Path) -> None:
+    """Write the picture, the tables and what was measured into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     figures.draw(stem, scale, root, out=folder)
-    texts, tables, runs, measured, absent = [], {name: [] for name in TABLES}, [], [], []
+    texts, runs, measured, absent, tables = [], [], [], [], []
     for title, frame, panel in compared(stem, scale, root):
         if frame.empty:
             absent.append(panel.title)
             continue
         lacking = results.lacking(frame, panel.where)
         absent += lacking
-        text, made = report(frame, told_apart(panel))
+        text, made = report(named(frame, panel).frame, ["series"])
         texts.append(f"## {title}\n\n```\n{text}\n```")
         runs.append(frame)
         if not lacking:
             measured.append(headline(frame, panel))
-        for name in TABLES:
-            tables[name].append(made[name].assign(panel=title))
-    for name, parts in tables.items():
-        pd.concat(parts, ignore_index=True).round(5).to_csv(folder / f"{name}.csv", index=False)
+        tables.append({name: table.assign(panel=title) for name, table in made.items()})
+    for name in TABLES:
+        whole = pd.concat([made[name] for made in tables], ignore_index=True)
+        whole.round(5).to_csv(folder / f"{name}.csv", index=False)
     facts = {**provenance(stem, scale, pd.concat(runs)), "measured": measured}
     if absent:
         facts["not measured"] = ", ".join(dict.fromkeys(absent))
+    write_about(stem, facts, texts, folder)
+
+
+def write_about(stem: str, facts: Mapping[str, object], texts: Sequence[str], folder: Path) -> None:
+    """Write what the runs were, for machines and for readers."""
     (folder / "about.json").write_text(json.dumps(facts, indent=1) + "\n")
     head = "\n".join(f"- {name}: {value}" for name, value in facts.items() if name not in ("versions", "measured"))
     (folder / "README.md").write_text(f"# {stem}\n\n{head}\n\n![{stem}]({stem}.png)\n\n" + "\n\n".join(texts) + "\n")
 
 
 def compared(stem: str, scale: str, root: Path) -> Iterator[tuple[str, pd.DataFrame, Panel]]:
-    """Each selection of runs that a panel shows, once; empty where there are none."""
+    """Yield each selection of runs that a panel shows, once; empty where there are none."""
+    panels = read_panels(stem, CONF)
+    runs = figures.runs_of(panels, stem, scale, root)
     seen = set()
-    for panel in read_panels(stem, CONF):
+    for panel in panels:
         key = (panel.experiment, json.dumps(dict(panel.where), sort_keys=True))
         if key not in seen:
             seen.add(key)
             name = ", ".join(f"{column}={value}" for column, value in panel.where.items())
-            try:
-                frame = results.select(results.load(panel.experiment, scale, root), panel.where)
-            except UserError:  # the picture says so in the panel's place
-                frame = pd.DataFrame()
-            yield name or panel.title, frame, panel
+            yield name or panel.title, selected(runs[panel.experiment], panel), panel
 
 
-def told_apart(panel: Panel) -> list[str]:
-    return [*panel.series] if panel.x == "labelled" else [*panel.series, panel.x]
+def selected(runs: pd.DataFrame | str, panel: Panel) -> pd.DataFrame:
+    """Return the runs that a panel shows; none where its picture says why there are none."""
+    if isinstance(runs, str):
+        return pd.DataFrame()
+    try:
+        return results.select(runs, panel.where)
+    except UserError:
+        return pd.DataFrame()
+
+
+def named(frame: pd.DataFrame, panel: Panel) -> Part:
+    """Call the series as the picture does, each value of its x axis a series of its own."""
+    columns = panel.series if panel.x == "labelled" else (*panel.series, panel.x)
+    return part_named(replace(panel, series=columns), frame)
 
 
 def headline(frame: pd.DataFrame, panel: Panel) -> str:
-    """The panel in a line: the last value of a metric, the mean of anything else; mean and deviation over seeds."""
+    """Tell the panel in a line: the last value of a metric, the mean of anything else; mean and sd over seeds."""
     if panel.kind in ("labels", *STORED):
         return f"{panel.title}: drawn"
     frame = DERIVED[panel.kind](frame) if panel.kind in DERIVED else frame
     y = panel.y if panel.y in frame else "accuracy"
-    percent = y in (*METRICS, "agreement", "wrong")
-    runs = results.with_series(frame, told_apart(panel)).sort_values("cycle").groupby(["series", "run"])
-    values = 100 * runs[y].last() if y in METRICS else (100 if percent else 1) * runs[y].mean()
-    told = values.groupby("series").agg(["mean", "std"]).dropna(subset=["mean"])
-    digits = ".1f" if percent else ".3f"
-    spread = told["std"].map(lambda sd: f" ± {sd:{digits}}" if sd == sd else "")
-    shown = ", ".join(f"{panel.name(str(name))} {told['mean'][name]:{digits}}{spread[name]}" for name in told.index)
-    return f"{panel.title}: {shown} {'%' if percent else 'nats' if y == 'entropy' else ''}".rstrip()
+    part = named(frame, panel)
+    series = part.frame.groupby("run")["series"].first()
+    told = per_run(part.frame, y).groupby(series).agg(["mean", "std"]).reindex(part.order).dropna(subset=["mean"])
+    shown = [cell(name, mean, sd, digits(y)) for name, mean, sd in told.itertuples()]
+    return f"{panel.title}: {', '.join(shown)} {unit(y)}".rstrip()
+
+
+def per_run(frame: pd.DataFrame, y: str) -> pd.Series:
+    """Return the value of each run: its last of a metric, its mean of all else."""
+    runs = frame.sort_values("cycle").groupby("run")[y]
+    values = runs.last() if y in METRICS else runs.mean()
+    return 100 * values if unit(y) == "%" else values
+
+
+def cell(name: object, mean: float, sd: float, digits: str) -> str:
+    return f"{name} {mean:{digits}}" + (f" ± {sd:{digits}}" if sd == sd else "")
+
+
+def digits(y: str) -> str:
+    return ".1f" if unit(y) == "%" else ".3f"
+
+
+def unit(y: str) -> str:
+    if y == "entropy":
+        return "nats"
+    return "%" if y in (*METRICS, "agreement", "wrong") else ""
 
 
 def provenance(stem: str, scale: str, frame: pd.DataFrame) -> dict[str, Any]:
@@ -111,7 +147,7 @@ def provenance(stem: str, scale: str, frame: pd.DataFrame) -> dict[str, Any]:
         "scale": scale,
         "commit": ", ".join(each("commit")),
         "device": ", ".join(each("device")),
-        "seeds": ", ".join(map(str, sorted({about["seed"] for about in abouts}))),
+        "seeds": ", ".join(map(str, sorted({about["config"]["seed"] for about in abouts}))),
         "runs": len(abouts),
         "pool": ", ".join(each("pool")),
         "versions": abouts[0]["versions"],
@@ -139,18 +175,22 @@ def row(folder: Path) -> str:
 
 
 def claims(stem: str) -> str:
-    """What the paper prints of this figure."""
+    """Say what the paper prints of this figure."""
     table = pd.read_csv(CONF / "published.csv", dtype=str).fillna("")
     if len(part := table[table["figure"] + "_" + table["dataset"] == stem]):  # of a table, one data set
         groups = part.groupby(["x_name", "x", "y_name"], sort=False)
         shown = [
-            f"{x} {x_name}: {', '.join(rows['series'] + ' ' + rows['y'])} {str(y_name).replace('_', ' ')}"
+            f"{x} {x_name}: {', '.join(named_value(row) for row in rows.itertuples())} {str(y_name).replace('_', ' ')}"
             for (x_name, x, y_name), rows in groups
         ]
         return "; ".join(shown)
     rows = table[(table["figure"] == stem) | table["figure"].str.fullmatch(rf"{stem}[a-z]")]
-    shown = [f"{one.series} {one.y} {str(one.y_name).replace('_', ' ')}" for one in rows.head(4).itertuples()]
+    shown = [f"{named_value(one)} {str(one.y_name).replace('_', ' ')}" for one in rows.head(4).itertuples()]
     return "; ".join(shown) or "curves without numbers"
+
+
+def named_value(row: Any) -> str:
+    return f"{name_of('strategy', row.series)} {row.y}"
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from alsuite.command.sweeps import jobs_of
 from alsuite.data import Dataset
 from alsuite.data.digits import digits
 from alsuite.data.made_up import made_up
-from alsuite.figures.spec import read_panels
+from alsuite.figures.spec import panels_of, read_panels
 from alsuite.oracle import Annotator, Human, Ideal, Noisy
 from alsuite.tasks.classification import Classification
 from helpers.configs import GROUPS, composer
@@ -231,7 +231,8 @@ def test_every_budget_fits_the_data_it_is_meant_for(choice: str) -> None:
 @pytest.mark.parametrize("figure", FIGURES)
 def test_every_experiment_composes_and_has_a_figure(figure: str) -> None:
     found = composed(f"experiment={figure}").values
-    assert len(found["figure"]) == len(read_panels(figure, CONF)) > 0
+    panels = read_panels(figure, CONF)
+    assert panels_of(found["figure"], figure, found["experiment"]) == panels != []
     assert found["sweeps"]
 
 

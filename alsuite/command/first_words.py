@@ -21,14 +21,16 @@ SMALLER = "laptop"
 def tell(config: DictConfig, hydra: Any, progress: Progress) -> None:
     """Print what the run is, then about how long it takes; on a CPU also how long at a smaller scale."""
     from alsuite.command.run import Parts, Setting
-    from alsuite.figures.names import displayed
+    from alsuite.figures.names import name_of
 
     job = Job.of(config, hydra)
     parts = Parts.of(job.config)
     setting = Setting.of(job.config, job.choices, parts)
     device = choose_device(job.config["device"])
     cpu, scale = device.type == "cpu", job.config["scale"]["name"]
-    strategy, dataset, task_model = (displayed(job.choices[group]) for group in ("strategy", "dataset", "task_model"))
+    strategy, dataset, task_model = (
+        name_of(group, job.choices[group]) for group in ("strategy", "dataset", "task_model")
+    )
     threads = torch.get_num_threads() if cpu else None
     progress.print(
         headline(

@@ -17,7 +17,7 @@ SWEPT = ("strategy", "dataset")  # a pair of these is settled only when a sweep 
 def completed(
     overrides: Sequence[str], settled: Callable[[Sequence[str]], tuple[DictConfig, Mapping[str, str]]]
 ) -> list[str]:
-    """The overrides, and those of the paper's pair of strategy and data set that they leave open.
+    """Return the overrides, and those of the paper's pair of strategy and data set that they leave open.
 
     `settled` gives the configuration and the groups' choices that the overrides lead to.
     """
@@ -28,28 +28,30 @@ def completed(
     config, choices = settled(overrides)
     pair = pair_of(OmegaConf.select(config, "paper.pairs"), choices["dataset"])
     kept = (key for key in pair if key.split(".")[0] not in SETTING) if choices.get("experiment") else pair
-    return [*overrides, *(_written(key, pair[key]) for key in kept if not _decided(key, keys))]
+    values = {key: one.get_value_element_as_str() for key, one in keys.items()}
+    left = (key for key in kept if key not in values and not _replaced(key, values, {**choices, **pair}))
+    return [*overrides, *(_written(key, pair[key]) for key in left)]
 
 
 def pair_of(pairs: Mapping[str, Any] | None, dataset: str) -> dict[str, str]:
-    """The paper's options on a data set, as the command line would write them."""
+    """Return the paper's options on a data set, as the command line would write them."""
     options = (pairs or {}).get(dataset) or {}
     return {str(key): "null" if value is None else str(value) for key, value in options.items()}
 
 
 def beyond_the_paper(options: Mapping[str, str], pairs: Mapping[str, Any] | None, dataset: str) -> dict[str, str]:
-    """The options without those that say no more than the paper does."""
+    """Return the options without those that say no more than the paper does."""
     pair = pair_of(pairs, dataset)
-    return {key: value for key, value in options.items() if pair.get(key) != value}
+    return {key: value for key, value in options.items() if pair.get(key) != value or _replaced(key, options, pair)}
 
 
 def _written(key: str, value: str) -> str:
-    """An option that the task model's own file leaves out is added; a group has its choice."""
+    """Write an option, added where the task model's own file leaves it out, or a group's choice."""
     return f"{'++' if '.' in key else ''}{key}={value}"
 
 
-def _decided(key: str, given: Mapping[str, Any]) -> bool:
-    """Whether the command line sets this option, or names another choice of what it belongs to."""
+def _replaced(key: str, given: Mapping[str, str], usual: Mapping[str, Any]) -> bool:
+    """Whether another choice of a group is given than the usual one, which the option belongs to."""
     parts = key.split(".")
-    above = {".".join(parts[:length]) for length in range(1, len(parts) + 1)}
-    return not above.isdisjoint(given.keys() - set(SWEPT))
+    groups = {".".join(parts[:length]) for length in range(1, len(parts))} - {*SWEPT}
+    return any(group in given and given[group] != usual.get(group) for group in groups)

@@ -29,7 +29,7 @@ from alsuite.command.tracking import Tracker
 from alsuite.data import Dataset
 from alsuite.data.enlarged import enlarged
 from alsuite.data.made_up import load_or_make_up
-from alsuite.errors import UserError
+from alsuite.errors import UserError, positive
 from alsuite.journal import Journal, changed, ended_as, set_aside
 from alsuite.loop import Run
 from alsuite.oracle import Oracle
@@ -162,6 +162,8 @@ class Setting:
         enlarge: int | None = None,
     ) -> Setting:
         """Cut a data set to a scale; `size` is its true one where its pictures are made up."""
+        if scale["cycles"] is not None:
+            positive("scale.", cycles=scale["cycles"])
         smaller = dataset.subset(scale["pool"], scale["test"], scale["side"])
         whole = enlarge or size or len(dataset.train.targets)
         if enlarge is not None:

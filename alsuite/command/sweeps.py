@@ -89,13 +89,18 @@ def _experiments(arguments: Sequence[str], composer: Composer) -> Iterable[list[
     yield [*arguments]
     config = composer(_plain(arguments))
     own = experiment_of(config, config.hydra.runtime.choices)
-    panels = [one for panel in config.figure or [] for one in panel.get("for_each", [panel])]
-    drawn = dict.fromkeys(panel.get("experiment", own) for panel in panels)
+    drawn = dict.fromkeys(one.get("experiment", own) for panel in config.figure or [] for one in _mentioning(panel))
     others = [str(one.input_line) for one in parsed(arguments) if one.key_or_group != "experiment"]
     runs = composer.loader.get_group_options("experiment/runs")
     for name in drawn:
         if name != own:
             yield [*others, f"experiment={'runs/' if name in runs else ''}{name}"]
+
+
+def _mentioning(panel: DictConfig) -> list[DictConfig]:
+    """The parts of a panel that may name an experiment: itself, and each of what a `for_each` lists."""
+    each = panel.get("for_each")
+    return [panel, *each] if isinstance(each, ListConfig) else [panel]
 
 
 def _sweeps(arguments: Sequence[str], composer: Composer) -> list[list[str]]:

@@ -1,6 +1,6 @@
 """Figures from what the runs wrote: `python -m alsuite.figures STEM --scale S`.
 
-`conf/experiment/STEM.yaml` lists the panels under `figure:`, each a mapping with the fields
+An experiment lists its panels under `figure:`, each a mapping with the fields
 
     kind        accuracy   learning curves: mean and band over seeds; runs of `full` are a dashed line
                 entropy    the same, of the entropy of the added samples
@@ -16,8 +16,10 @@
     title       above the panel
     where       column: value, or a list of values; columns as in `alsuite.results.load`, null for a gap
     series      the columns that tell the series apart, by default [strategy]; "none" and gaps are left out
-    names       series: the name to show; also their order; by default as in alsuite/figures/names.py
-    for_each    a list of words; each makes a panel of its own, with {word} filled in wherever it stands
+    for_each    {column: values}, a panel for each combination, or a list of such mappings with one value each. A value
+                filters the runs, beside those that `where` lists for its column, and {column} in the title is its name;
+                a value of one of these fields takes the field's place
+    names       value: the name to show, also their order; the others are called as alsuite/figures/names.py has it
     published   rows of conf/published.csv: names of figures, or mappings such as {figure: vaal_tab1, x: 5000}
     y           the column shown: macro_f1, mean_iou, query_seconds, aubc (bars), notes.agreement, ...
     x           labelled, or a column such as pool or strategy.alpha: then each run gives one value
@@ -36,15 +38,18 @@ import pandas as pd
 from alsuite import CONF
 from alsuite.errors import UserError
 from alsuite.figures.images import image_grid
-from alsuite.figures.layout import write
-from alsuite.figures.names import displayed
+from alsuite.figures.layout import save_figure
+from alsuite.figures.names import name_of
 from alsuite.figures.panels import KINDS
-from alsuite.figures.parts import Part, parts_of
+from alsuite.figures.parts import part_named, parts_of
 from alsuite.figures.spec import Panel, panels_of, read_panels
 from alsuite.results import NoRunsError, load
-from alsuite.results.statistics import SETTING, differing, with_series
+from alsuite.results.statistics import SETTING, differing, telling, with_series
 
-__all__ = ["Panel", "draw", "draw_curves", "image_grid", "panels_of"]
+__all__ = ["Panel", "draw", "draw_curves", "image_grid", "panels_of", "runs_of"]
+
+PUBLISHED = "published.csv"
+LONGEST = 120  # characters of a picture's name
 
 
 def draw(
@@ -52,47 +57,61 @@ def draw(
     scale: str,
     root: str | Path = "outputs",
     out: str | Path | None = None,
-    conf: Path = CONF,
     panels: Sequence[Panel] | None = None,
+    configuration: Path = CONF,
 ) -> list[Path]:
-    """Draw the figure from the runs there are, as PNG and PDF; a panel that has none says so in its place."""
-    panels = panels or read_panels(stem, conf)
+    """Draw a figure from the runs there are, as PNG and PDF; a panel that has none says so in its place.
+
+    Its panels are those given, or those that the configuration's experiment STEM lists.
+    """
+    panels = panels or read_panels(stem, configuration)
     if unknown := [panel.kind for panel in panels if panel.kind not in KINDS]:
         raise UserError(f"{stem}: no kind of panel is called {unknown[0]}; there are {', '.join(KINDS)}")
-    frames = {panel.experiment: _runs(panel.experiment, stem, scale, Path(root)) for panel in panels}
-    parts = [part for panel in panels for part in parts_of(panel, frames[panel.experiment], conf / "published.csv")]
+    runs = runs_of(panels, stem, scale, Path(root))
+    table = next(path for path in (configuration / PUBLISHED, CONF / PUBLISHED) if path.exists())
+    parts = [part for panel in panels for part in parts_of(panel, runs[panel.experiment], table)]
     if all(part.note for part in parts):
         raise UserError(parts[0].note)
     folder = Path(out) if out else Path(root, "figures", scale)
-    return write(parts, [folder / f"{stem}.png", folder / f"{stem}.pdf"])
+    return save_figure(parts, [folder / f"{stem}.png", folder / f"{stem}.pdf"])
+
+
+def runs_of(panels: Sequence[Panel], stem: str, scale: str, root: Path) -> dict[str, pd.DataFrame | str]:
+    """Load the runs of each experiment that the panels show, or say why there are none."""
+    found: dict[str, pd.DataFrame | str] = {}
+    for experiment in dict.fromkeys(panel.experiment for panel in panels):
+        try:
+            found[experiment] = load(experiment, scale, root)
+        except NoRunsError as error:
+            found[experiment] = str(error).replace(f"experiment={experiment}", f"experiment={stem}")
+    return found
 
 
 def draw_curves(frame: pd.DataFrame, folder: str | Path) -> Path:
-    """Draw accuracy by strategy, a panel per setting; where strategies ran in several ways, these tell series apart.
+    """Draw accuracy by strategy, a panel per setting, into a picture that is called after what the runs differ in.
 
-    The picture lies in the folder, and is called after what its runs differ in.
+    Where strategies ran in several ways, these tell the series apart.
     """
-    series = ["strategy"]
-    while (more := differing(with_series(frame, series))) and not set(more) <= set(series):
-        series += [column for column in more if column not in series][:1]
+    series = _telling_apart(frame)
+    varying = [column for column in SETTING if frame[column].nunique() > 1] or ["dataset"]
     parts = []
     for _, part in frame.groupby(SETTING, dropna=False):
-        varying = [column for column in SETTING if frame[column].nunique() > 1] or ["dataset"]
-        title = " · ".join(displayed(str(part[column].iloc[0])) for column in varying)
-        parts.append(Part(Panel("accuracy", title=title, series=tuple(series)), with_series(part, series)))
-    return write(parts, [Path(folder, f"{_called(frame, series)}.png")])[0]
+        title = " · ".join(name_of(column, part[column].iloc[0]) for column in varying)
+        parts.append(part_named(Panel("accuracy", title=title, series=tuple(series)), part))
+    return save_figure(parts, [Path(folder, f"{_called(frame)}.png")])[0]
 
 
-def _called(frame: pd.DataFrame, series: Sequence[str]) -> str:
-    """Name a picture: curve of one run, curves of several, with the columns that these differ in."""
+def _telling_apart(frame: pd.DataFrame) -> list[str]:
+    """Add to the strategy what else tells apart runs of one seed."""
+    series = ["strategy"]
+    while more := [column for column in differing(with_series(frame, series)) if column not in series]:
+        series.append(more[0])
+    return series
+
+
+def _called(frame: pd.DataFrame) -> str:
+    """Name a picture: curve of one run; curves of several, with what they differ in."""
     if frame["run"].nunique() == 1:
         return "curve"
-    told = [column for column in (*SETTING, *series, "seed") if frame[column].nunique() > 1]
-    return "-".join(["curves", *(column.replace(".", "_") for column in told)])
-
-
-def _runs(experiment: str, stem: str, scale: str, root: Path) -> pd.DataFrame | str:
-    try:
-        return load(experiment, scale, root)
-    except NoRunsError as error:
-        return str(error).replace(f"experiment={experiment}", f"experiment={stem}")
+    varied = [column for column in (*telling(frame), "seed") if frame[column].nunique() > 1 and column != "test"]
+    return "-".join(["curves_" + varied[0], *varied[1:]])[:LONGEST] if varied else "curves"

@@ -6,15 +6,15 @@ import pandas as pd
 from alsuite.errors import UserError
 from alsuite.results.statistics import RUN
 
-__all__ = ["preparation", "until_cheaper"]
+__all__ = ["preparation_of", "until_cheaper"]
 
 PARTS = ("generator", "autoencoder", "extract", "index")
 SECONDS = [f"notes.{part}_seconds" for part in PARTS]
 
 
-def preparation(frame: pd.DataFrame) -> pd.DataFrame:
-    """A row for each run and part of its preparation, which stands in the place of the strategy."""
-    runs = _runs(frame).dropna(subset=SECONDS)
+def preparation_of(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each run and part of its preparation, which stands in the place of the strategy."""
+    runs = _first_rows(frame).dropna(subset=SECONDS)
     parts = [
         runs.assign(strategy=part, preparation_seconds=runs[column], run=runs["run"] + f",{part}")
         for part, column in zip(PARTS, SECONDS, strict=True)
@@ -24,9 +24,9 @@ def preparation(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def until_cheaper(frame: pd.DataFrame) -> pd.DataFrame:
-    """Of each run that prepares a row with its `cycles_until_cheaper`: these seconds over those that a selection saves
-    beside a scan of as large a pool at the same seed; infinite where it saves none."""
-    runs = _runs(frame)
+    """Return a row for each run that prepares, with its `cycles_until_cheaper`: these seconds over those that a query
+    saves beside a scan of as large a pool at the same seed; infinite where it saves none."""
+    runs = _first_rows(frame)
     prepares = runs[SECONDS].notna().all(axis=1)
     scans = runs[~prepares].set_index(["pool", "seed"])["mean_seconds"].rename("scan_seconds")
     if not scans.index.is_unique:
@@ -39,8 +39,8 @@ def until_cheaper(frame: pd.DataFrame) -> pd.DataFrame:
     return pairs.assign(cycles_until_cheaper=cycles.fillna(np.inf))
 
 
-def _runs(frame: pd.DataFrame) -> pd.DataFrame:
-    """A row a run: its mean seconds of a selection, and of all else its first value."""
+def _first_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return a row for each run: its mean seconds of a selection, and of all else its first value."""
     if not {*SECONDS} <= {*frame} or frame[SECONDS].isna().to_numpy().all():
         raise UserError("no run here notes its preparation, as those with strategy=asal do")
     seconds = frame.groupby(RUN)["select_seconds"].mean().rename("mean_seconds")

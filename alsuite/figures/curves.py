@@ -1,23 +1,22 @@
 """Values over seeds: learning curves, and a row of dots where a run gives one value."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator
 
 from alsuite.figures.parts import Part, per_run
 from alsuite.figures.published import Point
-from alsuite.figures.spec import METRICS, Panel
+from alsuite.figures.spec import METRICS, Panel, bare
 from alsuite.figures.style import BLUE, FAINT, LABELS, Look, Style
 from alsuite.results.statistics import FULL, interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["PUBLISHED", "curves", "values"]
+__all__ = ["ENOUGH", "PUBLISHED", "curves", "values", "whole_ticks"]
 
 PUBLISHED = "published"
 ENOUGH = 3  # seeds that make an interval
@@ -25,42 +24,53 @@ HOLLOW = {"linestyle": "none", "markerfacecolor": "none", "markeredgewidth": 1.1
 
 
 def curves(axes: "Axes", part: Part, look: Look) -> None:
-    """The mean over seeds against x, with a band; a run with all labels is a dashed line across."""
-    panel, frame = part.panel, part.frame
-    full = frame["strategy"] == FULL
-    data = frame[~full] if panel.x == "labelled" else per_run(frame[~full], panel)
-    data = data[data[panel.x] >= panel.since]
-    table = interval(data.assign(value=_unit(panel.y) * data[panel.y]), ["series", panel.x], "value")
+    """Draw the mean over seeds against x, with a band; a run with all labels is a dashed line across."""
+    panel, full = part.panel, part.frame["strategy"] == FULL
+    data = _scaled(part.frame[~full], panel)
+    table = interval(data, ["series", panel.x], "value")
     if panel.kind == "timing":
         axes.set(xscale="log", yscale="log")
         table["low"] = table["low"].clip(lower=table["mean"] / 10)
-    _few_seeds(axes, data, table, look, panel)
-    for name in sorted(table["series"].unique(), key=panel.order):
-        _curve(axes, table[table["series"] == name], look[name], panel, panel.name(name))
-    for name, runs in per_run(frame[full], panel).groupby("series"):
-        style = look[str(name)]
-        level = _unit(panel.y) * runs[panel.y].mean()
-        axes.axhline(level, color=style.colour, linestyle=style.dash, linewidth=1.1, label=panel.name(str(name)))
+    for name in filter({*table["series"]}.__contains__, part.order):
+        _each_seed(axes, data[data["series"] == name], look[name], panel)
+        _curve(axes, table[table["series"] == name], look[name], panel, name)
+    for name, runs in per_run(part.frame[full], panel).groupby("series"):
+        style, level = look[str(name)], _unit(panel.y) * runs[panel.y].mean()
+        axes.axhline(level, color=style.colour, linestyle=style.dash, linewidth=1.1, label=str(name))
     _overlay(axes, part, look)
-    axes.set(xlabel=LABELS.get(panel.x, _last(panel.x)), ylabel=_y_label(panel))
+    axes.set(xlabel=LABELS.get(panel.x, bare(panel.x)), ylabel=_y_label(panel))
     if panel.x == "labelled":
-        axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
-        axes.xaxis.set_major_formatter("{x:,.0f}")
+        whole_ticks(axes)
 
 
-def _few_seeds(axes: "Axes", data: pd.DataFrame, table: pd.DataFrame, look: Look, panel: Panel) -> None:
-    """Show each seed's values where these are too few for an interval."""
-    for name, rows in table.groupby("series"):
-        if 1 < rows["n"].max() < ENOUGH:
-            own, style = data[data["series"] == name], look[str(name)]
-            axes.plot(own[panel.x], _unit(panel.y) * own[panel.y], ".", color=style.colour, alpha=0.5, markersize=3)
+def _scaled(frame: pd.DataFrame, panel: Panel) -> pd.DataFrame:
+    """Return what is drawn against x, its values in the unit of the axis."""
+    data = frame if panel.x == "labelled" else per_run(frame, panel)
+    data = data[data[panel.x] >= panel.since]
+    return data.assign(value=_unit(panel.y) * data[panel.y])
+
+
+def whole_ticks(axes: "Axes") -> None:
+    """Mark a few whole numbers along x, each once."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True, min_n_ticks=1, steps=[1, 2, 2.5, 5, 10]))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+
+
+def _each_seed(axes: "Axes", data: pd.DataFrame, style: Style, panel: Panel) -> None:
+    """Draw each seed where these are too few for an interval."""
+    runs = [run.sort_values(panel.x) for _, run in data.groupby("seed")]
+    if not 1 < len(runs) < ENOUGH:
+        return
+    for run in runs:
+        axes.plot(run[panel.x], run["value"], color=style.colour, linewidth=0.6, marker=".", markersize=3, alpha=0.6)
 
 
 def _curve(axes: "Axes", table: pd.DataFrame, style: Style, panel: Panel, label: str) -> None:
     x, mean = table[panel.x].to_numpy(float), table["mean"].to_numpy(float)
     low, high = _band(table, panel)
-    if table["n"].max() >= ENOUGH:
-        axes.fill_between(x, low, high, color=style.colour, alpha=0.15, linewidth=0)
+    axes.fill_between(x, low, high, color=style.colour, alpha=0.15, linewidth=0)
     if len(x) == 1:
         axes.errorbar(x, mean, yerr=np.nan_to_num([mean - low, high - mean]), color=style.colour, capsize=2)
     every = max(1, round(len(x) / 8))
@@ -68,60 +78,65 @@ def _curve(axes: "Axes", table: pd.DataFrame, style: Style, panel: Panel, label:
 
 
 def _band(table: pd.DataFrame, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
-    """Return the band's edges, within what the measure can be; the mean itself where the seeds are too few."""
+    """Return the edges of the band, within what the measure can be; NaN where the seeds are too few."""
+    low, high = table["low"], table["high"]
     if panel.band == "sd":
-        table = table.assign(low=table["mean"] - table["sd"], high=table["mean"] + table["sd"])
-    few = table["n"] < ENOUGH
-    low, high = (table[edge].mask(few, table["mean"]).to_numpy(float) for edge in ("low", "high"))
-    return (low.clip(0, 100), high.clip(0, 100)) if _unit(panel.y) == 100 else (low, high)
+        low, high = table["mean"] - table["sd"], table["mean"] + table["sd"]
+    edges = [edge.where(table["n"] >= ENOUGH).to_numpy(float) for edge in (low, high)]
+    if _unit(panel.y) == 100:
+        edges = [edge.clip(0, 100) for edge in edges]
+    return edges[0], edges[1]
 
 
 def _overlay(axes: "Axes", part: Part, look: Look) -> None:
+    """Draw the published points; those of a series that was not measured bring its entry of the legend."""
     measured = set(part.frame["series"])
-    labelled: set[str] = set()
+    labels = {point.series: f"{point.series}, {PUBLISHED}" for point in part.points if point.series not in measured}
     for point in part.points:
-        style = look[point.series]
-        alone = point.series not in measured | labelled
-        label = f"{part.panel.name(point.series)}, {PUBLISHED}" if alone else None
-        labelled |= {point.series} if alone else set()
-        place = {"transform": axes.get_yaxis_transform(), "clip_on": False} if point.series == FULL else {}
-        x = 1.0 if point.series == FULL else point.x
+        style, label = look[point.series], labels.pop(point.series, None)
+        place = {"transform": axes.get_yaxis_transform(), "clip_on": False} if point.level else {}
+        x = 1.0 if point.level else point.x
         colour = {"color": style.colour, "markeredgecolor": style.colour}
         axes.plot([x], [point.y], marker=style.marker, markersize=5.5, label=label, **colour, **HOLLOW, **place)
     if any(point.series in measured for point in part.points):
-        _published_entry(axes, part)
+        _published_entry(axes)
 
 
-def _published_entry(axes: "Axes", part: Part) -> None:
-    if part.points:
-        axes.plot([], [], marker="o", markersize=5.5, color=FAINT, markeredgecolor=FAINT, label=PUBLISHED, **HOLLOW)
+def _published_entry(axes: "Axes") -> None:
+    axes.plot([], [], marker="o", markersize=5.5, color=FAINT, markeredgecolor=FAINT, label=PUBLISHED, **HOLLOW)
 
 
 def values(axes: "Axes", part: Part, look: Look) -> None:
-    """A value per series with its interval, the published one beside it; against x where the panel names one."""
+    """Draw a value per series with its interval, the published one beside it; against x where the panel names one."""
     (_dots if part.panel.x == "labelled" else curves)(axes, part, look)
 
 
 def _dots(axes: "Axes", part: Part, look: Look) -> None:
     panel, runs = part.panel, per_run(part.frame, part.panel)
-    table = interval(runs.assign(value=_unit(panel.y) * runs[panel.y]), ["series"], "value")
-    points = _comparable(part.points, panel)
-    names = sorted({*table["series"], *points}, key=panel.order)
-    if all(panel.order(name)[1] < math.inf for name in names):
+    runs = runs.assign(value=_unit(panel.y) * runs[panel.y])
+    table, points = interval(runs, ["series"], "value"), _one_each(part.points, panel)
+    names = [name for name in part.order if name in {*table["series"], *points}]
+    if all(map(_is_number, names)):
         look = dict.fromkeys(names, Style(BLUE, "o"))
-        axes.set_ylabel(_last(panel.series[-1]))
+        axes.set_ylabel(bare(panel.series[-1]))
     for name in table["series"]:
         _dot(axes, names.index(name), table[table["series"] == name], look[name], panel)
+        _seed_dots(axes, names.index(name), runs.loc[runs["series"] == name, "value"], look[name])
+    _published_dots(axes, points, names, look)
+    at = f"\nat {runs['labelled'].iloc[0]:,} labelled samples" if isinstance(panel.at, int) else ""
+    scale = "log" if panel.kind == "timing" else "linear"
+    axes.set(xlabel=_y_label(panel) + at, ylim=(len(names) - 0.4, -0.6), xscale=scale)
+    axes.set_yticks(range(len(names)), names)
+    axes.margins(x=0.08)
+    axes.grid(visible=False, axis="y")
+
+
+def _published_dots(axes: "Axes", points: Mapping[str, Point], names: Sequence[str], look: Look) -> None:
     for name, point in points.items():
         place, style = names.index(name) + 0.25, look[name]
         axes.plot([point.y], [place], marker=style.marker, color=style.colour, markersize=5.5, **HOLLOW)
-    _published_entry(axes, part)
-    scale = "log" if panel.kind == "timing" else "linear"
-    at = f"\nat {runs['labelled'].iloc[0]:,} labelled samples" if isinstance(panel.at, int) else ""
-    axes.set(xlabel=_y_label(panel) + at, ylim=(len(names) - 0.4, -0.6), xscale=scale)
-    axes.set_yticks(range(len(names)), [panel.name(name) for name in names])
-    axes.margins(x=0.08)
-    axes.grid(visible=False, axis="y")
+    if points:
+        _published_entry(axes)
 
 
 def _dot(axes: "Axes", place: int, row: pd.DataFrame, style: Style, panel: Panel) -> None:
@@ -129,30 +144,33 @@ def _dot(axes: "Axes", place: int, row: pd.DataFrame, style: Style, panel: Panel
     down = min(mean - low, 0.9 * mean) if panel.kind == "timing" else mean - low
     whiskers = np.nan_to_num([[down], [high - mean]])
     axes.errorbar([mean], [place], xerr=whiskers, fmt=style.marker, color=style.colour, capsize=2.5, markersize=5.5)
-    axes.text(
-        1.02,
-        place,
-        f"{mean:.1f}" if _unit(panel.y) == 100 else f"{mean:.3g}",
-        transform=axes.get_yaxis_transform(),
-        va="center",
-        size=7.5,
-    )
+    shown = f"{mean:.1f}" if _unit(panel.y) == 100 else f"{mean:.3g}"
+    axes.text(1.02, place, shown, transform=axes.get_yaxis_transform(), va="center", size=7.5)
 
 
-def _comparable(points: Sequence[Point], panel: Panel) -> dict[str, Point]:
-    """One point per series: the last, or the one nearest to the labelled count that is shown."""
-    nearness = (lambda p: -abs(p.x - panel.at)) if isinstance(panel.at, int) else (lambda p: p.x)
-    ranked = sorted(points, key=lambda p: -math.inf if math.isnan(p.x) else nearness(p))
-    return {point.series: point for point in ranked}
+def _seed_dots(axes: "Axes", place: int, seeds: pd.Series, style: Style) -> None:
+    if 1 < len(seeds) < ENOUGH:
+        axes.plot(seeds, [place] * len(seeds), linestyle="none", marker=".", color=style.colour, alpha=0.6)
+
+
+def _one_each(points: Sequence[Point], panel: Panel) -> dict[str, Point]:
+    """Return one point per series: the last, or the one nearest to the labelled count that is shown."""
+
+    def nearness(point: Point) -> float:
+        if math.isnan(point.x):
+            return -math.inf
+        return -abs(point.x - panel.at) if isinstance(panel.at, int) else point.x
+
+    return {point.series: point for point in sorted(points, key=nearness)}
 
 
 def _unit(y: str) -> int:
     return 100 if y in (*METRICS, "agreement", "aubc", "wrong") else 1
 
 
-def _last(column: str) -> str:
-    return column.rpartition(".")[2]
+def _is_number(name: str) -> bool:
+    return name.replace(".", "", 1).isdigit()
 
 
 def _y_label(panel: Panel) -> str:
-    return LABELS.get(panel.y, _last(panel.y).replace("_", " "))
+    return LABELS.get(panel.y, bare(panel.y).replace("_", " "))

@@ -9,8 +9,8 @@ __all__ = ["gains"]
 
 
 def gains(frame: pd.DataFrame) -> pd.DataFrame:
-    """A row for each run and class, which stands in the place of the strategy, with its `f1_gain`: by how many points
-    the class's F-score in the last cycle exceeds that in the first."""
+    """Return a row for each run and class, which stands in the place of the strategy, with its `f1_gain`: the points by
+    which the class's F-score in the last cycle exceeds that in the first."""
     if "per_class_f1" not in frame or frame["per_class_f1"].isna().to_numpy().any():
         raise UserError("these runs were made before F-scores were kept for each class: delete them to run again")
     runs = frame.sort_values("cycle").groupby(RUN, as_index=False)

@@ -1,4 +1,4 @@
-"""Rows of images with a caption above each."""
+"""ImageRows of images with a caption above each."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,12 +9,13 @@ import numpy as np
 
 from alsuite.errors import UserError
 from alsuite.figures.parts import Part
+from alsuite.figures.spec import Panel
 from alsuite.figures.style import RC
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["CAPTION", "draw_rows", "grid_height", "image_grid", "of_cycle", "plane_of", "rows_of"]
+__all__ = ["CAPTION", "draw_rows", "grid_height", "groups_of", "image_grid", "rows_of", "stored_in"]
 
 CAPTION = 0.3
 SUFFIX = "_captions"
@@ -22,12 +23,12 @@ PLANE = "plane_"  # before the names of groups that lie on a plane
 ASKED = "original"  # the row of the images that were asked for, in order
 MADE, MATCHED = "generated", "matched"  # synthetic images, and the pool's image next to each
 
-Rows = Mapping[str, np.ndarray]
+ImageRows = Mapping[str, np.ndarray]
 Captions = Mapping[str, Sequence[str]]
 
 
-def image_grid(rows: Rows, captions: Captions, path: str | Path, width: float = 7.0) -> Path:
-    """Draws rows of (N, C, H, W) uint8 images; `captions` may leave rows out."""
+def image_grid(rows: ImageRows, captions: Captions, path: str | Path, width: float = 7.0) -> Path:
+    """Draw rows of (N, C, H, W) uint8 images; `captions` may leave rows out."""
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -38,7 +39,7 @@ def image_grid(rows: Rows, captions: Captions, path: str | Path, width: float = 
     return Path(path)
 
 
-def grid_height(rows: Rows, captions: Captions, width: float) -> float:
+def grid_height(rows: ImageRows, captions: Captions, width: float) -> float:
     heights = (1 + _caption_height(captions.get(name, ())) for name in rows)
     return max(0.6, sum(heights) * 0.92 * width / max(map(len, rows.values())))
 
@@ -47,7 +48,7 @@ def _caption_height(texts: Sequence[str]) -> float:
     return CAPTION * max((1 + text.count("\n") for text in texts), default=0.2)
 
 
-def draw_rows(axes: "Axes", rows: Rows, captions: Captions) -> None:
+def draw_rows(axes: "Axes", rows: ImageRows, captions: Captions) -> None:
     top = 0.0
     for name, images in rows.items():
         texts = captions.get(name, ())
@@ -65,47 +66,60 @@ def draw_rows(axes: "Axes", rows: Rows, captions: Captions) -> None:
 
 
 def rows_of(part: Part) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
-    """What the run with the lowest seed of each series stored; a row that all have alike stands once, on top."""
+    """Read what a run of each series stored; a row that all have alike stands once, on top."""
     panel, runs = part.panel, part.frame.drop_duplicates("series")
     folders = dict(zip(runs["series"], map(Path, runs["folder"]), strict=True))
     read = {
-        panel.name(series): read_rows(of_cycle(folders[series], panel.cycle), panel.rows, panel.columns)
-        for series in sorted(folders, key=panel.order)
+        series: read_rows(stored_in(folders[series], panel.cycle), panel.rows, panel.columns)
+        for series in part.order
+        if series in folders
     }
-    (first, told), *others = read.values()
-    alike = [name for name in first if others and all(_same(first[name], rows.get(name)) for rows, _ in others)]
-    rows = {panel.name(name): first[name] for name in alike}
-    captions = {panel.name(name): told[name] for name in alike if name in told}
+    alike = _alike([rows for rows, _ in read.values()])
+    rows, captions = {}, {}
     for series, (its, texts) in read.items():
         own = [name for name in its if name not in alike]
-        for name in own:
-            label = panel.name(name) if not others else series if len(own) == 1 else f"{series}: {panel.name(name)}"
-            rows[label] = its[name]
-            captions |= {label: texts[name]} if name in texts else {}
+        labels = {name: panel.names.get(name, name) for name in alike}
+        labels |= {name: _label(panel, series, name, own, len(read)) for name in own}
+        rows |= {labels[name]: its[name] for name in (*alike, *own)}
+        captions |= {label: texts[name] for name, label in labels.items() if name in texts}
     return rows, captions
+
+
+def _alike(read: Sequence[ImageRows]) -> list[str]:
+    """List the rows that every series has, with the same images."""
+    first, *others = read
+    return [name for name in first if others and all(_same(first[name], rows.get(name)) for rows in others)]
+
+
+def _label(panel: Panel, series: str, name: str, own: Sequence[str], count: int) -> str:
+    """Call a row after its series, itself, or both: as short as tells it apart."""
+    row = panel.names.get(name, name)
+    if count == 1:
+        return row
+    return series if len(own) == 1 else f"{series}: {row}"
 
 
 def _same(one: np.ndarray, other: np.ndarray | None) -> bool:
     return other is not None and np.array_equal(one, other)
 
 
-def of_cycle(folder: Path, cycle: int) -> Path:
-    """What a run stored in that cycle; -1 is the last one with images."""
-    stored = {_cycle(path): path for path in sorted(folder.glob("images_cycle_*.npz"))}
+def stored_in(folder: Path, cycle: int) -> Path:
+    """Find what a run stored in that cycle; -1 is the last one with images."""
+    stored = {_cycle_of(path): path for path in sorted(folder.glob("images_cycle_*.npz"))}
     wanted = [*stored][cycle] if -len(stored) <= cycle < 0 else cycle
     if wanted not in stored:
         raise UserError(f"{folder.name} stored no images of cycle {cycle}")
     return stored[wanted]
 
 
-def _cycle(path: Path) -> int:
+def _cycle_of(path: Path) -> int:
     return int(path.stem.rpartition("_")[2])
 
 
-def plane_of(part: Part) -> dict[str, np.ndarray]:
-    """Group -> (N, 2) places, of the run with the lowest seed."""
+def groups_of(part: Part) -> dict[str, np.ndarray]:
+    """Read the (N, 2) places of each group, of the run with the lowest seed."""
     folder = Path(part.frame["folder"].iloc[0])
-    with np.load(of_cycle(folder, part.panel.cycle), allow_pickle=False) as file:
+    with np.load(stored_in(folder, part.panel.cycle), allow_pickle=False) as file:
         groups = {name.removeprefix(PLANE): file[name] for name in file if name.startswith(PLANE)}
     if not groups:
         raise UserError(f"{folder.name} placed no samples on a plane: run it with strategy.embedded=500")
@@ -113,7 +127,7 @@ def plane_of(part: Part) -> dict[str, np.ndarray]:
 
 
 def read_rows(path: Path, rows: Sequence[str], columns: int) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
-    """Of a run's images_cycle_0000.npz: row name -> images, and "<row name>_captions" -> a text for each image.
+    """Read a run's images_cycle_0000.npz: row name -> images, and "<row name>_captions" -> a text for each image.
 
     A caption that is a number stands for a class; without captions, the images asked for have the oracle's answers.
     """
@@ -122,16 +136,16 @@ def read_rows(path: Path, rows: Sequence[str], columns: int) -> tuple[dict[str, 
     names = list(rows) or [name for name in stored if not (name.endswith(SUFFIX) or name.startswith(PLANE))]
     if missing := [name for name in names if name not in stored]:
         raise UserError(f"{path.parent.name} stored no images called {missing[0]}")
-    asked = json.loads(path.with_name("cycles.jsonl").read_text().splitlines()[_cycle(path)])["queried"]
+    asked = json.loads(path.with_name("cycles.jsonl").read_text().splitlines()[_cycle_of(path)])["queried"]
     texts = {ASKED + SUFFIX: asked["labels"], MADE + SUFFIX: asked.get("generated_labels", ()), **stored}
-    captions = {name: _named(texts.get(name + SUFFIX, ())[:columns], path) for name in names}
+    captions = {name: _with_classes(texts.get(name + SUFFIX, ())[:columns], path) for name in names}
     if MATCHED in captions:
-        labels = _named(asked["labels"], path)
+        labels = _with_classes(asked["labels"], path)
         captions[MATCHED] = [f"{label}\n{index}" for label, index in zip(labels, captions[MATCHED], strict=False)]
     return {name: stored[name][:columns] for name in names}, {name: told for name, told in captions.items() if told}
 
 
-def _named(captions: Iterable[object], path: Path) -> list[str]:
+def _with_classes(captions: Iterable[object], path: Path) -> list[str]:
     classes = json.loads(path.with_name("run.json").read_text())["classes"]
     names = {str(k): name for k, name in enumerate(classes)}
     return [names.get(text, text) for text in map(str, captions)]

@@ -5,30 +5,35 @@ import math
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from alsuite.errors import UserError
-from alsuite.figures.curves import PUBLISHED
+from alsuite.figures.curves import ENOUGH, PUBLISHED
 from alsuite.figures.images import grid_height, rows_of
+from alsuite.figures.names import name_of
 from alsuite.figures.panels import KINDS
 from alsuite.figures.parts import Part
 from alsuite.figures.spec import STORED
 from alsuite.figures.style import FAINT, RC, Look, styles
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["compose", "write"]
+__all__ = ["compose", "save_figure"]
 
 COLUMNS = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3, 7: 4, 8: 4, 9: 3, 12: 3}
-METADATA: dict[str, dict[str, Any]] = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}
+TOLD = ("scale", "dataset", "protocol", "pool", "side", "device", "series", "seed", "stand_in")
+WITHOUT_BANDS = ("labels", "aubc", "penalty", *STORED)
+BANDS = {"interval": "95 % interval of the mean", "sd": "standard deviation"}
+METADATA: dict[str, dict[str, None]] = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}
 
 
-def write(parts: Sequence[Part], paths: Sequence[Path]) -> list[Path]:
-    """Draws the parts once and stores them under each path; the same parts give the same bytes."""
+def save_figure(parts: Sequence[Part], paths: Sequence[Path]) -> list[Path]:
+    """Draw the parts once and store them under each path; the same parts give the same bytes."""
     import matplotlib as mpl
 
     with mpl.rc_context(RC):
@@ -40,6 +45,7 @@ def write(parts: Sequence[Part], paths: Sequence[Path]) -> list[Path]:
 
 
 def compose(parts: Sequence[Part]) -> "Figure":
+    """Lay the parts out on one sheet."""
     from matplotlib.figure import Figure
 
     pictures = any(part.panel.kind == "images" for part in parts)
@@ -52,14 +58,14 @@ def compose(parts: Sequence[Part]) -> "Figure":
     look = styles(name for part in parts for name in _names(part))
     drawn = [figure.add_subplot(grid[divmod(place, columns)]) for place in range(len(parts))]
     for place, (axes, part) in enumerate(zip(drawn, parts, strict=True)):
-        _panel(axes, part, look, chr(ord("a") + place) if len(parts) > 1 else "", width / columns)
+        _draw_panel(axes, part, look, chr(ord("a") + place) if len(parts) > 1 else "", width / columns)
     _level([axes for axes, part in zip(drawn, parts, strict=True) if part.panel.kind == "labels" and not part.note])
     _margins(figure, _entries(drawn), textwrap.fill(_footer(parts), int(width * 19)))
     return figure
 
 
-def _margins(figure: "Figure", entries: dict[str, Any], footer: str) -> None:
-    """The legend and the footer, in a strip added below the panels."""
+def _margins(figure: "Figure", entries: dict[str, "Artist"], footer: str) -> None:
+    """Write the legend and the footer into a strip added below the panels."""
     width, height = figure.get_size_inches()
     fitting = max(1, int(width * 72 / (4.6 * max(map(len, entries), default=0) + 46)))
     lines = math.ceil(len(entries) / fitting)
@@ -76,8 +82,8 @@ def _margins(figure: "Figure", entries: dict[str, Any], footer: str) -> None:
         figure.legend(entries.values(), entries.keys(), ncols=columns, columnspacing=1.4, borderpad=0, **place)
 
 
-def _entries(drawn: Sequence["Axes"]) -> dict[str, Any]:
-    entries: dict[str, Any] = {}
+def _entries(drawn: Sequence["Axes"]) -> dict[str, "Artist"]:
+    entries: dict[str, Artist] = {}
     for axes in drawn:
         handles, names = axes.get_legend_handles_labels()
         entries |= {name: handle for name, handle in zip(names, handles, strict=True) if name not in entries}
@@ -90,7 +96,9 @@ def _height(part: Part, columns: int) -> float:
     if part.panel.kind == "images" and not part.note:
         with contextlib.suppress(UserError):
             return grid_height(*rows_of(part), 7.0) + 0.25
-    return 2.9 if columns == 1 else 2.6 if part.panel.kind in ("aubc", "penalty") else 2.2
+    if columns == 1:
+        return 2.9
+    return 2.6 if part.panel.kind in ("aubc", "penalty") else 2.2
 
 
 def _names(part: Part) -> set[str]:
@@ -99,7 +107,7 @@ def _names(part: Part) -> set[str]:
     return {*part.frame["series"], *(point.series for point in part.points)}
 
 
-def _panel(axes: "Axes", part: Part, look: Look, letter: str, width: float) -> None:
+def _draw_panel(axes: "Axes", part: Part, look: Look, letter: str, width: float) -> None:
     try:
         if part.note:
             raise UserError(part.note)
@@ -113,37 +121,54 @@ def _panel(axes: "Axes", part: Part, look: Look, letter: str, width: float) -> N
 
 
 def _level(panels: Sequence["Axes"]) -> None:
-    """One range for panels that are read side by side."""
+    """Give one range to panels that are read side by side."""
     limits = [axes.get_ylim() for axes in panels]
     for axes in panels:
         axes.set_ylim(max(0, min(low for low, _ in limits)), max(high for _, high in limits))
 
 
 def _footer(parts: Sequence[Part]) -> str:
-    frames = [part.frame for part in parts if not part.note]
-    columns = ["scale", "dataset", "protocol", "pool", "side", "device", "series", "seed", "stand_in"]
-    frame = pd.concat([f.reindex(columns=columns) for f in frames])
+    """Say what was measured, on what, and what is missing."""
+    frame = pd.concat([part.frame.reindex(columns=TOLD) for part in parts if not part.note])
+    scales = ", ".join(sorted(frame["scale"].unique()))
+    sentences = [
+        f"Measured at scale={scales}: {'; '.join(filter(None, _facts(frame)))}.",
+        *_spread(parts, frame.groupby("series")["seed"].nunique()),
+    ]
+    if any(part.points for part in parts):
+        sentences.append("Hollow: the paper's own numbers.")
+    if absent := dict.fromkeys(value for part in parts for value in part.lacking):
+        sentences.append(f"Not measured: {', '.join(absent)}.")
+    return " ".join(sentences)
+
+
+def _facts(frame: pd.DataFrame) -> list[str]:
     seeds = frame.groupby("series")["seed"].nunique()
-    pools = " / ".join(f"{int(pool):,}" for pool in sorted(frame["pool"].dropna().unique()))
     facts = [
-        ", ".join(sorted(map(str, frame["dataset"].unique()))),
+        ", ".join(sorted(name_of("dataset", name) for name in frame["dataset"].unique())),
         f"{_span(seeds)} seed{'' if seeds.max() == 1 else 's'}",
-        f"pool {pools}",
+        f"pool {' / '.join(f'{int(pool):,}' for pool in sorted(frame['pool'].dropna().unique()))}",
         ", ".join(sorted(map(str, frame["device"].dropna().unique()))),
     ]
     if smaller := sorted({f"{side:.0f} x {side:.0f}" for side in frame["side"].dropna()}):
         facts.append(f"images scaled down to {', '.join(smaller)}")
-    if made_up := sorted(map(str, frame.loc[frame["stand_in"].eq(True), "dataset"].unique())):
+    if made_up := sorted(
+        name_of("dataset", name) for name in frame.loc[frame["stand_in"].eq(True), "dataset"].unique()
+    ):
         facts.append(f"MADE-UP PICTURES stand in for {', '.join(made_up)}")
-    text = f"Measured at scale={', '.join(sorted(frame['scale'].unique()))}: {'; '.join(filter(None, facts))}."
-    bands = {part.panel.band for part in parts if part.panel.kind not in ("labels", *STORED, "aubc", "penalty")}
-    if bands and seeds.max() > 1:
-        told = {"interval": "95 % interval of the mean", "sd": "standard deviation"}
-        text += f" Bands and bars: {', '.join(told[band] for band in sorted(bands))} over seeds."
-    if any(part.points for part in parts):
-        text += " Hollow: the paper's own numbers."
-    absent = dict.fromkeys(value for part in parts for value in part.lacking)
-    return text + (f" Not measured: {', '.join(absent)}." if absent else "")
+    return facts
+
+
+def _spread(parts: Sequence[Part], seeds: pd.Series) -> list[str]:
+    """Say how the seeds are shown."""
+    bands = {part.panel.band for part in parts if part.panel.kind not in WITHOUT_BANDS}
+    sentences = []
+    if bands and seeds.max() >= ENOUGH:
+        told = ", ".join(BANDS[band] for band in sorted(bands))
+        sentences.append(f"Bands and bars: {told} over seeds.")
+    if bands and seeds.between(2, ENOUGH - 1).any():
+        sentences.append("Thin lines and small dots: single seeds.")
+    return sentences
 
 
 def _span(counts: pd.Series) -> str:

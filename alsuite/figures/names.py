@@ -1,93 +1,154 @@
-"""How strategies and the rest are called in legends and tables, as the papers write them, in the order of legends."""
-
-from __future__ import annotations
+"""How legends, titles and tables call what the runs are made of: as the papers write it, in the order of legends."""
 
 import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
-__all__ = ["displayed", "rank"]
+import pandas as pd
 
-NAMES = {
-    "random": "random",
-    "entropy": "max entropy",
-    "margin": "margin",
-    "least_confidence": "least confidence",
-    "min_distance": "min distance",
-    "coreset": "core-set",
-    "badge": "BADGE",
-    "ensemble": "ensemble",
-    "mc_dropout": "MC-Dropout",
-    "dbal": "DBAL",
-    "bald": "BALD",
-    "learning_loss": "learning loss",
-    "vaal": "VAAL",
-    "vaal_frozen_vae": "VAAL, frozen VAE",
-    "vaal_no_d": "VAAL without D",
-    "vaal_no_vae": "VAAL without VAE",
-    "ta_vaal": "TA-VAAL",
-    "adv_vae": "Adv-VAE",
-    "adv_vae_prediction": "Adv-VAE + prediction",
-    "loss_learn": "Loss-Learn",
-    "adv_vae_loss_learn": "Adv-VAE + Loss-Learn",
-    "aalu": "AALU",
-    "m2_vaal": "M2-VAAL",
-    "m2_vaal_no_adv": "M2-VAAL, no adversarial term",
-    "m2_alg1": "algorithm 1",
-    "m2_alg2": "algorithm 2",
-    "algorithm_1_2": "algorithms 1 and 2",
-    "asal": "ASAL",
-    "asal_min_distance": "ASAL",
-    "gaal": "GAAL",
-    "gaal_min_distance": "GAAL",
-    "svm": "SVM",
-    "acgan": "AC-GAN",
-    "acgan_filtered": "AC-GAN+F",
-    "active_gan": "ActiveGAN",
-    "dcgan": "DCGAN",
-    "wgan_gp": "WGAN-GP",
-    "res_wgan_gp": "residual WGAN-GP",
-    "res_wgan_ct": "residual WGAN-CT",
-    "gray": "gray",
-    "rgb": "RGB",
-    "autoencoder": "auto-encoder",
-    "discriminator": "discriminator",
-    "linear": "linear",
-    "lenet": "LeNet",
-    "allcnn": "All-CNN",
-    "vgg16": "VGG16",
-    "resnet18": "ResNet-18",
-    "m2": "M2",
-    "convnet": "M2's classifier",
-    "svm_vgg": "SVM on VGG-16",
-    "cifar10": "CIFAR-10",
-    "cifar10_two": "CIFAR-10, two classes",
-    "cifar100": "CIFAR-100",
+from alsuite.results.statistics import FULL, parts_of_series
+
+__all__ = ["NAMES", "name_of", "names_of"]
+
+DATA_SETS = {
+    "digits": "8 x 8 digits",
     "mnist": "MNIST",
-    "mnist57": "MNIST, 5 and 7",
-    "fashion_mnist": "Fashion-MNIST",
+    "mnist57": "MNIST 5 vs 7",
     "usps": "USPS",
-    "usps57": "USPS, 5 and 7",
+    "usps57": "USPS 5 vs 7",
+    "fashion_mnist": "Fashion-MNIST",
     "svhn": "SVHN",
+    "cifar10": "CIFAR-10",
+    "cifar10_two": "CIFAR-10 two classes",
+    "cifar100": "CIFAR-100",
     "caltech256": "Caltech-256",
-    "imagenet": "ImageNet",
     "tiny_imagenet": "Tiny-ImageNet",
-    "full": "full",
+    "imagenet": "ImageNet",
+    "celeba_hat": "CelebA wearing hat",
+    "celeba_bangs": "CelebA bangs",
+    "celeba_blond": "CelebA blond hair",
 }
-FEATURES = ("gray", "rgb", "autoencoder", "discriminator")
-JOINT = " · "  # between the values of several columns
-ORDER = {name: place for place, name in enumerate(NAMES)}
+NAMES: Mapping[str, Mapping[str, str]] = {
+    "strategy": {
+        "vaal": "VAAL",
+        "vaal_frozen_vae": "VAAL (frozen VAE)",
+        "vaal_no_d": "VAAL (no discriminator)",
+        "vaal_no_vae": "VAAL (no VAE)",
+        "ta_vaal": "TA-VAAL",
+        "adv_vae": "advVAE",
+        "adv_vae_prediction": "advVAE+Prediction",
+        "loss_learn": "lossLearn",
+        "adv_vae_loss_learn": "advVAE+lossLearn",
+        "aalu": "AALU",
+        "m2_vaal": "M2-VAAL",
+        "m2_vaal_no_adv": "M2-VAAL (no adversarial term)",
+        "m2_alg1": "algorithm 1",
+        "m2_alg2": "algorithm 2",
+        "algorithm_1_2": "algorithms 1 and 2",
+        "asal": "ASAL",
+        "asal_min_distance": "ASAL (minimum distance)",
+        "gaal": "GAAL",
+        "gaal_min_distance": "GAAL (minimum distance)",
+        "svm": "SVM",
+        "acgan": "AC-GAN",
+        "acgan_filtered": "AC-GAN+F",
+        "active_gan": "ActiveGAN",
+        "coreset": "core-set",
+        "badge": "BADGE",
+        "learning_loss": "learning loss",
+        "ensemble": "ensemble",
+        "mc_dropout": "MC-Dropout",
+        "dbal": "DBAL",
+        "bald": "BALD",
+        "qbc": "QBC",
+        "entropy": "max entropy",
+        "min_distance": "minimum distance",
+        "margin": "margin",
+        "least_confidence": "least confidence",
+        "random": "random",
+        "generator": "generator",  # the parts of what ASAL prepares
+        "autoencoder": "auto-encoder",
+        "extract": "features",
+        "index": "index",
+        FULL: "fully supervised",
+    },
+    "generator": {
+        "dcgan": "DCGAN",
+        "wgan_gp": "WGAN-GP",
+        "res_wgan_gp": "residual WGAN-GP",
+        "res_wgan_ct": "residual WGAN-CT",
+        "acgan": "AC-GAN",
+        "vae": "VAE",
+        "feature_vae": "VAE of features",
+        "no_vae": "no VAE",
+        "autoencoder": "auto-encoder",
+    },
+    "features": {
+        "gray": "gray",
+        "rgb": "RGB",
+        "autoencoder": "auto-encoder",
+        "discriminator": "discriminator",
+        "vgg16": "VGG16",
+    },
+    "task_model": {
+        "linear": "linear",
+        "lenet": "LeNet",
+        "allcnn": "All-CNN",
+        "vgg16": "VGG16",
+        "resnet18": "ResNet-18",
+        "celeba_cnn": "CelebA CNN",
+        "svm_vgg": "SVM on VGG16",
+        "m2": "M2",
+        "convnet": "M2's classifier",
+    },
+    "task_model.loss": {"hinge": "hinge loss", "cross_entropy": "cross entropy"},
+    "dataset": DATA_SETS,
+    "test": DATA_SETS,
+    "budget": {"vaal": "5 % a cycle", "vaal_10": "10 % a cycle"},
+}
+ALONE = {"ASAL (minimum distance)": "ASAL", "GAAL (minimum distance)": "GAAL"}  # beside no series of the short name
 
 
-def displayed(series: str) -> str:
-    """Name a series by its parts; the features that a strategy matches by follow it without a comma."""
-    first, *others = series.split(JOINT)
-    joined = (f"{' ' if part in FEATURES and first.startswith('asal') else ', '}{_named(part)}" for part in others)
-    return _named(first) + "".join(joined)
+def name_of(column: str, value: object) -> str:
+    """Name a value of a column; what has no name here is called as it is."""
+    return NAMES.get(column, {}).get(str(value), str(value))
 
 
-def _named(part: str) -> str:
-    return NAMES.get(part, part.replace("_", " "))
+def names_of(frame: pd.DataFrame, columns: Sequence[str], own: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Map each series that these columns make to its name, in the order of legends; `own` names come before these."""
+    own = own or {}
+    rows = frame.drop_duplicates("series")
+    values = zip(*(rows[column] for column in columns), strict=True)
+    parts = {name: parts_of_series(columns, its) for name, its in zip(rows["series"], values, strict=True)}
+    ordered = sorted(parts, key=lambda series: [_sorting(column, part, own) for column, part in parts[series]])
+    return _shortened({series: _full_name(series, parts[series], own) for series in ordered})
 
 
-def rank(series: str) -> tuple[float, ...]:
-    """Order series as the names above are; what is unknown comes behind."""
-    return tuple(ORDER.get(part, math.inf) for part in series.split(JOINT))
+def _full_name(series: str, parts: Sequence[tuple[str, str]], own: Mapping[str, str]) -> str:
+    return own.get(series) or " ".join(own.get(part) or name_of(column, part) for column, part in parts) or series
+
+
+def _shortened(names: Mapping[str, str]) -> dict[str, str]:
+    short = {series: _alone(name) for series, name in names.items()}
+    counts = Counter(short.values())
+    return {series: short[series] if counts[short[series]] == 1 else name for series, name in names.items()}
+
+
+def _alone(name: str) -> str:
+    for full, short in ALONE.items():
+        name = name.replace(full, short)
+    return name
+
+
+def _sorting(column: str, part: str, own: Mapping[str, str]) -> tuple[bool, float, float, float, str]:
+    """Return what sorts a part: the order of `own` names, of numbers and of the names above; full supervision last."""
+    known = {name: place for place, name in enumerate(NAMES.get(column, ()))}
+    listed = {name: place for place, name in enumerate(own)}
+    return (part == FULL, listed.get(part, math.inf), _as_number(part), known.get(part, math.inf), part)
+
+
+def _as_number(part: str) -> float:
+    try:
+        return float(part.rpartition("=")[2])
+    except ValueError:
+        return math.inf

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from alsuite.figures.curves import curves, values
-from alsuite.figures.images import draw_rows, plane_of, rows_of
+from alsuite.figures.curves import curves, values, whole_ticks
+from alsuite.figures.images import draw_rows, groups_of, rows_of
 from alsuite.figures.parts import Part
 from alsuite.figures.style import CLASS_COLOURS, GREEN, LABELS, SKY, VERMILLION, Look
 from alsuite.results.statistics import paired_tests, penalty_matrix
@@ -20,22 +20,20 @@ __all__ = ["KINDS"]
 
 
 def labels(axes: "Axes", part: Part, _: Look) -> None:
-    """The share of each class in the labelled set of one series; ticks at the right: its share in the pool."""
+    """Draw the share of each class in the labelled set of one series; ticks at the right: its share in the pool."""
     frame = part.frame.sort_values("labelled")
     shares = frame[["labelled"]].join(pd.DataFrame([_shares(c) for c in frame["label_counts"]], index=frame.index))
-    table = shares.groupby("labelled").mean()
-    first = frame.iloc[0]
-    pool = _shares(first["pool_counts"]) if isinstance(first["pool_counts"], list) else np.array([])
+    table, first = shares.groupby("labelled").mean(), frame.iloc[0]
+    pool = _shares(first["pool_counts"]) if isinstance(first["pool_counts"], list) else []
+    thin = len(table.columns) > len(CLASS_COLOURS)
     edge = axes.get_yaxis_transform()
     for k, column in enumerate(table):
-        colour, thin = CLASS_COLOURS[k % len(CLASS_COLOURS)], len(table.columns) > len(CLASS_COLOURS)
-        label = "" if thin else _class_name(first["classes"], k)
+        colour, label = CLASS_COLOURS[k % len(CLASS_COLOURS)], "" if thin else _class_name(first["classes"], k)
         axes.plot(table.index, table[column], color=colour, linewidth=0.6 if thin else 1.4, label=label)
         for share in pool[k : k + 1]:
             axes.plot([1.01, 1.05], [share, share], color=colour, linewidth=2, transform=edge, clip_on=False)
     axes.set(xlabel=LABELS["labelled"], ylabel="Share of labels (%)")
-    axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.locator_params(axis="x", nbins=4)
+    whole_ticks(axes)
 
 
 def _shares(counts: list[int]) -> np.ndarray:
@@ -48,23 +46,23 @@ def _class_name(classes: object, k: int) -> str:
     return f"class {name}" if name.isdigit() else name
 
 
-def penalty(axes: "Axes", part: Part, _: Look) -> None:
-    """At how many budgets the row beats the column, and the column's mean."""
-    matrix = penalty_matrix(part.frame, part.panel.series, part.panel.y)
-    order = sorted(matrix.columns, key=part.panel.order)
-    matrix = matrix.loc[[*order, "mean"], order].rename(part.panel.name, axis=0).rename(part.panel.name, axis=1)
+def penalties(axes: "Axes", part: Part, _: Look) -> None:
+    """Show at how many budgets the row beats the column, and the column's mean."""
+    matrix = penalty_matrix(part.frame, "series", part.panel.y)
+    order = [name for name in part.order if name in matrix.columns]
+    matrix = matrix.loc[[*order, "mean"], order]
     _heat(axes, matrix, matrix.map("{:.2f}".format), ("Blues", 0, 1))
     axes.axhline(len(order) - 0.5, color="white", linewidth=3)
     axes.set_xlabel("share of budgets at which\nthe row beats the column")
 
 
 def area(axes: "Axes", part: Part, _: Look) -> None:
-    """The mean differences of the areas, in points."""
-    tests = paired_tests(part.frame, part.panel.series, part.panel.y)
-    names = [part.panel.name(name) for name in sorted({*tests["first"], *tests["second"]}, key=part.panel.order)]
+    """Show the mean differences of the areas, in points."""
+    tests = paired_tests(part.frame, "series", part.panel.y)
+    names = [name for name in part.order if name in {*tests["first"], *tests["second"]}]
     matrix, texts = pd.DataFrame(0.0, names, names), pd.DataFrame("", names, names)
-    for first, second, gain, p in tests[["first", "second", "difference", "holm_p"]].itertuples(index=False):
-        row, column, star = part.panel.name(first), part.panel.name(second), "*" if p < 0.05 else ""
+    for row, column, gain, p in tests[["first", "second", "difference", "holm_p"]].itertuples(index=False):
+        star = "*" if p < 0.05 else ""
         matrix.loc[row, column], texts.loc[row, column] = 100 * gain, f"{100 * gain:.1f}{star}"
         matrix.loc[column, row], texts.loc[column, row] = -100 * gain, f"{-100 * gain:.1f}{star}"
     span = float(np.nanmax(matrix.to_numpy(), initial=0.1))
@@ -92,13 +90,13 @@ def images(axes: "Axes", part: Part, _: Look) -> None:
     draw_rows(axes, *rows_of(part))
 
 
-def preparation(axes: "Axes", part: Part, look: Look) -> None:
+def preparations(axes: "Axes", part: Part, look: Look) -> None:
     curves(axes, part, look)
     axes.set(xscale="log", yscale="log")
 
 
 def transition(axes: "Axes", part: Part, look: Look) -> None:
-    """Where a scan stays cheaper however many cycles there are, "never" stands in place of a point."""
+    """Draw the cycles until a scan costs more; where it never does, "never" stands in place of a point."""
     from matplotlib.ticker import LogFormatter
 
     never = part.frame[np.isinf(part.frame[part.panel.y])]
@@ -114,13 +112,11 @@ def transition(axes: "Axes", part: Part, look: Look) -> None:
         axes.set_xlabel(f"{axes.get_xlabel()}\nafter {iterations:,.0f} iterations of the generator")
 
 
-def plane(axes: "Axes", part: Part, _: Look) -> None:
-    """Where one run has placed its groups of samples."""
-    for place, (name, places) in enumerate(plane_of(part).items()):
-        colour = (SKY, GREEN, VERMILLION)[place % 3]
-        axes.scatter(
-            *places.T, s=5, color=colour, alpha=0.7, linewidths=0, label=part.panel.name(name), zorder=2 + place
-        )
+def placed_groups(axes: "Axes", part: Part, _: Look) -> None:
+    """Draw where one run has placed its groups of samples."""
+    for place, (name, places) in enumerate(groups_of(part).items()):
+        colour, label = (SKY, GREEN, VERMILLION)[place % 3], part.panel.names.get(name, name.replace("_", " "))
+        axes.scatter(*places.T, s=5, color=colour, alpha=0.7, linewidths=0, label=label, zorder=2 + place)
     axes.set(xticks=[], yticks=[])
 
 
@@ -130,11 +126,11 @@ KINDS: dict[str, Callable[["Axes", Part, Look], None]] = {
     "labels": labels,
     "bars": values,
     "timing": values,
-    "preparation": preparation,
+    "preparation": preparations,
     "transition": transition,
     "gains": values,
     "images": images,
-    "plane": plane,
+    "plane": placed_groups,
     "aubc": area,
-    "penalty": penalty,
+    "penalty": penalties,
 }

@@ -1,50 +1,54 @@
 """What each panel draws: the runs it selects, named by series, with the published points."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
 
 from alsuite.errors import UserError
-from alsuite.figures.costs import preparation, until_cheaper
+from alsuite.figures.costs import preparation_of, until_cheaper
 from alsuite.figures.gains import gains
+from alsuite.figures.names import names_of
 from alsuite.figures.published import Point, published
 from alsuite.figures.spec import METRICS, STORED, Panel
 from alsuite.results import lacking, select
 from alsuite.results.statistics import FULL, RUN, aubc, one_setting, unique_seeds, with_series
 
-__all__ = ["Part", "parts_of", "per_run"]
+__all__ = ["DERIVED", "Part", "part_named", "parts_of", "per_run"]
 
-DERIVED = {"preparation": preparation, "transition": until_cheaper, "gains": gains}  # other rows than the runs' cycles
+DERIVED = {
+    "preparation": preparation_of,
+    "transition": until_cheaper,
+    "gains": gains,
+}  # other rows than the runs' cycles
 
 
 @dataclass(frozen=True)
 class Part:
-    """A panel with what is to be drawn in it, or with a note that says why there is nothing."""
+    """A panel with what is to be drawn in it, its series called by their names, or with a note that says why not."""
 
     panel: Panel
     frame: pd.DataFrame = field(default_factory=pd.DataFrame)
     points: list[Point] = field(default_factory=list)
     note: str = ""
     lacking: list[str] = field(default_factory=list)  # what it should show beside, but was not run
+    order: tuple[str, ...] = ()  # the names, as legends list them
 
 
 def parts_of(panel: Panel, runs: pd.DataFrame | str, table: Path) -> list[Part]:
+    """Prepare what a panel draws: a part for each protocol and, of class shares, for each series."""
     if isinstance(runs, str):
         return [Part(panel, note=runs)]
-    if len(protocols := sorted(runs["protocol"].dropna().unique(), reverse=True)) > 1 and "protocol" not in panel.where:
+    protocols = sorted(runs["protocol"].dropna().unique(), reverse=True)
+    if len(protocols) > 1 and "protocol" not in panel.where:
         each = (_of_protocol(panel, protocol) for protocol in protocols)
         return [part for one in each for part in parts_of(one, runs, table)]
     try:
-        chosen = select(runs, panel.where)
-        frame = _prepared(panel, chosen)
-        points = published(panel, frame, table)
+        part = _part_of(panel, runs, table)
     except UserError as error:
         return [Part(panel, note=str(error))]
-    if panel.kind != "labels":
-        return [Part(panel, frame, points, lacking=lacking(chosen, panel.where))]
-    names = sorted(set(frame.loc[frame["strategy"] != FULL, "series"]), key=panel.order)
-    return [Part(_titled(panel, name), frame[frame["series"] == name]) for name in names]
+    return _by_series(part) if panel.kind == "labels" else [part]
 
 
 def _of_protocol(panel: Panel, protocol: str) -> Panel:
@@ -52,11 +56,37 @@ def _of_protocol(panel: Panel, protocol: str) -> Panel:
     return replace(panel, where={**panel.where, "protocol": protocol}, title=title)
 
 
-def _titled(panel: Panel, series: str) -> Panel:
-    return replace(panel, title=f"{panel.title}\n{panel.name(series)}".lstrip())
+def _part_of(panel: Panel, runs: pd.DataFrame, table: Path) -> Part:
+    selected = select(runs, panel.where)
+    frame = _rows_of_kind(panel, selected)
+    part = part_named(panel, frame, published(panel, frame, table))
+    return replace(part, lacking=lacking(selected, panel.where))
 
 
-def _prepared(panel: Panel, frame: pd.DataFrame) -> pd.DataFrame:
+def part_named(panel: Panel, frame: pd.DataFrame, points: Sequence[Point] = ()) -> Part:
+    """Call the series of runs and of published points by their names."""
+    frame = with_series(frame, panel.series)
+    columns = [*panel.series]
+    alone = sorted({point.series for point in points} - {*frame["series"]})
+    beside = pd.DataFrame({columns[0]: alone}, dtype=object)
+    rows = with_series(pd.concat([frame[columns], beside]), columns) if alone else frame
+    names = names_of(rows, columns, panel.names)
+    shown = [replace(point, series=names[point.series]) for point in points]
+    return Part(panel, frame.assign(series=frame["series"].map(names)), shown, order=tuple(names.values()))
+
+
+def _by_series(part: Part) -> list[Part]:
+    measured = part.frame.loc[part.frame["strategy"] != FULL]
+    each = {name: measured[measured["series"] == name] for name in part.order}
+    return [
+        Part(replace(part.panel, title=f"{part.panel.title}\n{name}".lstrip()), frame, order=(name,))
+        for name, frame in each.items()
+        if len(frame)
+    ]
+
+
+def _rows_of_kind(panel: Panel, frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that a kind of panel draws; refuse to average over what differs in more than the seed."""
     if panel.kind in ("labels", *STORED) or panel.y not in (*METRICS, "aubc"):
         frame = frame.drop_duplicates([*RUN, "cycle"]).assign(test=frame["test"].iloc[0])
     if panel.kind in DERIVED:
@@ -66,19 +96,22 @@ def _prepared(panel: Panel, frame: pd.DataFrame) -> pd.DataFrame:
             raise UserError(f"the runs have no column {column} to draw")
     if panel.kind == "timing":
         frame = frame[frame["strategy"] != FULL]
+    if panel.kind in STORED:
+        return _of_lowest_seed(with_series(frame, panel.series))
     against = [] if panel.x == "labelled" else [panel.x]
-    if panel.kind not in STORED:
-        one_setting(frame, free=[*panel.series, *against])
-        unique_seeds(with_series(frame, [*panel.series, *against]))
-    frame = with_series(frame, panel.series)
-    lowest = frame.groupby("series")["seed"].transform("min")
-    return frame[frame["seed"] == lowest] if panel.kind in STORED else frame
+    one_setting(frame, free=[*panel.series, *against])
+    unique_seeds(with_series(frame, [*panel.series, *against]))
+    return frame
+
+
+def _of_lowest_seed(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame[frame["seed"] == frame.groupby("series")["seed"].transform("min")]
 
 
 def per_run(frame: pd.DataFrame, panel: Panel) -> pd.DataFrame:
-    """One row per run: its last, its mean, or its value at the labelled count nearest to the one asked for."""
+    """Return a row per run: its last, its mean, or its value at the labelled count nearest to the one asked for."""
     if panel.y == "aubc":
-        return aubc(frame, panel.series)
+        return aubc(frame, "series")
     frame = frame.dropna(subset=[panel.y]).sort_values("labelled")
     if panel.at == "mean":
         return frame.drop_duplicates(RUN).assign(**{panel.y: frame.groupby(RUN)[panel.y].transform("mean")})

@@ -5,12 +5,11 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from alsuite.errors import UserError
-from alsuite.figures.spec import Panel
+from alsuite.figures.spec import Entry, Panel, bare
 from alsuite.results.statistics import FULL
 
 __all__ = ["Point", "published"]
@@ -37,13 +36,16 @@ UNITS = {
 
 @dataclass(frozen=True)
 class Point:
+    """A published value of a series, or its level where it has no x of its own."""
+
     series: str
     x: float
     y: float
+    level: bool = False
 
 
 def published(panel: Panel, frame: pd.DataFrame, path: Path) -> list[Point]:
-    """The points of the panel's measure on its test sets that `published:` asks for."""
+    """Read the points of the panel's measure on its test sets that `published:` asks for."""
     rows = _rows(path) if panel.published else []
     found = [row for wanted in panel.published for row in _asked(rows, wanted, set(frame["test"]))]
     points = [_point(row, panel, float(frame["pool"].max())) for row in found]
@@ -55,8 +57,8 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _asked(rows: list[dict[str, str]], wanted: str | Mapping[str, Any], tests: set[str]) -> list[dict[str, str]]:
-    """`wanted` is the name of a figure, or values of columns; without a dataset among them, the test set tells it."""
+def _asked(rows: list[dict[str, str]], wanted: str | Entry, tests: set[str]) -> list[dict[str, str]]:
+    """Pick the rows of a figure's name, or of values of columns; without a dataset there, the test set tells it."""
     filters = {"figure": wanted} if isinstance(wanted, str) else wanted
     matching = [row for row in rows if all(row.get(name) == str(value) for name, value in filters.items())]
     if not matching:
@@ -65,14 +67,28 @@ def _asked(rows: list[dict[str, str]], wanted: str | Mapping[str, Any], tests: s
 
 
 def _point(row: Mapping[str, str], panel: Panel, pool: float) -> Point | None:
+    """Return the row's point; none where it tells another measure, or has no place in this panel."""
     measure, offset, factor = UNITS.get(row["y_name"], ("", 0, 1))
-    x, y, x_name = _number(row["x"]), offset + factor * _number(row["y"]), row["x_name"]
-    if x_name == "labelled_percent":
-        x, x_name = x / 100 * pool, "labelled"
-    placed = panel.kind in ("accuracy", "entropy") or panel.x != "labelled"
-    fits = not placed or row["series"] == FULL or (x_name == panel.x.rpartition(".")[2] and not math.isnan(x))
-    series = f"{x:g}" if x_name in {column.rpartition(".")[2] for column in panel.series} else row["series"]
-    return Point(series, x, y) if fits and measure == panel.y and not math.isnan(y) else None
+    y = offset + factor * _number(row["y"])
+    if measure != panel.y or math.isnan(y):
+        return None
+    x_name, x = _x(row, pool)
+    if x_name in map(bare, panel.series):
+        return Point(f"{x:g}", x, y) if _fits(x_name, x, panel) else None
+    if row["series"] == FULL:
+        return Point(FULL, x, y, level=True)
+    return Point(row["series"], x, y) if _fits(x_name, x, panel) else None
+
+
+def _x(row: Mapping[str, str], pool: float) -> tuple[str, float]:
+    x = _number(row["x"])
+    return ("labelled", x / 100 * pool) if row["x_name"] == "labelled_percent" else (row["x_name"], x)
+
+
+def _fits(x_name: str, x: float, panel: Panel) -> bool:
+    """Tell whether a value at this x has a place: anywhere beside bars, on a curve only at the curve's own x."""
+    beside = panel.kind not in ("accuracy", "entropy") and panel.x == "labelled"
+    return beside or (x_name == bare(panel.x) and not math.isnan(x))
 
 
 def _number(text: str) -> float:

@@ -1,32 +1,44 @@
-"""What a figure is made of, read from `conf/experiment/<stem>.yaml`; the fields are told in `alsuite.figures`."""
+"""What a figure is made of, as its experiment lists it under `figure:`; the fields are told in `alsuite.figures`."""
 
-import math
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
 
+from alsuite import CONF
 from alsuite.errors import UserError
-from alsuite.figures.names import displayed, rank
-from alsuite.results.statistics import FULL
+from alsuite.figures.names import name_of
 
-__all__ = ["METRICS", "STORED", "Panel", "panels_of", "read_panels"]
+__all__ = ["METRICS", "STORED", "Entry", "Panel", "bare", "panels_of", "read_panels"]
 
 METRICS = ("accuracy", "macro_f1", "mean_iou")
 STORED = ("images", "plane")  # kinds that show what one run has stored
+TUPLES = ("series", "published", "rows")
+OF_KIND = {
+    "entropy": {"y": "entropy"},
+    "timing": {"y": "query_seconds", "at": "mean"},
+    "preparation": {"x": "pool", "y": "preparation_seconds"},
+    "transition": {"x": "pool", "y": "cycles_until_cheaper"},
+    "gains": {"y": "f1_gain"},
+}
+
+Entry = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Panel:
+    """One panel: which runs it shows, and how; `alsuite.figures` tells what the fields mean."""
+
     kind: str
     title: str = ""
     experiment: str = ""
-    where: Mapping[str, Any] = field(default_factory=dict)
+    where: Entry = field(default_factory=dict)
     series: tuple[str, ...] = ("strategy",)
     names: Mapping[str, str] = field(default_factory=dict)
-    published: tuple[str | Mapping[str, Any], ...] = ()
+    published: tuple[str | Entry, ...] = ()
     x: str = "labelled"
     since: float = 0
     y: str = "accuracy"
@@ -36,86 +48,95 @@ class Panel:
     rows: tuple[str, ...] = ()
     columns: int = 10
 
-    def name(self, series: str) -> str:
-        return self.names.get(series) or displayed(series)
 
-    def order(self, series: str) -> tuple[Any, ...]:
-        """Return what sorts series: as `names` lists them, then numbers, then as they are known, "full" last."""
-        listed = [*self.names]
-        place = listed.index(series) if series in listed else len(listed) + (series == FULL)
-        return (place, _number(series), rank(series), series)
+FIELDS = [one.name for one in fields(Panel)]
 
 
-def _number(series: str) -> float:
-    return float(series) if series.replace(".", "", 1).isdigit() else math.inf
-
-
-def read_panels(stem: str, conf: Path) -> list[Panel]:
-    """Read the panels of a figure; each knows the folder of its runs."""
-    spec = _merged(conf / "experiment" / f"{stem}.yaml", conf)
+def read_panels(stem: str, configuration: Path = CONF) -> list[Panel]:
+    """Read the panels that `experiment/STEM.yaml` lists; each knows the folder of its runs."""
+    spec = _merged(stem, configuration)
     if not spec.get("figure"):
-        raise UserError(f"conf/experiment/{stem}.yaml describes no figure: add a list of panels under `figure:`")
+        raise UserError(f"experiment/{stem}.yaml describes no figure: add a list of panels under `figure:`")
     return panels_of(spec["figure"], stem, str(spec.get("experiment", stem)))
 
 
-def panels_of(figure: Any, stem: str, experiment: str) -> list[Panel]:
-    """Make the panels that a configuration lists, one of them for each of what its `for_each` lists."""
+def panels_of(figure: object, stem: str, experiment: str) -> list[Panel]:
+    """Make the panels that a configuration lists; `experiment` is the folder of their runs where they name no other."""
     if not isinstance(figure, list) or not all(isinstance(entry, Mapping) for entry in figure):
         raise UserError(f"{stem}: figure is no list of panels: see conf/experiment for examples")
-    return [_panel(one, stem, experiment) for entry in figure for one in _each(entry)]
+    return [_panel(one, stem, experiment) for entry in figure for one in _expanded(entry, stem)]
 
 
-def _each(entry: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Fill the words in braces with what each of the entry's `for_each` gives for them."""
-    plain = {name: value for name, value in entry.items() if name != "for_each"}
-    return [_filled(plain, given) for given in entry.get("for_each", [{}])]
+def bare(column: str) -> str:
+    """Return a column's name without the groups that hold it."""
+    return column.rpartition(".")[2]
 
 
-def _filled(value: Any, given: Mapping[str, Any]) -> Any:
-    if isinstance(value, Mapping):
-        return {name: _filled(part, given) for name, part in value.items()}
-    if isinstance(value, list):
-        return [_filled(part, given) for part in value]
-    alone = [part for name, part in given.items() if value == f"{{{name}}}"]
-    if alone or not isinstance(value, str):
-        return alone[0] if alone else value
-    for name, part in given.items():
-        value = value.replace(f"{{{name}}}", str(part))
-    return value
-
-
-def _merged(path: Path, conf: Path) -> dict[str, Any]:
-    if not path.exists():
-        known = ", ".join(sorted(file.stem for file in (conf / "experiment").glob("*.yaml")))
-        raise UserError(f"no experiment {path.stem}: choose from {known or 'none, conf/experiment is empty'}")
-    own: Any = OmegaConf.to_container(OmegaConf.load(path))
+def _merged(stem: str, configuration: Path) -> dict[str, Any]:
+    """Read an experiment's folder and panels, with those of the experiments that it builds on."""
+    own: Any = OmegaConf.to_container(OmegaConf.load(_found(stem, configuration)))
     spec: dict[str, Any] = {}
     for parent in _parents(own):
-        spec |= _merged(conf / "experiment" / f"{parent}.yaml", conf)
+        spec |= _merged(parent, configuration)
     return spec | {name: own[name] for name in ("experiment", "figure") if name in own}
 
 
-def _parents(spec: Any) -> Iterator[str]:
+def _found(stem: str, configuration: Path) -> Path:
+    for folder in (configuration, CONF):
+        if (path := folder / "experiment" / f"{stem}.yaml").exists():
+            return path
+    known = ", ".join(sorted(file.stem for file in (configuration / "experiment").glob("*.yaml")))
+    raise UserError(f"no experiment {stem}: choose from {known or f'none, {configuration}/experiment is empty'}")
+
+
+def _parents(spec: Entry) -> Iterator[str]:
     for entry in spec.get("defaults", ()):
         if isinstance(entry, str) and entry != "_self_":
             yield entry.removeprefix("/experiment/")
 
 
-def _panel(entry: Mapping[str, Any], stem: str, experiment: str) -> Panel:
-    known = [one.name for one in fields(Panel)]
-    if unknown := sorted(set(entry) - set(known)):
-        raise UserError(f"{stem}: a panel has no field {unknown[0]}; its fields are {', '.join(known)}")
+def _expanded(entry: Entry, stem: str) -> list[Entry]:
+    """Make a panel of each value, or combination of values, that `for_each` lists."""
+    if "for_each" not in entry:
+        return [entry]
+    plain = {name: value for name, value in entry.items() if name != "for_each"}
+    return [_varied(plain, values) for values in _each(entry["for_each"], stem)]
+
+
+def _each(given: object, stem: str) -> Sequence[Entry]:
+    """Return the values of each panel: those of a list of mappings, or all combinations of a mapping of lists."""
+    if isinstance(given, Mapping) and all(isinstance(values, list) for values in given.values()):
+        return [dict(zip(given, values, strict=True)) for values in itertools.product(*given.values())]
+    if isinstance(given, list) and all(isinstance(values, Mapping) for values in given):
+        return given
+    raise UserError(f"{stem}: for_each takes lists of values by column, or a list of such mappings, not {given}")
+
+
+def _varied(entry: Entry, values: Entry) -> Entry:
+    """Let a panel's own fields take their values, all else filter the runs; the title's {column} becomes a name."""
+    fields_of = {name: value for name, value in values.items() if name in FIELDS}
+    columns = {name: value for name, value in values.items() if name not in FIELDS}
+    where = dict(entry.get("where", {}))
+    for column, value in columns.items():
+        where[column] = [*where[column], value] if isinstance(where.get(column), list) else value
+    made = {**entry, **fields_of, "where": where}
+    return {**made, "title": _filled(str(made.get("title", "")), columns, made.get("names", {}))}
+
+
+def _filled(title: str, columns: Entry, own: Mapping[str, str]) -> str:
+    for column, value in columns.items():
+        title = title.replace(f"{{{column}}}", own.get(str(value)) or name_of(column, value))
+    return title[:1].upper() + title[1:]
+
+
+def _panel(entry: Entry, stem: str, experiment: str) -> Panel:
+    if unknown := sorted(set(entry) - set(FIELDS)):
+        raise UserError(f"{stem}: a panel has no field {unknown[0]}; its fields are {', '.join(FIELDS)}, for_each")
     if "kind" not in entry:
         raise UserError(f"{stem}: a panel needs a kind")
-    values = {name: tuple(value) if isinstance(value, list) else value for name, value in entry.items()}
-    for name in ("series", "published", "rows"):
-        if name in values and not isinstance(values[name], tuple):
-            values[name] = (values[name],)
-    defaults = {
-        "entropy": {"y": "entropy"},
-        "timing": {"y": "query_seconds", "at": "mean"},
-        "preparation": {"x": "pool", "y": "preparation_seconds"},
-        "transition": {"x": "pool", "y": "cycles_until_cheaper"},
-        "gains": {"y": "f1_gain"},
-    }
-    return Panel(**{"experiment": experiment, **defaults.get(entry["kind"], {}), **values})
+    values = {name: _tuple(value) if name in TUPLES else value for name, value in entry.items()}
+    return Panel(**{"experiment": experiment, **OF_KIND.get(entry["kind"], {}), **values})
+
+
+def _tuple(value: object) -> tuple[object, ...]:
+    return tuple(value) if isinstance(value, list | tuple) else (value,)

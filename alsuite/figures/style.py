@@ -1,8 +1,7 @@
 """The look: the Okabe-Ito colours, which also the colour-blind tell apart, with dashes and markers beside them."""
 
-import re
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +63,8 @@ CLASS_COLOURS = (*COLOURS, "#882255", "#999933", BLACK, "#b0b0b0")
 
 @dataclass(frozen=True)
 class Style:
+    """How a series is drawn."""
+
     colour: str
     marker: str
     dash: Any = "-"
@@ -71,65 +72,57 @@ class Style:
 
 Look = Mapping[str, Style]
 
-
-_FREE = [
+FREE = [
     Style(colour, MARKERS[(place + turn) % len(MARKERS)], dash)
     for turn, dash in enumerate(DASHES)
     for place, colour in enumerate(COLOURS)
 ]
-_KNOWN = {
-    "full": Style(BLACK, "*", (0, (4, 2))),
+KNOWN = {
+    "fully supervised": Style(BLACK, "*", (0, (4, 2))),
     "random": Style(GREY, "o"),
-    "svm": Style(GREY, "o"),
-    "entropy": Style(VERMILLION, "s", DASHES[1]),
+    "SVM": Style(GREY, "o"),
     "max entropy": Style(VERMILLION, "s", DASHES[1]),
-    "min distance": Style(PURPLE, "v", DASHES[1]),
     "minimum distance": Style(PURPLE, "v", DASHES[1]),
     "margin": Style(PURPLE, "v", DASHES[1]),
     "least confidence": Style(SKY, "P", DASHES[3]),
-    "asal": Style(BLUE, "^"),
-    "asal gray": Style(BLUE, "^"),
-    "asal rgb": Style(BLUE, "^"),
-    "asal autoencoder": Style(GREEN, "D", DASHES[3]),
-    "asal discriminator": Style(ORANGE, "P", DASHES[2]),
-    "asal wgan gp": Style(BLUE, "^"),
-    "asal dcgan": Style(PURPLE, "D", DASHES[2]),
-    "gaal": Style(SKY, "v", DASHES[1]),
-    "gaal wgan gp": Style(SKY, "v", DASHES[1]),
-    "gaal dcgan": Style(BLACK, "s", DASHES[3]),
-    "vaal": Style(BLUE, "^"),
-    "ta vaal": Style(SKY, "v", DASHES[1]),
-    "m2 vaal": Style(GREEN, "D"),
-    "aalu": Style(ORANGE, "D"),
-    "coreset": Style(GREEN, "P", DASHES[1]),
+    "ASAL": Style(BLUE, "^"),
+    "ASAL gray": Style(BLUE, "^"),
+    "ASAL RGB": Style(BLUE, "^"),
+    "ASAL auto-encoder": Style(GREEN, "D", DASHES[3]),
+    "ASAL discriminator": Style(ORANGE, "P", DASHES[2]),
+    "ASAL WGAN-GP": Style(BLUE, "^"),
+    "ASAL DCGAN": Style(PURPLE, "D", DASHES[2]),
+    "GAAL": Style(SKY, "v", DASHES[1]),
+    "GAAL WGAN-GP": Style(SKY, "v", DASHES[1]),
+    "GAAL DCGAN": Style(BLACK, "s", DASHES[3]),
+    "VAAL": Style(BLUE, "^"),
+    "TA-VAAL": Style(SKY, "v", DASHES[1]),
+    "M2-VAAL": Style(GREEN, "D"),
+    "AALU": Style(ORANGE, "D"),
+    "core-set": Style(GREEN, "P", DASHES[1]),
     "ensemble": Style(ORANGE, "s", DASHES[3]),
-    "mc dropout": Style(PURPLE, "v", DASHES[2]),
-    "dbal": Style(SKY, "D", DASHES[1]),
-    "qbc": Style(VERMILLION, "s", DASHES[1]),
-    "suggestive": Style(ORANGE, "v", DASHES[2]),
-    "active gan": Style(BLUE, "^"),
-    "acgan": Style(ORANGE, "s", DASHES[1]),
-    "acgan filtered": Style(GREEN, "D", DASHES[3]),
+    "MC-Dropout": Style(PURPLE, "v", DASHES[2]),
+    "DBAL": Style(SKY, "D", DASHES[1]),
+    "QBC": Style(VERMILLION, "s", DASHES[1]),
+    "ActiveGAN": Style(BLUE, "^"),
+    "AC-GAN": Style(ORANGE, "s", DASHES[1]),
+    "AC-GAN+F": Style(GREEN, "D", DASHES[3]),
 }
 
 
 def styles(names: Iterable[str]) -> dict[str, Style]:
-    """A style for each series: known names always have theirs, others one drawn by their name, free in this figure."""
-    plain = {name: " ".join(_plain(name).split()) for name in sorted(set(names))}
-    chosen = {name: _KNOWN[key] for name, key in plain.items() if key in _KNOWN}
-    for name, key in plain.items():
-        if name not in chosen:
-            chosen[name] = _free(key, list(chosen.values()))
-    return chosen
+    """Give each series a style: known names always have theirs, others one drawn by their name, free in this figure."""
+    names = sorted(set(names))
+    given = {name: KNOWN[name] for name in names if name in KNOWN}
+    for name in names:
+        if name not in given:
+            given[name] = _free(name, list(given.values()))
+    return given
 
 
-def _plain(name: str) -> str:
-    return re.sub("[·_]", " ", name).replace("al min distance", "al")  # asal_min_distance looks like asal
-
-
-def _free(name: str, taken: list[Style]) -> Style:
+def _free(name: str, taken: Sequence[Style]) -> Style:
     turn = zlib.crc32(name.encode()) % len(COLOURS)
     colours = [style.colour for style in taken]
     looks = [(style.colour, style.dash) for style in taken]
-    ranked = sorted(_FREE[turn:] + _FREE[:turn], key=lambda s: ((s.colour, s.dash) in looks, colours.count(s.colour)))
+    ranked = sorted(FREE[turn:] + FREE[:turn], key=lambda s: ((s.colour, s.dash) in looks, colours.count(s.colour)))
     return ranked[0]

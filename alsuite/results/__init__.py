@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from alsuite.errors import UserError
+from alsuite.journal import INCIDENTAL, Record
 from alsuite.notes import FIT_SECONDS
 from alsuite.results.statistics import aubc, paired_tests, penalty_matrix, summary, with_series
 
@@ -26,17 +27,17 @@ __all__ = [
     "with_series",
 ]
 
-Record = dict[str, Any]
+FACTS = ("pool", "pool_counts", "side", "classes", "device", "stand_in")
 
 
 class NoRunsError(UserError):
-    """Nothing finished to read yet."""
+    """There is nothing finished to read yet."""
 
 
 def load(
     experiment: str, scale: str | None = None, root: str | Path = "outputs", complete: bool = True
 ) -> pd.DataFrame:
-    """One row per run, cycle and test set; `complete` leaves out the runs that have not ended."""
+    """Read one row per run, cycle and test set; `complete` leaves out the runs that have not ended."""
     base = Path(root, experiment)
     found = sorted((base / (scale or "")).rglob("cycles.jsonl"))
     journals = [journal for journal in found if not re.search(r"~\d+$", journal.parent.name)]  # old runs, set aside
@@ -49,7 +50,7 @@ def load(
 
 
 def of_runs(folders: Sequence[Path]) -> pd.DataFrame:
-    """One row per cycle and test set of the runs in these folders, wherever they lie."""
+    """Read one row per cycle and test set of the runs in these folders, wherever they lie."""
     return pd.DataFrame([row for folder in folders for row in _run_rows(folder / "cycles.jsonl", complete=False)])
 
 
@@ -86,10 +87,12 @@ def _records(journal: Path) -> list[Record]:
 
 
 def _about(about: Record) -> Record:
-    config, kept = about["config"], ("pool", "pool_counts", "side", "classes", "device", "stand_in")
-    root = {name: config.get(name) for name in ("seed", "protocol")}
-    scalars = {name: value for name, value in _flat(config) if name not in ("experiment", "scale")}
-    return {**scalars, **about["choices"], **root, **{name: about.get(name) for name in kept}}
+    """Return what run.json says of a run; `options` names the columns it was configured by, seed and place apart."""
+    config = about["config"]
+    given = {**dict(_flat(config)), **about["choices"], **{name: config.get(name) for name in ("seed", "protocol")}}
+    given = {name: value for name, value in given.items() if name not in ("experiment", "scale")}
+    options = tuple(name for name in given if name.partition(".")[0] not in (*INCIDENTAL, "seed"))
+    return {**given, **{name: about.get(name) for name in FACTS}, "options": options}
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
@@ -101,7 +104,7 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 
 
 def _agreement(records: Sequence[Record]) -> float:
-    """How often a match has the label that an annotator gave the synthetic image; the classes of these weigh alike."""
+    """Return how often a match has the label that an annotator gave the synthetic image; these classes weigh alike."""
     asked = [record["queried"] for record in records if (record["queried"] or {}).get("generated_labels")]
     pairs = [pair for one in asked for pair in zip(one["generated_labels"], one["labels"], strict=False)]
     frame = pd.DataFrame([(given, given == matched) for given, matched in pairs], columns=["given", "agrees"])
@@ -117,7 +120,7 @@ def _cycle(record: Record) -> Record:
 
 
 def _timings(record: Record, queried: Record) -> Record:
-    """Seconds of the query, of what follows the training inside it, and of it all for each 100 samples asked for."""
+    """Return the seconds of a query, of what follows the training inside it, and of it all for each 100 samples."""
     seconds, notes = record.get("query_seconds"), queried.get("notes") or {}
     if seconds is None or not queried:
         return dict.fromkeys(("query_seconds", "select_seconds", "query_seconds_per_100"))
@@ -129,7 +132,7 @@ def _timings(record: Record, queried: Record) -> Record:
 
 
 def select(frame: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
-    """The rows where each column has the value, or one of the listed values, given for it; null matches a gap."""
+    """Return the rows where each column has the value, or one of the values, given for it; null matches a gap."""
     for column, wanted in where.items():
         if column not in frame:
             raise UserError(f"the runs have no column {column} to filter on")
@@ -142,7 +145,7 @@ def select(frame: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
 
 
 def lacking(frame: pd.DataFrame, where: Mapping[str, Any]) -> list[str]:
-    """The listed values that no row has, as column=value."""
+    """List the asked-for values that no row has, as column=value."""
     return [
         f"{column}={value}"
         for column, wanted in where.items()
@@ -153,7 +156,7 @@ def lacking(frame: pd.DataFrame, where: Mapping[str, Any]) -> list[str]:
 
 
 def _key(value: object) -> str:
-    """One spelling for what YAML, the command line and the table write differently (1, 1.0, "1"; true, True)."""
+    """Spell alike what YAML, the command line and the table write differently (1, 1.0, "1"; true, True)."""
     if value is None or value != value:
         return "null"
     try:

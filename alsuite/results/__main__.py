@@ -24,22 +24,27 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
     try:
-        _write(options)
+        _compare(options)
     except UserError as error:
         sys.exit(str(error))
 
 
-def _write(options: argparse.Namespace) -> None:
+def _compare(options: argparse.Namespace) -> None:
     if wrong := [item for item in options.where if "=" not in item]:
         raise UserError(f"--where takes COLUMN=VALUE, not {wrong[0]}")
+    if "/" in options.experiment.rstrip("/"):
+        raise UserError(
+            f"{options.experiment} is a path: name the experiment alone, a folder in {options.root}, "
+            "and its scale with --scale"
+        )
     where = dict(item.split("=", 1) for item in options.where)
-    frame = select(load(options.experiment, options.scale, options.root), where)
+    frame = select(load(options.experiment.rstrip("/"), options.scale, options.root), where)
     text, tables = report(frame, options.series, options.metric)
     scales = frame["scale"].unique()
-    base = options.root / options.experiment / (str(scales[0]) if len(scales) == 1 else "")
+    base = options.root / str(frame["experiment"].iloc[0]) / (str(scales[0]) if len(scales) == 1 else "")
     folder = options.out or base / "results"
     folder.mkdir(parents=True, exist_ok=True)
-    for name, table in {"long": with_series(frame, options.series), **tables}.items():
+    for name, table in {"long": with_series(frame, options.series).drop(columns="options"), **tables}.items():
         table.to_csv(folder / f"{name}.csv", index=False)
     print(f"{text}\n\n{folder}")
 

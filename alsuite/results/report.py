@@ -1,7 +1,6 @@
 """The comparison of an experiment's series within each setting, as text and as tables."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import pandas as pd
 
@@ -9,15 +8,13 @@ from alsuite.results.statistics import SETTING, aubc, paired_tests, penalty_matr
 
 __all__ = ["report"]
 
-Record = dict[str, Any]
-
 
 def report(frame: pd.DataFrame, series: Sequence[str], metric: str = "accuracy") -> tuple[str, dict[str, pd.DataFrame]]:
-    """The comparison within each setting: as text, and as the tables to store."""
+    """Compare the series within each setting: as text, and as the tables to store."""
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in ("summary", "aubc", "penalty", "tests")}
     text = []
     for values, part in frame.groupby(SETTING, dropna=False):
-        setting: Record = dict(zip(SETTING, values, strict=True))
+        setting = dict(zip(SETTING, map(str, values), strict=True))
         made = {
             "summary": summary(part, series, metric),
             "aubc": aubc(part, series, metric),
@@ -30,7 +27,7 @@ def report(frame: pd.DataFrame, series: Sequence[str], metric: str = "accuracy")
     return "\n\n".join(text), {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
 
 
-def _text(setting: Record, made: Mapping[str, pd.DataFrame], metric: str) -> str:
+def _text(setting: Mapping[str, str], made: Mapping[str, pd.DataFrame], metric: str) -> str:
     table = made["summary"]
     overall = table[table["measure"] != metric]
     overall = overall.assign(cell=overall.apply(_cell, axis=1)).pivot(index="series", columns="measure", values="cell")
@@ -50,7 +47,7 @@ def _text(setting: Record, made: Mapping[str, pd.DataFrame], metric: str) -> str
 
 
 def _thinned(curve: pd.DataFrame, columns: int = 6) -> pd.DataFrame:
-    """A few labelled counts, evenly apart, of the series that have more than one."""
+    """Keep a few labelled counts, evenly apart, of the series that have more than one."""
     several = curve.groupby("series")["labelled"].transform("count") > 1
     curve = (curve[several] if several.any() else curve).astype({"labelled": int})
     counts = sorted(curve["labelled"].unique())

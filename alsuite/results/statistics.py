@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from scipy import integrate, stats
+from statsmodels.stats.multitest import multipletests
 
 from alsuite.errors import UserError
 
@@ -20,8 +21,10 @@ __all__ = [
     "interval",
     "one_setting",
     "paired_tests",
+    "parts_of_series",
     "penalty_matrix",
     "summary",
+    "telling",
     "unique_seeds",
     "with_series",
 ]
@@ -30,26 +33,6 @@ FULL = "full"
 SIGNIFICANT = 0.05
 RUN = ["experiment", "scale", "run"]
 SETTING = ["scale", "dataset", "task_model", "protocol", "test"]
-MEASURED = {
-    *(
-        "run",
-        "seed",
-        "cycle",
-        "labelled",
-        "test",
-        "accuracy",
-        "macro_f1",
-        "mean_iou",
-        "per_class",
-        "per_class_f1",
-        "entropy",
-        "wrong",
-        "agreement",
-    ),
-    *("fit_seconds", "query_seconds", "select_seconds", "query_seconds_per_100"),
-    *("label_counts", "pool_counts", "classes", "device", "series", "folder"),
-}
-
 Columns = str | Sequence[str]
 
 
@@ -57,24 +40,30 @@ def with_series(frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     """Add the column `series`: the values of `columns` joined by a dot, without those that are empty or "none"."""
     columns = [columns] if isinstance(columns, str) else list(columns)
     if missing := [column for column in columns if column not in frame]:
-        raise UserError(f"no column {missing[0]} to tell series apart: choose from {', '.join(_choices(frame))}")
+        raise UserError(f"no column {missing[0]} to tell series apart: choose from {', '.join(_options(frame))}")
     rows = frame[columns].itertuples(index=False, name=None)
     return frame.assign(series=[_series_name(columns, row) for row in rows])
 
 
 def _series_name(columns: Sequence[str], values: Sequence[object]) -> str:
+    return " · ".join(part for _, part in parts_of_series(columns, values)) or "none"
+
+
+def parts_of_series(columns: Sequence[str], values: Sequence[object]) -> list[tuple[str, str]]:
+    """Return the parts of a series' name, each with its column: none for a gap, and column=value for a number."""
     parts = []
     for column, value in zip(columns, values, strict=True):
         if value is None or value == "none" or value != value:
             continue
         shown = f"{value:g}" if isinstance(value, float) else str(value)
         bare = isinstance(value, str) or len(columns) == 1
-        parts.append(shown if bare else f"{column.rpartition('.')[2]}={shown}")
-    return " · ".join(parts) or "none"
+        parts.append((column, shown if bare else f"{column.rpartition('.')[2]}={shown}"))
+    return parts
 
 
-def _choices(frame: pd.DataFrame) -> list[str]:
-    return [str(column) for column in frame if column not in MEASURED and not str(column).startswith("notes.")]
+def _options(frame: pd.DataFrame) -> list[str]:
+    """List the columns that runs were configured by, of those that change a result."""
+    return list(dict.fromkeys(name for names in frame["options"].unique() for name in names))
 
 
 def one_setting(frame: pd.DataFrame, free: Sequence[str] = ()) -> None:
@@ -87,14 +76,29 @@ def one_setting(frame: pd.DataFrame, free: Sequence[str] = ()) -> None:
 
 
 def differing(frame: pd.DataFrame) -> list[str]:
-    """The configuration columns that tell apart runs of the same series, seed and setting."""
+    """Return the options that tell apart runs of the same series, seed and setting."""
     keys = ["series", "seed", *SETTING]
     runs = frame.drop_duplicates([*RUN, "test"])
     clashing = runs[runs.duplicated(keys, keep=False)]
     if clashing.empty:
         return []
-    counts = clashing.groupby(keys, dropna=False)[_choices(frame)].nunique(dropna=False)
+    counts = clashing.groupby(keys, dropna=False)[_options(frame)].nunique(dropna=False)
     return [str(column) for column in counts.columns[counts.gt(1).any()]] or ["run"]
+
+
+def telling(frame: pd.DataFrame) -> list[str]:
+    """Return the columns that tell the runs apart beside their seeds, the choices before what follows from them."""
+    runs = frame.drop_duplicates([*RUN, "test"])
+    candidates = dict.fromkeys([*SETTING, "strategy", *differing(with_series(frame, "strategy"))])
+    columns: list[str] = []
+    for column in sorted(candidates, key=lambda column: "." in column):
+        if _distinct(runs, [*columns, column]) > _distinct(runs, columns):
+            columns.append(column)
+    return columns
+
+
+def _distinct(frame: pd.DataFrame, columns: list[str]) -> int:
+    return len(frame.drop_duplicates(columns)) if columns else 1
 
 
 def unique_seeds(frame: pd.DataFrame) -> None:
@@ -105,7 +109,7 @@ def unique_seeds(frame: pd.DataFrame) -> None:
 
 
 def interval(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
-    """n, mean, standard deviation and the 95 % t-interval [low, high] of `value` in each group."""
+    """Return n, mean, standard deviation and the 95 % t-interval [low, high] of `value` in each group."""
     groups = frame.dropna(subset=[value]).groupby(list(by), dropna=False)[value]
     table = groups.agg(n="count", mean="mean", sd="std").reset_index()
     half = stats.t.ppf(1 - SIGNIFICANT / 2, table["n"] - 1) * table["sd"] / np.sqrt(table["n"])
@@ -113,7 +117,7 @@ def interval(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame
 
 
 def aubc(frame: pd.DataFrame, series: Columns = "strategy", value: str = "accuracy") -> pd.DataFrame:
-    """One row per run and test set: the area under its budget curve over the budget range, and its last value."""
+    """Return a row per run and test set: the area under its curve over the budget's range, and its last value."""
     frame = with_series(frame, series).sort_values("labelled")
     rows = []
     for _, curve in frame.groupby([*RUN, "test"], dropna=False):
@@ -130,7 +134,7 @@ def _mean_height(x: np.ndarray, y: np.ndarray) -> float:
 
 
 def summary(frame: pd.DataFrame, series: Columns = "strategy", value: str = "accuracy") -> pd.DataFrame:
-    """Intervals over seeds: of `value` at each labelled count, and of the area and the last value of the curves."""
+    """Return intervals over seeds: of `value` at each labelled count, of the curves' areas and of their last values."""
     named = with_series(frame, series)
     unique_seeds(named)
     by = [*SETTING, "series"]
@@ -142,10 +146,10 @@ def summary(frame: pd.DataFrame, series: Columns = "strategy", value: str = "acc
 
 
 def penalty_matrix(frame: pd.DataFrame, series: Columns = "strategy", value: str = "accuracy") -> pd.DataFrame:
-    """The pairwise penalty matrix of Ash et al. (BADGE, ICLR 2020): entry (i, j) is the share of the budgets at which
+    """Return the pairwise penalty matrix of Ash et al. (BADGE, ICLR 2020): entry (i, j) is the share of budgets where
     series i beats series j in a two-sided t-test paired by seed. The last row, "mean", is each column's mean with the
     zero diagonal in it, as there: the overall penalty, the lower the better. No two common seeds: NaN."""
-    table = _comparable(frame, series).pivot(index=["labelled", "seed"], columns="series", values=value)
+    table = _pairable(frame, series).pivot(index=["labelled", "seed"], columns="series", values=value)
     names = [str(name) for name in table.columns]
     matrix = pd.DataFrame(0.0, index=names, columns=names)
     for i, j in itertools.permutations(names, 2):
@@ -158,8 +162,8 @@ def penalty_matrix(frame: pd.DataFrame, series: Columns = "strategy", value: str
 
 
 def paired_tests(frame: pd.DataFrame, series: Columns = "strategy", value: str = "accuracy") -> pd.DataFrame:
-    """The areas of each two series compared, paired by seed; Holm's correction is of the t-test's p-values."""
-    runs = aubc(_comparable(frame, series), series, value)
+    """Compare the areas of each two series, paired by seed; Holm's correction is of the t-test's p-values."""
+    runs = aubc(_pairable(frame, series), series, value)
     table = runs.pivot(index="seed", columns="series", values="aubc")
     rows = []
     for first, second in itertools.combinations(table.columns, 2):
@@ -171,7 +175,7 @@ def paired_tests(frame: pd.DataFrame, series: Columns = "strategy", value: str =
     return tests.assign(holm_p=holm(tests["t_p"].to_numpy(float)))
 
 
-def _comparable(frame: pd.DataFrame, series: Columns) -> pd.DataFrame:
+def _pairable(frame: pd.DataFrame, series: Columns) -> pd.DataFrame:
     frame = with_series(frame[frame["strategy"] != FULL], series)
     one_setting(frame, free=[series] if isinstance(series, str) else series)
     unique_seeds(frame)
@@ -194,9 +198,8 @@ def _wilcoxon(gain: np.ndarray) -> float:
 
 
 def holm(p: np.ndarray) -> np.ndarray:
-    """Holm's step-down adjustment; NaN stays NaN and does not count as a test."""
-    adjusted = np.full(len(p), math.nan)
-    order = [index for index in np.argsort(p) if not math.isnan(p[index])]
-    factors = np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(1, np.maximum.accumulate(factors * p[order])) if order else []
+    """Return Holm's adjusted p-values; NaN stays NaN and does not count as a test."""
+    adjusted, tested = np.full(len(p), math.nan), ~np.isnan(p)
+    if tested.any():
+        adjusted[tested] = multipletests(p[tested], method="holm")[1]
     return adjusted

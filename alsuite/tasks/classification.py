@@ -22,6 +22,7 @@ __all__ = ["Classification", "Classifier"]
 
 LOSSES: dict[str, Callable[..., Tensor]] = {"cross_entropy": cross_entropy, "hinge": hinge}
 SCHEDULES = ("constant", "steps", "cosine")
+FASTEST = 100  # rate of learning
 
 
 class Classifier(LightningModule):
@@ -107,6 +108,7 @@ class Classification:
         _check_choice("schedule", schedule, SCHEDULES)
         _check_choice("augment", augment, augmentations)
         positive("task_model.", epochs=epochs, batch=batch, lr=lr)
+        check_sense(batch, lr, getattr(net, "keywords", {}).get("dropout", 0.0))
         self.make_net = net
         self.loss = LOSSES[loss]
         self.epochs = min(epochs, limit or epochs)
@@ -189,6 +191,16 @@ class Classification:
 
     def _prepare(self, images: Tensor) -> Tensor:
         return channels_last(self.normalise(images.to(self.device)))
+
+
+def check_sense(batch: float, lr: float, dropout: float) -> None:
+    """Refuse numbers with which nothing can be learned."""
+    if batch != int(batch):
+        raise UserError(f"task_model.batch={batch} is no whole number of images: give one, such as 64")
+    if lr > FASTEST:
+        raise UserError(f"task_model.lr={lr} lets every weight explode: give {FASTEST} at the most")
+    if not 0 <= dropout < 1:
+        raise UserError(f"task_model.net.dropout={dropout} is no share: give a number between 0 and 1")
 
 
 def _check_choice(name: str, value: str, choices: Collection[str]) -> None:

@@ -58,8 +58,12 @@ class AdversarialRules:
     def __post_init__(self) -> None:
         if self.kl_reduction not in REDUCTIONS:
             raise UserError(f"kl_reduction={self.kl_reduction} is unknown: choose {', '.join(REDUCTIONS)}")
-        positive("", epochs=self.epochs, limit=1 if self.limit is None else self.limit, batch=self.batch, lr=self.lr)
-        positive("", discriminator_lr=self.discriminator_lr, vae_steps=self.vae_steps)
+        rates = {name: getattr(self, name) for name in ("epochs", "batch", "lr", "discriminator_lr", "vae_steps")}
+        positive("", **rates, limit=1 if self.limit is None else self.limit)
+        for name in ("transductive", "adversarial", "beta"):
+            value = getattr(self, name)
+            if not (isinstance(value, int | float) and value >= 0):
+                raise UserError(f"{name}={value} must be a number from 0")
 
 
 def required_vae(vae: Callable[..., VAE]) -> Callable[..., VAE]:

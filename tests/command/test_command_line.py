@@ -70,7 +70,7 @@ def test_a_run_that_another_process_holds_is_refused(alsuite: Command, tmp_path:
 def test_a_run_folder_with_another_configuration_is_refused(alsuite: Command, tmp_path: Path) -> None:
     assert alsuite("seed=1").status == 0
     (tmp_path / "adhoc" / "smoke" / "seed=1").rename(tmp_path / "adhoc" / "smoke" / "seed=2")
-    assert "holds another run (made with another seed): again=true" in alsuite("seed=2").line
+    assert "made with another seed; again=true" in alsuite("seed=2").line
 
 
 def test_a_finished_run_says_so_and_does_nothing(alsuite: Command, tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 
@@ -18,6 +17,7 @@ from alsuite.data.dataset import assemble, statistics
 from alsuite.data.digits import digits
 from alsuite.errors import UserError
 from helpers import REPOSITORY
+from helpers.configs import composed
 from helpers.data_files import BUILDS, GREY, built
 from helpers.pools import laid_out
 
@@ -160,9 +160,7 @@ EXPECTED += " celeba_blond caltech256 tiny_imagenet imagenet folder"
 
 
 def configured(name: str, *overrides: str) -> dict:
-    with initialize_config_dir(str(CONF.parent), version_base=None):
-        config = compose(overrides=[f"+dataset={name}", *overrides])
-    return OmegaConf.to_container(config)["dataset"]  # pyright: ignore
+    return OmegaConf.to_container(composed(f"dataset={name}", *overrides).dataset)  # pyright: ignore
 
 
 @pytest.mark.parametrize("name", sorted({path.stem for path in CONF.glob("*.yaml")} | set(EXPECTED.split())))

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,15 +48,33 @@ def started(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
         ours = [option for option in (*SMALL, f"root={root}") if option.partition("=")[0] not in given]
         monkeypatch.setattr(sys, "argv", ["alsuite", *arguments, *ours])
         capsys.readouterr()
-        try:
-            __main__.main()
-            status: object = 0
-        except SystemExit as ended:
-            status = ended.code
+        with as_it_was():
+            status = ended()
         written = capsys.readouterr()
         return Ended(status, written.out, written.err)
 
     return start
+
+
+def ended() -> object:
+    """Return the exit status of the command."""
+    try:
+        __main__.main()
+    except SystemExit as ended:
+        return ended.code
+    return 0
+
+
+@contextmanager
+def as_it_was() -> Iterator[None]:
+    """Take back how Hydra sets up logging, whose streams end with the test."""
+    root = logging.getLogger()
+    before, level = [*root.handlers], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
 
 
 def records(folder: Path) -> list[dict[str, Any]]:

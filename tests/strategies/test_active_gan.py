@@ -238,7 +238,7 @@ def test_the_discriminator_learns_once_after_several_steps_of_the_generator(
         monkeypatch.setattr(ACGANGame, name, lambda self, *given, noted=noted: noted(self, *given))
     rules = replace(BRIEF, iterations=6, generator_steps=steps)
     trained_on_labelled(ACGANGame(small_pair((1, 2, 2), 2), rules), contrast_pool(40))
-    assert "".join(turns) == ("m" * steps + "f") * (6 // steps)
+    assert "".join(turns) == ("g" * steps + "d") * (6 // steps)
 
 
 def test_only_labels_of_the_oracle_are_learned_from_and_fill_every_batch(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -290,9 +290,7 @@ def test_a_strategy_brings_its_task_and_the_task_its_discriminator(strategy: str
 def test_a_run_from_the_command_line(strategy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = [f"strategy={strategy}", "scale=smoke", "device=cpu", "wandb=disabled", f"root={tmp_path}"]
     monkeypatch.setattr(sys, "argv", ["alsuite", *options])
-    with pytest.raises(SystemExit) as ended:
-        __main__.main()
-    assert not ended.value.code
+    __main__.main()
     (folder,) = {path.parent for path in tmp_path.rglob("cycles.jsonl")}
     first, last = Journal(folder).records
     assert first["queried"]["notes"]["active_latents"] > 0

@@ -1,0 +1,66 @@
+"""Which columns tell runs apart, and what the commands refuse."""
+
+from pathlib import Path
+
+import pytest
+
+from alsuite import results
+from alsuite.errors import UserError
+from alsuite.journal import INCIDENTAL
+from alsuite.results.__main__ import main
+from alsuite.results.statistics import differing, telling, with_series
+from alsuite.results.table import last_accuracies
+from helpers.journals import write_run
+
+
+@pytest.mark.parametrize("option", [*INCIDENTAL, "at_scale.laptop"])
+def test_what_changes_no_result_tells_no_runs_apart(tmp_path: Path, option: str) -> None:
+    group, _, rest = option.partition(".")
+    for value in ("1", "2"):
+        write_run(tmp_path, "random", 0, [0.5], run=value, config={group: {rest: value} if rest else value})
+    frame = with_series(results.load("toy", root=tmp_path), "strategy")
+    assert differing(frame) == ["run"]
+
+
+def test_any_other_option_does_even_one_unheard_of(tmp_path: Path) -> None:
+    for value in (1, 2):
+        write_run(tmp_path, "random", 0, [0.5, 0.6], run=f"{value}", config={"mine": {"rate": value}})
+    frame = results.load("toy", root=tmp_path)
+    assert differing(with_series(frame, "strategy")) == ["mine.rate"]
+    assert telling(frame) == ["mine.rate"]
+    assert last_accuracies(frame).split()[:2] == ["mine.rate", "labelled"]
+    with pytest.raises(UserError, match=r"choose from .*strategy"):
+        with_series(frame, "rate")
+
+
+def test_facts_about_a_run_are_no_options(tmp_path: Path) -> None:
+    for pool in ((4, 6), (40, 60)):
+        write_run(tmp_path, "random", 0, [0.5], run=str(pool[0]), pool_counts=pool)
+    assert differing(with_series(results.load("toy", root=tmp_path), "strategy")) == ["run"]
+
+
+def test_the_choices_come_before_what_follows_from_them(tmp_path: Path) -> None:
+    for strategy, rate in (("vaal", 1), ("aalu", 2)):
+        for seed in range(2):
+            write_run(tmp_path, strategy, seed, [0.5], config={"strategy": {"rate": rate}})
+    frame = results.load("toy", root=tmp_path)
+    assert telling(frame) == ["strategy"]
+    table = last_accuracies(frame).splitlines()
+    assert table[0].split() == ["strategy", "labelled", "seeds", "accuracy", "sd"]
+    assert table[1].split() == ["aalu", "10", "2", "0.5000", "0.0000"]
+
+
+@pytest.mark.parametrize("path", ["toy/smoke", "outputs/toy"])
+def test_a_path_in_place_of_an_experiment_is_told_in_one_line(tmp_path: Path, path: str) -> None:
+    write_run(tmp_path, "random", 0, [0.5])
+    with pytest.raises(SystemExit, match=f"{path} is a path: name the experiment alone.*--scale") as stop:
+        main([path, "--root", str(tmp_path)])
+    assert "\n" not in str(stop.value)
+
+
+def test_a_folder_completed_by_the_shell_is_an_experiment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in range(2):
+        write_run(tmp_path, "random", seed, [0.5, 0.6])
+    main(["toy/", "--root", str(tmp_path)])
+    assert capsys.readouterr().out.endswith("toy/smoke/results\n")
+    assert "options" not in (tmp_path / "toy" / "smoke" / "results" / "long.csv").read_text().splitlines()[0]
