@@ -15,14 +15,19 @@ __all__ = ["Budget", "biased", "proportional", "stratified", "uniform"]
 
 @dataclass(frozen=True)
 class Budget:
-    """Sizes as counts, or as fractions of the pool where they are floats."""
+    """How many labels a run starts from, buys at a time, and ends with: counts, or fractions of the pool as floats.
+
+    >>> Budget(initial=0.1, query=50, end=0.5).of(pool=1000)
+    Budget(initial=100, query=50, end=500)
+    """
 
     initial: float
     query: float
     end: float
 
     def of(self, pool: int, whole: int | None = None, cycles: int | None = None) -> Budget:
-        """In counts, for a pool cut down from `whole` images (no count falls below 10); at most `cycles` trainings."""
+        """Return it in counts, for a pool cut down from `whole` images (no count falls below 10), of at most `cycles`
+        trainings."""
         cut = pool / (whole or pool)
         initial, query, end = (self._count(name, pool, cut) for name in ("initial", "query", "end"))
         if cut < 1 and self.end != self.initial:
@@ -38,7 +43,7 @@ class Budget:
         return Budget(initial, query, end)
 
     def next(self, labelled: int) -> int:
-        """How many to query now; 0 at the end."""
+        """Return how many to query now; 0 at the end."""
         return int(max(0, min(self.query, self.end - labelled)))
 
     def _count(self, name: str, pool: int, cut: float) -> int:
@@ -55,12 +60,12 @@ class Budget:
 
 
 def uniform(targets: Tensor, n: int, generator: Generator) -> Tensor:
-    """n samples, each as likely as any other."""
+    """Draw n samples, each as likely as any other."""
     return torch.randperm(len(targets), generator=generator)[:n]
 
 
 def stratified(targets: Tensor, n: int, generator: Generator) -> Tensor:
-    """The same number of every class (give or take one)."""
+    """Draw the same number of every class (give or take one)."""
     classes = targets.unique()
     share = torch.full((len(classes),), n // len(classes))
     share[torch.randperm(len(classes), generator=generator)[: n % len(classes)]] += 1
@@ -68,7 +73,7 @@ def stratified(targets: Tensor, n: int, generator: Generator) -> Tensor:
 
 
 def proportional(targets: Tensor, n: int, generator: Generator) -> Tensor:
-    """As many of every class as the data's distribution says: largest remainders first."""
+    """Draw as many of every class as the data's distribution says: largest remainders first."""
     classes, counts = targets.unique(return_counts=True)
     exact = counts * n / len(targets)
     share = exact.floor().long()
@@ -79,7 +84,7 @@ def proportional(targets: Tensor, n: int, generator: Generator) -> Tensor:
 def biased(
     targets: Tensor, n: int, generator: Generator, *, missing: int = 0, only: Sequence[int] | None = None
 ) -> Tensor:
-    """Uniform over the classes in `only`, or over all but `missing` classes chosen at random."""
+    """Draw uniformly from the classes in `only`, or from all but `missing` classes chosen at random."""
     classes = targets.unique()
     if not 0 <= missing < len(classes):
         raise UserError(

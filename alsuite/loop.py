@@ -28,7 +28,7 @@ __all__ = ["Run", "seed_all"]
 
 Result = TypeVar("Result")
 Record = dict[str, Any]
-Images = dict[str, np.ndarray]
+Pictures = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class Run:
     def _measure(self, task: Task, images: Tensor, targets: Tensor) -> Record:
         return metrics(task.log_probs(images).argmax(1).cpu(), targets, self.pool.classes)
 
-    def _images(self, query: Query | None, record: Record) -> Images:
+    def _images(self, query: Query | None, record: Record) -> Pictures:
         grown = record.get("synthetic", 0)
         synthetic = {"synthetic": self.pool.images[-grown:].cpu().numpy()} if grown else {}
         return {**query.images, **synthetic} if query else {}

@@ -16,6 +16,7 @@ from rich.table import Column
 from rich.text import Text
 
 from alsuite.command.pace import Course, Pace, clock
+from alsuite.notes import WARNING
 from alsuite.training.progress import Work, displayed
 
 __all__ = ["Progress", "Sent", "brief"]
@@ -28,7 +29,7 @@ def brief(record: dict[str, Any]) -> dict[str, Any]:
     first = next(iter(record["metrics"].values()))
     notes = (record.get("queried") or {}).get("notes", {})
     told = {name: record[name] for name in ("cycle", "labelled", "fit_seconds", "query_seconds")}
-    return {**told, "accuracy": first["accuracy"], "warning": notes.get("warning", "")}
+    return {**told, "accuracy": first["accuracy"], "warning": notes.get(WARNING, "")}
 
 
 class Sent:

@@ -51,6 +51,10 @@ class Code:
     def of(self, pool: Pool, trained: Trained) -> Callable[[Tensor], Tensor]:
         return self.autoencoder.trained(pool).features
 
+    def seconds(self, pool: Pool) -> float:
+        """Return how long the training took, now or when the auto-encoder was first made."""
+        return getattr(self.autoencoder.trained(pool), "seconds", 0.0)
+
 
 class Discriminator:
     """Of the generative model: what it tells real from synthetic images by."""

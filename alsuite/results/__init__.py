@@ -11,6 +11,7 @@ import pandas as pd
 
 from alsuite.errors import UserError
 from alsuite.journal import INCIDENTAL, Record
+from alsuite.notes import FIT_SECONDS
 from alsuite.results.statistics import aubc, paired_tests, penalty_matrix, summary, with_series
 
 __all__ = [
@@ -125,7 +126,7 @@ def _timings(record: Record, queried: Record) -> Record:
         return dict.fromkeys(("query_seconds", "select_seconds", "query_seconds_per_100"))
     return {
         "query_seconds": seconds,
-        "select_seconds": seconds - notes.get("fit_seconds", 0),
+        "select_seconds": seconds - notes.get(FIT_SECONDS, 0),
         "query_seconds_per_100": 100 * seconds / len(queried["indices"]),
     }
 

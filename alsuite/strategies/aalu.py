@@ -1,4 +1,7 @@
-"""AALU, deep adversarial active learning with model uncertainty (Zhu & Wang 2021), and the ablations of its table 1.
+"""AALU and the ablations of its table 1.
+
+Z. Zhu, H. Wang: Deep Adversarial Active Learning with Model Uncertainty for Image Classification, 2020.
+https://ieeexplore.ieee.org/document/9190726
 
 A VAE encodes the task model's features f (eq. 1); an assistant A over m = [z, p], the code and the task's prediction,
 tells unlabelled (1) from labelled (0) while the VAE hides it (eq. 5-7), and ranks labelled samples by the task's loss
@@ -17,8 +20,8 @@ import torch
 from torch import Tensor, nn
 
 from alsuite.nets.vae import VAE, discriminator
+from alsuite.notes import FIT_SECONDS
 from alsuite.pool import Pool
-from alsuite.scores import best
 from alsuite.strategies import Query
 from alsuite.tasks import Task
 from alsuite.training.clock import clock
@@ -40,7 +43,7 @@ __all__ = ["AALU", "Assistance"]
 
 
 class Assistance(AdversarialGame):
-    """VAAL's game over features, with eq. 9 for the assistant: `ranking` is lambda, `margin` xi."""
+    """VAAL's game over features, with eq. 9 for the assistant."""
 
     def __init__(
         self, vae: VAE, assistant: nn.Module, rules: AdversarialRules, prediction: bool, ranking: float, margin: float
@@ -66,8 +69,16 @@ class Assistance(AdversarialGame):
 
 
 class AALU:
-    """`vae(shape, extra=...)` builds the VAE of the features; the ablations leave out `prediction`, `ranking` or
-    `adversarial`."""
+    """Asks for the samples that the assistant A finds most informative.
+
+    vae: `vae(shape)` builds the VAE of the features, eq. 1
+    prediction: whether A sees the task's prediction p beside the code z, eq. 5-8 (the paper: yes)
+    ranking: lambda of eq. 9, the weight of the ranked losses; 0 leaves them out
+    margin: xi of eq. 8
+    assistant_layers: of A
+    rules: of the game (alsuite.training.game.AdversarialRules): among them adversarial, beta of eq. 6, without which A
+        learns the ranked losses alone; kl_reduction, of eq. 1
+    """
 
     def __init__(
         self,
@@ -94,8 +105,7 @@ class AALU:
         game = self.trained(pool, features, probs, losses)
         seconds = clock(pool.device) - start
         scores, notes = self.scored(game, pool, features, probs)
-        picks = best(scores, n)
-        return Query(pool.unlabelled[picks], scores[picks], {**notes, "fit_seconds": seconds})
+        return Query.best(pool.unlabelled, scores, n, {**notes, FIT_SECONDS: seconds})
 
     def trained(self, pool: Pool, features: Tensor, probs: Tensor, losses: Tensor) -> Assistance:
         vae = self.make_vae(features.shape[1:])
@@ -106,7 +116,7 @@ class AALU:
         return play(game, unlabelled, labelled)
 
     def scored(self, game: Assistance, pool: Pool, features: Tensor, probs: Tensor) -> tuple[Tensor, dict[str, Any]]:
-        """Of each unlabelled sample the log odds of A(m), which order as A(m) does."""
+        """Return for each unlabelled sample the log odds of A(m), which order as A(m) does, and the notes."""
         codes = infer(lambda x: game.vae.encode(x)[0], features)
         logits = infer(game.discriminator, torch.cat([codes, probs], dim=1) if self.prediction else codes)  # type: ignore[arg-type]
         unlabelled = pool.unlabelled
@@ -117,6 +127,6 @@ class AALU:
 
 
 def standardised(features: Tensor) -> Tensor:
-    """Zero mean and unit spread a column; less where a unit is nearly dead, whose few values would tower otherwise."""
+    """Give each column zero mean and unit spread; less where a unit is nearly dead, whose few values would tower."""
     spread = features.std(0)
     return (features - features.mean(0)) / spread.clamp(min=max(0.1 * float(spread.mean()), 1e-6))

@@ -1,11 +1,12 @@
-"""ASAL, adversarial sampling for active learning, and GAAL (Zhu & Bento 2017), which it is compared with.
+"""ASAL, and GAAL, which it is compared with.
+
+C. Mayer, R. Timofte: Adversarial Sampling for Active Learning, 2018. https://arxiv.org/abs/1808.06671
+J.-J. Zhu, J. Bento: Generative Adversarial Active Learning, 2017. https://arxiv.org/abs/1702.07956
 
 Codes z ~ N(0, I) of a generative model G that was trained on the pool climb the task's uncertainty of G(z) (eq. 3), by
 its entropy or, for two classes, by the distance to the separating plane (eq. 1). GAAL has the synthetic images labelled
 as they are; ASAL asks for the unlabelled image next to each (section 4.2): by Euclidean distance in features that stay
 fixed, on their first principal components, without replacement.
-
-`diversity` weighs the mean distance between the codes of a batch, which the paper leaves to the future.
 """
 
 from __future__ import annotations
@@ -20,10 +21,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alsuite.errors import UserError
+from alsuite.errors import UserError, positive
 from alsuite.generators import Generator, Trained
 from alsuite.generators.autoencoder import AutoEncoder
-from alsuite.matching.features import Features
+from alsuite.matching.features import Code, Features
 from alsuite.matching.projection import LARGE, reduced
 from alsuite.notes import FIT_SECONDS, MEMORY
 from alsuite.pool import Pool, pixels
@@ -47,7 +48,14 @@ class Index(Protocol):
 
 @dataclass(frozen=True)
 class Ascent:
-    """Gradient steps (Adam) on all codes of a `batch` at once; None takes all of them."""
+    """How codes climb, by gradient steps (Adam).
+
+    score: log-probabilities (B, K) -> (B,), larger = less certain: entropy, eq. 3, or minimum distance, eq. 1
+    steps: gradient steps (the paper: 100)
+    lr: of Adam (the paper: 0.01)
+    batch: codes that climb at once; None takes all of them
+    diversity: weight of the mean distance between the codes of a batch, which the paper leaves to the future
+    """
 
     score: Callable[[Tensor], Tensor]
     steps: int = 100
@@ -60,11 +68,10 @@ class Ascent:
         for name, (value, least) in whole.items():
             if not isinstance(value, int) or value < least:
                 raise UserError(f"strategy.{name}={value} must be a whole number from {least} on")
-        if not self.lr > 0:
-            raise UserError(f"strategy.lr={self.lr} must be a number above 0")
+        positive("strategy.", lr=self.lr)
 
     def codes(self, trained: Trained, log_probs: LogProbs, n: int, device: torch.device) -> Tensor:
-        """(n, latent)"""
+        """Return (n, latent) codes that have climbed from random ones."""
         start = torch.randn(n, trained.latent).to(device)
         return torch.cat([self._climbed(z, trained, log_probs) for z in start.split(self.batch or n)])
 
@@ -83,6 +90,8 @@ class Ascent:
 
 @dataclass(frozen=True)
 class Matching:
+    """What the pool's images are compared by."""
+
     trained: Trained
     features: Callable[[Tensor], Tensor]  # images -> (B, 50)
     index: Index
@@ -92,7 +101,14 @@ class Matching:
 
 
 class ASAL:
-    """`index(features)` finds neighbours among the rows of its features."""
+    """Asks for the unlabelled images next to uncertain synthetic ones.
+
+    generator: the generative model G, trained once on the pool
+    features: what images are compared by, section 4.2
+    index: `index(vectors)` finds neighbours among the rows of its vectors
+    dimensions: principal components of the features (the paper: 50)
+    ascent: how codes climb (Ascent)
+    """
 
     def __init__(
         self,
@@ -103,7 +119,7 @@ class ASAL:
         dimensions: int = 50,
         **ascent: Any,
     ) -> None:
-        self.generator = required(generator)
+        self.generator = generative(generator)
         self.features = features
         self.make_index = index
         self.dimensions = dimensions
@@ -129,7 +145,7 @@ class ASAL:
         return Query(indices, None, notes, pictures, generated=examples)
 
     def _prepared(self, pool: Pool) -> tuple[Matching, dict[str, Any]]:
-        """The notes tell what the preparation took, where this query had to make it."""
+        """Return what images are compared by, and notes on what it took, where this query had to make it."""
         before, start = self.matching.made, clock(pool.device)
         matching = self.matching(pool)
         if self.matching.made is before:
@@ -145,10 +161,10 @@ class ASAL:
         everything = pool.rows(torch.arange(pool.originals, device=pool.device))
         features, vectors = reduced(extract, everything, self.dimensions, self._folder)
         extracted = clock(pool.device)
-        index, coder = self._indexed(vectors), getattr(extract, "__self__", trained)
+        index = self._indexed(vectors)
         seconds = {
             "generator_seconds": getattr(trained, "seconds", 0.0),
-            "autoencoder_seconds": 0.0 if coder is trained else getattr(coder, "seconds", 0.0),
+            "autoencoder_seconds": self.features.seconds(pool) if isinstance(self.features, Code) else 0.0,
             "extract_seconds": extracted - start,
             "index_seconds": clock(pool.device) - extracted,
         }
@@ -161,17 +177,21 @@ class ASAL:
             return self.make_index(vectors, folder=Path(folder))
 
     def _folder(self) -> Path:
-        """Beside the generator, since the system's temporary folder may lie in memory."""
+        """Return one beside the generator, since the system's temporary folder may lie in memory."""
         folder = Path(getattr(self.generator, "folder", gettempdir()))
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
 
 class GAAL:
-    """The synthetic images join the pool."""
+    """Makes uncertain synthetic images, which join the pool and are labelled as they are.
+
+    generator: the generative model G, trained once on the pool
+    ascent: how codes climb (Ascent)
+    """
 
     def __init__(self, generator: Generator, **ascent: Any) -> None:
-        self.generator = required(generator)
+        self.generator = generative(generator)
         self.ascent = Ascent(**ascent)
         self.trained = Once(self.generator.trained)
 
@@ -183,10 +203,15 @@ class GAAL:
             generated = trained.images(z)
             doubt = entropy(log_probs(generated))
         indices = pool.extend(pixels(generated))
-        return Query(indices, None, {"entropy_generated": float(doubt.mean())}, {"generated": shown(generated)})
+        return Query(
+            indices,
+            None,
+            {"entropy_generated": float(doubt.mean())},
+            {"generated": pixels(generated[:SHOWN]).cpu().numpy()},
+        )
 
 
-def required(generator: Any) -> Generator:
+def generative(generator: Any) -> Generator:
     if not hasattr(generator, "trained") or isinstance(generator, AutoEncoder):
         raise UserError("this strategy needs a generative model of the images: take generator=wgan_gp or dcgan")
     return generator
@@ -204,10 +229,6 @@ def differentiable(task: Task, pool: Pool, score: Callable[[Tensor], Tensor]) ->
 
 
 def pictured(generated: Tensor, matched: Tensor, indices: Tensor) -> dict[str, np.ndarray]:
-    """Figure 2: the first images and their matches; a bare number would stand for a class."""
+    """Show the first images and their matches, as figure 2 does; a bare number would stand for a class."""
     captions = np.array([f"#{index}" for index in indices[:SHOWN].tolist()])
     return {"generated": generated.cpu().numpy(), "matched": matched.cpu().numpy(), "matched_captions": captions}
-
-
-def shown(images: Tensor) -> np.ndarray:
-    return pixels(images[:SHOWN]).cpu().numpy()

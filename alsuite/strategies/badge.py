@@ -1,4 +1,7 @@
-"""BADGE (Ash et al. 2020): k-means++ seeding on the gradients that the predicted labels would give.
+"""BADGE: k-means++ seeding on the gradients that the predicted labels would give.
+
+J. Ash, C. Zhang, A. Krishnamurthy, J. Langford, A. Agarwal: Deep Batch Active Learning by Diverse, Uncertain Gradient
+Lower Bounds, 2020. https://arxiv.org/abs/1906.03671
 
 The gradient of the last layer for sample i is a_i h_i^T with a_i = p_i - onehot(argmax p_i) (K,) and features h_i (D,).
 Its K x D values are never built: |g_i - g_j|^2 = |a_i|^2 |h_i|^2 + |a_j|^2 |h_j|^2 - 2 (a_i.a_j) (h_i.h_j).
@@ -17,6 +20,8 @@ __all__ = ["Badge", "k_means_plus_plus"]
 
 
 class Badge:
+    """Asks for samples whose gradients are long and point apart."""
+
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         among = pool.unlabelled
         features, log_probs = task.outputs(pool.rows(among))
@@ -26,7 +31,7 @@ class Badge:
 
 
 def k_means_plus_plus(errors: Tensor, features: Tensor, n: int) -> Tensor:
-    """Positions (n,): first the longest gradient, then each by its squared distance to the nearest one chosen."""
+    """Return positions (n,): first the longest gradient, then each by its squared distance to the nearest pick."""
     lengths = errors.square().sum(1) * features.square().sum(1)
     nearest = torch.full_like(lengths, torch.inf)
     picks = [int(lengths.argmax())]
@@ -40,7 +45,7 @@ def k_means_plus_plus(errors: Tensor, features: Tensor, n: int) -> Tensor:
 
 
 def _draw(weights: Tensor, picks: list[int]) -> int:
-    """A position by its weight; where all weight is spent, the lowest position not picked yet."""
+    """Draw a position by its weight; where all weight is spent, take the lowest one not picked yet."""
     total = weights.cumsum(0, dtype=torch.float64)
     if float(total[-1]) > 0:
         reached = float(torch.rand((), dtype=torch.float64)) * float(total[-1])

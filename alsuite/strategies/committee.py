@@ -1,7 +1,7 @@
-"""Query by committee: ensembles with variation ratios (Beluch et al. 2018, VAAL's strongest uncertainty baseline).
+"""Query by committee: an ensemble of networks, VAAL's strongest uncertainty baseline with variation ratios.
 
-The cycle's task model is the first member; the others learn from the same labels with another initialisation. Their
-log-probabilities (T, U, K) go to the score.
+W. Beluch, T. Genewein, A. Nürnberger, J. Köhler: The Power of Ensembles for Active Learning in Image Classification,
+2018. https://openaccess.thecvf.com/content_cvpr_2018/html/Beluch_The_Power_of_CVPR_2018_paper.html
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from alsuite.pool import Pool
-from alsuite.scores import best
 from alsuite.strategies import Query
 from alsuite.tasks import Task
 
@@ -20,6 +19,14 @@ __all__ = ["Committee"]
 
 
 class Committee:
+    """Asks for the samples that its members disagree on. The first of them is the cycle's task model; the others learn
+    from the same labels with another initialisation.
+
+    task_model: makes the other members
+    score: log-probabilities of all members (T, U, K) -> (U,)
+    members: T, the cycle's task model among them
+    """
+
     def __init__(self, task_model: Callable[[], Task], score: Callable[[Tensor], Tensor], members: int = 5) -> None:
         self.task_model = task_model
         self.score = score
@@ -29,6 +36,4 @@ class Committee:
         among = pool.unlabelled
         others = (self.task_model().learn(pool) for _ in range(self.members - 1))
         votes = [member.log_probs(pool.rows(among)) for member in (task, *others)]
-        scores = self.score(torch.stack(votes))
-        picks = best(scores, n)
-        return Query(among[picks], scores[picks])
+        return Query.best(among, self.score(torch.stack(votes)), n)

@@ -1,12 +1,17 @@
-"""Core-set selection by k-center greedy (Sener & Savarese 2018, algorithm 1) on the task model's features.
+"""Core-set selection by k-center greedy on the task model's features.
+
+O. Sener, S. Savarese: Active Learning for Convolutional Neural Networks: A Core-Set Approach, 2018, algorithm 1.
+https://arxiv.org/abs/1708.00489
 
 Each pick is the unlabelled sample farthest from its nearest centre, and becomes a centre. Since distances only fall,
-a stale one, to some of the centres alone, bounds the true one from above. So only the `candidates` that are farthest
-by their stale distances are brought up to date, and picked from until the best of them drops below the stale distances
-of all others, most of which are never brought up to date. The picks are the plain loop's.
+a stale one, to some of the centres alone, bounds the true one from above. So only a front of the samples that are
+farthest by their stale distances is brought up to date, and picked from until the stale distances of all others exceed
+what is left of it. Most samples never come to the front. The picks are the plain loop's.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -21,6 +26,11 @@ FIRST = 1024  # of the centres, what all distances are measured to at once
 
 
 class CoreSet:
+    """Asks for the samples whose features lie farthest from those of all labelled ones and of the picks before.
+
+    candidates: samples in the front; it changes the speed, not the picks
+    """
+
     def __init__(self, candidates: int = 1024) -> None:
         self.candidates = candidates
 
@@ -33,40 +43,80 @@ class CoreSet:
 
 
 def k_center_greedy(features: Tensor, centres: Tensor, n: int, candidates: int = 1024) -> tuple[Tensor, Tensor]:
-    """Positions (n,) in `features` (U, D) in order of choice, and the distance of each to its centre when chosen."""
-    shift = features.mean(0)
-    points, total = features - shift, len(centres)
-    squares = points.square().sum(1)
-    known = torch.cat([centres - shift, points.new_empty(n, points.shape[1])])  # room for the picks
-    nearest = _approach(torch.full_like(squares, torch.inf), points, squares, known[: min(FIRST, total)])
-    seen = torch.full_like(squares, min(FIRST, total), dtype=torch.int64)  # how many of the known each distance covers
-    picks: list[int] = []
-    distances: list[float] = []
-    while len(picks) < n:
-        stale, order = nearest.topk(min(candidates + 1, len(nearest)))
-        bound = float(stale[-1]) if len(stale) > candidates else -torch.inf
-        top = order[:candidates].sort().values
-        close, ours, sizes, since = nearest[top], points[top], squares[top], seen[top]
-        for start in since.unique().tolist():
-            part = since == start
-            close[part] = _approach(close[part], ours[part], sizes[part], known[start:total])
-        while len(picks) < n:
-            best = int(close.argmax())
-            farthest = float(close[best])
-            if farthest < bound:
+    """Return positions (n,) in `features` (U, D) in order of choice, and the distance of each to its centre then."""
+    cover = Cover(features, centres, n)
+    while len(cover.picks) < n:
+        cover.pick_from(cover.front(candidates))
+    return torch.tensor(cover.picks, device=features.device), torch.tensor(cover.distances)
+
+
+@dataclass
+class Front:
+    """The samples that are farthest by their stale distances; `others` is the largest one of all the rest."""
+
+    positions: Tensor
+    points: Tensor
+    squares: Tensor
+    nearest: Tensor
+    others: float
+
+    def approach(self, pick: int) -> None:
+        """Make a centre of one of them."""
+        distances = self.squares + self.squares[pick] - 2 * (self.points @ self.points[pick])
+        self.nearest = torch.minimum(self.nearest, distances)
+        self.nearest[pick] = -torch.inf
+
+
+class Cover:
+    """All samples, their centres, and for each the squared distance to the nearest of the first `seen` centres."""
+
+    def __init__(self, features: Tensor, centres: Tensor, n: int) -> None:
+        shift = features.mean(0)  # so that features far from 0 lose no digits
+        self.n = n
+        self.points = features - shift
+        self.squares = self.points.square().sum(1)
+        self.centres = torch.cat([centres - shift, self.points.new_empty(n, features.shape[1])])  # room for the picks
+        self.count, first = len(centres), min(FIRST, len(centres))
+        unknown = torch.full_like(self.squares, torch.inf)
+        self.nearest = _approached(unknown, self.points, self.squares, self.centres[:first])
+        self.seen = torch.full_like(self.squares, first, dtype=torch.int64)
+        self.picks: list[int] = []
+        self.distances: list[float] = []
+
+    def front(self, size: int) -> Front:
+        """Return the farthest samples, brought up to date."""
+        stale, order = self.nearest.topk(min(size + 1, len(self.nearest)))
+        others = float(stale[-1]) if len(stale) > size else -torch.inf
+        top = order[:size].sort().values
+        return Front(top, self.points[top], self.squares[top], self._up_to_date(top), others)
+
+    def pick_from(self, front: Front) -> None:
+        """Pick the farthest again and again, until one of the others may be farther."""
+        while len(self.picks) < self.n:
+            pick = int(front.nearest.argmax())
+            farthest = float(front.nearest[pick])
+            if farthest < front.others:
                 break
-            picks.append(int(top[best]))
-            distances.append(max(farthest, 0.0) ** 0.5)
-            known[total] = ours[best]
-            total += 1
-            close = torch.minimum(close, sizes + sizes[best] - 2 * (ours @ ours[best]))
-            close[best] = -torch.inf
-        nearest[top], seen[top] = close, total
-    return torch.tensor(picks, device=features.device), torch.tensor(distances)
+            self._add(int(front.positions[pick]), farthest, front.points[pick])
+            front.approach(pick)
+        self.nearest[front.positions], self.seen[front.positions] = front.nearest, self.count
+
+    def _add(self, position: int, squared: float, point: Tensor) -> None:
+        self.picks.append(position)
+        self.distances.append(max(squared, 0.0) ** 0.5)
+        self.centres[self.count] = point
+        self.count += 1
+
+    def _up_to_date(self, top: Tensor) -> Tensor:
+        nearest, points, squares, seen = self.nearest[top], self.points[top], self.squares[top], self.seen[top]
+        for start in seen.unique().tolist():
+            part, unseen = seen == start, self.centres[start : self.count]
+            nearest[part] = _approached(nearest[part], points[part], squares[part], unseen)
+        return nearest
 
 
-def _approach(nearest: Tensor, points: Tensor, squares: Tensor, centres: Tensor, rows: int = 4096) -> Tensor:
-    """min(nearest, squared distance to the closest of the centres)."""
+def _approached(nearest: Tensor, points: Tensor, squares: Tensor, centres: Tensor, rows: int = 4096) -> Tensor:
+    """Return min(nearest, squared distance to the closest of the centres)."""
     if not len(centres):
         return nearest
     norms = centres.square().sum(1)

@@ -1,7 +1,10 @@
-"""Bayesian active learning by dropout at query time (Gal & Ghahramani 2016; Gal, Islam & Ghahramani 2017).
+"""Bayesian active learning by dropout at query time: mc_dropout, dbal and bald.
 
-T masks give log-probabilities (T, U, K). The score tells the strategies apart: mean standard deviation (mc_dropout),
-predictive entropy (dbal), mutual information of label and weights (bald; Houlsby et al. 2011).
+Y. Gal, Z. Ghahramani: Dropout as a Bayesian Approximation: Representing Model Uncertainty in Deep Learning, 2016.
+https://arxiv.org/abs/1506.02142
+Y. Gal, R. Islam, Z. Ghahramani: Deep Bayesian Active Learning with Image Data, 2017. https://arxiv.org/abs/1703.02910
+N. Houlsby, F. Huszár, Z. Ghahramani, M. Lengyel: Bayesian Active Learning for Classification and Preference Learning,
+2011. https://arxiv.org/abs/1112.5745
 """
 
 from __future__ import annotations
@@ -12,7 +15,6 @@ from torch import Tensor
 
 from alsuite.errors import UserError
 from alsuite.pool import Pool
-from alsuite.scores import best
 from alsuite.strategies import Query
 from alsuite.tasks import Task
 
@@ -20,6 +22,13 @@ __all__ = ["Dropout"]
 
 
 class Dropout:
+    """Asks for the samples that the task model, under different dropout masks, is least sure of.
+
+    score: log-probabilities under all masks (T, U, K) -> (U,): mean standard deviation (mc_dropout), predictive entropy
+        (dbal), or mutual information of label and weights (bald)
+    masks: T
+    """
+
     def __init__(self, score: Callable[[Tensor], Tensor], masks: int = 10) -> None:
         self.score = score
         self.masks = masks
@@ -29,6 +38,4 @@ class Dropout:
         sample = getattr(task, "dropout_log_probs", None)
         if sample is None:
             raise UserError("this strategy needs a task model with dropout, such as task_model=vgg16")
-        scores = self.score(sample(pool.rows(among), self.masks))
-        picks = best(scores, n)
-        return Query(among[picks], scores[picks])
+        return Query.best(among, self.score(sample(pool.rows(among), self.masks)), n)

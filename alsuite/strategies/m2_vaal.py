@@ -1,10 +1,14 @@
-"""M2-VAAL (Losalka, Singhania & Sun, "Active Learning using Deep Generative Models"): eq. 8 and 9, algorithms 1 and 2.
+"""M2-VAAL: eq. 8 and 9, algorithms 1 and 2.
+
+A. Losalka, D. Singhania, X. Sun: Active Learning using Deep Generative Models, about 2020; a report of the National
+University of Singapore, without an address that we know.
 
 All of it happens in the task: the discriminator over code and prediction [z, y'], and the codes (`task_model=m2`).
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +17,6 @@ from torch import Tensor
 
 from alsuite.errors import UserError
 from alsuite.pool import Pool
-from alsuite.scores import best
 from alsuite.strategies import Query
 from alsuite.tasks import Task
 from alsuite.tasks.m2 import M2
@@ -27,13 +30,16 @@ ANCHORS = 512  # whose distances are held at once
 
 
 class M2VAAL:
-    """The images that D thinks least likely to be labelled; `discriminator` is how the task trains it."""
+    """Asks for the images that D thinks least likely to be labelled.
+
+    discriminator: how the task must train it: adversarial, eq. 8, or detached, eq. 9
+    """
 
     def __init__(self, discriminator: str = "adversarial") -> None:
         self.discriminator = discriminator
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
-        task, unlabelled = required(task), pool.unlabelled
+        task, unlabelled = on_m2(task), pool.unlabelled
         if task.discriminator != self.discriminator:
             raise UserError(
                 f"task_model.discriminator={task.discriminator} is not what the strategy wants ({self.discriminator}): "
@@ -41,19 +47,18 @@ class M2VAAL:
             )
         logits = task.labelled_logits(pool.rows(unlabelled))
         notes = separation(task.labelled_logits(pool.rows(pool.labelled)), logits)
-        picks = best(-logits, n)
-        indices = unlabelled[picks]
-        return Query(indices, -logits[picks], noted(pool, task, notes), pictured(pool, task, indices))
+        query = Query.best(unlabelled, -logits, n, noted(pool, task, notes))
+        return replace(query, images=pictured(pool, task, query.indices))
 
 
 class M2Alg1:
-    """As many of each predicted class, those with the largest total distance to its anchors.
+    """Asks for as many of each predicted class, those with the largest total distance to its anchors.
 
     Anchors are the labelled samples of the class, its centre if there are none, and what was picked before.
     """
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
-        task = required(task)
+        task = on_m2(task)
         codes, _, clusters = located(pool, task)
         totals, _ = total_distances(codes, clusters, *anchors(pool, task), pool.classes)
         shares = quotas(torch.bincount(clusters, minlength=pool.classes).tolist(), n)
@@ -67,13 +72,13 @@ class M2Alg1:
 
 
 class M2Alg2:
-    """No quotas; each time the largest (1 - max_k p_k) d, d the mean distance to the anchors of the predicted class.
+    """Asks each time for the largest (1 - max_k p_k) d, d the mean distance to the anchors of the predicted class.
 
     To divide all d by the largest, too, would change no pick.
     """
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
-        task = required(task)
+        task = on_m2(task)
         codes, log_probs, clusters = located(pool, task)
         totals, counts = total_distances(codes, clusters, *anchors(pool, task), pool.classes)
         picks = doubtful_and_apart(codes, clusters, -log_probs.amax(1).expm1(), totals, counts, n)
@@ -81,25 +86,25 @@ class M2Alg2:
         return Query(indices, None, noted(pool, task, {}), pictured(pool, task, indices))
 
 
-def required(task: Task) -> M2:
+def on_m2(task: Task) -> M2:
     if not isinstance(task, M2):
         raise UserError("this strategy works on the codes of M2: take task_model=m2")
     return task
 
 
 def located(pool: Pool, task: M2) -> tuple[Tensor, Tensor, Tensor]:
-    """Of the unlabelled: codes (U, Z), log-probabilities (U, K), predicted classes (U,)."""
+    """Return for the unlabelled codes (U, Z), log-probabilities (U, K) and predicted classes (U,)."""
     codes, log_probs = task.codes(pool.rows(pool.unlabelled))
     return codes, log_probs, log_probs.argmax(1)
 
 
 def anchors(pool: Pool, task: M2) -> tuple[Tensor, Tensor]:
-    """Codes and classes of the labelled."""
+    """Return codes and classes of the labelled."""
     return task.codes(pool.rows(pool.labelled))[0], pool.labels[pool.labelled]
 
 
 def quotas(sizes: list[int], n: int) -> list[int]:
-    """n in parts as equal as the sizes allow; what can't be divided goes to the largest."""
+    """Divide n into parts as equal as the sizes allow; what can't be divided goes to the largest."""
     parts = [0] * len(sizes)
     for taken, cluster in enumerate(sorted(range(len(sizes)), key=lambda k: sizes[k])):
         parts[cluster] = min(sizes[cluster], (n - sum(parts)) // (len(sizes) - taken))
@@ -109,7 +114,7 @@ def quotas(sizes: list[int], n: int) -> list[int]:
 def total_distances(
     codes: Tensor, clusters: Tensor, anchor_codes: Tensor, anchor_clusters: Tensor, classes: int
 ) -> tuple[Tensor, Tensor]:
-    """(U,) sums of Euclidean distances to the anchors of each code's cluster, and (K,) how many anchors it has."""
+    """Return (U,) sums of distances to the anchors of each code's cluster, and (K,) how many anchors it has."""
     totals, counts = codes.new_empty(len(codes)), torch.ones(classes, device=codes.device)
     for cluster in clusters.unique().tolist():
         members = codes[clusters == cluster]
@@ -124,7 +129,7 @@ def total_distances(
 
 
 def most_apart(codes: Tensor, totals: Tensor, n: int) -> Tensor:
-    """n positions, each the farthest in total from the anchors and the picks before."""
+    """Return n positions, each the farthest in total from the anchors and the picks before."""
     totals, picks = totals.clone(), []
     for _ in range(n):
         pick = totals.argmax()
@@ -137,7 +142,7 @@ def most_apart(codes: Tensor, totals: Tensor, n: int) -> Tensor:
 def doubtful_and_apart(
     codes: Tensor, clusters: Tensor, doubts: Tensor, totals: Tensor, counts: Tensor, n: int
 ) -> Tensor:
-    """n positions, each the largest product of doubt and mean distance; a pick costs its cluster's distances."""
+    """Return n positions, each the largest product of doubt and mean distance; a pick costs its cluster's distances."""
     members = [torch.nonzero(clusters == cluster).squeeze(1) for cluster in range(len(counts))]
     doubts, totals, counts, picks = doubts.clone(), totals.clone(), counts.clone(), []
     scores = doubts * totals / counts[clusters]
@@ -154,7 +159,7 @@ def doubtful_and_apart(
 
 
 def noted(pool: Pool, task: M2, notes: dict[str, Any]) -> dict[str, Any]:
-    """And what tells a live VAE from a collapsed one."""
+    """Add to the notes what tells a live VAE from a collapsed one."""
     some = pool.unlabelled[:: max(1, len(pool.unlabelled) // WATCHED)]
     codes, log_probs = task.codes(pool.rows(some))
     images = pool.normalise(pool.rows(some)[:].to(pool.device))
@@ -162,7 +167,7 @@ def noted(pool: Pool, task: M2, notes: dict[str, Any]) -> dict[str, Any]:
 
 
 def pictured(pool: Pool, task: M2, indices: Tensor) -> dict[str, np.ndarray]:
-    """Figure 3: the first picks, their reconstructions, and the classes predicted."""
+    """Show the first picks, their reconstructions, and the classes predicted, as figure 3 does."""
     shown = pool.rows(indices[:SHOWN])
     predicted = task.log_probs(shown).argmax(1).tolist()
     return {

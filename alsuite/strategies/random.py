@@ -12,6 +12,8 @@ __all__ = ["Random"]
 
 
 class Random:
+    """Asks for any n of the unlabelled images."""
+
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         among = pool.unlabelled
         return Query(among[torch.randperm(len(among))[:n].to(among.device)])

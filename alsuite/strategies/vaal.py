@@ -1,4 +1,6 @@
-"""VAAL, variational adversarial active learning (Sinha, Ebrahimi & Darrell 2019), and its ablations (section 5.1).
+"""VAAL and its ablations (section 5.1).
+
+S. Sinha, S. Ebrahimi, T. Darrell: Variational Adversarial Active Learning, 2019. https://arxiv.org/abs/1904.00370
 
 A VAE learns codes z of all images, labelled and unlabelled (eq. 1), and hides from a discriminator D which pool a code
 comes from (eq. 2); D finds it out (eq. 3). Asked for are the images that D thinks least likely to be labelled: lowest
@@ -19,8 +21,8 @@ from torch import Tensor
 
 from alsuite.errors import UserError
 from alsuite.nets.vae import VAE, discriminator
+from alsuite.notes import FIT_SECONDS
 from alsuite.pool import Pool
-from alsuite.scores import best
 from alsuite.strategies import Query
 from alsuite.tasks import Task
 from alsuite.training.augment import augmentations
@@ -50,7 +52,14 @@ class Seen(AdversarialGame):
 
 
 class VAAL:
-    """`vae(shape, extra=...)` builds the VAE; `rules` are those of the game."""
+    """Asks for the images that D is surest are unlabelled.
+
+    vae: `vae(shape, extra=...)` builds the VAE, for `extra` values beside the code
+    discriminator_layers: of D, which has 512 units in each (table 3)
+    augment: how images are changed at random while VAE and D train
+    rules: of the game (alsuite.training.game.AdversarialRules): among them transductive, lambda_1, which weighs eq. 1
+        in eq. 4; adversarial, lambda_2, which weighs eq. 2 there; beta, of the KL in eq. 1; kl_reduction; vae_steps
+    """
 
     def __init__(
         self, vae: Callable[..., VAE], *, discriminator_layers: int = 5, augment: str = "none", **rules: Any
@@ -68,11 +77,10 @@ class VAAL:
         game = self.trained(pool, conditioning)
         seconds = clock(pool.device) - start
         scores, notes = self.scored(game, pool, conditioning)
-        picks = best(scores, n)
-        return Query(pool.unlabelled[picks], scores[picks], {**notes, "fit_seconds": seconds})
+        return Query.best(pool.unlabelled, scores, n, {**notes, FIT_SECONDS: seconds})
 
     def conditioning(self, pool: Pool, task: Task) -> Tensor:
-        """(N, E) what decoder and D see of each sample beside its code: nothing."""
+        """Return (N, E) what decoder and D see of each sample beside its code: nothing."""
         return torch.empty(len(pool), 0, device=pool.device)
 
     def trained(self, pool: Pool, conditioning: Tensor) -> AdversarialGame:
@@ -95,7 +103,7 @@ class VAAL:
         return discriminator(inputs, self.layers).to(device)
 
     def scored(self, game: AdversarialGame, pool: Pool, conditioning: Tensor) -> tuple[Tensor, dict[str, Any]]:
-        """Of each unlabelled image -log odds of "labelled", and what tells a live game from a dead one."""
+        """Return for each unlabelled image -log odds of "labelled", and what tells a live game from a dead one."""
         assert game.discriminator is not None
 
         def logits(indices: Tensor) -> tuple[Tensor, Tensor]:
@@ -118,7 +126,7 @@ class VAAL:
 
 
 class NoDiscriminator(VAAL):
-    """The VAE alone (section 5.1): the images that lie farthest, by eq. 5, from where the labelled ones do."""
+    """Asks without D (section 5.1) for the images that lie farthest, by eq. 5, from where the labelled ones do."""
 
     def make_discriminator(self, inputs: int, device: torch.device) -> None:
         return None
@@ -130,12 +138,12 @@ class NoDiscriminator(VAAL):
 
 
 def wasserstein(mu: Tensor, logvar: Tensor, labelled_mu: Tensor, labelled_logvar: Tensor) -> Tensor:
-    """VAAL eq. 5: (U,) 2-Wasserstein distances to the Gaussian with the mean and variance of all labelled codes z."""
+    """Return (U,) 2-Wasserstein distances, eq. 5, to the Gaussian with mean and variance of all labelled codes z."""
     centre = labelled_mu.mean(0)
     spread = (labelled_logvar.exp().mean(0) + labelled_mu.var(0, correction=0)).sqrt()
     return ((mu - centre).square().sum(1) + ((0.5 * logvar).exp() - spread).square().sum(1)).sqrt()
 
 
 def encoded(vae: VAE, pool: Pool, indices: Tensor) -> tuple[Tensor, Tensor]:
-    """(M, Z) means and log-variances."""
+    """Return (M, Z) means and log-variances."""
     return infer(vae.encode, pool.rows(indices), lambda images: channels_last(pool.normalise(images.to(pool.device))))

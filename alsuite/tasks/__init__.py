@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 from torch import Tensor
 
-from alsuite.pool import Pool
+from alsuite.pool import Images, Pool
 
 __all__ = ["Task"]
 
 
 class Task(Protocol):
-    def learn(self, pool: Pool) -> Self: ...
+    """A model that is to be trained with few labels; strategies may look into it.
 
-    def log_probs(self, images: Any) -> Tensor:
-        """(N, K) log-probabilities of uint8 images, a tensor or `pool.rows(...)`; eval mode, no augmentation."""
+    >>> import torch
+    >>> from alsuite.nets.classifiers import linear
+    >>> from alsuite.tasks.classification import Classification
+    >>> pool = Pool(torch.zeros(4, 1, 2, 2, dtype=torch.uint8), classes=3, mean=[0], std=[1])
+    >>> pool.label(torch.tensor([0, 1]), torch.tensor([2, 0]))
+    >>> task = Classification(linear, epochs=2).learn(pool)
+    >>> task.log_probs(pool.rows(pool.unlabelled)).shape
+    torch.Size([2, 3])
+    """
+
+    def learn(self, pool: Pool) -> Self:
+        """Learn from the labels that the pool knows."""
         ...
 
-    def outputs(self, images: Any) -> tuple[Tensor, Tensor]:
-        """(N, D) features and (N, K) log-probabilities from one pass."""
+    def log_probs(self, images: Images) -> Tensor:
+        """Return (N, K) log-probabilities of uint8 images, in eval mode and without augmentation."""
+        ...
+
+    def outputs(self, images: Images) -> tuple[Tensor, Tensor]:
+        """Return (N, D) features and (N, K) log-probabilities from one pass."""
         ...

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from torch import Tensor, nn
 
-from alsuite.pool import Pool, Rows
+from alsuite.pool import Images, Pool, Rows
 from alsuite.tasks.classification import Classification
 
 
@@ -30,8 +30,10 @@ class FixedTask:
     def learn(self, pool: Pool) -> Self:
         return self
 
-    def log_probs(self, images: Rows) -> Tensor:
+    def log_probs(self, images: Images) -> Tensor:
+        assert isinstance(images, Rows)
         return self.predicted[images.indices]
 
-    def outputs(self, images: Rows) -> tuple[Tensor, Tensor]:
+    def outputs(self, images: Images) -> tuple[Tensor, Tensor]:
+        assert isinstance(images, Rows)
         return self.features[images.indices], self.predicted[images.indices]

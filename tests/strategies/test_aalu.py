@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from alsuite.errors import UserError
 from alsuite.loop import seed_all
 from alsuite.nets.vae import feature_vae
-from alsuite.pool import Pool, Rows
+from alsuite.pool import Images, Pool
 from alsuite.strategies import Query
 from alsuite.strategies.aalu import AALU, Assistance, standardised
 from alsuite.training.game import separation
@@ -31,11 +31,11 @@ class Counted(FixedTask):
         super().__init__(log_probs, features)
         self.asked: list[int] = []
 
-    def outputs(self, images: Rows) -> tuple[Tensor, Tensor]:
+    def outputs(self, images: Images) -> tuple[Tensor, Tensor]:
         self.asked.append(len(images))
         return super().outputs(images)
 
-    def log_probs(self, images: Rows) -> Tensor:
+    def log_probs(self, images: Images) -> Tensor:
         raise AssertionError("the predictions come with the features")
 
 

@@ -1,0 +1,56 @@
+"""What the documents show can be run as it stands."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+import torch
+
+from alsuite.budget import Budget
+from alsuite.journal import Journal
+from alsuite.loop import Run
+from alsuite.oracle import Ideal
+from alsuite.strategies import Strategy
+from helpers.pools import digit_pool
+from helpers.tasks import fast_task
+
+README = Path(__file__).parents[1] / "README.md"
+EXPLAINED = {
+    "alsuite.budget": ["Budget"],
+    "alsuite.loop": ["Run"],
+    "alsuite.oracle": ["Oracle"],
+    "alsuite.pool": ["Pool"],
+    "alsuite.strategies": ["Once", "Query", "Strategy"],
+    "alsuite.tasks": ["Task"],
+}
+
+
+@pytest.mark.parametrize("module", EXPLAINED)
+def test_an_example_does_what_it_says(module: str) -> None:
+    loaded = importlib.import_module(module)
+    for name in EXPLAINED[module]:
+        assert ">>>" in (getattr(loaded, name).__doc__ or ""), name
+    assert doctest.testmod(loaded).failed == 0
+
+
+def shown_strategy() -> Strategy:
+    """Make the strategy that the README shows whole."""
+    (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    names: dict[str, type[Strategy]] = {}
+    exec(re.sub("^  ", "", code, flags=re.MULTILINE), names)
+    return names["Mine"]()
+
+
+def test_the_strategy_in_the_readme_runs(tmp_path: Path) -> None:
+    pool, targets = digit_pool(0)
+    journal = Journal(tmp_path)
+    tests = {"digits": (pool.images[:50], targets[:50])}
+    task_model, first, sizes = lambda: fast_task(epochs=1), torch.arange(20), Budget(20, 10, 40)
+    Run(pool, tests, task_model, shown_strategy(), Ideal(targets), sizes, first, journal, 0).go()
+    journal.close()
+    assert [record["labelled"] for record in journal.records] == [20, 30, 40]
+    assert all(record["queried"]["scores"] for record in journal.records[:-1])
