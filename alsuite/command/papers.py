@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 __all__ = ["beyond_the_paper", "completed"]
 
 SETTING = ("dataset", "task_model", "initial", "budget", "oracle")  # an experiment's own, alike for all its strategies
+SEVERAL = "several"  # stands for the values that a sweep lists
 SWEPT = ("strategy", "dataset")  # a pair of these is settled only when a sweep is expanded
 
 
@@ -28,7 +29,7 @@ def completed(
     config, choices = settled(overrides)
     pair = pair_of(OmegaConf.select(config, "paper.pairs"), choices["dataset"])
     kept = (key for key in pair if key.split(".")[0] not in SETTING) if choices.get("experiment") else pair
-    values = {key: one.get_value_element_as_str() for key, one in keys.items()}
+    values = {key: SEVERAL if one.is_sweep_override() else one.get_value_element_as_str() for key, one in keys.items()}
     left = (key for key in kept if key not in values and not _replaced(key, values, {**choices, **pair}))
     return [*overrides, *(_written(key, pair[key]) for key in left)]
 

@@ -44,7 +44,7 @@ RESIDUAL = {"generator": "res_wgan_ct", "strategy.batch": 100, "features": "rgb"
 FACES = {"task_model": "celeba_cnn", "task_model.batch": 50, "task_model.epochs": 30, **ADAM_1E3}
 TO_2K = {"budget.initial": 100, "budget.query": 10, "budget.end": 2000, "initial": "proportional"}
 CELEBA = {**FACES, **TO_2K, **ASCENT, "features": "rgb"}
-REWARD = {"strategy.epsilon": 0.2, "strategy.alpha": 0.5, "strategy.weight": 0.1, "strategy.otherwise": 0}
+REWARD = {"strategy.epsilon": 0.2, "strategy.alpha": 0.5, "strategy.weight": 0.1, "strategy.floor_reward": 0}
 MADE = {"task_model": "svm_vgg", "generator": "acgan", "initial": "uniform"}
 MARGINS = {"strategy.thresholds": [0.1, 0.15, 0.2, 0.25, 0.3]}
 
