@@ -20,7 +20,7 @@ from alsuite.data.digits import digits
 from alsuite.data.enlarged import Change, Enlarged, change, enlarged
 from alsuite.errors import UserError
 from alsuite.generators import Trained
-from alsuite.matching import index, projection
+from alsuite.matching import projection
 from alsuite.matching.features import Code, Pixels
 from alsuite.matching.index import FeatureIndex
 from alsuite.nets.classifiers import linear
@@ -187,7 +187,7 @@ def test_large_features_lie_in_a_file_that_is_gone_and_give_the_same_matches(
     table = projection.table
     monkeypatch.setattr(projection, "table", kept)
     monkeypatch.setattr(projection, "JOINED", 1024)
-    for module in (index, asal_module):
+    for module in (projection, asal_module):
         monkeypatch.setattr(module, "LARGE", 1000)
     torch.manual_seed(1)
     strategy = asal(folder=tmp_path / "kept", make=partial(FeatureIndex, kind="ivf"))
