@@ -196,6 +196,7 @@ def jobs(folder: Path, fates: Sequence[str]) -> list[Job]:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("clock")  # a line in between comes with the time
 def test_runs_side_by_side_end_each_for_themselves(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -238,7 +239,7 @@ def test_on_a_gpu_one_run_goes_ahead_to_tell_what_it_needs(tmp_path: Path, monke
 
 def sleeping(job: Job, show: Callable[[dict[str, Any], int, bool], None]) -> None:
     (job[1] / "pid").write_text(str(os.getpid()))
-    time.sleep(60)
+    time.sleep(600)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc here")
@@ -253,7 +254,7 @@ def test_the_runs_of_a_killed_sweep_end_with_it(tmp_path: Path) -> None:
     until(lambda: not alive(int(written.read_text())))
 
 
-def until(true: Callable[[], bool], seconds: float = 50) -> None:
+def until(true: Callable[[], bool], seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end
