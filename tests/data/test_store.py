@@ -141,6 +141,7 @@ print(len(load("toy", build, root=sys.argv[1]).train.targets))
 """
 
 
+@pytest.mark.slow
 def test_two_processes_build_once(tmp_path: Path) -> None:
     command = [sys.executable, "-c", TWICE, str(tmp_path), str(tmp_path / "go")]
     environment = importing(Path(__file__).parent)
