@@ -3,10 +3,10 @@ SCALE ?= paper
 BIN := .venv/bin
 FIGURES := $(sort $(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 
-.PHONY: help test lint bench figures clean $(FIGURES)
+.PHONY: help test test-slow lint bench figures clean $(FIGURES)
 
 help:
-	@echo "make demo | test | lint | bench | figures | <figure>, with SCALE=paper|laptop|smoke; figures: $(FIGURES)"
+	@echo "make demo | test | test-slow | lint | bench | figures | <figure>, with SCALE=paper|laptop|smoke; figures: $(FIGURES)"
 
 $(FIGURES): %: .venv/ready
 	@$(BIN)/python -m alsuite experiment=$* scale=$(SCALE)
@@ -16,7 +16,10 @@ figures: .venv/ready
 	[ -z "$$missing" ] || { echo "not drawn, for the reasons above:$$missing"; exit 1; }
 
 test: .venv/ready
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-slow: .venv/ready
+	@$(BIN)/python -m pytest -m slow
 
 lint: .venv/ready
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/pyright
