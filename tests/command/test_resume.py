@@ -183,7 +183,7 @@ def kill_all(folder: Path) -> None:
     torch.set_num_threads(1)
     data()
     for name in STRATEGIES:
-        assert ended(forked(name, folder / name / "whole"), 60) == 0
+        assert ended(forked(name, folder / name / "whole"), 600) == 0
         kills[name] = killed_until_finished(name, folder / name / "killed")
     (folder / "kills.json").write_text(json.dumps(kills))
 

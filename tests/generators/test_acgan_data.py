@@ -14,6 +14,7 @@ from helpers.configs import composed
 from helpers.pools import laid_out
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_digits_made_from_500_are_of_their_class() -> None:
     """Measured: 92 % after 2,000 iterations; 66 % where the discriminator has no dropout."""

@@ -13,13 +13,14 @@ from alsuite.tasks.svm import SVM
 
 
 class Convolutions:
-    """Of random weights, standing in for VGG-16; counts the images that it is given."""
+    """Random weights that stand in for VGG-16, count the images given, and pause once they have seen some."""
 
-    def __init__(self, name: str = "random", pause: float = 0.0) -> None:
+    def __init__(self, name: str = "random", pause: float = 0.0, after: int = 0) -> None:
         self.name = name
         self.size = 64
         self.seen = 0
         self.pause = pause
+        self.after = after
 
     def on(self, device: torch.device) -> Callable[[Tensor], Tensor]:
         with torch.random.fork_rng([]):
@@ -27,8 +28,8 @@ class Convolutions:
             net = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten())
 
         def features(images: Tensor) -> Tensor:
+            time.sleep(self.pause if self.seen >= self.after else 0)
             self.seen += len(images)
-            time.sleep(self.pause)
             values = images if images.is_floating_point() else images / 255
             return net(values.mean(1, keepdim=True)).detach()
 

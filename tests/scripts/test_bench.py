@@ -35,6 +35,7 @@ def bench() -> dict[str, Any]:
     return runpy.run_path(str(BENCH / "__main__.py"))
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", ["core_set", "scan", "dropout", "epoch", "step", "small_cycle", *ADVERSARIAL])
 def test_both_sides_did_the_same_work(name: str) -> None:
@@ -43,6 +44,7 @@ def test_both_sides_did_the_same_work(name: str) -> None:
     assert {row.verdict for row in rows} <= {"met", "missed", "not installed"}, rows
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", MATCHING)
 def test_what_is_matched_is_the_nearest(name: str, monkeypatch: pytest.MonkeyPatch) -> None:

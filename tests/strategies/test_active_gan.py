@@ -269,6 +269,7 @@ def distance(strategy: ACGAN, seed: int, n: int = 300) -> tuple[float, float]:
     return float(found.abs().mean()), float(((found > 0).long() == labels).float().mean())
 
 
+@pytest.mark.slow
 def test_images_come_nearer_to_the_boundary_than_those_of_acgan() -> None:
     """Measured, at 5 seeds: 0.46 (0.42 to 0.50) by AC-GAN, 0.29 (0.26 to 0.37) by ActiveGAN, where the data have 0.40;
     with the reward's sign turned round 0.64."""

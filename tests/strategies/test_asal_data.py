@@ -57,11 +57,13 @@ def advantage(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
     return measured
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_matches_have_a_clearly_higher_entropy_than_the_pool(advantage: Advantage) -> None:
     assert mean(advantage()) > 1.3
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_random_matches_or_a_descent_lose_it(advantage: Advantage) -> None:
     assert mean(advantage(lambda strategy: setattr(strategy, "make_index", RandomRows))) < 1.15

@@ -158,6 +158,7 @@ def mean_shares(player: Player, made: Callable[[], tuple[Pool, Tensor]], labelle
     return Shares(*(mean(column) for column in zip(*found, strict=True)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ON_DIGITS)
 def test_adversaries_find_missing_classes_by_what_their_discriminators_learned(name: str) -> None:
     """Measured: 0.90 (vaal), 0.95 (ta_vaal), 0.87 (aalu) of the picks, 0.00 of the last, 0.18 to 0.19 by blind

@@ -184,6 +184,7 @@ def test_predicted_losses_follow_the_true_ones_on_unseen_digits(ranking: str) ->
         assert correlation(task.predicted_losses(test.images), true) > ABOVE_CHANCE
 
 
+@pytest.mark.slow
 def test_an_untrained_loss_module_follows_nothing() -> None:
     """The measure itself, with the ranking left out; measured: -0.31 to 0.44."""
     test = digits().tests["digits"]
