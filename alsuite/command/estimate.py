@@ -22,7 +22,8 @@ from alsuite.training.rehearsal import Rehearsal, rehearsing
 
 __all__ = ["cost", "estimate", "headline", "roughly"]
 
-LIMIT = 12.0  # seconds that a rehearsal may take
+LIMIT = 12.0  # seconds, after which a rehearsal hurries
+PATIENCE = 60.0  # seconds, after which it is given up
 DAY = 24 * 3600.0
 
 
@@ -91,10 +92,11 @@ def estimate(
     """
     counts = [*range(int(budget.initial), int(budget.end), int(budget.query)), int(budget.end)]
     cycles: list[Cycle] = []
-    with unnoticed(), rehearsing() as rehearsal, suppress(Exception), ended_after(LIMIT):
+    with unnoticed(), rehearsing(LIMIT) as rehearsal, suppress(Exception), ended_after(PATIENCE):
         stage = Stage(emptied(pool), task_model, deepcopy(strategy), [*tests], rehearsal)
         for count in dict.fromkeys((counts[0], counts[max(0, len(counts) - 2)])):
-            cycles.append(stage.cycle(count, budget.next(count)))
+            if not (cycles and rehearsal.late):
+                cycles.append(stage.cycle(count, budget.next(count)))
     return _sum(cycles, counts, done) if cycles else None
 
 

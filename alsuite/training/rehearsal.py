@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from time import perf_counter
@@ -18,9 +19,13 @@ LEAST, MOST = 0.2, 2.0  # seconds of one kind of work that tell how long it take
 
 
 class Rehearsal:
-    """A clock on which the work that was left out has been done."""
+    """A clock on which the work that was left out has been done.
 
-    def __init__(self) -> None:
+    limit: the true seconds after which a single step of each kind of work must tell enough
+    """
+
+    def __init__(self, limit: float = math.inf) -> None:
+        self.deadline = perf_counter() + limit
         self.skipped = 0.0
         self.lasting = 0.0  # seconds, of all, for what later cycles need not do again
         self.depth = 0
@@ -29,6 +34,10 @@ class Rehearsal:
         if torch.cuda.is_initialized():
             torch.cuda.synchronize()
         return perf_counter() + self.skipped
+
+    @property
+    def late(self) -> bool:
+        return perf_counter() > self.deadline
 
 
 current: Rehearsal | None = None
@@ -48,10 +57,10 @@ def under_way() -> bool:
 
 
 @contextmanager
-def rehearsing() -> Iterator[Rehearsal]:
+def rehearsing(limit: float = math.inf) -> Iterator[Rehearsal]:
     """Within the block long work ends early, and says nothing."""
     global current
-    current = Rehearsal()
+    current = Rehearsal(limit)
     try:
         with progress.displayed(Silence()):
             yield current
@@ -86,7 +95,7 @@ def _few(items: Iterable[Item], total: int, rehearsal: Rehearsal) -> Iterator[It
         now = rehearsal.now()
         if done == 1:
             warm = now
-        if now - start > MOST / 2 if done == 1 else _enough(done, now - start):
+        if rehearsal.late or _enough(done, now - start):
             break
     else:
         return
@@ -95,4 +104,4 @@ def _few(items: Iterable[Item], total: int, rehearsal: Rehearsal) -> Iterator[It
 
 
 def _enough(done: int, seconds: float) -> bool:
-    return seconds > MOST or (done > 3 and seconds > LEAST)
+    return seconds > (MOST / 2 if done == 1 else MOST) or (done > 3 and seconds > LEAST)
