@@ -1,0 +1,73 @@
+"""Hydra's own launchers and its search for options run the runs that alsuite's own launcher would."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from helpers.commands import SMALL, records
+
+SWEEP = ("-m", "dataset=digits", "strategy=random,margin", "parallel=1")
+
+
+def run(root: Path, *options: str) -> str:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "alsuite", *options, *SMALL, f"root={root}"]
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return ended.stdout
+
+
+def results(root: Path) -> dict[str, list[tuple[Any, Any]]]:
+    """What each run below a root queried, and how right it was."""
+    return {
+        file.parent.name: [
+            (record["queried"], record["metrics"]["digits"]["accuracy"]) for record in records(file.parent)
+        ]
+        for file in root.rglob("cycles.jsonl")
+    }
+
+
+@pytest.fixture(scope="module")
+def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[Any, Any]]]:
+    root = tmp_path_factory.mktemp("own")
+    run(root, *SWEEP)
+    assert len(results(root)) == 2
+    return results(root)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
+def test_a_launcher_of_hydras_runs_the_same_runs(launcher: str, tmp_path: Path, expected: object) -> None:
+    if find_spec("joblib" if launcher == "joblib" else "submitit") is None:
+        pytest.skip("pip install 'alsuite[launchers]' brings it")
+    run(tmp_path, *SWEEP, f"hydra/launcher={launcher}")
+    assert results(tmp_path) == expected
+    assert [*tmp_path.rglob("curve*.png")]
+
+
+@pytest.mark.slow
+def test_an_experiment_by_joblib_ends_with_its_picture(tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    told = run(tmp_path, "experiment=demo", "seed=0", "hydra/launcher=joblib")
+    picture = tmp_path / "figures" / "smoke" / "demo.png"
+    assert picture.exists()
+    assert told.splitlines()[-1] == str(picture)
+
+
+@pytest.mark.slow
+def test_optuna_finds_the_most_accurate_of_its_trials(tmp_path: Path) -> None:
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    search = ("hydra/sweeper=optuna", "hydra.sweeper.direction=maximize", "hydra.sweeper.n_trials=4")
+    run(tmp_path, "-m", *search, "hydra.sweeper.n_jobs=1", "dataset=digits", "task_model.lr=tag(log,interval(0.001,1))")
+    found = yaml.safe_load((tmp_path / "adhoc" / "smoke" / "optimization_results.yaml").read_text())
+    ends = [cycles[-1][1] for cycles in results(tmp_path).values()]
+    assert len(ends) == 4
+    assert found["best_value"] == pytest.approx(max(ends))
