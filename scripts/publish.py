@@ -1,13 +1,16 @@
 """Keep what was measured: `python scripts/publish.py STEM... --scale S` after `make STEM SCALE=S`.
 
-Writes outputs/published/STEM/ (the picture, the tables of AUBC, penalties and tests, and the exact command, commit,
-device and seeds), then renews the README's table of figures from all that lies there.
+Writes outputs/published/STEM/: the picture; the tables of areas, penalties and tests, each by the figure's own measure;
+the exact command, commit, device and seeds; the tidy table of all its runs, from which `python -m alsuite.figures STEM
+--published` draws it again; and the indices that each run queried. Then it renews the verdicts on all claims, the list
+of figures beside the folders and the README's table of papers.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,75 +18,106 @@ from typing import Any
 
 import pandas as pd
 
-from alsuite import CONF, figures, results
+from alsuite import CONF, claims, figures, results
 from alsuite.errors import UserError
+from alsuite.figures.images import stored_in
 from alsuite.figures.names import name_of
-from alsuite.figures.parts import DERIVED, Part, part_named
-from alsuite.figures.spec import METRICS, STORED, Panel, read_panels
+from alsuite.figures.parts import DERIVED, Part, part_named, per_run
+from alsuite.figures.reduced import reductions
+from alsuite.figures.spec import METRICS, PERCENT, STORED, Panel, read_panels
+from alsuite.results.kept import NAMED_BY, PICTURED, keep, keep_queried, pictured_in
 from alsuite.results.report import report
+from alsuite.results.statistics import interval
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "outputs" / "published"
 README = PUBLISHED.parent.parent / "README.md"
-TABLES = ("summary", "aubc", "penalty", "tests")
-MARK = "<!-- figures: written by scripts/publish.py -->"
+TABLES = ("summary", "aubc", "penalty", "tests", "values")
+MARK = "<!-- papers: written by scripts/publish.py -->"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("stems", nargs="+", metavar="STEM")
+    parser.add_argument("stems", nargs="*", metavar="STEM", help="none: only renew the verdicts and the lists")
     parser.add_argument("--scale", default="paper")
     parser.add_argument("--root", type=Path, default=Path("outputs"))
     options = parser.parse_args()
     for stem in options.stems:
         publish(stem, options.scale, options.root, PUBLISHED / stem)
         print(PUBLISHED / stem)
-    renew_table(README, PUBLISHED)
+    renew(PUBLISHED, README)
 
 
 def publish(stem: str, scale: str, root: Path, folder: Path) -> None:
     """Write the picture, the tables and what was measured into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
-    figures.draw(stem, scale, root, out=folder)
-    texts, runs, measured, absent, tables = [], [], [], [], []
+    texts, shown, measured, absent, tables = [], [], [], [], []
     for title, frame, panel in compared(stem, scale, root):
         if frame.empty:
             absent.append(panel.title)
             continue
-        lacking = results.lacking(frame, panel.where)
-        absent += lacking
-        text, made = report(named(frame, panel).frame, ["series"])
-        texts.append(f"## {title}\n\n```\n{text}\n```")
-        runs.append(frame)
-        if not lacking:
-            measured.append(headline(frame, panel))
+        absent += results.lacking(frame, panel.where)
+        shown.append((panel, frame))
+        measured.append(headline(frame, panel))
+        text, made = tabled(frame, panel)
+        texts.append(f"## {title}\n\n```\n{text}\n```" if text else "")
         tables.append({name: table.assign(panel=title) for name, table in made.items()})
+    if not shown:
+        raise UserError(f"{stem}: no finished runs of scale={scale} below {root}: make {stem} SCALE={scale}")
+    runs = pd.concat([frame for _, frame in shown]).drop_duplicates([*NAMED_BY, "cycle", "test"])
     for name in TABLES:
-        whole = pd.concat([made[name] for made in tables], ignore_index=True)
-        whole.round(5).to_csv(folder / f"{name}.csv", index=False)
-    facts = {**provenance(stem, scale, pd.concat(runs)), "measured": measured}
-    if absent:
-        facts["not measured"] = ", ".join(dict.fromkeys(absent))
-    write_about(stem, facts, texts, folder)
+        if parts := [made[name] for made in tables if name in made]:
+            pd.concat(parts, ignore_index=True).round(5).to_csv(folder / f"{name}.csv", index=False)
+    record(runs, shown, folder)
+    verdicts = claims.verdicts_on(stem, lambda _: runs)
+    figures.draw(stem, scale, root, out=folder, published=folder, beneath=claims.below_a_picture(verdicts))
+    facts = {**provenance(stem, scale, runs), "reduced to": "; ".join(reductions(runs)), "measured": measured}
+    facts["not measured"] = ", ".join(dict.fromkeys(absent))
+    write_about(stem, {name: fact for name, fact in facts.items() if fact}, claims.on_a_page(verdicts), texts, folder)
 
 
-def write_about(stem: str, facts: Mapping[str, object], texts: Sequence[str], folder: Path) -> None:
+def record(runs: pd.DataFrame, shown: Sequence[tuple[Panel, pd.DataFrame]], folder: Path) -> None:
+    """Keep what draws the figure again: the runs' table, what they queried, and the images that panels show."""
+    keep(runs, folder)
+    keep_queried(runs, folder)
+    shutil.rmtree(folder / PICTURED, ignore_errors=True)
+    for panel, frame in shown:
+        if panel.kind in STORED:
+            first = named(frame, panel).frame.sort_values("seed").drop_duplicates("series")
+            for *names, source in first[[*NAMED_BY, "folder"]].itertuples(index=False):
+                copy_pictured(Path(source), panel.cycle, pictured_in(folder, *names))
+
+
+def copy_pictured(run: Path, cycle: int, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in (run / "run.json", run / "cycles.jsonl", stored_in(run, cycle)):
+        shutil.copyfile(path, folder / path.name)
+
+
+def write_about(stem: str, facts: Mapping[str, object], judged: str, texts: Sequence[str], folder: Path) -> None:
     """Write what the runs were, for machines and for readers."""
     (folder / "about.json").write_text(json.dumps(facts, indent=1) + "\n")
     head = "\n".join(f"- {name}: {value}" for name, value in facts.items() if name not in ("versions", "measured"))
-    (folder / "README.md").write_text(f"# {stem}\n\n{head}\n\n![{stem}]({stem}.png)\n\n" + "\n\n".join(texts) + "\n")
+    claimed = f"## Claims of the paper\n\n{judged}\n\n" if judged else ""
+    body = "\n\n".join(filter(None, texts))
+    (folder / "README.md").write_text(f"# {stem}\n\n{head}\n\n![{stem}]({stem}.png)\n\n{claimed}{body}\n")
 
 
 def compared(stem: str, scale: str, root: Path) -> Iterator[tuple[str, pd.DataFrame, Panel]]:
-    """Yield each selection of runs that a panel shows, once; empty where there are none."""
+    """Yield each selection of runs that a panel shows by a measure, once; empty where there are none."""
     panels = read_panels(stem, CONF)
     runs = figures.runs_of(panels, stem, scale, root)
     seen = set()
     for panel in panels:
-        key = (panel.experiment, json.dumps(dict(panel.where), sort_keys=True))
+        measure = panel.kind if panel.kind in (*STORED, *DERIVED, "labels") else panel.y.replace("aubc", "accuracy")
+        key = (panel.experiment, measure, panel.x, json.dumps(dict(panel.where), sort_keys=True, default=str))
         if key not in seen:
             seen.add(key)
             name = ", ".join(f"{column}={value}" for column, value in panel.where.items())
-            yield name or panel.title, selected(runs[panel.experiment], panel), panel
+            yield (
+                f"{measure}: {name}" if name else panel.title or measure,
+                selected(runs[panel.experiment], panel),
+                panel,
+            )
 
 
 def selected(runs: pd.DataFrame | str, panel: Panel) -> pd.DataFrame:
@@ -102,6 +136,19 @@ def named(frame: pd.DataFrame, panel: Panel) -> Part:
     return part_named(replace(panel, series=columns), frame)
 
 
+def tabled(frame: pd.DataFrame, panel: Panel) -> tuple[str, dict[str, pd.DataFrame]]:
+    """Compare the series by the panel's own measure: as curves, or by a value for each run; pictures have no table."""
+    if panel.kind in ("labels", *STORED):
+        return "", {}
+    if panel.kind in ("accuracy", "entropy", "aubc", "penalty") or panel.y == "aubc":
+        y = panel.y.replace("aubc", "accuracy")
+        return report(named(frame.dropna(subset=[y]), panel).frame, ["series"], y, y in PERCENT)
+    frame = DERIVED[panel.kind](frame) if panel.kind in DERIVED else frame
+    values = per_run(named(frame, panel).frame, panel)
+    table = interval(values, ["series"], panel.y, 1.0 if panel.y in PERCENT else None).assign(measure=panel.y)
+    return table.drop(columns="measure").to_string(index=False, float_format="{:.4g}".format), {"values": table}
+
+
 def headline(frame: pd.DataFrame, panel: Panel) -> str:
     """Tell the panel in a line: the last value of a metric, the mean of anything else; mean and sd over seeds."""
     if panel.kind in ("labels", *STORED):
@@ -110,30 +157,21 @@ def headline(frame: pd.DataFrame, panel: Panel) -> str:
     y = panel.y if panel.y in frame else "accuracy"
     part = named(frame, panel)
     series = part.frame.groupby("run")["series"].first()
-    told = per_run(part.frame, y).groupby(series).agg(["mean", "std"]).reindex(part.order).dropna(subset=["mean"])
-    shown = [cell(name, mean, sd, digits(y)) for name, mean, sd in told.itertuples()]
-    return f"{panel.title}: {', '.join(shown)} {unit(y)}".rstrip()
+    told = last_or_mean(part.frame, y).groupby(series).agg(["mean", "std"]).reindex(part.order).dropna(subset=["mean"])
+    shown = [cell(name, mean, sd, ".1f" if y in PERCENT else ".3f") for name, mean, sd in told.itertuples()]
+    unit = "%" if y in PERCENT else {"entropy": "nats"}.get(y, "")
+    return f"{panel.title}: {', '.join(shown)} {unit}".rstrip()
 
 
-def per_run(frame: pd.DataFrame, y: str) -> pd.Series:
+def last_or_mean(frame: pd.DataFrame, y: str) -> pd.Series:
     """Return the value of each run: its last of a metric, its mean of all else."""
     runs = frame.sort_values("cycle").groupby("run")[y]
     values = runs.last() if y in METRICS else runs.mean()
-    return 100 * values if unit(y) == "%" else values
+    return 100 * values if y in PERCENT else values
 
 
 def cell(name: object, mean: float, sd: float, digits: str) -> str:
     return f"{name} {mean:{digits}}" + (f" ± {sd:{digits}}" if sd == sd else "")
-
-
-def digits(y: str) -> str:
-    return ".1f" if unit(y) == "%" else ".3f"
-
-
-def unit(y: str) -> str:
-    if y == "entropy":
-        return "nats"
-    return "%" if y in (*METRICS, "agreement", "wrong") else ""
 
 
 def provenance(stem: str, scale: str, frame: pd.DataFrame) -> dict[str, Any]:
@@ -154,27 +192,31 @@ def provenance(stem: str, scale: str, frame: pd.DataFrame) -> dict[str, Any]:
     }
 
 
-def renew_table(readme: Path, published: Path) -> None:
-    rows = ["| command | published | measured: mean ± sd over seeds | scale |", "|---|---|---|---|"]
-    rows += [row(folder) for folder in sorted(published.iterdir()) if (folder / "about.json").exists()]
+def renew(published: Path, readme: Path) -> None:
+    """Judge all claims anew, and write the lists that follow from what lies in the published folders."""
+    table = claims.verdicts(claims.read_claims(), claims.measured_runs(published.parent))
+    table.round(5).to_csv(published / "claims.csv", index=False)
     before, _, rest = readme.read_text().partition(MARK)
     after = rest.partition(MARK)[2]
-    readme.write_text(f"{before}{MARK}\n" + "\n".join(rows) + f"\n{MARK}{after}")
+    readme.write_text(f"{before}{MARK}\n{claims.of_papers(table, published)}\n{MARK}{after}")
+    rows = ["| figure | published | measured: mean ± sd over seeds | scale |", "|---|---|---|---|"]
+    rows += [row(folder) for folder in sorted(published.iterdir()) if (folder / "about.json").exists()]
+    head = "# What was measured\n\nEach figure's page has its tables, claims, command, commit, device and seeds.\n\n"
+    (published / "README.md").write_text(head + "\n".join(rows) + "\n")
 
 
 def row(folder: Path) -> str:
     about = json.loads((folder / "about.json").read_text())
     scale = f"{about['scale']}, {len(about['seeds'].split(','))} seeds, {about['device']}"
-    link = f"[`make {folder.name}`](outputs/published/{folder.name}/README.md)"
     measured = [line for line in about["measured"] if not line.endswith(": drawn")] or ["drawn"]
     if len(measured) > 3:
         measured = [measured[0], f"(panels between: {len(measured) - 2})", measured[-1]]
     if absent := about.get("not measured"):
         measured.append(f"(not measured: {absent})")
-    return f"| {link} | {claims(folder.name)} | {'<br>'.join(measured)} | {scale} |"
+    return f"| [{folder.name}]({folder.name}/README.md) | {printed(folder.name)} | {'<br>'.join(measured)} | {scale} |"
 
 
-def claims(stem: str) -> str:
+def printed(stem: str) -> str:
     """Say what the paper prints of this figure."""
     table = pd.read_csv(CONF / "published.csv", dtype=str).fillna("")
     if len(part := table[table["figure"] + "_" + table["dataset"] == stem]):  # of a table, one data set

@@ -95,7 +95,7 @@ def _refusal(jobs: Sequence[Job], refused: Sequence[int], change: str) -> str:
 
 def finish(jobs: Sequence[Job]) -> None:
     """Print a table of the runs there are, and the path of the picture as the last line."""
-    from alsuite import figures, results
+    from alsuite import claims, figures, results
     from alsuite.results.table import last_accuracies
 
     begun = [job.folder for job in jobs if (job.folder / "cycles.jsonl").exists()]
@@ -107,7 +107,9 @@ def finish(jobs: Sequence[Job]) -> None:
     if config["figure"]:
         stem = Path(jobs[0].choices["experiment"]).name
         panels = figures.panels_of(config["figure"], stem, config["experiment"])
-        print(figures.draw(stem, config["scale"]["name"], config["root"], panels=panels)[0])
+        scale, root = config["scale"]["name"], Path(config["root"])
+        judged = claims.below_a_picture(claims.verdicts_on(stem, claims.live_runs(root, scale)))
+        print(figures.draw(stem, scale, root, panels=panels, beneath=judged)[0])
     else:
         print(figures.draw_curves(frame, begun[0] if len(begun) == 1 else begun[0].parent))
 

@@ -41,14 +41,16 @@ from alsuite.figures.images import image_grid
 from alsuite.figures.layout import save_figure
 from alsuite.figures.names import name_of
 from alsuite.figures.panels import KINDS
-from alsuite.figures.parts import part_named, parts_of
+from alsuite.figures.parts import Part, part_named, parts_of
 from alsuite.figures.spec import Panel, panels_of, read_panels
 from alsuite.results import NoRunsError, load
+from alsuite.results.kept import kept
 from alsuite.results.statistics import SETTING, differing, telling, with_series
 
-__all__ = ["Panel", "draw", "draw_curves", "image_grid", "panels_of", "runs_of"]
+__all__ = ["Panel", "draw", "draw_curves", "image_grid", "kept_runs", "panels_of", "runs_of"]
 
 PUBLISHED = "published.csv"
+BLANK = Part(Panel("labels"), note=" ")
 LONGEST = 120  # characters of a picture's name
 
 
@@ -59,21 +61,24 @@ def draw(
     out: str | Path | None = None,
     panels: Sequence[Panel] | None = None,
     configuration: Path = CONF,
+    published: Path | None = None,
+    beneath: str = "",
 ) -> list[Path]:
     """Draw a figure from the runs there are, as PNG and PDF; a panel that has none says so in its place.
 
-    Its panels are those given, or those that the configuration's experiment STEM lists.
+    Its panels are those given, or those that the configuration's experiment STEM lists. Its runs are those below the
+    root, or those that a folder of published ones keeps. A sentence may stand beneath.
     """
     panels = panels or read_panels(stem, configuration)
     if unknown := [panel.kind for panel in panels if panel.kind not in KINDS]:
         raise UserError(f"{stem}: no kind of panel is called {unknown[0]}; there are {', '.join(KINDS)}")
-    runs = runs_of(panels, stem, scale, Path(root))
+    runs = runs_of(panels, stem, scale, Path(root)) if published is None else kept_runs(panels, published)
     table = next(path for path in (configuration / PUBLISHED, CONF / PUBLISHED) if path.exists())
-    parts = [part for panel in panels for part in parts_of(panel, runs[panel.experiment], table)]
+    parts = in_rows([parts_of(panel, runs[panel.experiment], table) for panel in panels])
     if all(part.note for part in parts):
         raise UserError(parts[0].note)
     folder = Path(out) if out else Path(root, "figures", scale)
-    return save_figure(parts, [folder / f"{stem}.png", folder / f"{stem}.pdf"])
+    return save_figure(parts, [folder / f"{stem}.png", folder / f"{stem}.pdf"], beneath)
 
 
 def runs_of(panels: Sequence[Panel], stem: str, scale: str, root: Path) -> dict[str, pd.DataFrame | str]:
@@ -85,6 +90,21 @@ def runs_of(panels: Sequence[Panel], stem: str, scale: str, root: Path) -> dict[
         except NoRunsError as error:
             found[experiment] = str(error).replace(f"experiment={experiment}", f"experiment={stem}")
     return found
+
+
+def in_rows(groups: Sequence[Sequence[Part]]) -> list[Part]:
+    """Give the parts of each panel a row of their own where several panels of class shares have many parts each."""
+    length = max(map(len, groups))
+    if length < 3 or len(groups) == 1 or not all(part.panel.kind == "labels" for parts in groups for part in parts):
+        return [part for parts in groups for part in parts]
+    return [part for parts in groups for part in (*parts, *[BLANK] * (length - len(parts)))]
+
+
+def kept_runs(panels: Sequence[Panel], folder: Path) -> dict[str, pd.DataFrame | str]:
+    """Return the published runs of each experiment that the panels show, or say that there are none."""
+    frame = kept(folder)
+    runs = {str(name): part for name, part in frame.groupby("experiment")}
+    return {panel.experiment: runs.get(panel.experiment, "not measured") for panel in panels}
 
 
 def draw_curves(frame: pd.DataFrame, folder: str | Path) -> Path:

@@ -1,4 +1,4 @@
-"""`python -m alsuite.figures STEM --scale S`: draw a figure from the runs there are."""
+"""`python -m alsuite.figures STEM --scale S`: draw a figure from the runs there are; `--published`: from those kept."""
 
 import argparse
 import sys
@@ -15,16 +15,31 @@ __all__ = ["main"]
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m alsuite.figures", description="Draw a figure from its runs.")
     parser.add_argument("stem", help="the name of an experiment, a file in conf/experiment")
-    parser.add_argument("--scale", required=True)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--scale", help="draw from the runs of this scale below ROOT")
+    source.add_argument("--published", action="store_true", help="draw from the published table in ROOT/published/STEM")
     parser.add_argument("--root", type=Path, default=Path("outputs"))
-    parser.add_argument("--out", type=Path, help="the folder for the figure; by default ROOT/figures/SCALE")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="the folder for the figure; by default ROOT/figures/SCALE or that of the published table",
+    )
     parser.add_argument("--config-dir", type=Path, default=CONF, help="a folder with your own experiment/STEM.yaml")
     options = parser.parse_args(arguments)
     try:
-        paths = draw(options.stem, options.scale, options.root, options.out, configuration=options.config_dir)
+        folder = options.root / "published" / options.stem if options.published else None
+        out = options.out or folder
+        paths = draw(options.stem, options.scale, options.root, out, configuration=options.config_dir, published=folder)
     except UserError as error:
         sys.exit(str(error))
     print(*reversed(paths), sep="\n")
+
+
+def _claims(stem: str, root: Path, scale: str | None) -> str:
+    """Tell how the paper's claims came out that this figure measures."""
+    from alsuite.claims import below_a_picture, live_runs, measured_runs, verdicts_on
+
+    return below_a_picture(verdicts_on(stem, live_runs(root, scale) if scale else measured_runs(root)))
 
 
 if __name__ == "__main__":

@@ -9,9 +9,9 @@ import pandas as pd
 
 from alsuite.figures.parts import Part, per_run
 from alsuite.figures.published import Point
-from alsuite.figures.spec import METRICS, Panel, bare
+from alsuite.figures.spec import PERCENT, Panel, bare
 from alsuite.figures.style import BLUE, FAINT, LABELS, Look, Style
-from alsuite.results.statistics import FULL, interval
+from alsuite.results.statistics import ENOUGH, FULL, interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["ENOUGH", "PUBLISHED", "curves", "values", "whole_ticks"]
 
 PUBLISHED = "published"
-ENOUGH = 3  # seeds that make an interval
 HOLLOW = {"linestyle": "none", "markerfacecolor": "none", "markeredgewidth": 1.1, "zorder": 5}
 
 
@@ -27,7 +26,7 @@ def curves(axes: "Axes", part: Part, look: Look) -> None:
     """Draw the mean over seeds against x, with a band; a run with all labels is a dashed line across."""
     panel, full = part.panel, part.frame["strategy"] == FULL
     data = _scaled(part.frame[~full], panel)
-    table = interval(data, ["series", panel.x], "value")
+    table = interval(data, ["series", panel.x], "value", _most(panel.y))
     if panel.kind == "timing":
         axes.set(xscale="log", yscale="log")
         table["low"] = table["low"].clip(lower=table["mean"] / 10)
@@ -46,7 +45,8 @@ def curves(axes: "Axes", part: Part, look: Look) -> None:
 def _scaled(frame: pd.DataFrame, panel: Panel) -> pd.DataFrame:
     """Return what is drawn against x, its values in the unit of the axis."""
     data = frame if panel.x == "labelled" else per_run(frame, panel)
-    data = data[data[panel.x] >= panel.since]
+    if (shown := data[panel.x] >= panel.since).any():  # a reduced scale may end before
+        data = data[shown]
     return data.assign(value=_unit(panel.y) * data[panel.y])
 
 
@@ -83,8 +83,8 @@ def _band(table: pd.DataFrame, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
     if panel.band == "sd":
         low, high = table["mean"] - table["sd"], table["mean"] + table["sd"]
     edges = [edge.where(table["n"] >= ENOUGH).to_numpy(float) for edge in (low, high)]
-    if _unit(panel.y) == 100:
-        edges = [edge.clip(0, 100) for edge in edges]
+    if most := _most(panel.y):
+        edges = [edge.clip(0, most) for edge in edges]
     return edges[0], edges[1]
 
 
@@ -114,11 +114,12 @@ def values(axes: "Axes", part: Part, look: Look) -> None:
 def _dots(axes: "Axes", part: Part, look: Look) -> None:
     panel, runs = part.panel, per_run(part.frame, part.panel)
     runs = runs.assign(value=_unit(panel.y) * runs[panel.y])
-    table, points = interval(runs, ["series"], "value"), _one_each(part.points, panel)
+    table, points = interval(runs, ["series"], "value", _most(panel.y)), _one_each(part.points, panel)
     names = [name for name in part.order if name in {*table["series"], *points}]
     if all(map(_is_number, names)):
         look = dict.fromkeys(names, Style(BLUE, "o"))
         axes.set_ylabel(bare(panel.series[-1]))
+    look = _alike(part, look)
     for name in table["series"]:
         _dot(axes, names.index(name), table[table["series"] == name], look[name], panel)
         _seed_dots(axes, names.index(name), runs.loc[runs["series"] == name, "value"], look[name])
@@ -129,6 +130,14 @@ def _dots(axes: "Axes", part: Part, look: Look) -> None:
     axes.set_yticks(range(len(names)), names)
     axes.margins(x=0.08)
     axes.grid(visible=False, axis="y")
+
+
+def _alike(part: Part, look: Look) -> Look:
+    """Give the series that share the value of their first column one colour, where several columns tell them apart."""
+    if len(part.panel.series) < 2 or part.panel.series[0] == "strategy":
+        return look
+    groups = part.frame.drop_duplicates("series").groupby(part.panel.series[0])["series"]
+    return {**look, **{name: look[next(iter(names))] for _, names in groups for name in names}}
 
 
 def _published_dots(axes: "Axes", points: Mapping[str, Point], names: Sequence[str], look: Look) -> None:
@@ -165,7 +174,12 @@ def _one_each(points: Sequence[Point], panel: Panel) -> dict[str, Point]:
 
 
 def _unit(y: str) -> int:
-    return 100 if y in (*METRICS, "agreement", "aubc", "wrong") else 1
+    return 100 if y in PERCENT else 1
+
+
+def _most(y: str) -> float | None:
+    """Return the largest value that a measure can have, where there is one."""
+    return 100.0 if y in PERCENT else None
 
 
 def _is_number(name: str) -> bool:

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from alsuite.errors import UserError
-from alsuite.figures.curves import ENOUGH, PUBLISHED
+from alsuite.figures.curves import PUBLISHED
 from alsuite.figures.images import grid_height, rows_of
 from alsuite.figures.names import name_of
 from alsuite.figures.panels import KINDS
 from alsuite.figures.parts import Part
+from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import STORED
 from alsuite.figures.style import FAINT, RC, Look, styles
+from alsuite.results.statistics import ENOUGH
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -32,20 +34,20 @@ BANDS = {"interval": "95 % interval of the mean", "sd": "standard deviation"}
 METADATA: dict[str, dict[str, None]] = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}
 
 
-def save_figure(parts: Sequence[Part], paths: Sequence[Path]) -> list[Path]:
+def save_figure(parts: Sequence[Part], paths: Sequence[Path], beneath: str = "") -> list[Path]:
     """Draw the parts once and store them under each path; the same parts give the same bytes."""
     import matplotlib as mpl
 
     with mpl.rc_context(RC):
-        figure = compose(parts)
+        figure = compose(parts, beneath)
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
             figure.savefig(path, metadata=METADATA.get(path.suffix))
     return list(paths)
 
 
-def compose(parts: Sequence[Part]) -> "Figure":
-    """Lay the parts out on one sheet."""
+def compose(parts: Sequence[Part], beneath: str = "") -> "Figure":
+    """Lay the parts out on one sheet, with a footer that ends in the sentence given."""
     from matplotlib.figure import Figure
 
     pictures = any(part.panel.kind == "images" for part in parts)
@@ -60,7 +62,7 @@ def compose(parts: Sequence[Part]) -> "Figure":
     for place, (axes, part) in enumerate(zip(drawn, parts, strict=True)):
         _draw_panel(axes, part, look, chr(ord("a") + place) if len(parts) > 1 else "", width / columns)
     _level([axes for axes, part in zip(drawn, parts, strict=True) if part.panel.kind == "labels" and not part.note])
-    _margins(figure, _entries(drawn), textwrap.fill(_footer(parts), int(width * 19)))
+    _margins(figure, _entries(drawn), textwrap.fill(f"{_footer(parts)} {beneath}".rstrip(), int(width * 19)))
     return figure
 
 
@@ -135,6 +137,8 @@ def _footer(parts: Sequence[Part]) -> str:
         f"Measured at scale={scales}: {'; '.join(filter(None, _facts(frame)))}.",
         *_spread(parts, frame.groupby("series")["seed"].nunique()),
     ]
+    if reduced := reductions(pd.concat([part.frame for part in parts if not part.note])):
+        sentences.insert(1, f"Reduced to {', '.join(reduced)}.")
     if any(part.points for part in parts):
         sentences.append("Hollow: the paper's own numbers.")
     if absent := dict.fromkeys(value for part in parts for value in part.lacking):

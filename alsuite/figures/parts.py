@@ -57,6 +57,7 @@ def _of_protocol(panel: Panel, protocol: str) -> Panel:
 
 
 def _part_of(panel: Panel, runs: pd.DataFrame, table: Path) -> Part:
+    select(runs, panel.varied)  # what tells this panel from the others must be there
     selected = select(runs, panel.where)
     frame = _rows_of_kind(panel, selected)
     part = part_named(panel, frame, published(panel, frame, table))

@@ -12,9 +12,10 @@ from alsuite import CONF
 from alsuite.errors import UserError
 from alsuite.figures.names import name_of
 
-__all__ = ["METRICS", "STORED", "Entry", "Panel", "bare", "panels_of", "read_panels"]
+__all__ = ["METRICS", "PERCENT", "STORED", "Entry", "Panel", "bare", "own_folder", "panels_of", "read_panels"]
 
 METRICS = ("accuracy", "macro_f1", "mean_iou")
+PERCENT = (*METRICS, "agreement", "aubc", "wrong")  # fractions that are shown as percentages
 STORED = ("images", "plane")  # kinds that show what one run has stored
 TUPLES = ("series", "published", "rows")
 OF_KIND = {
@@ -47,9 +48,10 @@ class Panel:
     cycle: int = 0
     rows: tuple[str, ...] = ()
     columns: int = 10
+    varied: Entry = field(default_factory=dict)  # the values of `for_each` that are this panel's own
 
 
-FIELDS = [one.name for one in fields(Panel)]
+FIELDS = [one.name for one in fields(Panel) if one.name != "varied"]
 
 
 def read_panels(stem: str, configuration: Path = CONF) -> list[Panel]:
@@ -58,6 +60,11 @@ def read_panels(stem: str, configuration: Path = CONF) -> list[Panel]:
     if not spec.get("figure"):
         raise UserError(f"experiment/{stem}.yaml describes no figure: add a list of panels under `figure:`")
     return panels_of(spec["figure"], stem, str(spec.get("experiment", stem)))
+
+
+def own_folder(stem: str, configuration: Path = CONF) -> str:
+    """Return the folder of the runs that `experiment/STEM.yaml` makes."""
+    return str(_merged(stem, configuration).get("experiment", stem))
 
 
 def panels_of(figure: object, stem: str, experiment: str) -> list[Panel]:
@@ -119,7 +126,7 @@ def _varied(entry: Entry, values: Entry) -> Entry:
     where = dict(entry.get("where", {}))
     for column, value in columns.items():
         where[column] = [*where[column], value] if isinstance(where.get(column), list) else value
-    made = {**entry, **fields_of, "where": where}
+    made = {**entry, **fields_of, "where": where, "varied": columns}
     return {**made, "title": _filled(str(made.get("title", "")), columns, made.get("names", {}))}
 
 
@@ -130,7 +137,7 @@ def _filled(title: str, columns: Entry, own: Mapping[str, str]) -> str:
 
 
 def _panel(entry: Entry, stem: str, experiment: str) -> Panel:
-    if unknown := sorted(set(entry) - set(FIELDS)):
+    if unknown := sorted(set(entry) - {*FIELDS, "varied"}):
         raise UserError(f"{stem}: a panel has no field {unknown[0]}; its fields are {', '.join(FIELDS)}, for_each")
     if "kind" not in entry:
         raise UserError(f"{stem}: a panel needs a kind")

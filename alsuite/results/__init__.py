@@ -27,7 +27,7 @@ __all__ = [
     "with_series",
 ]
 
-FACTS = ("pool", "pool_counts", "side", "classes", "device", "stand_in")
+FACTS = ("pool", "whole", "pool_counts", "side", "classes", "device", "stand_in")
 
 
 class NoRunsError(UserError):

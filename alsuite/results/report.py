@@ -4,13 +4,15 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from alsuite.results.statistics import SETTING, aubc, paired_tests, penalty_matrix, summary
+from alsuite.results.statistics import ENOUGH, SETTING, aubc, paired_tests, penalty_matrix, summary
 
 __all__ = ["report"]
 
 
-def report(frame: pd.DataFrame, series: Sequence[str], metric: str = "accuracy") -> tuple[str, dict[str, pd.DataFrame]]:
-    """Compare the series within each setting: as text, and as the tables to store."""
+def report(
+    frame: pd.DataFrame, series: Sequence[str], metric: str = "accuracy", percent: bool = True
+) -> tuple[str, dict[str, pd.DataFrame]]:
+    """Compare the series within each setting: as text, in percent or as they are, and as the tables to store."""
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in ("summary", "aubc", "penalty", "tests")}
     text = []
     for values, part in frame.groupby(SETTING, dropna=False):
@@ -21,22 +23,23 @@ def report(frame: pd.DataFrame, series: Sequence[str], metric: str = "accuracy")
             "penalty": penalty_matrix(part, series, metric).rename_axis("series").reset_index().assign(**setting),
             "tests": paired_tests(part, series, metric).assign(**setting),
         }
-        text.append(_text(setting, made, metric))
+        text.append(_text(setting, made, metric, 100 if percent else 1))
         for name, table in made.items():
             tables[name].append(table)
     return "\n\n".join(text), {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
 
 
-def _text(setting: Mapping[str, str], made: Mapping[str, pd.DataFrame], metric: str) -> str:
+def _text(setting: Mapping[str, str], made: Mapping[str, pd.DataFrame], metric: str, unit: int) -> str:
     table = made["summary"]
+    table = table.assign(**{name: unit * table[name] for name in ("mean", "sd", "low", "high")})
     overall = table[table["measure"] != metric]
     overall = overall.assign(cell=overall.apply(_cell, axis=1)).pivot(index="series", columns="measure", values="cell")
     overall.insert(0, "seeds", table.groupby("series")["n"].max())
     penalties = made["penalty"].drop(columns=SETTING).set_index("series").round(2)
-    tests = made["tests"].drop(columns=SETTING).assign(difference=100 * made["tests"]["difference"]).round(4)
+    tests = made["tests"].drop(columns=SETTING).assign(difference=unit * made["tests"]["difference"]).round(4)
     parts = [
         (" | ".join(f"{name}={value}" for name, value in setting.items()), ""),
-        (f"{metric} (%) over seeds: mean ± sd [95 % interval]", overall.to_string()),
+        (f"{metric}{' (%)' if unit == 100 else ''} over seeds: mean ± sd [95 % interval]", overall.to_string()),
         ("at these labelled counts: mean ± sd", _thinned(table[table["measure"] == metric]).to_string()),
     ]
     if len(tests):
@@ -58,5 +61,6 @@ def _thinned(curve: pd.DataFrame, columns: int = 6) -> pd.DataFrame:
 
 
 def _cell(row: pd.Series) -> str:
-    mean, sd, low, high = (100 * float(row[name]) for name in ("mean", "sd", "low", "high"))
-    return f"{mean:.2f}" if row["n"] < 2 else f"{mean:.2f} ± {sd:.2f} [{low:.2f}, {high:.2f}]"
+    mean, sd, low, high = (float(row[name]) for name in ("mean", "sd", "low", "high"))
+    spread = f" ± {sd:.2f}" if row["n"] > 1 else ""
+    return f"{mean:.2f}{spread}" + (f" [{low:.2f}, {high:.2f}]" if row["n"] >= ENOUGH else "")

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import integrate, stats
+from scipy import integrate, special, stats
 from statsmodels.stats.multitest import multipletests
 
 from alsuite.errors import UserError
 
 __all__ = [
+    "ENOUGH",
     "FULL",
     "RUN",
     "SETTING",
@@ -19,6 +20,7 @@ __all__ = [
     "differing",
     "holm",
     "interval",
+    "mean_height",
     "one_setting",
     "paired_tests",
     "parts_of_series",
@@ -31,6 +33,8 @@ __all__ = [
 
 FULL = "full"
 SIGNIFICANT = 0.05
+ENOUGH = 3  # seeds that make an interval
+FRACTIONS = ("accuracy", "macro_f1", "mean_iou", "agreement", "wrong")
 RUN = ["experiment", "scale", "run"]
 SETTING = ["scale", "dataset", "task_model", "protocol", "test"]
 Columns = str | Sequence[str]
@@ -108,12 +112,27 @@ def unique_seeds(frame: pd.DataFrame) -> None:
         raise UserError(f"runs of one series and seed differ in {', '.join(columns[:4])}: {hint}")
 
 
-def interval(frame: pd.DataFrame, by: Sequence[str], value: str) -> pd.DataFrame:
-    """Return n, mean, standard deviation and the 95 % t-interval [low, high] of `value` in each group."""
+def interval(frame: pd.DataFrame, by: Sequence[str], value: str, most: float | None = None) -> pd.DataFrame:
+    """Return n, mean, standard deviation and the 95 % t-interval [low, high] of `value` in each group.
+
+    The interval of what lies between 0 and `most` is one of its logit, so that it stays there. Fewer than three values
+    make none.
+    """
     groups = frame.dropna(subset=[value]).groupby(list(by), dropna=False)[value]
     table = groups.agg(n="count", mean="mean", sd="std").reset_index()
-    half = stats.t.ppf(1 - SIGNIFICANT / 2, table["n"] - 1) * table["sd"] / np.sqrt(table["n"])
-    return table.assign(low=table["mean"] - half, high=table["mean"] + half)
+    half = table["sd"] * stats.t.ppf(1 - SIGNIFICANT / 2, table["n"] - 1) / np.sqrt(table["n"])
+    low, high = _around(table["mean"], half, most)
+    enough = table["n"] >= ENOUGH
+    return table.assign(low=low.where(enough), high=high.where(enough))
+
+
+def _around(mean: pd.Series, half: pd.Series, most: float | None) -> tuple[pd.Series, pd.Series]:
+    if most is None:
+        return mean - half, mean + half
+    share = (mean / most).clip(1e-9, 1 - 1e-9)
+    wide = half / most / (share * (1 - share))  # as wide as the interval is on the scale of the logit
+    low, high = (most * special.expit(special.logit(share) + sign * wide) for sign in (-1, 1))
+    return low.where(half > 0, mean), high.where(half > 0, mean)
 
 
 def aubc(frame: pd.DataFrame, series: Columns = "strategy", value: str = "accuracy") -> pd.DataFrame:
@@ -122,13 +141,13 @@ def aubc(frame: pd.DataFrame, series: Columns = "strategy", value: str = "accura
     rows = []
     for _, curve in frame.groupby([*RUN, "test"], dropna=False):
         first = curve.iloc[0]
-        area = _mean_height(curve["labelled"].to_numpy(float), curve[value].to_numpy(float))
+        area = mean_height(curve["labelled"].to_numpy(float), curve[value].to_numpy(float))
         about = first[["experiment", *SETTING, "series", "strategy", "run", "seed"]].to_dict()
         rows.append({**about, "aubc": area, "final": float(curve[value].iloc[-1])})
     return pd.DataFrame(rows)
 
 
-def _mean_height(x: np.ndarray, y: np.ndarray) -> float:
+def mean_height(x: np.ndarray, y: np.ndarray) -> float:
     span = x[-1] - x[0]
     return float(integrate.trapezoid(y, x) / span) if span else float(y[-1])
 
@@ -139,8 +158,9 @@ def summary(frame: pd.DataFrame, series: Columns = "strategy", value: str = "acc
     unique_seeds(named)
     by = [*SETTING, "series"]
     areas = aubc(frame, series, value)
-    tables = [interval(named, [*by, "labelled"], value).assign(measure=value)]
-    tables += [interval(areas, by, column).assign(measure=column) for column in ("aubc", "final")]
+    most = 1.0 if value in FRACTIONS else None
+    tables = [interval(named, [*by, "labelled"], value, most).assign(measure=value)]
+    tables += [interval(areas, by, column, most).assign(measure=column) for column in ("aubc", "final")]
     columns = [*by, "measure", "labelled", "n", "mean", "sd", "low", "high"]
     return pd.concat(tables, ignore_index=True)[columns]
 

@@ -52,7 +52,8 @@ def test_three_seeds_have_a_band_within_what_an_accuracy_can_be(tmp_path: Path) 
     write_seeds(tmp_path, 3)
     axes, figure = drawn(tmp_path)
     assert len(axes.lines) == 1
-    assert (band(axes).min(), band(axes).max()) == (0, 100)
+    assert 0 < band(axes).min() < 2
+    assert 98 < band(axes).max() < 100
     assert "95 % interval of the mean over seeds" in " ".join(figure.texts[0].get_text().split())
 
 

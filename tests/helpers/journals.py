@@ -72,6 +72,8 @@ def write_run(
             "label_counts": _label_counts(labelled, pool_counts, cycle),
             "queried": None if ended else _queried(step, value, notes),
         }
+        if cycle == 0:
+            record["initial"] = {"indices": list(range(start)), "labels": [0] * start}
         lines.append(json.dumps(record) + "\n")
     (folder / "cycles.jsonl").write_text("".join(lines))
     return folder

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
+from scipy import special, stats
 
 from alsuite import results
 from alsuite.errors import UserError
@@ -135,11 +135,13 @@ def test_aubc_of_a_straight_line_is_its_middle(tmp_path: Path) -> None:
     assert areas.loc["full", "aubc"] == 0.97
 
 
-def test_summary_is_the_t_interval(tmp_path: Path) -> None:
+def test_summary_is_a_t_interval_of_the_logit(tmp_path: Path) -> None:
     frame = two_strategies(tmp_path, seeds=4)
     table = results.summary(frame)
     values = frame[(frame["strategy"] == "random") & (frame["labelled"] == 30)]["accuracy"]
-    low, high = stats.t.interval(0.95, 3, loc=values.mean(), scale=stats.sem(values))
+    mean = values.mean()
+    error = stats.sem(values) / (mean * (1 - mean))
+    low, high = special.expit(stats.t.interval(0.95, 3, loc=special.logit(mean), scale=error))
     row = table[(table["series"] == "random") & (table["labelled"] == 30)].iloc[0]
     assert (row["n"], row["measure"]) == (4, "accuracy")
     assert (row["mean"], row["sd"]) == pytest.approx((values.mean(), values.std()))

@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import shutil
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -11,7 +12,10 @@ import pandas as pd
 import pytest
 
 from alsuite import figures
+from alsuite.claims import below_a_picture, verdicts_on
+from alsuite.errors import UserError
 from alsuite.figures.spec import Panel
+from alsuite.results.kept import kept, queried
 from helpers import REPOSITORY
 from helpers.journals import synthetic_curve, write_run
 
@@ -47,8 +51,8 @@ def test_what_is_kept_calls_series_as_the_picture_does(publish: ModuleType, root
     folder = tmp_path / "kept"
     publish.publish("asal_fig18", "smoke", root, folder)
     assert {path.name for path in folder.iterdir()} == {
-        *(f"{name}.csv" for name in publish.TABLES),
-        *("asal_fig18.png", "asal_fig18.pdf", "about.json", "README.md"),
+        *(f"{name}.csv" for name in ("summary", "aubc", "penalty", "tests")),
+        *("asal_fig18.png", "asal_fig18.pdf", "about.json", "README.md", "runs.json.xz", "queried.npz.xz"),
     }
     series = {"ASAL gray", "ASAL auto-encoder", "random"}
     assert set(pd.read_csv(folder / "summary.csv")["series"]) == series
@@ -72,17 +76,69 @@ def test_a_line_of_means_for_what_is_no_metric(publish: ModuleType, root: Path) 
     assert publish.headline(random, Panel("labels", title="Shares")) == "Shares: drawn"
 
 
-def test_the_table_of_figures_names_what_the_paper_says(publish: ModuleType, root: Path, tmp_path: Path) -> None:
+def test_an_entropy_is_tabled_as_an_entropy(publish: ModuleType, root: Path) -> None:
+    frame = figures.runs_of([Panel("entropy", experiment="asal_mnist")], "fig", "smoke", root)["asal_mnist"]
+    text, made = publish.tabled(
+        frame[frame["test"] == "mnist"], Panel("entropy", y="entropy", series=("strategy", "features"))
+    )
+    assert "entropy over seeds" in text
+    assert "(%)" not in text
+    assert {*made["summary"]["measure"]} == {"entropy", "aubc", "final"}
+
+
+def test_a_timing_is_tabled_by_a_value_for_each_run(publish: ModuleType, root: Path) -> None:
+    frame = figures.runs_of([Panel("timing", experiment="asal_mnist")], "fig", "smoke", root)["asal_mnist"]
+    panel = Panel("timing", y="query_seconds", at="mean", series=("strategy",))
+    _, made = publish.tabled(frame[(frame["test"] == "mnist") & (frame["strategy"] == "random")], panel)
+    assert [*made] == ["values"]
+    assert made["values"]["mean"].tolist() == pytest.approx([0.2])
+
+
+def test_a_published_figure_is_drawn_again_without_its_runs(publish: ModuleType, root: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "published" / "asal_fig18"
+    publish.publish("asal_fig18", "smoke", root, folder)
+    before = (folder / "asal_fig18.png").read_bytes()
+    shutil.rmtree(root / "asal_mnist")
+    paths = figures.draw("asal_fig18", "smoke", out=tmp_path / "again", published=folder, beneath=beneath(folder))
+    assert paths[0].read_bytes() == before
+    asked = queried(folder)
+    assert len(asked) == 9
+    assert all([len(indices) for indices in cycles] == [10] * 8 for cycles in asked.values())
+
+
+def beneath(folder: Path) -> str:
+    return below_a_picture(verdicts_on(folder.name, lambda _: kept(folder)))
+
+
+def test_a_damaged_table_is_named(publish: ModuleType, root: Path, tmp_path: Path) -> None:
+    publish.publish("asal_fig18", "smoke", root, tmp_path / "kept")
+    table = tmp_path / "kept" / "runs.json.xz"
+    table.write_bytes(table.read_bytes()[:-20])
+    with pytest.raises(UserError, match="is damaged"):
+        kept(tmp_path / "kept")
+
+
+def test_what_was_not_run_is_not_published(publish: ModuleType, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no finished runs"):
+        publish.publish("asal_fig18", "smoke", tmp_path, tmp_path / "kept")
+
+
+def test_the_lists_name_what_the_paper_prints_and_how_its_claims_came_out(
+    publish: ModuleType, root: Path, tmp_path: Path
+) -> None:
     kept, readme = tmp_path / "published", tmp_path / "README.md"
     publish.publish("asal_fig18", "smoke", root, kept / "asal_fig18")
     readme.write_text(f"above\n{publish.MARK}\nold\n{publish.MARK}\nbelow\n")
-    publish.renew_table(readme, kept)
+    publish.renew(kept, readme)
     text = readme.read_text()
     assert text.startswith("above\n")
     assert text.endswith("\nbelow\n")
     assert "old" not in text
-    assert "`make asal_fig18`" in text
-    claims: Any = publish.claims
-    assert claims("active_gan_tab1_mnist").startswith("500 labelled: SVM ")
-    assert "core-set 75.33" in claims("vaal_tab1")
-    assert claims("asal_fig18") == "curves without numbers"
+    assert text.count("\n| ") == 5 + 2
+    assert "1 of " in text
+    assert "[asal_fig18](asal_fig18/README.md)" in (kept / "README.md").read_text()
+    assert {*pd.read_csv(kept / "claims.csv")["paper"]} == {"vaal", "aalu", "m2vaal", "asal", "active_gan"}
+    printed: Any = publish.printed
+    assert printed("active_gan_tab1_mnist").startswith("500 labelled: SVM ")
+    assert "core-set 75.33" in printed("vaal_tab1")
+    assert printed("asal_fig18") == "curves without numbers"

@@ -1,0 +1,47 @@
+"""`python -m alsuite.claims [PAPER] [--scale S]`: what the measured runs say to what the papers claim."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from alsuite.claims import read_claims, verdicts
+from alsuite.claims.told import told
+from alsuite.claims.verdicts import VERDICTS, measured_runs
+from alsuite.errors import UserError
+
+__all__ = ["main"]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m alsuite.claims", description="Judge what the papers claim.")
+    parser.add_argument("paper", nargs="?", help="one paper's claims alone, such as vaal")
+    parser.add_argument("--scale", help="judge runs of this scale alone")
+    parser.add_argument("--root", type=Path, default=Path("outputs"))
+    options = parser.parse_args(arguments)
+    try:
+        table = verdicts(read_claims(paper=options.paper), measured_runs(options.root, options.scale))
+    except UserError as error:
+        sys.exit(f"alsuite: {error}")
+    for paper, part in table.groupby("paper", sort=False):
+        print(f"\n{paper}\n" + "\n".join(told(row) for row in part.to_dict("records")))
+    print("\n" + counted(table).to_string(na_rep="0"))
+    if options.paper is None and options.scale is None:
+        path = options.root / "published" / "claims.csv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        table.round(5).to_csv(path, index=False)
+        print(f"\n{path}")
+
+
+def counted(table: pd.DataFrame) -> pd.DataFrame:
+    """Count the verdicts on each paper's claims."""
+    counts = pd.crosstab(table["paper"], table["verdict"]).reindex(columns=VERDICTS, fill_value=0)
+    return counts.loc[[*dict.fromkeys(table["paper"])]]
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""A claim of a paper, as conf/claims.yaml states it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from alsuite import CONF
+from alsuite.errors import UserError
+
+__all__ = ["At", "Claim", "Series", "read_claims"]
+
+Series = str | Mapping[str, Any]
+At = str | int | list[int]
+EFFECTS = ("difference", "ratio")
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One claim; `alsuite.claims` tells what the fields mean."""
+
+    key: str
+    paper: str
+    place: str
+    claim: str
+    experiment: str
+    where: Mapping[str, Any] = field(default_factory=dict)
+    better: Series | None = None
+    than: Series | list[Series] | None = None
+    order: tuple[Series, ...] = ()
+    value: Series | None = None
+    measure: str | list[str] = "accuracy"
+    lower: bool = False
+    over: str | None = None
+    at: At = "area"
+    since: str | float = 0
+    to_reach: str | float | None = None
+    exponent: str | None = None
+    effect: str = "difference"
+    least: float | None = None
+    most: float | None = None
+    within: float | None = None
+    published: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.effect not in EFFECTS:
+            raise UserError(f"claim {self.key}: effect={self.effect} is unknown, choose from {', '.join(EFFECTS)}")
+        if [self.better is not None and self.than is not None, bool(self.order), self.value is not None].count(
+            True
+        ) != 1:
+            raise UserError(f"claim {self.key}: give either `better` and `than`, or `order`, or `value`")
+        if self.value is not None and self.least is None and self.most is None:
+            raise UserError(f"claim {self.key}: say with `least` or `most` what the value must be")
+
+    @property
+    def pairs(self) -> Iterator[tuple[Series, Series | None]]:
+        """Yield each series that is said to be ahead, with the one that it is ahead of, if there is one."""
+        if self.value is not None:
+            yield self.value, None
+        elif self.order:
+            yield from zip(self.order, self.order[1:], strict=False)
+        elif self.better is not None:
+            others = self.than if isinstance(self.than, list) else [self.than]
+            yield from ((self.better, other) for other in others)
+
+    @property
+    def measures(self) -> list[str]:
+        return self.measure if isinstance(self.measure, list) else [self.measure]
+
+    @property
+    def bounds(self) -> tuple[float, float]:
+        """What an effect must lie between: points, seconds, ... or the logarithm of a ratio."""
+        ratio = self.effect == "ratio"
+        if self.within is not None:
+            return (-self.within, self.within) if not ratio else (math.log(1 - self.within), math.log(1 + self.within))
+        usual = 1.0 if ratio else 0.0
+        low = (usual if self.most is None else -math.inf) if self.least is None else self.least
+        high = math.inf if self.most is None else self.most
+        if not ratio:
+            return low, high
+        return math.log(low) if low > 0 else -math.inf, math.log(high)
+
+    @property
+    def folders(self) -> list[str]:
+        """The folders of runs that its series name beside the figure's own."""
+        named = [one for pair in self.pairs for one in pair] + [self.where]
+        return [*dict.fromkeys(one["experiment"] for one in named if isinstance(one, Mapping) and "experiment" in one)]
+
+
+def read_claims(path: Path = CONF / "claims.yaml", paper: str | None = None) -> list[Claim]:
+    """Read all claims, or those of one paper, in the papers' order."""
+    stated: Any = OmegaConf.to_container(OmegaConf.load(path))
+    claims = [_claim(key, entry) for key, entry in stated.items()]
+    papers = dict.fromkeys(claim.paper for claim in claims)
+    if paper is not None and paper not in papers:
+        raise UserError(f"no claims of {paper}: choose from {', '.join(papers)}")
+    return [claim for claim in claims if paper in (None, claim.paper)]
+
+
+def _claim(key: str, entry: Mapping[str, Any]) -> Claim:
+    known = [one.name for one in fields(Claim)]
+    if unknown := sorted(set(entry) - set(known)):
+        raise UserError(f"claim {key} has no field {unknown[0]}; its fields are {', '.join(known[1:])}")
+    if missing := [name for name in ("paper", "place", "claim", "experiment") if name not in entry]:
+        raise UserError(f"claim {key} lacks {missing[0]}")
+    return Claim(key, **{**entry, "order": tuple(entry.get("order", ()))})

@@ -1,0 +1,127 @@
+"""What the runs of an experiment say to a claim: paired differences over seeds, and how sure they are."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from alsuite.claims.claim import Claim, Series
+from alsuite.claims.series import Height, in_one_setting, places, said, values
+from alsuite.errors import UserError
+
+__all__ = ["Judgement", "judged"]
+
+LEVEL = 0.05
+POWER = 0.8
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the runs say to a claim: the effect of its weakest comparison, and the p-values for and against it."""
+
+    seeds: int
+    comparisons: int
+    effect: float
+    low: float
+    high: float
+    p_for: float
+    p_against: float
+    needed: float  # seeds that would decide the weakest comparison
+
+    @property
+    def p(self) -> float:
+        """Two-sided: how likely so clear a result is, in either direction, where nothing holds."""
+        return min(1.0, 2 * min(self.p_for, self.p_against))
+
+    @property
+    def holds(self) -> bool:
+        return self.p_for <= self.p_against
+
+
+def judged(claim: Claim, runs: pd.DataFrame) -> Judgement:
+    """Judge a claim by runs; those that it needs and that are missing are named in a UserError."""
+    frame = in_one_setting(claim, runs)
+    comparisons = [
+        _compared(claim, gain)
+        for better, than in claim.pairs
+        for measure in claim.measures
+        for gain in _effects(claim, frame, measure, better, than)
+    ]
+    weakest = max(comparisons, key=lambda one: (one.p_for, -one.effect))
+    return replace(
+        weakest,
+        comparisons=len(comparisons),
+        p_against=min(1.0, len(comparisons) * min(one.p_against for one in comparisons)),
+    )
+
+
+def _effects(claim: Claim, frame: pd.DataFrame, measure: str, better: Series, than: Series | None) -> Iterator[Array]:
+    """Yield, for each place on the curve that the claim speaks of, the effects of the common seeds."""
+    for at in places(claim, frame, measure, better, than):
+        height = _height(claim, frame, measure, than)
+        pair = [values(claim, frame, one, measure, at, height) for one in (better, than) if one is not None]
+        both = pd.concat(pair, axis=1, join="inner").dropna().to_numpy(float)
+        if not len(both):
+            raise UserError(f"{' and '.join(said(one) for one in (better, than) if one)} have no common seed there")
+        yield _effect(claim, both)
+
+
+def _effect(claim: Claim, values: Array) -> Array:
+    """Return what one series has before the other, or the logarithm of their ratio; of one alone its value."""
+    values = np.log(values) if claim.effect == "ratio" else values
+    if values.shape[1] == 1:
+        return values[:, 0]
+    fewer = claim.lower or claim.to_reach is not None
+    return (values[:, 1] - values[:, 0]) if fewer else (values[:, 0] - values[:, 1])
+
+
+def _height(claim: Claim, frame: pd.DataFrame, measure: str, than: Series | None) -> Height:
+    """Return the height that curves are to reach, if the claim speaks of one: a number, or where the worse one ends."""
+    if claim.to_reach != "last":
+        return None if claim.to_reach is None else float(claim.to_reach)
+    assert than is not None
+    return values(replace(claim, to_reach=None), frame, than, measure, "last")
+
+
+def _compared(claim: Claim, gain: Array) -> Judgement:
+    """Judge one comparison by t-tests of its paired effects; with one seed nothing is sure."""
+    mean, count = float(gain.mean()), len(gain)
+    error = float(gain.std(ddof=1)) / math.sqrt(count) if count > 1 else math.nan
+    half = float(stats.t.ppf(1 - LEVEL / 2, count - 1)) * error if count > 1 else math.nan
+    low, high = claim.bounds
+    inside = [distance for distance in (mean - low, high - mean) if math.isfinite(distance)]
+    shown = [math.exp(value) if claim.effect == "ratio" else value for value in (mean, mean - half, mean + half)]
+    return Judgement(
+        seeds=count,
+        comparisons=1,
+        effect=shown[0],
+        low=shown[1],
+        high=shown[2],
+        p_for=max(_above(distance, error, count) for distance in inside),
+        p_against=min(_above(-distance, error, count) for distance in inside),
+        needed=_needed(min(inside), error * math.sqrt(count)),
+    )
+
+
+def _above(distance: float, error: float, count: int) -> float:
+    """Return the one-sided p-value of a mean that lies so far above what it must exceed."""
+    if count < 2:
+        return 1.0
+    if error == 0:
+        return 0.0 if distance > 0 else 1.0
+    return float(stats.t.sf(distance / error, count - 1))
+
+
+def _needed(distance: float, sd: float) -> float:
+    """Return how many seeds would decide a comparison with the usual power, if its effect is as measured."""
+    if not sd > 0 or distance == 0:
+        return math.nan
+    sure = float(stats.norm.ppf(1 - LEVEL / 2) + stats.norm.ppf(POWER))
+    return max(3.0, math.ceil((sure * sd / distance) ** 2 + 1))

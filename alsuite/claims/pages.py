@@ -1,0 +1,62 @@
+"""Claims and verdicts as a figure, its page and the table of papers show them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from omegaconf import OmegaConf
+
+from alsuite import CONF
+from alsuite.claims.claim import read_claims
+from alsuite.claims.told import measured
+from alsuite.claims.verdicts import VERDICTS, Runs, verdicts
+
+__all__ = ["below_a_picture", "of_papers", "on_a_page", "verdicts_on"]
+
+SHORT = {"agrees": "agreed", "disagrees": "disagreed", "undecided": "undecided", "not measured": "not measured"}
+
+
+def verdicts_on(figure: str, runs: Runs) -> pd.DataFrame:
+    """Judge the claims that a figure's runs measure; Holm's correction is over these."""
+    return verdicts([claim for claim in read_claims() if claim.experiment == figure], runs)
+
+
+def below_a_picture(table: pd.DataFrame) -> str:
+    """Say in a line how the claims came out; nothing where there are none."""
+    if table.empty:
+        return ""
+    counts = Counter(table["verdict"])
+    told = ", ".join(f"{counts[verdict]} {SHORT[verdict]}" for verdict in VERDICTS if counts[verdict])
+    return f"Claims of the paper: {told} at this scale."
+
+
+def on_a_page(table: pd.DataFrame) -> str:
+    """List the claims with their verdicts, in Markdown."""
+    return "\n".join(f"- **{row['verdict']}**: {row['says']} {measured(row)}." for row in table.to_dict("records"))
+
+
+def of_papers(table: pd.DataFrame, published: Path) -> str:
+    """Return a row for each paper: what of it was measured, and how its claims came out."""
+    heads = ["paper", "figures and tables", *(f"claims {SHORT[verdict]}" for verdict in VERDICTS)]
+    rows = [heads, ["---"] * len(heads)]
+    for paper, part in table.groupby("paper", sort=False):
+        counts = Counter(part["verdict"])
+        rows.append([_linked(str(paper)), _share(str(paper), published), *(str(counts[name]) for name in VERDICTS)])
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _linked(paper: str) -> str:
+    about: Any = OmegaConf.load(CONF / "paper" / f"{paper}.yaml")
+    title, place = about["title"], about["address"]
+    named = f"[{title}]({place})" if place.startswith("http") else f"{title} ({place})"
+    return f"{named}, {about['authors']} {about['year']}"
+
+
+def _share(paper: str, published: Path) -> str:
+    """Tell how many of a paper's figures and tables were measured."""
+    stems = [path.stem for path in (CONF / "experiment").glob(f"{paper}_*.yaml")]
+    done = sum((published / stem / "about.json").exists() for stem in stems)
+    return f"{done} of {len(stems)} measured"

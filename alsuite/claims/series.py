@@ -1,0 +1,186 @@
+"""The values that a claim compares: one of each seed, for a series and a place on its curve."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from alsuite.claims.claim import At, Claim, Series
+from alsuite.errors import UserError
+from alsuite.figures.costs import until_cheaper
+from alsuite.figures.spec import PERCENT, own_folder
+from alsuite.results import select
+from alsuite.results.statistics import FULL, mean_height, unique_seeds, with_series
+
+__all__ = ["Height", "in_one_setting", "places", "said", "values"]
+
+NEAR = 0.6  # of the distance between two labelled counts: how far away a claim's count may be
+PER_CLASS = {"share": "label_counts", "per_class_f1": "per_class_f1"}  # what holds a value for each class
+PERCENTS = (*PERCENT, *PER_CLASS)
+Rows = pd.DataFrame
+Height = float | pd.Series | None  # that curves are to reach, one for all seeds or one for each
+
+
+def in_one_setting(claim: Claim, frame: Rows) -> Rows:
+    """Keep the runs that a claim speaks of: the paper's protocol where there are several, and a data set's own test."""
+    if frame["protocol"].nunique() > 1 and "protocol" not in claim.where:
+        frame = frame[frame["protocol"] == "paper"]
+    frame = select(frame, claim.where)
+    own = frame[frame["test"] == frame["dataset"]]
+    return frame if own.empty or "test" in claim.where else own
+
+
+def places(claim: Claim, frame: Rows, measure: str, *wanted: Series | None) -> list[At]:
+    """List the places on the curves that a claim speaks of: of every budget, those that all its series have."""
+    if claim.at != "each":
+        return [claim.at]
+    rows = [rows_of(claim, frame, one, measure) for one in wanted if one is not None]
+    counts = set.intersection(*({*one["labelled"]} for one in rows if not _alone(one)))
+    if not counts:
+        raise UserError("the series share no labelled count")
+    return [int(count) for count in sorted(counts)[1:] or sorted(counts)]
+
+
+def values(claim: Claim, frame: Rows, wanted: Series, measure: str, at: At, height: Height = None) -> pd.Series:
+    """Return the value of each seed, less that of the strategy that it is told over."""
+    found = _values(claim, rows_of(claim, frame, wanted, measure), _place(wanted, at), height)
+    if claim.over is None:
+        return found
+    return found - _values(
+        claim, rows_of(claim, frame, _instead(claim, frame, wanted), measure), _place(wanted, at), height
+    )
+
+
+def rows_of(claim: Claim, frame: Rows, wanted: Series, measure: str) -> Rows:
+    """Return a series' rows that have the measure, with it as `value`."""
+    columns = {"strategy": wanted} if isinstance(wanted, str) else {c: v for c, v in wanted.items() if c != "at"}
+    columns = {"experiment": claim.where.get("experiment", own_folder(claim.experiment)), **columns}
+    rows = _measured(select(frame, columns), frame, measure)
+    rows = rows.dropna(subset=["value"]).sort_values("labelled")
+    since = _count(claim.since, rows)
+    rows = rows if _alone(rows) else rows[rows["labelled"] >= since]
+    if rows.empty:
+        raise UserError(f"no {measure} of {said(wanted)}")
+    if claim.exponent is None:
+        averaged = [column for column, value in {**claim.where, **columns}.items() if isinstance(value, list)]
+        unique_seeds(with_series(rows, ["strategy", *averaged]))
+    return rows
+
+
+def said(wanted: Series) -> str:
+    return wanted if isinstance(wanted, str) else " ".join(f"{name}={value}" for name, value in wanted.items())
+
+
+def _measured(rows: Rows, frame: Rows, measure: str) -> Rows:
+    """Return the rows with the measure as `value`, fractions in percent."""
+    kind, _, name = measure.partition(".")
+    if kind in PER_CLASS:
+        held = zip(rows[PER_CLASS[kind]], rows["classes"], strict=True)
+        parts = [_of_class(counts, classes, name) for counts, classes in held]
+        shares = [100 * part / (total if kind == "share" else 1) for part, total in parts]
+        return rows.assign(value=shares)
+    if measure == "cycles_until_cheaper":
+        wanted = until_cheaper(frame)
+        return wanted[wanted["run"].isin(rows["run"])].assign(value=lambda each: each["cycles_until_cheaper"])
+    if measure not in rows:
+        return rows.assign(value=math.nan)
+    return rows.assign(value=(100 if measure in PERCENTS else 1) * rows[measure])
+
+
+def _of_class(counts: list[float], classes: list[str], name: str) -> tuple[float, float]:
+    """Return the value of a class, and the sum over all."""
+    if name not in map(str, classes):
+        raise UserError(f"no class is called {name}")
+    return counts[[*map(str, classes)].index(name)], sum(counts)
+
+
+def _instead(claim: Claim, frame: Rows, wanted: Series) -> Series:
+    """Return the series of the strategy that gains are told over, in the same setting where it has one."""
+    if isinstance(wanted, str):
+        return str(claim.over)
+    rows = frame[frame["strategy"] == claim.over]
+    has = [column for column in wanted if column in rows and not _empty(rows[column])]
+    return {**{column: wanted[column] for column in has}, "strategy": claim.over}
+
+
+def _empty(column: pd.Series) -> bool:
+    return bool((column.isna() | column.eq("none")).all())
+
+
+def _alone(rows: Rows) -> bool:
+    """Tell whether a series is a single point, which stands beside any."""
+    return bool(rows["strategy"].eq(FULL).all()) or rows["labelled"].nunique() == 1
+
+
+def _place(wanted: Series, at: At) -> At:
+    return wanted.get("at", at) if isinstance(wanted, Mapping) else at
+
+
+def _values(claim: Claim, rows: Rows, at: At, height: Height) -> pd.Series:
+    """Return a value of each seed; that of several runs is their mean."""
+    if claim.exponent:
+        return _by_seed(rows, lambda run: _slope(run, str(claim.exponent)))
+    if height is not None:
+        return _by_run(rows, lambda run: _reached(run, _of_seed(height, run)))
+    if isinstance(at, list):
+        return pd.concat([_values(claim, rows, one, None) for one in at], axis=1).mean(axis=1)
+    if _alone(rows) or at == "last":
+        return _by_run(rows, lambda run: float(run["value"].iloc[-1]))
+    if at == "area":
+        return _by_run(rows, lambda run: mean_height(run["labelled"].to_numpy(float), run["value"].to_numpy(float)))
+    count = _count(at, rows)
+    return _by_run(rows, lambda run: _nearest(run, count))
+
+
+def _by_run(rows: Rows, value: Callable[[Rows], float]) -> pd.Series:
+    runs = {key: value(run) for key, run in rows.groupby(["seed", "experiment", "run"])}
+    return pd.Series(runs).groupby(level=0).mean()
+
+
+def _by_seed(rows: Rows, value: Callable[[Rows], float]) -> pd.Series:
+    return pd.Series({seed: value(run) for seed, run in rows.groupby("seed")})
+
+
+def _count(at: Any, rows: Rows) -> float:
+    if isinstance(at, str) and at.endswith("%"):
+        return float(at[:-1]) / 100 * float(rows["pool"].max())
+    return float(at)
+
+
+def _nearest(run: Rows, at: float) -> float:
+    """Return the value at the labelled count nearest to one; none where that is far."""
+    distance = (run["labelled"] - at).abs()
+    step = float(np.diff(run["labelled"].unique()).min())
+    return float(run["value"][distance.idxmin()]) if distance.min() <= NEAR * step else math.nan
+
+
+def _reached(run: Rows, height: float) -> float:
+    """Return the labels at which a curve first reaches a height; one step more than it has if it never does."""
+    x, y = run["labelled"].to_numpy(float), run["value"].to_numpy(float)
+    if math.isnan(height):
+        return math.nan
+    above = np.flatnonzero(y >= height)
+    if not len(above):
+        return float(x[-1] + (x[-1] - x[-2] if len(x) > 1 else x[-1]))
+    first = int(above[0])
+    if first == 0:
+        return float(x[0])
+    return float(np.interp(height, y[first - 1 : first + 1], x[first - 1 : first + 1]))
+
+
+def _of_seed(height: float | pd.Series, run: Rows) -> float:
+    if not isinstance(height, pd.Series):
+        return float(height)
+    return float(height.get(run["seed"].iloc[0], math.nan))
+
+
+def _slope(rows: Rows, column: str) -> float:
+    """Return the exponent with which the mean value of runs grows in a column."""
+    means = rows.groupby(column)["value"].mean()
+    if len(means) < 2:
+        raise UserError(f"the runs have one {column} only: no exponent can be told")
+    return float(np.polyfit(np.log(means.index.to_numpy(float)), np.log(means.to_numpy(float)), 1)[0])

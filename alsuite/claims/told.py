@@ -1,0 +1,36 @@
+"""A verdict in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["measured", "told"]
+
+Row = Mapping[Any, Any]
+
+
+def told(row: Row) -> str:
+    """Say the verdict on a claim in two lines."""
+    head = f"{row['verdict']:<13} {row['claim']}: {row['says']}"
+    return f"{head}\n{'':14}{row['place']}; {measured(row)}"
+
+
+def measured(row: Row) -> str:
+    """Say what was measured, at which scale, and how sure it is."""
+    if row["verdict"] == "not measured":
+        return str(row["why"])
+    unit = "" if row["unit"] == "x" else " "
+    parts = [f"{row['effect']:.3g}{unit}{row['unit']}"]
+    if row["low"] == row["low"]:
+        parts[0] += f" [{row['low']:.3g}, {row['high']:.3g}]"
+    if row["comparisons"] != 1:
+        parts[0] += f" in the weakest of {row['comparisons']:.0f} comparisons"
+    if row["published"] == row["published"] and row["published"] is not None:
+        parts.append(f"published {row['published']:g}")
+    parts.append(
+        f"{row['seeds']:.0f} seeds, scale={row['scale']}, protocol={row['protocol']}, Holm p {row['holm_p']:.2g}"
+    )
+    if row["verdict"] == "undecided" and row["seeds_needed"] == row["seeds_needed"]:
+        parts.append(f"about {row['seeds_needed']:,.0f} seeds would decide")
+    return "; ".join(parts)

@@ -1,0 +1,140 @@
+"""The verdict on each claim, from the published runs or from those that lie below a root."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+
+import pandas as pd
+
+from alsuite import CONF
+from alsuite.claims.claim import Claim
+from alsuite.claims.judging import LEVEL, Judgement, judged
+from alsuite.errors import UserError
+from alsuite.figures.spec import read_panels
+from alsuite.results import NoRunsError, load
+from alsuite.results.kept import TABLE, kept
+from alsuite.results.statistics import RUN, holm
+
+__all__ = ["COLUMNS", "VERDICTS", "Runs", "live_runs", "measured_runs", "verdicts"]
+
+NOT_MEASURED = "not measured"
+SCALES = ("paper", "laptop", "smoke")
+VERDICTS = ("agrees", "disagrees", "undecided", NOT_MEASURED)
+Runs = Callable[[str], pd.DataFrame]
+UNITS = {
+    "entropy": "nats",
+    "select_seconds": "s",
+    "query_seconds": "s",
+    "query_seconds_per_100": "s",
+    "cycles_until_cheaper": "cycles",
+}
+COLUMNS = (
+    "claim", "paper", "place", "says", "verdict", "effect", "low", "high", "unit", "published", "comparisons", "seeds",
+    "seeds_needed", "p", "holm_p", "experiment", "scale", "protocol", "why",
+)  # fmt: skip
+
+
+def verdicts(claims: Sequence[Claim], runs: Runs) -> pd.DataFrame:
+    """Return a row for each claim, judged by the runs of its figure; Holm's correction is over those of a paper."""
+    rows = pd.DataFrame([_row(claim, runs) for claim in claims], columns=[*COLUMNS, "holds"])
+    for _, part in rows.groupby("paper"):
+        rows.loc[part.index, "holm_p"] = holm(part["p"].to_numpy(float))
+    rows["verdict"] = [_verdict(float(p), holds) for p, holds in rows[["holm_p", "holds"]].itertuples(index=False)]
+    return rows[[*COLUMNS]]
+
+
+def _verdict(p: float, holds: object) -> str:
+    if math.isnan(p):
+        return NOT_MEASURED
+    if p >= LEVEL:
+        return "undecided"
+    return "agrees" if holds else "disagrees"
+
+
+def _row(claim: Claim, runs: Runs) -> dict[str, object]:
+    said = {"claim": claim.key, "paper": claim.paper, "place": claim.place, "says": claim.claim}
+    row = {**said, "experiment": claim.experiment, "published": claim.published, "unit": _unit(claim), "p": math.nan}
+    try:
+        parts = [runs(claim.experiment), *map(runs, claim.folders)]
+        frame = pd.concat(parts, ignore_index=True).drop_duplicates([*RUN, "cycle", "test"])
+        return {**row, **_measured(claim, judged(claim, frame), frame)}
+    except UserError as error:
+        return {**row, "why": str(error)}
+
+
+def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, object]:
+    protocols = {*runs["protocol"].dropna()}
+    protocol = claim.where.get("protocol", "paper" if "paper" in protocols else ", ".join(sorted(protocols)))
+    return {
+        "effect": found.effect,
+        "low": found.low,
+        "high": found.high,
+        "comparisons": found.comparisons,
+        "seeds": found.seeds,
+        "seeds_needed": found.needed,
+        "p": found.p,
+        "holds": found.holds,
+        "scale": ", ".join(sorted(runs["scale"].unique())),
+        "protocol": protocol,
+    }
+
+
+def _unit(claim: Claim) -> str:
+    if claim.effect == "ratio":
+        return "x"
+    if claim.exponent:
+        return ""
+    return "labels" if claim.to_reach is not None else UNITS.get(claim.measures[0], "points")
+
+
+def measured_runs(root: Path, scale: str | None = None) -> Runs:
+    """Return what finds a figure's or a folder's published runs, or where there are none those below the root."""
+    live = live_runs(root, scale)
+
+    @cache
+    def runs(name: str) -> pd.DataFrame:
+        for frame in _published(name, root):
+            if scale is None or frame["scale"].eq(scale).any():
+                return frame if scale is None else frame[frame["scale"] == scale]
+        return live(name)
+
+    return runs
+
+
+def _published(name: str, root: Path) -> Iterator[pd.DataFrame]:
+    """Yield the table of a figure, or of each figure that shows the runs of a folder, those alone."""
+    if (root / "published" / name / TABLE).exists():
+        yield kept(root / "published" / name)
+    elif not _is_figure(name):
+        for path in sorted((root / "published").glob(f"*/{TABLE}")):
+            frame = kept(path.parent)
+            if (of_folder := frame["experiment"].eq(name)).any():
+                yield frame[of_folder]
+
+
+def live_runs(root: Path, scale: str | None = None) -> Runs:
+    """Return what finds the finished runs that a figure shows, or of a folder, of the largest scale that has any."""
+
+    @cache
+    def runs(name: str) -> pd.DataFrame:
+        folders = [panel.experiment for panel in read_panels(name)] if _is_figure(name) else [name]
+        for one in (scale,) if scale else SCALES:
+            if parts := [*_finished(dict.fromkeys(folders), one, root)]:
+                return pd.concat(parts, ignore_index=True)
+        raise UserError(f"no runs: make {name}" + (f" SCALE={scale}" if scale else ""))
+
+    return runs
+
+
+def _finished(folders: Iterable[str], scale: str, root: Path) -> Iterator[pd.DataFrame]:
+    for folder in folders:
+        with suppress(NoRunsError):
+            yield load(folder, scale, root)
+
+
+def _is_figure(name: str) -> bool:
+    return (CONF / "experiment" / f"{name}.yaml").exists()

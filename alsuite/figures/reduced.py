@@ -1,0 +1,76 @@
+"""What a scale has left of what a paper did, in words for a figure's face."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import Any
+
+import pandas as pd
+
+from alsuite.results.statistics import RUN
+
+__all__ = ["reductions"]
+
+WIDTHS = {"task_model.net.width": "networks", "strategy.vae.width": "VAEs", "generator.net.width": "generators"}
+
+
+def reductions(frame: pd.DataFrame) -> list[str]:
+    """List what was reduced, such as "1,000 of 70,313 steps of the game"; a run's rows hold its configuration."""
+    runs = frame.sort_values("labelled").drop_duplicates(RUN, keep="last")
+    told = dict.fromkeys(text for row in runs.to_dict("records") for text in _of_run(row))
+    return [*told]
+
+
+def _of_run(row: dict[Any, Any]) -> Iterator[str]:
+    whole, pool = _number(row, "whole"), _number(row, "pool")
+    if whole and pool and pool < whole:
+        yield f"{pool:,.0f} of {whole:,.0f} images"
+    for column, name in WIDTHS.items():
+        if (width := _number(row, column) or 1) != 1:
+            yield f"{name} of {Fraction(width).limit_denominator(64)} width"
+    yield from _of(_limit(row, "task_model"), _number(row, "task_model.epochs"), "epochs")
+    yield from _of(_limit(row, "strategy"), _game(row), "steps of the game")
+    yield from _of(_limit(row, "generator"), _by_data_set(row, "generator.iterations"), "iterations of the generator")
+    yield from _of(_number(row, "labelled"), _end(row), "labels")
+
+
+def _of(limit: float | None, most: float | None, what: str) -> Iterator[str]:
+    if limit and most and limit < most:
+        yield f"{limit:,.0f} of {most:,.0f} {what}"
+
+
+def _limit(row: dict[Any, Any], group: str) -> float | None:
+    return _by_data_set(row, f"{group}.limit")
+
+
+def _game(row: dict[Any, Any]) -> float | None:
+    """Return the steps that a game of so many epochs of the whole unlabelled pool has at its first query."""
+    epochs, batch, whole = (_number(row, name) for name in ("strategy.epochs", "strategy.batch", "whole"))
+    if not (epochs and batch and whole):
+        return None
+    initial = _number(row, "budget.initial") or 0
+    labelled = initial * whole if initial < 1 else initial
+    return round(epochs * -(-(whole - labelled) // batch))
+
+
+def _end(row: dict[Any, Any]) -> float | None:
+    """Return the labels that the budget ends with, of as many images as the pool has."""
+    end, pool, whole = (_number(row, name) for name in ("budget.end", "pool", "whole"))
+    if not (end and pool and whole):
+        return None
+    return round(end * pool) if isinstance(row["budget.end"], float) and end <= 1 else round(end * pool / whole)
+
+
+def _by_data_set(row: dict[Any, Any], column: str) -> float | None:
+    """Return an option's value, which may be one for each data set."""
+    if (value := _number(row, column)) is not None:
+        return value
+    values = {name.removeprefix(f"{column}."): row[name] for name in row if str(name).startswith(f"{column}.")}
+    fitting = [name for name in values if str(row["dataset"]).startswith(name) and _number(values, name) is not None]
+    return _number(values, max(fitting, key=len, default="default"))
+
+
+def _number(row: dict[Any, Any], column: str) -> float | None:
+    value = row.get(column)
+    return float(value) if isinstance(value, int | float) and value == value else None

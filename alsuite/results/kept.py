@@ -1,0 +1,82 @@
+"""The record of published runs in one small file: their tidy table, from which a figure is drawn without a run.
+
+Beside the table lie the indices that each run queried, and what a picture of images or of places shows.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import lzma
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from alsuite.errors import UserError
+
+__all__ = ["NAMED_BY", "keep", "keep_queried", "kept", "pictured_in", "queried"]
+
+TABLE, QUERIED, PICTURED = "runs.json.xz", "queried.npz.xz", "pictured"
+NAMED_BY = ["experiment", "scale", "run"]
+
+
+def keep(frame: pd.DataFrame, folder: Path) -> None:
+    """Store the rows that `alsuite.results.load` has read; the runs' own folders are left out."""
+    columns = {str(name): column.tolist() for name, column in frame.drop(columns="folder").items()}
+    (folder / TABLE).write_bytes(lzma.compress(json.dumps(columns).encode(), preset=9))
+
+
+def kept(folder: Path) -> pd.DataFrame:
+    """Read the rows again; where pictures of a run were kept, its folder is the one that holds them."""
+    path = folder / TABLE
+    if not path.exists():
+        raise UserError(f"{folder} holds no table of runs: publish the figure with scripts/publish.py")
+    try:
+        frame = pd.DataFrame(json.loads(lzma.decompress(path.read_bytes())))
+    except (lzma.LZMAError, ValueError) as error:
+        raise UserError(f"{path} is damaged ({error}): take it from the repository again") from error
+    places = [str(pictured_in(folder, *names)) for names in frame[NAMED_BY].itertuples(index=False)]
+    return frame.assign(folder=places, options=frame["options"].map(tuple))
+
+
+def pictured_in(folder: Path, experiment: str, scale: str, run: str) -> Path:
+    """Return where the pictures of a run are kept, if any are."""
+    return folder / PICTURED / place_of(experiment, scale, run)
+
+
+def place_of(experiment: str, scale: str, run: str) -> str:
+    return f"{experiment}/{scale}/{run}"
+
+
+def keep_queried(frame: pd.DataFrame, folder: Path) -> None:
+    """Store which samples of the pool each run labelled in which cycle, in the order of their indices."""
+    arrays = {}
+    for *names, source in frame[[*NAMED_BY, "folder"]].drop_duplicates().itertuples(index=False):
+        cycles = [np.sort(np.array(indices, np.int64)) for indices in _asked(Path(source))]
+        name = place_of(*names)
+        arrays[f"{name}:sizes"] = np.array([len(indices) for indices in cycles], np.uint32)
+        arrays[f"{name}:steps"] = np.diff(np.concatenate(cycles), prepend=0).astype(np.int32)
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    (folder / QUERIED).write_bytes(lzma.compress(buffer.getvalue(), preset=9))
+
+
+def _asked(run: Path) -> Iterable[list[int]]:
+    """Yield the initial indices of a run, then those of each cycle."""
+    for number, line in enumerate((run / "cycles.jsonl").read_text().splitlines()):
+        record = json.loads(line)
+        if number == 0:
+            yield record["initial"]["indices"]
+        if record["queried"]:
+            yield record["queried"]["indices"]
+
+
+def queried(folder: Path) -> dict[str, list[np.ndarray]]:
+    """Read, for each run, the sorted indices of its initial pool and of each cycle's query."""
+    with np.load(io.BytesIO(lzma.decompress((folder / QUERIED).read_bytes()))) as stored:
+        runs = [name.removesuffix(":sizes") for name in stored if name.endswith(":sizes")]
+        return {
+            run: np.split(np.cumsum(stored[f"{run}:steps"]), np.cumsum(stored[f"{run}:sizes"])[:-1]) for run in runs
+        }

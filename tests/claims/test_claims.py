@@ -1,0 +1,256 @@
+"""Claims are judged by paired differences over seeds, as one where they are of an order or of every budget."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from alsuite import CONF
+from alsuite.claims import Claim, below_a_picture, judged, on_a_page, read_claims, verdicts
+from alsuite.claims.__main__ import main
+from alsuite.errors import UserError
+from alsuite.results import load
+from helpers.journals import write_run
+
+NOISE = (0.004, -0.003, 0.001, -0.004, 0.002)
+
+
+def claim(**changes: Any) -> Claim:
+    fields = {"key": "toy", "paper": "vaal", "place": "here", "claim": "It is so.", "experiment": "demo"}
+    chosen = {"better": "vaal", "than": "random", **changes}
+    return Claim(**{**fields, **{name: value for name, value in chosen.items() if value is not None}})
+
+
+def runs(root: Path, curves: Mapping[str, Sequence[float]], seeds: int = 5, **options: Any) -> pd.DataFrame:
+    for place, (strategy, curve) in enumerate(curves.items()):
+        for seed in range(seeds):
+            noise = NOISE[(seed + place) % 5]
+            write_run(root, strategy, seed, [value + noise for value in curve], experiment="demo", **options)
+    return load("demo", root=root)
+
+
+def test_an_effect_is_the_mean_paired_difference_with_its_interval(tmp_path: Path) -> None:
+    frame = runs(tmp_path, {"vaal": (0.5, 0.8, 0.9), "random": (0.5, 0.7, 0.8)})
+    found = judged(claim(at="last"), frame)
+    last = frame.sort_values("cycle").groupby(["strategy", "seed"])["accuracy"].last().unstack("strategy")
+    gain = 100 * (last["vaal"] - last["random"]).to_numpy(float)
+    low, high = stats.t.interval(0.95, 4, gain.mean(), stats.sem(gain))
+    assert (found.effect, found.low, found.high) == pytest.approx((gain.mean(), low, high))
+    assert found.p == pytest.approx(np.asarray(stats.ttest_1samp(gain, 0))[1])
+    assert found.holds
+    assert (found.seeds, found.comparisons) == (5, 1)
+
+
+@pytest.mark.parametrize(
+    ("changes", "holds", "effect"),
+    [
+        ({"at": "last"}, True, 10),
+        ({"at": "last", "better": "random", "than": "vaal"}, False, -10),
+        ({"at": "last", "lower": True}, False, -10),
+        ({"at": 20}, True, 5),
+        ({"at": "2%"}, True, 5),
+        ({"at": "last", "least": 8}, True, 10),
+        ({"at": "last", "least": 12}, False, 10),
+        ({"at": "last", "effect": "ratio"}, True, 0.9 / 0.8),
+        ({"at": "last", "effect": "ratio", "least": 1.2}, False, 0.9 / 0.8),
+        ({"at": "last", "within": 12.0}, True, 10),
+        ({"at": "last", "within": 8.0}, False, 10),
+        ({"at": "each"}, True, 5),
+    ],
+)
+def test_what_a_claim_says_is_what_is_tested(
+    tmp_path: Path, changes: dict[str, Any], holds: bool, effect: float
+) -> None:
+    frame = runs(tmp_path, {"vaal": (0.5, 0.75, 0.9), "random": (0.5, 0.7, 0.8)})
+    found = judged(claim(**changes), frame)
+    assert found.holds is holds
+    assert found.p < 0.01
+    assert found.effect == pytest.approx(effect, abs=0.5 if effect > 2 or effect < 0 else 0.01)
+
+
+def test_a_claim_of_order_needs_every_step_of_it(tmp_path: Path) -> None:
+    frame = runs(tmp_path, {"vaal": (0.5, 0.9), "coreset": (0.5, 0.85), "random": (0.5, 0.7)})
+    right, wrong = (
+        judged(claim(better=None, than=None, order=order, at="last"), frame)
+        for order in (("vaal", "coreset", "random"), ("vaal", "random", "coreset"))
+    )
+    assert right.holds
+    assert right.p < 0.01
+    assert not wrong.holds
+    assert wrong.effect == pytest.approx(-15, abs=0.5)
+
+
+def test_a_claim_of_every_budget_fails_at_one(tmp_path: Path) -> None:
+    frame = runs(tmp_path, {"vaal": (0.5, 0.6, 0.9), "random": (0.5, 0.7, 0.8)})
+    found = judged(claim(at="each"), frame)
+    assert not found.holds
+    assert found.p < 0.01
+    assert found.effect == pytest.approx(-10, abs=0.5)
+
+
+def test_a_few_seeds_and_a_small_effect_are_undecided_and_say_how_many_would_do(tmp_path: Path) -> None:
+    frame = runs(tmp_path, {"vaal": (0.5, 0.801), "random": (0.5, 0.8)})
+    found = judged(claim(at="last"), frame)
+    assert found.p > 0.2
+    assert 20 < found.needed < 500
+    alone = judged(claim(at="last"), frame[frame["seed"] == 0])
+    assert alone.p == 1
+    assert math.isnan(alone.low)
+
+
+def test_two_runs_of_a_seed_are_no_two_seeds(tmp_path: Path) -> None:
+    frame = runs(tmp_path, {"vaal": (0.5, 0.8), "random": (0.5, 0.7)})
+    doubled = pd.concat([frame, frame.assign(run=frame["run"] + "b", generator="vae")])
+    with pytest.raises(UserError, match="runs of one series and seed differ in generator"):
+        judged(claim(), doubled)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"better": "coreset"}, "no runs where strategy=coreset"),
+        ({"where": {"test": "usps"}}, "no runs where test=usps"),
+        ({"measure": "notes.agreement"}, "no notes.agreement of vaal"),
+        ({"at": 500}, "have no common seed there"),
+    ],
+)
+def test_what_was_not_measured_is_named(tmp_path: Path, changes: dict[str, Any], told: str) -> None:
+    frame = runs(tmp_path, {"vaal": (0.5, 0.8), "random": (0.5, 0.7)})
+    with pytest.raises(UserError, match=told):
+        judged(claim(**changes), frame)
+
+
+@pytest.mark.parametrize(
+    ("changes", "holds", "effect"),
+    [
+        ({"value": "vaal", "least": 89, "at": "last"}, True, 90),
+        ({"value": "vaal", "most": 89, "at": "last"}, False, 90),
+        ({"value": "vaal", "least": 88, "most": 92, "at": "last"}, True, 90),
+        ({"better": "vaal", "than": "random", "most": 11, "least": 9, "at": "last"}, True, 10),
+        ({"better": "vaal", "than": "random", "at": [20, 30]}, True, 7.5),
+        ({"better": "vaal", "than": "random", "since": 25}, True, 10),
+        ({"better": "vaal", "than": "random", "to_reach": "last"}, True, 6.67),
+        ({"value": "random", "to_reach": 75, "most": 30}, True, 25),
+        ({"better": {"strategy": "vaal", "at": 30}, "than": {"strategy": "vaal", "at": 20}}, True, 15),
+        ({"better": "vaal", "than": "coreset", "over": "random", "at": "last"}, True, 5),
+        ({"value": "vaal", "measure": "share.0", "at": "last", "least": 30}, True, 50),
+        ({"better": "vaal", "than": "random", "measure": ["accuracy", "macro_f1"], "at": "last"}, True, 10),
+    ],
+)
+def test_claims_may_speak_of_more(tmp_path: Path, changes: dict[str, Any], holds: bool, effect: float) -> None:
+    curves = {"vaal": (0.5, 0.75, 0.9), "random": (0.5, 0.7, 0.8), "coreset": (0.5, 0.72, 0.85)}
+    found = judged(claim(**{"better": None, "than": None, **changes}), runs(tmp_path, curves))
+    assert found.holds is holds
+    assert found.p < 0.05
+    assert found.effect == pytest.approx(effect, abs=0.6)
+
+
+def test_the_exponent_of_a_time_is_told(tmp_path: Path) -> None:
+    for size in (1_000, 10_000, 100_000):
+        for seed in range(3):
+            options: dict[str, Any] = {"pool_counts": (size // 2, size // 2), "query_seconds": size**0.5 / 100}
+            write_run(tmp_path, "asal", seed, (0.5, 0.6), experiment="demo", run=f"{seed}{size}", **options)
+    frame = load("demo", root=tmp_path)
+    found = judged(claim(better=None, than=None, value="asal", measure="query_seconds", exponent="pool", most=1), frame)
+    assert found.effect == pytest.approx(0.5, abs=0.01)
+    assert found.holds
+
+
+def test_a_list_of_values_is_averaged_over(tmp_path: Path) -> None:
+    for level, features in ((0.9, "gray"), (0.8, "autoencoder")):
+        for seed in range(3):
+            curve, chosen = (0.5, level + NOISE[seed]), {"features": features}
+            write_run(tmp_path, "asal", seed, curve, experiment="demo", run=f"{seed}{features}", choices=chosen)
+    frame = load("demo", root=tmp_path)
+    both = {"strategy": "asal", "features": ["gray", "autoencoder"]}
+    found = judged(claim(better=None, than=None, value=both, at="last", least=80), frame)
+    assert found.effect == pytest.approx(85, abs=0.5)
+    assert found.seeds == 3
+
+
+WITHOUT_A_COMMAND = ("vaal_fig3_cityscapes", "vaal_fig3_bdd100k", "vaal_fig4")  # segmentation
+
+
+@pytest.mark.parametrize(
+    "stated", [one for one in read_claims() if one.experiment not in WITHOUT_A_COMMAND], ids=lambda one: one.key
+)
+def test_each_claim_speaks_of_what_is_there(stated: Claim) -> None:
+    strategies = {path.stem for path in (CONF / "strategy").glob("*.yaml")}
+    assert (CONF / "experiment" / f"{stated.experiment}.yaml").exists()
+    assert (CONF / "paper" / f"{stated.paper}.yaml").exists()
+    assert stated.claim.endswith(".")
+    named = [one for pair in stated.pairs for one in pair if one is not None]
+    assert {one if isinstance(one, str) else one["strategy"] for one in named} <= strategies
+    assert stated.bounds[0] < stated.bounds[1]
+
+
+def test_all_papers_claims_are_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["--root", str(tmp_path)])
+    told = capsys.readouterr().out
+    assert "no runs: make vaal_fig2_cifar10" in told
+    table = pd.read_csv(tmp_path / "published" / "claims.csv")
+    assert len(table) == len(read_claims()) > 250
+    assert {*table["verdict"]} == {"not measured"}
+
+
+def test_a_paper_that_is_none_is_refused() -> None:
+    with pytest.raises(SystemExit, match="no claims of vaall: choose from vaal, aalu"):
+        main(["vaall"])
+
+
+def test_verdicts_are_corrected_over_the_claims_of_a_paper(tmp_path: Path) -> None:
+    frame = runs(tmp_path, {"vaal": (0.5, 0.804), "random": (0.5, 0.8), "coreset": (0.5, 0.6)})
+    stated = [
+        claim(key="close", at="last"),
+        claim(key="clear", at="last", than="coreset"),
+        claim(key="turned", at="last", better="coreset"),
+        claim(key="absent", better="badge"),
+        claim(key="other", paper="asal", at="last"),
+    ]
+    table = verdicts(stated, lambda _: frame).set_index("claim")
+    assert table["verdict"].to_dict() == {
+        "close": "undecided",
+        "clear": "agrees",
+        "turned": "disagrees",
+        "absent": "not measured",
+        "other": "undecided",
+    }
+    p = table["p"]
+    assert table.loc["close", "holm_p"] == pytest.approx(p["close"])
+    assert table.loc["clear", "holm_p"] == pytest.approx(3 * p["clear"], rel=0.5)
+    assert table["holm_p"].isna()["absent"]
+    assert "badge" in str(table.loc["absent", "why"])
+    told = below_a_picture(table.reset_index())
+    assert told == "Claims of the paper: 1 agreed, 1 disagreed, 2 undecided, 1 not measured at this scale."
+    page = on_a_page(table.reset_index())
+    assert "- **agrees**: It is so. 20" in page
+    assert "scale=smoke" in page
+    assert "seeds would decide" in page
+
+
+def test_no_claims_say_nothing() -> None:
+    assert below_a_picture(verdicts([], lambda _: pd.DataFrame())) == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("toy: {paper: vaal, place: x, claim: y, experiment: z, better: a}", "give either"),
+        ("toy: {paper: vaal, place: x, claim: y, experiment: z, order: [a, b], better: a, than: b}", "give either"),
+        ("toy: {paper: vaal, place: x, claim: y, experiment: z, best: a}", "has no field best"),
+        ("toy: {paper: vaal, claim: y, experiment: z, better: a, than: b}", "lacks place"),
+        ("toy: {paper: vaal, place: x, claim: y, experiment: z, better: a, than: b, effect: e}", "effect=e is unknown"),
+    ],
+)
+def test_a_claim_that_says_nothing_is_refused(tmp_path: Path, text: str, told: str) -> None:
+    path = tmp_path / "claims.yaml"
+    path.write_text(text)
+    with pytest.raises(UserError, match=told):
+        read_claims(path)
