@@ -104,6 +104,7 @@ class Classification:
         lr: float = 1e-3,
         weight_decay: float = 0.0,
         momentum: float = 0.0,
+        nesterov: bool = False,
         schedule: str = "constant",
         milestones: Sequence[float] = (),
         augment: str = "none",
@@ -118,7 +119,8 @@ class Classification:
         self.loss = LOSSES[loss]
         self.epochs = min(epochs, limit or epochs)
         self.batch = batch
-        self.settings = {"name": optimiser, "lr": lr, "weight_decay": weight_decay, "momentum": momentum}
+        rates = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "nesterov": nesterov}
+        self.settings = {"name": optimiser, **rates}
         self.schedule = (schedule, milestones)
         self.augment = augmentations[augment]
         self.precision = precision

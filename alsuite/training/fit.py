@@ -153,11 +153,17 @@ def channels_last(images: Tensor) -> Tensor:
 
 
 def optimiser(
-    parameters: Any, name: str, lr: float, weight_decay: float = 0.0, momentum: float = 0.0
+    parameters: Any,
+    name: str,
+    lr: float,
+    weight_decay: float = 0.0,
+    momentum: float = 0.0,
+    nesterov: bool = False,
 ) -> torch.optim.Optimizer:
-    """`adam`, `adamw` or `sgd` (Nesterov where it has momentum), fused."""
+    """`adam`, `adamw` or `sgd`, fused; `sgd` alone takes a momentum, which may be Nesterov's."""
     if name == "sgd":
-        return torch.optim.SGD(parameters, lr, momentum, weight_decay=weight_decay, nesterov=momentum > 0, fused=True)
+        ahead = nesterov and momentum > 0
+        return torch.optim.SGD(parameters, lr, momentum, weight_decay=weight_decay, nesterov=ahead, fused=True)
     if name in ("adam", "adamw"):
         kind = torch.optim.Adam if name == "adam" else torch.optim.AdamW
         return kind(parameters, lr, weight_decay=weight_decay, fused=True)

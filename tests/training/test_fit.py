@@ -210,9 +210,12 @@ def test_nothing_to_infer_is_a_users_error() -> None:
 
 def test_optimisers_by_name() -> None:
     weights = [nn.Parameter(torch.zeros(2))]
-    sgd = optimiser(weights, "sgd", 0.1, 0.2, 0.9)
-    assert isinstance(sgd, torch.optim.SGD)
-    assert [sgd.defaults[key] for key in ("lr", "weight_decay", "momentum", "nesterov")] == [0.1, 0.2, 0.9, True]
+    for nesterov in (False, True):
+        sgd = optimiser(weights, "sgd", 0.1, 0.2, 0.9, nesterov)
+        assert isinstance(sgd, torch.optim.SGD)
+        found = [sgd.defaults[key] for key in ("lr", "weight_decay", "momentum", "nesterov")]
+        assert found == [0.1, 0.2, 0.9, nesterov]
+    assert not optimiser(weights, "sgd", 0.1).defaults["nesterov"]
     assert type(optimiser(weights, "adam", 0.1)) is torch.optim.Adam
     assert type(optimiser(weights, "adamw", 0.1)) is torch.optim.AdamW
     with pytest.raises(UserError, match="optimiser=lion is unknown: choose adam, adamw or sgd"):
