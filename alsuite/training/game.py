@@ -54,6 +54,7 @@ class AdversarialRules:
     beta: float = 1.0
     kl_reduction: str = "elbo"
     vae_steps: int = 1  # for each of D's
+    precision: str = "32-true"
 
     def __post_init__(self) -> None:
         if self.kl_reduction not in REDUCTIONS:
@@ -148,10 +149,11 @@ class AdversarialGame(LightningModule):
         return self.discriminator(seen)
 
 
-def play(game: Played, unlabelled: Stream, labelled: Stream, precision: str = "32-true") -> Played:
+def play(game: Played, unlabelled: Stream, labelled: Stream) -> Played:
     """Train the game by its rules."""
-    steps = max(1, round(game.rules.epochs * len(unlabelled)))
-    return fit(game, unlabelled, labelled, steps=min(steps, game.rules.limit or steps), precision=precision)
+    rules = game.rules
+    steps = max(1, round(rules.epochs * len(unlabelled)))
+    return fit(game, unlabelled, labelled, steps=min(steps, rules.limit or steps), precision=rules.precision)
 
 
 def separation(labelled: Tensor, unlabelled: Tensor) -> dict[str, float]:

@@ -157,6 +157,12 @@ def test_a_seed_determines_the_weights(augment: str) -> None:
     assert not torch.equal(weights[0], weights[2])
 
 
+@pytest.mark.parametrize("precision", ["16-mixed", "16-true", "half"])
+def test_a_precision_that_would_lose_gradients_is_refused(precision: str) -> None:
+    with pytest.raises(UserError, match=f"precision={precision} is not trained in here: choose 32-true or bf16-mixed"):
+        fast_task(precision=precision).learn(digit_pool(100)[0])
+
+
 def test_flip_mirrors_about_half() -> None:
     images = torch.randint(0, 256, (2000, 1, 4, 4), dtype=torch.uint8)
     flipped = flip(images)

@@ -260,6 +260,16 @@ def test_a_game_without_a_discriminator_trains_the_vae() -> None:
     assert float(play(played, unlabelled, labelled).vae_loss(*batches).detach()) < before / 2
 
 
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_a_game_is_played_at_its_precision(precision: str) -> None:
+    played = game(AdversarialRules(epochs=1, precision=precision))
+    mixed: list[bool] = []
+    finder(played).register_forward_hook(lambda *_: mixed.append(torch.is_autocast_enabled("cpu")))
+    play(played, *streams())
+    assert {*mixed} == {precision == "bf16-mixed"}
+    assert all(p.isfinite().all() for p in played.parameters())
+
+
 @pytest.mark.parametrize("labelled", [3, 10, 100])
 @pytest.mark.parametrize(
     ("epochs", "limit", "steps"), [(2, None, 12), (2, 100, 12), (100, 7, 7), (0.001, None, 1), (2.5, None, 15)]
