@@ -155,10 +155,13 @@ class Classification:
         """Return (N, K) log-probabilities of images in 0..1; gradients reach the images."""
         return self._log_probs(self.net(self._prepare(images)))
 
-    def dropout_log_probs(self, images: Images, masks: int) -> Tensor:
-        """Return (T, N, K) log-probabilities under T dropout masks; what comes before the first dropout runs once."""
+    def dropout_log_probs(self, images: Images, masks: int, whole: bool = False) -> Tensor:
+        """Return (T, N, K) log-probabilities under T dropout masks.
+
+        What comes before the first dropout, and is the same under each mask, runs once, unless passes are to be `whole`.
+        """
         first = _first_dropout(self.net)
-        trunk, rest = self.net[:first], self.net[first:]
+        trunk, rest = (self.net[:0], self.net) if whole else (self.net[:first], self.net[first:])
 
         def sampled(x: Tensor) -> Tensor:
             hidden = trunk(x)
