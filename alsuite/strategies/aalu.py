@@ -33,11 +33,12 @@ from alsuite.training.game import (
     AdversarialRules,
     Batch,
     Conditioning,
+    adversary_share,
+    diagnosed,
     play,
     reconstruction,
     required_vae,
     separation,
-    warned,
 )
 from alsuite.training.losses import ranking_hinge
 
@@ -124,11 +125,13 @@ class AALU:
         """Return for each unlabelled sample the log odds of A(m), which order as A(m) does, and the notes."""
         codes = infer(lambda x: game.vae.encode(x)[0], features)
         logits = infer(game.discriminator, torch.cat([codes, probs], dim=1) if self.prediction else codes)  # type: ignore[arg-type]
-        unlabelled = pool.unlabelled
+        unlabelled, start = pool.unlabelled, clock(pool.device)
         notes = reconstruction(game.vae, features[unlabelled], codes[unlabelled], codes[unlabelled, :0])
         if self.rules.adversarial:
             notes |= separation(logits[pool.labelled], logits[unlabelled])
-        return -logits[unlabelled], warned(notes)
+            some = [indices[: self.rules.batch] for indices in (pool.labelled, unlabelled)]
+            notes |= adversary_share(game, *((features[i], probs[i]) for i in some))
+        return -logits[unlabelled], diagnosed(notes, start, pool.device)
 
 
 def standardised(features: Tensor) -> Tensor:

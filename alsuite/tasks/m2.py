@@ -112,7 +112,7 @@ class M2(Classification):
         rest = pool.unlabelled if len(pool.unlabelled) else pool.labelled
         unlabelled = Stream(pool.images, batch=self.batch, indices=rest, prepare=self._prepare_training)
         objective = Objective(self._module(), self.vae, self.discriminator_net, self.rules)
-        play(objective, unlabelled, labelled)
+        self.game = play(objective, unlabelled, labelled)
         return self
 
     def codes(self, images: Images) -> tuple[Tensor, Tensor]:

@@ -78,7 +78,7 @@ def step(played: AdversarialGame, *batches: tuple[Tensor, Tensor]) -> None:
 
 
 @pytest.mark.parametrize(("n_labelled", "n_unlabelled"), SIZES)
-@pytest.mark.parametrize("reduction", ["elbo", "mean"])
+@pytest.mark.parametrize("reduction", ["elbo", "elbo_per_value", "sample", "mean"])
 def test_the_hiding_loss_by_hand(n_labelled: int, n_unlabelled: int, reduction: str) -> None:
     """VAAL eq. 1, 2 and 4, an expectation over each pool."""
     rules = AdversarialRules(transductive=0.7, adversarial=3.0, beta=2.0, kl_reduction=reduction)
@@ -324,7 +324,7 @@ def test_a_diverging_game_says_so_in_one_line(name: str) -> None:
 def test_the_game_is_a_lightning_module_that_steps_by_itself() -> None:
     assert isinstance(game(), LightningModule)
     assert not game().automatic_optimization
-    assert adversary.REDUCTIONS == ("elbo", "mean", "sum")
+    assert adversary.REDUCTIONS == ("elbo", "elbo_per_value", "sample", "mean", "sum")
 
 
 def test_a_strategy_without_its_vae_says_so_at_once() -> None:
