@@ -103,7 +103,7 @@ def finish(jobs: Sequence[Job]) -> None:
         return
     config = jobs[0].config
     frame = results.of_runs(begun)
-    print(last_accuracies(frame))
+    print(*filter(None, (last_accuracies(frame), config["description"])), sep="\n")
     if config["figure"]:
         stem = Path(jobs[0].choices["experiment"]).name
         panels = figures.panels_of(config["figure"], stem, config["experiment"])

@@ -158,7 +158,7 @@ class Classification:
     def dropout_log_probs(self, images: Images, masks: int, whole: bool = False) -> Tensor:
         """Return (T, N, K) log-probabilities under T dropout masks.
 
-        What comes before the first dropout, and is the same under each mask, runs once, unless passes are to be `whole`.
+        What comes before the first dropout, and is the same under each mask, runs once, unless each is a `whole` pass.
         """
         first = _first_dropout(self.net)
         trunk, rest = (self.net[:0], self.net) if whole else (self.net[:first], self.net[first:])
