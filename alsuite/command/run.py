@@ -169,7 +169,7 @@ class Setting:
         if enlarge is not None:
             smaller = replace(smaller, train=enlarged(smaller.train, enlarge))
         targets = smaller.train.targets
-        budget = parts.budget.of(len(targets), whole, scale["cycles"])
+        budget = parts.budget.of(len(targets), whole, scale["cycles"], dataset.held)
         resized = smaller.train.images.shape[1:] != dataset.train.images.shape[1:]
         first = _drawn(parts.initial, targets, budget, seed)
         return cls(smaller, budget, first, whole, scale["side"] if resized else None, size is not None)
