@@ -15,7 +15,8 @@ __all__ = ["Budget", "biased", "proportional", "stratified", "uniform"]
 
 @dataclass(frozen=True)
 class Budget:
-    """How many labels a run starts from, buys at a time, and ends with: counts, or fractions of the pool as floats.
+    """How many labels a run starts from, buys at a time, and ends with: counts, or fractions as floats, of all training
+    images, with those that are held out for validation.
 
     >>> Budget(initial=0.1, query=50, end=0.5).of(pool=1000)
     Budget(initial=100, query=50, end=500)
@@ -25,11 +26,12 @@ class Budget:
     query: float
     end: float
 
-    def of(self, pool: int, whole: int | None = None, cycles: int | None = None) -> Budget:
+    def of(self, pool: int, whole: int | None = None, cycles: int | None = None, held: int = 0) -> Budget:
         """Return it in counts, for a pool cut down from `whole` images (no count falls below 10), of at most `cycles`
-        trainings."""
-        cut = pool / (whole or pool)
-        initial, query, end = (self._count(name, pool, cut) for name in ("initial", "query", "end"))
+        trainings; `held` training images beside the whole pool are for validation."""
+        cut, whole = pool / (whole or pool), whole or pool
+        trains = pool * (whole + held) / whole
+        initial, query, end = (self._count(name, pool, trains, cut) for name in ("initial", "query", "end"))
         if cut < 1 and self.end != self.initial:
             end = max(end, initial + query)  # one query at the least
         if initial > pool or end > pool:
@@ -46,7 +48,7 @@ class Budget:
         """Return how many to query now; 0 at the end."""
         return int(max(0, min(self.query, self.end - labelled)))
 
-    def _count(self, name: str, pool: int, cut: float) -> int:
+    def _count(self, name: str, pool: int, trains: float, cut: float) -> int:
         size = getattr(self, name)
         if not isinstance(size, int | float) or size <= 0:
             raise UserError(
@@ -56,7 +58,9 @@ class Budget:
             raise UserError(
                 f"budget.{name}={size} is neither a count nor a fraction: write {int(size)} or a fraction up to 1.0"
             )
-        return max(1, round(size * pool)) if isinstance(size, float) else max(min(size, 10), round(size * cut))
+        if isinstance(size, float):
+            return max(1, min(pool, round(size * trains)))
+        return max(min(size, 10), round(size * cut))
 
 
 def uniform(targets: Tensor, n: int, generator: Generator) -> Tensor:

@@ -18,7 +18,7 @@ from alsuite.files import written_whole
 
 __all__ = ["INCIDENTAL", "Journal", "changed", "ended_as", "set_aside"]
 
-INCIDENTAL = ("again", "at_scale", "device", "figure", "parallel", "root", "seeds", "sweeps", "wandb")
+INCIDENTAL = ("again", "at_scale", "description", "device", "figure", "parallel", "root", "seeds", "sweeps", "wandb")
 """The options that change no result: not in a folder's name, a run's identity or the columns that tell series apart."""
 OURS = {"run.json", "cycles.jsonl", "lock"}
 NAMED = 3  # how many changed modules a message names

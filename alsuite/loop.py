@@ -18,6 +18,7 @@ from alsuite.contract import Promise
 from alsuite.errors import UserError
 from alsuite.journal import Journal
 from alsuite.metrics import metrics
+from alsuite.notes import DIAGNOSIS_SECONDS
 from alsuite.oracle import Oracle
 from alsuite.pool import Pool
 from alsuite.scores import entropy
@@ -99,6 +100,7 @@ class Run:
         promise = Promise(self.strategy, pool)
         reply, record["query_seconds"] = _timed(lambda: self.strategy.query(pool, task, n))
         query = promise.kept(reply, n)
+        record["query_seconds"] = round(record["query_seconds"] - query.notes.get(DIAGNOSIS_SECONDS, 0.0), 4)
         if not pool.known[query.indices].all():  # a strategy that synthesises labelled images never asks
             pool.label(query.indices, self.oracle(pool, query.indices))
         record["synthetic"] = len(pool) - size
@@ -130,7 +132,13 @@ class Run:
     def _images(self, query: Query | None, record: Record) -> Pictures:
         grown = record.get("synthetic", 0)
         synthetic = {"synthetic": self.pool.images[-grown:].cpu().numpy()} if grown else {}
-        return {**query.images, **synthetic} if query else {}
+        return {**query.images, **self._answered(query), **synthetic} if query else {}
+
+    def _answered(self, query: Query) -> Pictures:
+        """Return the oracle's answers as captions of the originals, where these are not the first asked for."""
+        if query.shown is None:
+            return {}
+        return {"original_captions": np.array([str(label) for label in self.pool.labels[query.shown].tolist()])}
 
 
 def replay(pool: Pool, journal: Journal) -> None:

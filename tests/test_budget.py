@@ -69,6 +69,13 @@ def test_counts_shrink_with_a_pool_that_was_cut_and_fractions_follow_it() -> Non
     assert Budget(50, 50, 1000).of(60, whole=60_000) == Budget(10, 10, 20)
 
 
+def test_fractions_are_of_all_training_images_the_held_out_ones_too() -> None:
+    """VAAL's table 2: 5,000 and 2,500 of 50,000, where the pool has 45,000."""
+    assert Budget(0.1, 0.05, 0.4).of(45_000, held=5_000) == Budget(5_000, 2_500, 20_000)
+    assert Budget(1.0, 1, 1.0).of(45_000, held=5_000) == Budget(45_000, 1, 45_000)
+    assert Budget(0.1, 100, 0.4).of(450, whole=45_000, held=5_000) == Budget(50, 10, 200)
+
+
 @pytest.mark.parametrize("message", REFUSED)
 def test_refusals_name_the_option(message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:

@@ -23,7 +23,7 @@ from alsuite.data.made_up import made_up
 from alsuite.figures.spec import panels_of, read_panels
 from alsuite.oracle import Annotator, Human, Ideal, Noisy
 from alsuite.tasks.classification import Classification
-from helpers.configs import GROUPS, composer
+from helpers.configs import GROUPS, TRAIN_IMAGES, composer
 from helpers.configs import lines as asked
 
 CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
@@ -31,19 +31,6 @@ RUNS = sorted(path.stem for path in (CONF / "experiment" / "runs").glob("*.yaml"
 FIGURES = sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
 SCALES = ("paper", "laptop", "smoke")
 together = pytest.mark.xdist_group("experiments")  # in one process, which composes each of them once
-TRAIN_IMAGES = {
-    "caltech256": 29_780 - 2_560,
-    **dict.fromkeys(("celeba_bangs", "celeba_blond", "celeba_hat"), 162_770),
-    **dict.fromkeys(("cifar10", "cifar100"), 50_000),
-    "cifar10_two": 10_000,
-    "digits": 1_437,
-    "imagenet": 1_281_167,
-    **dict.fromkeys(("mnist", "fashion_mnist"), 60_000),
-    "mnist57": 5_421 + 6_265,
-    "svhn": 73_257,
-    "tiny_imagenet": 100_000,
-    "usps": 7_291,
-}
 MEANT_FOR = {
     "aalu": ["cifar10", "cifar100", "svhn", "caltech256"],
     **{f"active_gan_{n}": ["cifar10", "fashion_mnist", "tiny_imagenet"] for n in (500, 1000, 5000, 10000, 20000)},
@@ -56,6 +43,8 @@ MEANT_FOR = {
     **{f"m2vaal_{n}": ["fashion_mnist"] for n in (50, 500, 1000)},
     "vaal": ["cifar10", "cifar100", "caltech256", "imagenet"],
     "vaal_10": ["cifar100"],
+    "vaal_caltech256": ["caltech256"],
+    "vaal_imagenet": ["imagenet"],
 }
 
 
@@ -250,7 +239,7 @@ def test_the_runs_of_every_experiment_compose_at_reduced_scales(runs: str, scale
 def test_the_sweeps_of_an_experiment_compose_and_fit_their_data(figure: str) -> None:
     for found in swept(figure):
         values = found.values
-        size = TRAIN_IMAGES[values["dataset"].get("name", "digits")]
+        size = TRAIN_IMAGES[values["dataset"].get("name", "digits")] - values["dataset"].get("validation", 0)
         budget = Budget(*(values["budget"][name] for name in ("initial", "query", "end")))
         for name in SCALES:
             limits = composed(f"scale={name}").values["scale"] | values["at_scale"].get(name, {})

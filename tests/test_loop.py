@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
+from time import sleep
 
 import torch
 
 from alsuite.budget import Budget
 from alsuite.journal import Journal
 from alsuite.loop import Run
+from alsuite.notes import DIAGNOSIS_SECONDS
 from alsuite.oracle import Ideal
+from alsuite.pool import Pool
 from alsuite.scores import entropy, least_confidence
+from alsuite.strategies import Query
 from alsuite.strategies.uncertainty import Uncertainty
+from alsuite.tasks import Task
 from helpers.pools import digit_pool
 from helpers.tasks import FixedTask
 
@@ -35,3 +40,25 @@ def test_a_query_is_told_with_its_entropy_and_with_what_the_task_took_it_for(tmp
     assert first["queried"]["wrong"] == torch.tensor(wrong).float().mean().item()
     assert 0 < sum(wrong) < 15
     assert last["queried"] is None
+
+
+class Showing:
+    """Asks for the last of the pool after a long look, and shows every other one of them."""
+
+    def query(self, pool: Pool, task: Task, n: int) -> Query:
+        indices = pool.unlabelled[-n:]
+        sleep(0.2)
+        images = {"original": pool.rows(indices[::2])[:].numpy()}
+        return Query(indices, notes={DIAGNOSIS_SECONDS: 0.2}, images=images, shown=indices[::2])
+
+
+def test_diagnosis_is_not_timed_and_what_is_shown_has_the_oracles_answers(tmp_path: Path) -> None:
+    pool, targets = digit_pool(0)
+    journal, task = Journal(tmp_path), FixedTask(torch.zeros(len(pool), 10))
+    journal.start({"config": {}})
+    sizes, initial = Budget(20, 6, 26), torch.arange(20)
+    Run(pool, {}, lambda: task, Showing(), Ideal(targets), sizes, initial, journal, 0).go()
+    assert 0 <= journal.records[0]["query_seconds"] < 0.2
+    captions = journal.images(0)["original_captions"].tolist()
+    assert captions == [str(int(label)) for label in targets[-6::2]]
+    journal.close()

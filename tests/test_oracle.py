@@ -90,11 +90,19 @@ def test_noisy_refuses_what_is_no_share(flip: float) -> None:
 @pytest.mark.parametrize("overrides", [["oracle.flip=0.4"], ["oracle.flip=0.4", "oracle.confusion={3:[5]}"]])
 def test_noisy_from_its_configuration(overrides: list[str], tmp_path: Path) -> None:
     data = digits()
-    config = OmegaConf.to_container(composed("oracle=noisy", *overrides).oracle)
+    config = OmegaConf.to_container(composed("oracle=noisy", *overrides).oracle, resolve=True)
     found = instantiate(config)(data, tmp_path)(digit_pool(0)[0], torch.arange(len(data.train.targets)))
     wrong, named = found != data.train.targets, data.train.targets == 3
     assert float(wrong[named].float().mean()) == pytest.approx(0.4, abs=0.15)
     assert bool(wrong[~named].any()) == (len(overrides) == 1)
+
+
+def test_each_run_is_answered_wrongly_in_its_own_way(tmp_path: Path) -> None:
+    (pool, targets), all_of_it = digit_pool(0), torch.arange(1437)
+    oracles = [instantiate(composed("oracle=noisy", "oracle.flip=0.3", f"seed={seed}").oracle) for seed in (1, 1, 2)]
+    one, again, other = (oracle(digits(), tmp_path)(pool, all_of_it) != targets for oracle in oracles)
+    assert torch.equal(one, again)
+    assert float((one & other).float().mean()) == pytest.approx(0.3 * 0.3, abs=0.04)
 
 
 @dataclass

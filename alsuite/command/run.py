@@ -103,7 +103,7 @@ def finish(jobs: Sequence[Job]) -> None:
         return
     config = jobs[0].config
     frame = results.of_runs(begun)
-    print(last_accuracies(frame))
+    print(*filter(None, (last_accuracies(frame), config["description"])), sep="\n")
     if config["figure"]:
         stem = Path(jobs[0].choices["experiment"]).name
         panels = figures.panels_of(config["figure"], stem, config["experiment"])
@@ -171,7 +171,7 @@ class Setting:
         if enlarge is not None:
             smaller = replace(smaller, train=enlarged(smaller.train, enlarge))
         targets = smaller.train.targets
-        budget = parts.budget.of(len(targets), whole, scale["cycles"])
+        budget = parts.budget.of(len(targets), whole, scale["cycles"], dataset.held)
         resized = smaller.train.images.shape[1:] != dataset.train.images.shape[1:]
         first = _drawn(parts.initial, targets, budget, seed)
         return cls(smaller, budget, first, whole, scale["side"] if resized else None, size is not None)

@@ -36,6 +36,7 @@ class Dataset:
     superclasses: tuple[int, ...] | None
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    held: int = 0  # how many more training images are left out for validation
 
     def subset(self, train: int | None, test: int | None, side: int | None = None) -> "Dataset":
         """The first images of one fixed permutation, none larger than `side` pixels square; None keeps all as it is."""
@@ -54,8 +55,12 @@ def assemble(
     pad: int = 0,
     size: int | None = None,
     extra_tests: Mapping[str, Dataset] | None = None,
+    validation: int = 0,
 ) -> Dataset:
-    """Check the arrays, keep the wanted classes, bring the images to their size and add others' test sets."""
+    """Check the arrays, keep the wanted classes, bring the images to their size and add others' test sets.
+
+    So many training images as are for `validation` are left out: no one looks at them, but the pool is as a paper's.
+    """
     check_pixels("pad", pad, 0)
     if size is not None:
         check_pixels("size", size)
@@ -69,12 +74,13 @@ def assemble(
     splits = [as_split(*arrays) for arrays in (train, test)]
     if classes is not None:
         splits = [relabelled(split, chosen, len(names)) for split in splits]
+    splits[0] = without(splits[0], validation)
     train_split, test_split = (resized(split, pad, size) for split in splits)
     kept = tuple(names[i] for i in chosen)
     tests = {name: test_split} | {key: borrowed(name, key, kept, other) for key, other in (extra_tests or {}).items()}
     check_shapes(name, train_split, tests)
     kept_superclasses = None if superclasses is None else tuple(int(superclasses[i]) for i in chosen)
-    return Dataset(name, train_split, tests, kept, kept_superclasses, *statistics(train_split.images))
+    return Dataset(name, train_split, tests, kept, kept_superclasses, *statistics(train_split.images), validation)
 
 
 def check_arrays(where: str, images: NDArray, targets: NDArray) -> None:
@@ -142,6 +148,16 @@ def as_split(images: NDArray, targets: NDArray) -> Split:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
         return Split(torch.from_numpy(images), torch.from_numpy(np.array(targets)))
+
+
+def without(split: Split, n: int) -> Split:
+    """All but n images that are drawn once and for all, in their order."""
+    if type(n) is not int or not 0 <= n < len(split.targets):
+        raise UserError(f"dataset.validation={n} is no part of {len(split.targets):,} images: give 0 to leave out none")
+    if not n:
+        return split
+    kept = torch.from_numpy(np.sort(np.random.default_rng(5).permutation(len(split.targets))[n:]))
+    return Split(split.images[kept], split.targets[kept])
 
 
 def relabelled(split: Split, classes: list[int], n_classes: int) -> Split:

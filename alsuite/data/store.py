@@ -34,13 +34,15 @@ def load(
     pad: int = 0,
     size: int | None = None,
     extra_tests: Mapping[str, Dataset] | None = None,
+    validation: int = 0,
     root: str | Path | None = None,
 ) -> Dataset:
     """The data set `name` from the arrays of `source` (by default its own), which `build` makes where they lack.
 
     `names` are the class names (else those in classes.txt, else numbers); `classes` keeps only these, by number or
     name, relabelled 0, 1, ...; `attribute` makes presence of that attribute the class; images are padded by `pad`
-    pixels a side, then scaled to `size`; `extra_tests` are data sets whose test set is evaluated, too.
+    pixels a side, then scaled to `size`; `extra_tests` are data sets whose test set is evaluated, too; `validation` is
+    how many training images are left out.
     """
     home = Path(root).expanduser() if root else data_root()
     folder = home / (source or name)
@@ -64,6 +66,7 @@ def load(
         pad=pad,
         size=size,
         extra_tests=extra_tests,
+        validation=validation,
     )
 
 

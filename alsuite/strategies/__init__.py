@@ -30,6 +30,7 @@ class Query:
     notes: numbers and texts for the journal and the tracker; `alsuite.notes` names those that have a meaning
     images: arrays kept beside the journal: uint8 pictures (N, C, H, W), captions (N,) or places (N, 2)
     generated: (M, C, H, W) uint8 images that the samples stand for; an oracle that can says what they show
+    shown: (N,) which of the indices the images called "original" are; None where they are the first
 
     >>> query = Query(torch.tensor([7, 2]), torch.tensor([0.9, 0.8]), notes={"tried": 100})
     >>> query.indices.tolist()
@@ -41,6 +42,7 @@ class Query:
     notes: Notes = field(default_factory=dict)
     images: Mapping[str, np.ndarray] = field(default_factory=dict)
     generated: Tensor | None = None
+    shown: Tensor | None = None
 
     @classmethod
     def best(

@@ -5,10 +5,12 @@ https://ieeexplore.ieee.org/document/9190726
 
 A VAE encodes the task model's features f (eq. 1); an assistant A over m = [z, p], the code and the task's prediction,
 tells unlabelled (1) from labelled (0) while the VAE hides it (eq. 5-7), and ranks labelled samples by the task's loss
-(eq. 8). Asked for are the largest A(m). Features and predictions are computed once a cycle, and standardised.
+(eq. 8). Asked for are the largest A(m). Features and predictions are computed once a cycle.
 
 In terms of VAAL's game A = 1 - D: eq. 2-7 are VAAL's eq. 2-4. Unstated are the widths, p (probabilities here), and
-whether lossLearn's A sees p (it does here, as in eq. 8).
+whether lossLearn's A sees p (it does here, as in eq. 8). The paper encodes the features as the task model gives them;
+`standardise` brings them to zero mean and unit spread first, without which the bound of features that are small, or of
+very different size, says little about most of them.
 """
 
 from __future__ import annotations
@@ -31,11 +33,12 @@ from alsuite.training.game import (
     AdversarialRules,
     Batch,
     Conditioning,
+    adversary_share,
+    diagnosed,
     play,
     reconstruction,
     required_vae,
     separation,
-    warned,
 )
 from alsuite.training.losses import ranking_hinge
 
@@ -76,6 +79,7 @@ class AALU:
     ranking: lambda of eq. 9, the weight of the ranked losses; 0 leaves them out
     margin: xi of eq. 8
     assistant_layers: of A
+    standardise: whether the VAE sees features of zero mean and unit spread (the paper: as they are)
     rules: of the game (alsuite.training.game.AdversarialRules): among them adversarial, beta of eq. 6, without which A
         learns the ranked losses alone; kl_reduction, of eq. 1
     """
@@ -88,6 +92,7 @@ class AALU:
         ranking: float = 10.0,
         margin: float = 0.1,
         assistant_layers: int = 3,
+        standardise: bool = False,
         **rules: Any,
     ) -> None:
         self.make_vae = required_vae(vae)
@@ -95,12 +100,13 @@ class AALU:
         self.ranking = ranking
         self.margin = margin
         self.layers = assistant_layers
+        self.standardise = standardise
         self.rules = AdversarialRules(**rules)
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         start = clock(pool.device)
         features, log_probs = task.outputs(pool.rows(torch.arange(len(pool), device=pool.device)))
-        features, probs = standardised(features), log_probs.exp()
+        features, probs = standardised(features) if self.standardise else features, log_probs.exp()
         losses = -log_probs.gather(1, pool.labels.clamp(min=0)[:, None]).squeeze(1)  # read where labelled alone
         game = self.trained(pool, features, probs, losses)
         seconds = clock(pool.device) - start
@@ -119,11 +125,13 @@ class AALU:
         """Return for each unlabelled sample the log odds of A(m), which order as A(m) does, and the notes."""
         codes = infer(lambda x: game.vae.encode(x)[0], features)
         logits = infer(game.discriminator, torch.cat([codes, probs], dim=1) if self.prediction else codes)  # type: ignore[arg-type]
-        unlabelled = pool.unlabelled
+        unlabelled, start = pool.unlabelled, clock(pool.device)
         notes = reconstruction(game.vae, features[unlabelled], codes[unlabelled], codes[unlabelled, :0])
         if self.rules.adversarial:
             notes |= separation(logits[pool.labelled], logits[unlabelled])
-        return -logits[unlabelled], warned(notes)
+            some = [indices[: self.rules.batch] for indices in (pool.labelled, unlabelled)]
+            notes |= adversary_share(game, *((features[i], probs[i]) for i in some))
+        return -logits[unlabelled], diagnosed(notes, start, pool.device)
 
 
 def standardised(features: Tensor) -> Tensor:

@@ -11,9 +11,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from alsuite.notes import FIT_SECONDS
 from alsuite.pool import Pool
 from alsuite.strategies import Query
 from alsuite.tasks import Task
+from alsuite.training.clock import clock
 
 __all__ = ["Committee"]
 
@@ -34,6 +36,8 @@ class Committee:
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         among = pool.unlabelled
-        others = (self.task_model().learn(pool) for _ in range(self.members - 1))
+        start = clock(pool.device)
+        others = [self.task_model().learn(pool) for _ in range(self.members - 1)]
+        notes = {FIT_SECONDS: clock(pool.device) - start}
         votes = [member.log_probs(pool.rows(among)) for member in (task, *others)]
-        return Query.best(among, self.score(torch.stack(votes)), n)
+        return Query.best(among, self.score(torch.stack(votes)), n, notes)

@@ -27,15 +27,18 @@ class Dropout:
     score: log-probabilities under all masks (T, U, K) -> (U,): mean standard deviation (mc_dropout), predictive entropy
         (dbal), or mutual information of label and weights (bald)
     masks: T
+    whole: whether each mask is a pass through the whole network, as VAAL's table 1 times it, and not through what
+        dropout changes alone; the picks are the same
     """
 
-    def __init__(self, score: Callable[[Tensor], Tensor], masks: int = 10) -> None:
+    def __init__(self, score: Callable[[Tensor], Tensor], masks: int = 10, whole: bool = False) -> None:
         self.score = score
         self.masks = masks
+        self.whole = whole
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         among = pool.unlabelled
         sample = getattr(task, "dropout_log_probs", None)
         if sample is None:
             raise UserError("this strategy needs a task model with dropout, such as task_model=vgg16")
-        return Query.best(among, self.score(sample(pool.rows(among), self.masks)), n)
+        return Query.best(among, self.score(sample(pool.rows(among), self.masks, self.whole)), n)

@@ -9,7 +9,6 @@ All of it happens in the task: the discriminator over code and prediction [z, y'
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,12 +19,13 @@ from alsuite.pool import Pool
 from alsuite.strategies import Query
 from alsuite.tasks import Task
 from alsuite.tasks.m2 import M2
-from alsuite.training.game import reconstruction, separation, warned
+from alsuite.training.clock import clock
+from alsuite.training.game import adversary_share, diagnosed, reconstruction, separation
 
 __all__ = ["M2VAAL", "M2Alg1", "M2Alg2", "most_apart", "quotas", "total_distances"]
 
 WATCHED = 1000  # images whose reconstruction is measured
-SHOWN = 10  # picks whose reconstructions are kept
+SHOWN = 10  # picks whose reconstructions are kept, from the first to the last of them
 ANCHORS = 512  # whose distances are held at once
 
 
@@ -46,9 +46,7 @@ class M2VAAL:
                 "choose strategy=m2_vaal (adversarial) or strategy=m2_vaal_no_adv (detached) and leave it out"
             )
         logits = task.labelled_logits(pool.rows(unlabelled))
-        notes = separation(task.labelled_logits(pool.rows(pool.labelled)), logits)
-        query = Query.best(unlabelled, -logits, n, noted(pool, task, notes))
-        return replace(query, images=pictured(pool, task, query.indices))
+        return watched(Query.best(unlabelled, -logits, n), pool, task, logits)
 
 
 class M2Alg1:
@@ -67,8 +65,7 @@ class M2Alg1:
             members = torch.nonzero(clusters == cluster).squeeze(1)
             picks.append(members[most_apart(codes[members], totals[members], share)])
         turns = torch.cat([torch.arange(share) for share in shares]).sort(stable=True).indices
-        indices = pool.unlabelled[torch.cat(picks)[turns.to(pool.device)]]
-        return Query(indices, None, noted(pool, task, {}), pictured(pool, task, indices))
+        return watched(Query(pool.unlabelled[torch.cat(picks)[turns.to(pool.device)]]), pool, task)
 
 
 class M2Alg2:
@@ -82,8 +79,7 @@ class M2Alg2:
         codes, log_probs, clusters = located(pool, task)
         totals, counts = total_distances(codes, clusters, *anchors(pool, task), pool.classes)
         picks = doubtful_and_apart(codes, clusters, -log_probs.amax(1).expm1(), totals, counts, n)
-        indices = pool.unlabelled[picks]
-        return Query(indices, None, noted(pool, task, {}), pictured(pool, task, indices))
+        return watched(Query(pool.unlabelled[picks]), pool, task)
 
 
 def on_m2(task: Task) -> M2:
@@ -158,20 +154,45 @@ def doubtful_and_apart(
     return torch.stack(picks)
 
 
-def noted(pool: Pool, task: M2, notes: dict[str, Any]) -> dict[str, Any]:
-    """Add to the notes what tells a live VAE from a collapsed one."""
-    some = pool.unlabelled[:: max(1, len(pool.unlabelled) // WATCHED)]
+def watched(query: Query, pool: Pool, task: M2, logits: Tensor | None = None) -> Query:
+    """Add to a query its notes and pictures; `logits` are D's of the unlabelled, where there is a D."""
+    start, shown = clock(pool.device), sample(query.indices, SHOWN)
+    notes = {**finding(pool, task, logits), **rebuilding(pool, task)}
+    images = pictured(pool, task, shown)
+    return replace(query, notes=diagnosed(notes, start, pool.device), images=images, shown=shown)
+
+
+def finding(pool: Pool, task: M2, logits: Tensor | None) -> dict[str, float]:
+    """Note how well D tells the pools apart, and how hard the VAE works against it."""
+    if logits is None:
+        return {}
+    batches = ((prepared(pool, sample(indices, task.batch)),) for indices in (pool.labelled, pool.unlabelled))
+    found = separation(task.labelled_logits(pool.rows(pool.labelled)), logits)
+    return {**found, **adversary_share(task.game, *batches)}
+
+
+def rebuilding(pool: Pool, task: M2) -> dict[str, float]:
+    """Note what tells a live VAE from a collapsed one."""
+    some = sample(pool.unlabelled, WATCHED)
     codes, log_probs = task.codes(pool.rows(some))
-    images = pool.normalise(pool.rows(some)[:].to(pool.device))
-    return warned({**notes, **reconstruction(task.vae, images, codes, log_probs.exp())})
+    return reconstruction(task.vae, prepared(pool, some), codes, log_probs.exp())
+
+
+def prepared(pool: Pool, indices: Tensor) -> Tensor:
+    return pool.normalise(pool.rows(indices)[:].to(pool.device))
 
 
 def pictured(pool: Pool, task: M2, indices: Tensor) -> dict[str, np.ndarray]:
-    """Show the first picks, their reconstructions, and the classes predicted, as figure 3 does."""
-    shown = pool.rows(indices[:SHOWN])
+    """Show images, their reconstructions, and the classes predicted, as figure 3 does."""
+    shown = pool.rows(indices)
     predicted = task.log_probs(shown).argmax(1).tolist()
     return {
         "original": shown[:].cpu().numpy(),
         "reconstructed": task.reconstructed(shown).cpu().numpy(),
         "reconstructed_captions": np.array([str(label) for label in predicted]),
     }
+
+
+def sample(indices: Tensor, n: int) -> Tensor:
+    """Return n of the indices, evenly spread over their order."""
+    return indices[torch.linspace(0, len(indices) - 1, min(n, len(indices))).round().long().to(indices.device)]

@@ -6,9 +6,13 @@ A VAE learns codes z of all images, labelled and unlabelled (eq. 1), and hides f
 comes from (eq. 2); D finds it out (eq. 3). Asked for are the images that D thinks least likely to be labelled: lowest
 D(mu) (algorithm 2). Only the encoder and D score the pool.
 
-The paper leaves open how squared error and KL are weighted. `kl_reduction=elbo` sums both over a sample, a true bound;
-`sum` is the authors' release, where the code collapses, and `mean` averages both. Their release also takes
-`vae_steps=2` for each step of D, and `discriminator_layers=3` in its later commits.
+The paper leaves open how squared error and KL are summed, on which lambda_2 depends: `kl_reduction` names the readings
+(alsuite.training.losses.bound). `elbo` sums both over an image, a true bound, beside which a lambda_2 of 1 pulls at the
+encoder hardly at all where images are large; `sum` is the authors' release, where the code collapses. Their release
+also takes `vae_steps=2` for each step of D, and `discriminator_layers=3` in its later commits.
+
+Each query notes what tells whether the game is alive: how well D ranks (`d_ranking`), the adversary's share of the
+gradient that moves the encoder (`adversary_share`), and how well the VAE reconstructs. No timing counts that.
 """
 
 from __future__ import annotations
@@ -31,12 +35,14 @@ from alsuite.training.fit import Stream, channels_last, infer
 from alsuite.training.game import (
     AdversarialGame,
     AdversarialRules,
+    Batch,
     Conditioning,
+    adversary_share,
+    diagnosed,
     play,
     reconstruction,
     required_vae,
     separation,
-    warned,
 )
 
 __all__ = ["VAAL", "NoDiscriminator", "Seen", "wasserstein"]
@@ -111,11 +117,18 @@ class VAAL:
             return codes, infer(game.discriminator, torch.cat([codes, conditioning[indices]], dim=1))  # type: ignore[arg-type]
 
         codes, unlabelled = logits(pool.unlabelled)
+        start = clock(pool.device)
         notes = {
             **separation(logits(pool.labelled)[1], unlabelled),
             **self.reconstruction_notes(game.vae, pool, codes, conditioning),
+            **adversary_share(game, *(self.batch(pool, conditioning, i) for i in (pool.labelled, pool.unlabelled))),
         }
-        return -unlabelled, warned(notes)
+        return -unlabelled, diagnosed(notes, start, pool.device)
+
+    def batch(self, pool: Pool, conditioning: Tensor, indices: Tensor) -> Batch:
+        """Return a batch of these images, spread over them, and what stands beside their codes."""
+        some = indices[:: max(1, len(indices) // self.rules.batch)][: self.rules.batch]
+        return channels_last(pool.normalise(pool.rows(some)[:].to(pool.device))), conditioning[some]
 
     def reconstruction_notes(self, vae: VAE, pool: Pool, codes: Tensor, conditioning: Tensor) -> dict[str, float]:
         if not self.rules.transductive:
@@ -134,7 +147,8 @@ class NoDiscriminator(VAAL):
     def scored(self, game: AdversarialGame, pool: Pool, conditioning: Tensor) -> tuple[Tensor, dict[str, Any]]:
         mu, logvar = encoded(game.vae, pool, pool.unlabelled)
         distances = wasserstein(mu, logvar, *encoded(game.vae, pool, pool.labelled))
-        return distances, warned(self.reconstruction_notes(game.vae, pool, mu, conditioning))
+        start = clock(pool.device)
+        return distances, diagnosed(self.reconstruction_notes(game.vae, pool, mu, conditioning), start, pool.device)
 
 
 def wasserstein(mu: Tensor, logvar: Tensor, labelled_mu: Tensor, labelled_logvar: Tensor) -> Tensor:

@@ -104,6 +104,7 @@ class Classification:
         lr: float = 1e-3,
         weight_decay: float = 0.0,
         momentum: float = 0.0,
+        nesterov: bool = False,
         schedule: str = "constant",
         milestones: Sequence[float] = (),
         augment: str = "none",
@@ -118,7 +119,8 @@ class Classification:
         self.loss = LOSSES[loss]
         self.epochs = min(epochs, limit or epochs)
         self.batch = batch
-        self.settings = {"name": optimiser, "lr": lr, "weight_decay": weight_decay, "momentum": momentum}
+        rates = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "nesterov": nesterov}
+        self.settings = {"name": optimiser, **rates}
         self.schedule = (schedule, milestones)
         self.augment = augmentations[augment]
         self.precision = precision
@@ -153,10 +155,13 @@ class Classification:
         """Return (N, K) log-probabilities of images in 0..1; gradients reach the images."""
         return self._log_probs(self.net(self._prepare(images)))
 
-    def dropout_log_probs(self, images: Images, masks: int) -> Tensor:
-        """Return (T, N, K) log-probabilities under T dropout masks; what comes before the first dropout runs once."""
+    def dropout_log_probs(self, images: Images, masks: int, whole: bool = False) -> Tensor:
+        """Return (T, N, K) log-probabilities under T dropout masks.
+
+        What comes before the first dropout, and is the same under each mask, runs once, unless each is a `whole` pass.
+        """
         first = _first_dropout(self.net)
-        trunk, rest = self.net[:first], self.net[first:]
+        trunk, rest = (self.net[:0], self.net) if whole else (self.net[:first], self.net[first:])
 
         def sampled(x: Tensor) -> Tensor:
             hidden = trunk(x)

@@ -12,6 +12,7 @@ is no D.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Self
 
 import torch
@@ -29,6 +30,7 @@ from alsuite.training.losses import two_class
 __all__ = ["M2", "Objective"]
 
 DISCRIMINATORS = ("none", "detached", "adversarial")
+EPOCHS = ("unlabelled", "labelled")
 
 
 class Objective(AdversarialGame):
@@ -61,9 +63,11 @@ class Objective(AdversarialGame):
 
 
 class M2(Classification):
-    """Classification with a VAE beside the classifier; an epoch is one of the unlabelled pool.
+    """Classification with a VAE beside the classifier.
 
     `net` is the classifier's, `vae(shape, extra=...)` builds the VAE, and `classification` are options of its parent.
+    `epoch_of` tells whether an epoch is one of the unlabelled or of the labelled images, which the paper leaves open.
+    `transductive` weighs eq. 5, which has a weight of 1 in eq. 8 and 9.
     """
 
     def __init__(
@@ -74,7 +78,8 @@ class M2(Classification):
         discriminator: str = "none",
         discriminator_layers: int = 3,
         steps: int | None = None,
-        transductive: float = 0.01,
+        transductive: float = 1.0,
+        epoch_of: str = "unlabelled",
         beta: float = 1.0,
         kl_reduction: str = "elbo",
         vae_lr: float = 1e-3,
@@ -83,6 +88,8 @@ class M2(Classification):
     ) -> None:
         if discriminator not in DISCRIMINATORS:
             raise UserError(f"task_model.discriminator={discriminator} is unknown: choose {', '.join(DISCRIMINATORS)}")
+        if epoch_of not in EPOCHS:
+            raise UserError(f"task_model.epoch_of={epoch_of} is unknown: choose {' or '.join(EPOCHS)}")
         try:
             super().__init__(net, **classification)
         except TypeError as error:
@@ -90,6 +97,7 @@ class M2(Classification):
         self.make_vae = vae
         self.discriminator = discriminator
         self.layers = discriminator_layers
+        self.epoch_of = epoch_of
         self.rules = AdversarialRules(
             epochs=self.epochs,
             limit=steps,
@@ -99,6 +107,7 @@ class M2(Classification):
             adversarial=float(discriminator == "adversarial"),
             beta=beta,
             kl_reduction=kl_reduction,
+            precision=self.precision,
         )
 
     def learn(self, pool: Pool) -> Self:
@@ -110,8 +119,10 @@ class M2(Classification):
             self.discriminator_net = discriminator(vae.latent + pool.classes, self.layers).to(pool.device)
         rest = pool.unlabelled if len(pool.unlabelled) else pool.labelled
         unlabelled = Stream(pool.images, batch=self.batch, indices=rest, prepare=self._prepare_training)
-        objective = Objective(self._module(), self.vae, self.discriminator_net, self.rules)
-        play(objective, unlabelled, labelled, self.precision)
+        share = len(labelled) / len(unlabelled) if self.epoch_of == "labelled" else 1.0
+        rules = replace(self.rules, epochs=self.rules.epochs * share)
+        objective = Objective(self._module(), self.vae, self.discriminator_net, rules)
+        self.game = play(objective, unlabelled, labelled)
         return self
 
     def codes(self, images: Images) -> tuple[Tensor, Tensor]:

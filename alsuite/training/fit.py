@@ -22,6 +22,7 @@ from alsuite.training.progress import watched
 __all__ = ["Stream", "check_finite", "fit", "infer", "optimiser"]
 
 Batch = tuple[Tensor, ...]
+PRECISIONS = ("32-true", "bf16-mixed")  # 16-mixed would need its gradients scaled, which no step here does
 Module = TypeVar("Module", bound=LightningModule)
 BLOCK_STEPS = 256  # the loop's fixed costs are paid once a block
 BLOCK_VALUES = {"cpu": 2**18, "cuda": 2**23}  # and a block's images fit into the cache, or 32 MB, as floats
@@ -89,6 +90,8 @@ def fit(
     module: Module, *streams: Stream, epochs: float | None = None, steps: int | None = None, precision: str = "32-true"
 ) -> Module:
     """Trains for `epochs` of the first stream, or for `steps`; leaves the module on its device, in eval mode."""
+    if precision not in PRECISIONS:
+        raise UserError(f"precision={precision} is not trained in here: choose {' or '.join(PRECISIONS)}")
     device = streams[0].indices.device
     total = steps if steps is not None else max(1, round((epochs or 1) * len(streams[0])))
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
@@ -153,11 +156,17 @@ def channels_last(images: Tensor) -> Tensor:
 
 
 def optimiser(
-    parameters: Any, name: str, lr: float, weight_decay: float = 0.0, momentum: float = 0.0
+    parameters: Any,
+    name: str,
+    lr: float,
+    weight_decay: float = 0.0,
+    momentum: float = 0.0,
+    nesterov: bool = False,
 ) -> torch.optim.Optimizer:
-    """`adam`, `adamw` or `sgd` (Nesterov where it has momentum), fused."""
+    """`adam`, `adamw` or `sgd`, fused; `sgd` alone takes a momentum, which may be Nesterov's."""
     if name == "sgd":
-        return torch.optim.SGD(parameters, lr, momentum, weight_decay=weight_decay, nesterov=momentum > 0, fused=True)
+        ahead = nesterov and momentum > 0
+        return torch.optim.SGD(parameters, lr, momentum, weight_decay=weight_decay, nesterov=ahead, fused=True)
     if name in ("adam", "adamw"):
         kind = torch.optim.Adam if name == "adam" else torch.optim.AdamW
         return kind(parameters, lr, weight_decay=weight_decay, fused=True)

@@ -6,7 +6,7 @@ https://arxiv.org/abs/1904.00370
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -18,7 +18,8 @@ from torch.optim import Optimizer
 
 from alsuite.errors import UserError, positive
 from alsuite.nets.vae import VAE
-from alsuite.notes import WARNING
+from alsuite.notes import DIAGNOSIS_SECONDS, WARNING
+from alsuite.training.clock import clock
 from alsuite.training.descent import descend
 from alsuite.training.fit import Batch, Stream, check_finite, fit, infer, optimiser
 from alsuite.training.losses import bound
@@ -28,6 +29,8 @@ __all__ = [
     "AdversarialRules",
     "Batch",
     "Conditioning",
+    "adversary_share",
+    "diagnosed",
     "play",
     "reconstruction",
     "required_vae",
@@ -35,7 +38,7 @@ __all__ = [
     "warned",
 ]
 
-REDUCTIONS = ("elbo", "mean", "sum")
+REDUCTIONS = ("elbo", "elbo_per_value", "sample", "mean", "sum")
 ACTIVE = 0.01  # the variance of mu over samples from which a latent dimension counts (Burda et al. 2016)
 Played = TypeVar("Played", bound="AdversarialGame")
 
@@ -52,8 +55,9 @@ class AdversarialRules:
     transductive: float = 1.0  # lambda_1
     adversarial: float = 1.0  # lambda_2
     beta: float = 1.0
-    kl_reduction: str = "elbo"
+    kl_reduction: str = "elbo"  # of `alsuite.training.losses.bound`
     vae_steps: int = 1  # for each of D's
+    precision: str = "32-true"
 
     def __post_init__(self) -> None:
         if self.kl_reduction not in REDUCTIONS:
@@ -120,18 +124,23 @@ class AdversarialGame(LightningModule):
         return Conditioning(x.new_empty(len(x), 0), x.new_empty(len(x), 0))
 
     def vae_loss(self, labelled: Batch, unlabelled: Batch) -> Tensor:
-        """VAAL eq. 4: lambda_1 times the negative of eq. 1, plus lambda_2 times eq. 2."""
+        """VAAL eq. 4."""
+        transductive, adversarial = self.vae_terms(labelled, unlabelled)
+        return transductive + adversarial
+
+    def vae_terms(self, labelled: Batch, unlabelled: Batch) -> tuple[Tensor, Tensor]:
+        """Return the terms of VAAL eq. 4: lambda_1 times the negative of eq. 1, and lambda_2 times eq. 2."""
         (x, *given), weights = _joined(labelled, unlabelled)
         conditioning = self.conditioning(x, *given)
         mu, logvar = self.vae.encode(x)
         z = mu + torch.randn_like(mu) * (0.5 * logvar).exp()
         decoded = self.vae.decoder(torch.cat([z, conditioning.decoder], dim=1))
         rules = self.rules
-        loss = rules.transductive * bound(x, decoded, mu, logvar, rules.beta, rules.kl_reduction)
-        if rules.adversarial and self.discriminator is not None:
-            logits = self.discriminator(torch.cat([mu, conditioning.discriminator], dim=1))
-            loss = loss + rules.adversarial * F.softplus(-logits)
-        return (weights * loss).sum()
+        bounds = rules.transductive * bound(x, decoded, mu, logvar, rules.beta, rules.kl_reduction)
+        if not rules.adversarial or self.discriminator is None:
+            return (weights * bounds).sum(), weights.new_zeros(())
+        logits = self.discriminator(torch.cat([mu, conditioning.discriminator], dim=1))
+        return (weights * bounds).sum(), rules.adversarial * (weights * F.softplus(-logits)).sum()
 
     def discriminator_loss(self, labelled: Batch, unlabelled: Batch) -> Tensor:
         """VAAL eq. 3."""
@@ -148,10 +157,11 @@ class AdversarialGame(LightningModule):
         return self.discriminator(seen)
 
 
-def play(game: Played, unlabelled: Stream, labelled: Stream, precision: str = "32-true") -> Played:
+def play(game: Played, unlabelled: Stream, labelled: Stream) -> Played:
     """Train the game by its rules."""
-    steps = max(1, round(game.rules.epochs * len(unlabelled)))
-    return fit(game, unlabelled, labelled, steps=min(steps, game.rules.limit or steps), precision=precision)
+    rules = game.rules
+    steps = max(1, round(rules.epochs * len(unlabelled)))
+    return fit(game, unlabelled, labelled, steps=min(steps, rules.limit or steps), precision=rules.precision)
 
 
 def separation(labelled: Tensor, unlabelled: Tensor) -> dict[str, float]:
@@ -163,6 +173,18 @@ def separation(labelled: Tensor, unlabelled: Tensor) -> dict[str, float]:
     right = 0.5 * (labelled > 0).float().mean() + 0.5 * (unlabelled < 0).float().mean()
     below = torch.searchsorted(unlabelled.sort().values, labelled).float().mean() / len(unlabelled)
     return {"d_accuracy": float(right), "d_ranking": float(below)}
+
+
+def adversary_share(game: AdversarialGame, labelled: Batch, unlabelled: Batch) -> dict[str, float]:
+    """Note how much of what pulls at the encoder is the adversary's, by the gradients of both terms of VAAL eq. 4.
+
+    adversary_share: |g_adversarial| / (|g_transductive| + |g_adversarial|): near 0 the VAE plays no game
+    """
+    if not game.rules.adversarial or game.discriminator is None:
+        return {}
+    weights, terms = [*game.vae.encoder.parameters()], game.vae_terms(labelled, unlabelled)
+    bound_pull, adversary_pull = (_length(term, weights) for term in terms)
+    return {"adversary_share": adversary_pull / max(bound_pull + adversary_pull, 1e-12)}
 
 
 def reconstruction(vae: VAE, x: Tensor, codes: Tensor, conditioning: Tensor) -> dict[str, float]:
@@ -179,6 +201,11 @@ def reconstruction(vae: VAE, x: Tensor, codes: Tensor, conditioning: Tensor) -> 
     }
 
 
+def diagnosed(notes: Mapping[str, Any], start: float, device: torch.device) -> dict[str, Any]:
+    """Add to the notes a warning where there is one, and how long they took since the start."""
+    return {**warned(notes), DIAGNOSIS_SECONDS: clock(device) - start}
+
+
 def warned(notes: Mapping[str, Any]) -> dict[str, Any]:
     """Add a warning to the notes where the VAE or D has learned nothing."""
     if notes.get("reconstruction_error", 0) > 0.95 * notes.get("mean_sample_error", 1):
@@ -186,6 +213,12 @@ def warned(notes: Mapping[str, Any]) -> dict[str, Any]:
     if notes.get("d_ranking", 1) < 0.52:
         return {**notes, WARNING: "the discriminator can't tell labelled from unlabelled: its picks are near chance"}
     return {**notes}
+
+
+def _length(loss: Tensor, weights: Sequence[Tensor]) -> float:
+    """Return the length of a loss's gradient."""
+    gradients = torch.autograd.grad(loss, weights, retain_graph=True, allow_unused=True)
+    return float(torch.stack([g.square().sum() for g in gradients if g is not None]).sum().sqrt())
 
 
 def _joined(labelled: Batch, unlabelled: Batch) -> tuple[list[Tensor], Tensor]:

@@ -34,17 +34,18 @@ def hinge(outputs: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:
 def bound(x: Tensor, decoded: Tensor, mu: Tensor, logvar: Tensor, beta: float = 1.0, reduction: str = "elbo") -> Tensor:
     """Return the (B,) negatives of VAAL's eq. 1: squared error, a decoder of unit variance, + beta KL.
 
-    `elbo` sums both over what a sample holds, a true bound; `mean` averages each over its own values; `sum` adds up the
-    KL over the whole batch beside an averaged error, as VAAL's release does. The last two give the KL more weight than
-    a bound does, and the code collapses.
+    `elbo` sums both over what a sample holds, a true bound; `elbo_per_value` divides that by how many values a sample
+    has, so that it weighs alike at each size of images. All else averages the error over a sample's values, and gives
+    the KL more weight than a bound does: `sample` sums it over a sample's code, `mean` averages it over the code, and
+    `sum` adds it up over the whole batch, as VAAL's release does.
     """
     error = (x - decoded).square().flatten(1)
     kl = 0.5 * (mu.square() + logvar.exp() - logvar - 1)
-    if reduction == "elbo":
-        return 0.5 * error.sum(1) + beta * kl.sum(1)
-    if reduction == "mean":
-        return error.mean(1) + beta * kl.mean(1)
-    return error.mean(1) + beta * (len(x) * kl.sum(1))
+    if reduction in ("elbo", "elbo_per_value"):
+        whole = 0.5 * error.sum(1) + beta * kl.sum(1)
+        return whole if reduction == "elbo" else whole / error.shape[1]
+    weighed = {"sample": kl.sum(1), "mean": kl.mean(1), "sum": len(x) * kl.sum(1)}
+    return error.mean(1) + beta * weighed[reduction]
 
 
 def ranking_hinge(scores: Tensor, losses: Tensor, margin: float = 1.0) -> Tensor:

@@ -138,6 +138,19 @@ def test_subset_is_a_fixed_nested_sample() -> None:
         dataset.subset(0, None)
 
 
+def test_images_for_validation_leave_the_pool_and_are_the_same_each_time() -> None:
+    images = np.arange(40, dtype=np.uint8).reshape(40, 1, 1, 1)
+    arrays = images, np.arange(40) % 2
+    whole, cut, again = (assemble("toy", arrays, arrays, validation=n) for n in (0, 10, 10))
+    kept = cut.train.images.flatten().tolist()
+    assert (len(kept), cut.held, whole.held, len(cut.tests["toy"].targets)) == (30, 10, 0, 40)
+    assert kept == sorted(kept) == again.train.images.flatten().tolist() != list(range(30))
+    assert cut.train.targets.tolist() == [value % 2 for value in kept]
+    for n in (-1, 40, 0.5):
+        with pytest.raises(UserError, match=r"dataset\.validation=.* is no part of 40 images: give 0"):
+            assemble("toy", arrays, arrays, validation=n)  # type: ignore[arg-type]
+
+
 def test_statistics_are_exact_over_evenly_spaced_images() -> None:
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (40, 3, 5, 6), np.uint8))
     mean, std = statistics(images, most=10)

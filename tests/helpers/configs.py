@@ -25,6 +25,20 @@ GROUPS = (
     "task_model",
 )
 
+TRAIN_IMAGES = {
+    "caltech256": 29_780 - 2_560,
+    **dict.fromkeys(("celeba_bangs", "celeba_blond", "celeba_hat"), 162_770),
+    **dict.fromkeys(("cifar10", "cifar100"), 50_000),
+    "cifar10_two": 10_000,
+    "digits": 1_437,
+    "imagenet": 1_281_167,
+    **dict.fromkeys(("mnist", "fashion_mnist"), 60_000),
+    "mnist57": 5_421 + 6_265,
+    "svhn": 73_257,
+    "tiny_imagenet": 100_000,
+    "usps": 7_291,
+}
+
 
 def composed(*overrides: str) -> DictConfig:
     """Return the configuration of a command line."""

@@ -84,8 +84,7 @@ def test_the_largest_a_come_first() -> None:
     strategy = Kept(SMALL, **FAST)
     query, (task, pool) = queried(strategy), task_and_pool()
     with torch.no_grad():
-        features = standardised(task.features)
-        A = informative(strategy.game.eval(), features, task.predicted.exp())
+        A = informative(strategy.game.eval(), task.features, task.predicted.exp())
     expected = sorted(pool.unlabelled.tolist(), key=lambda i: -float(A[i]))[:20]
     torch.testing.assert_close(A[query.indices], A[expected], atol=1e-5, rtol=0)
     assert query.scores is not None
@@ -99,12 +98,14 @@ def test_a_query_follows_the_seed() -> None:
     assert not torch.equal(found[0], found[2])
 
 
-def test_the_features_are_standardised_and_the_losses_are_those_of_the_labels() -> None:
-    strategy = Kept(SMALL, **FAST)
+@pytest.mark.parametrize("standardise", [False, True])
+def test_the_features_are_the_tasks_and_the_losses_are_those_of_the_labels(standardise: bool) -> None:
+    strategy = Kept(SMALL, standardise=standardise, **FAST)
     queried(strategy)
     task, pool = task_and_pool()
     features, probs, losses = strategy.given
-    torch.testing.assert_close(features, (task.features - task.features.mean(0)) / task.features.std(0))
+    unit = (task.features - task.features.mean(0)) / task.features.std(0)
+    torch.testing.assert_close(features, unit if standardise else task.features)
     torch.testing.assert_close(probs, task.predicted.softmax(1))
     known = pool.labelled
     torch.testing.assert_close(losses[known], -task.predicted[known, pool.labels[known]])

@@ -223,14 +223,16 @@ def test_the_picks_have_the_lowest_probability_of_being_labelled() -> None:
     assert {"d_accuracy", "d_ranking", "reconstruction_error", "active_latents"} <= {*query.notes}
 
 
-def test_pictures_are_the_first_picks_and_what_the_decoder_makes_of_them() -> None:
+def test_pictures_are_a_sample_of_the_picks_and_what_the_decoder_makes_of_them() -> None:
     pool, _ = digit_pool(100)
     task = small().learn(pool)
-    query = M2VAAL().query(pool, task, 12)
-    first = pool.rows(query.indices[:10])
-    assert torch.equal(torch.from_numpy(query.images["original"]), pool.images[query.indices[:10]])
-    assert query.images["reconstructed_captions"].tolist() == [str(int(k)) for k in task.log_probs(first).argmax(1)]
-    codes, log_probs = task.codes(first)
+    query = M2VAAL().query(pool, task, 28)
+    assert query.shown is not None
+    assert query.shown.tolist() == query.indices[::3].tolist()  # from the first to the last, not the extremes alone
+    shown = pool.rows(query.shown)
+    assert torch.equal(torch.from_numpy(query.images["original"]), shown[:])
+    assert query.images["reconstructed_captions"].tolist() == [str(int(k)) for k in task.log_probs(shown).argmax(1)]
+    codes, log_probs = task.codes(shown)
     decoded = task.vae.decoder(torch.cat([codes, log_probs.exp()], 1)).detach()
     again = pool.normalise(torch.from_numpy(query.images["reconstructed"]))
     step = 0.5 / 255 / pool.normalise.std[0]
@@ -261,6 +263,22 @@ def test_one_label_or_no_image_left_are_enough_to_learn(labelled: int) -> None:
     assert small(steps=3).learn(pool).log_probs(pool.images[:5]).isfinite().all()
 
 
+@pytest.mark.parametrize(("epoch_of", "steps"), [("labelled", 3 * 4), ("unlabelled", 3 * 42)])
+def test_an_epoch_is_one_of_the_images_that_it_is_told(epoch_of: str, steps: int) -> None:
+    task = small(epoch_of=epoch_of, epochs=3, steps=None, discriminator="none").learn(digit_pool(100)[0])
+    assert task.game.done == steps
+
+
+def test_the_fair_protocol_gives_m2_the_classifiers_steps() -> None:
+    """And the bound a weight, beside which the classifier learns: in eq. 8 it has none."""
+    for protocol, weight, epoch_of in (("paper", 1, "unlabelled"), ("fair", 0.01, "labelled")):
+        found = composed("task_model=m2", f"protocol={protocol}").task_model
+        assert (found.transductive, found.epoch_of) == (weight, epoch_of)
+    m2, plain = (composed(f"task_model={name}", "protocol=fair").task_model for name in ("m2", "convnet"))
+    common = ("epochs", "batch", "optimiser", "lr", "momentum", "nesterov", "weight_decay", "schedule", "augment")
+    assert {name: m2[name] for name in common} == {name: plain[name] for name in common}
+
+
 def test_what_does_not_fit_is_said_in_one_line() -> None:
     pool, _ = digit_pool(100)
     with pytest.raises(UserError, match="take task_model=m2"):
@@ -271,6 +289,8 @@ def test_what_does_not_fit_is_said_in_one_line() -> None:
         small(discriminator="none", steps=1).learn(pool).labelled_logits(pool.images)
     with pytest.raises(UserError, match="choose none, detached, adversarial"):
         small(discriminator="both")
+    with pytest.raises(UserError, match="epoch_of=both is unknown: choose unlabelled or labelled"):
+        small(epoch_of="both")
     with pytest.raises(UserError, match="unexpected keyword argument 'epoch'"):
         small(epoch=3)
 

@@ -109,6 +109,16 @@ def test_dropout_masks_differ_and_the_trunk_runs_once(digit_task: tuple[Classifi
     assert all(not torch.allclose(sampled[i], sampled[j]) for i in range(4) for j in range(i))
 
 
+def test_whole_passes_draw_the_same_masks_and_the_trunk_runs_for_each(digit_task: tuple[Classification, Pool]) -> None:
+    task, pool = digit_task
+    torch.manual_seed(1)
+    once = task.dropout_log_probs(pool.images, 3)
+    trunk = calls(task.net[1])
+    torch.manual_seed(1)
+    torch.testing.assert_close(task.dropout_log_probs(pool.images, 3, whole=True), once)
+    assert sum(trunk) == 3 * len(pool)
+
+
 def test_the_mean_over_masks_is_near_the_prediction(digit_task: tuple[Classification, Pool]) -> None:
     """Samples stay with their masks: rows in another order would not agree."""
     task, pool = digit_task

@@ -6,8 +6,16 @@ import numpy as np
 import pytest
 import torch
 
-from alsuite.nets.vae import feature_vae, image_vae
-from alsuite.training.game import reconstruction, separation, warned
+from alsuite.nets.vae import discriminator, feature_vae, image_vae
+from alsuite.training.game import (
+    AdversarialGame,
+    AdversarialRules,
+    adversary_share,
+    diagnosed,
+    reconstruction,
+    separation,
+    warned,
+)
 
 FEATURES, LATENT = 6, 3
 
@@ -69,3 +77,36 @@ def test_a_warning_where_nothing_was_learned() -> None:
         assert "can't tell labelled from unlabelled" in found.pop("warning")
         assert found == {**LIVE, "d_ranking": ranking}
     assert "\n" not in warned({**LIVE, "d_ranking": 0.5})["warning"]
+
+
+def test_the_adversarys_share_by_hand() -> None:
+    vae, finder = feature_vae((FEATURES,), latent=LATENT, hidden=8), discriminator(LATENT, 3, 16)
+    rules = AdversarialRules(adversarial=3.0, transductive=0.5)
+    batches = (torch.randn(4, FEATURES),), (torch.randn(7, FEATURES),)
+    pulls = []
+    for transductive, adversarial in ((0.5, 0.0), (0.0, 3.0)):
+        one = AdversarialGame(vae, finder, AdversarialRules(transductive=transductive, adversarial=adversarial))
+        torch.manual_seed(1)
+        one.vae_loss(*batches).backward()
+        pulls.append(
+            float(torch.cat([p.grad.flatten() for p in vae.encoder.parameters() if p.grad is not None]).norm())
+        )
+        vae.zero_grad()
+        finder.zero_grad()
+    torch.manual_seed(1)
+    found = adversary_share(AdversarialGame(vae, finder, rules), *batches)
+    assert found == {"adversary_share": pytest.approx(pulls[1] / sum(pulls), rel=1e-4)}
+    assert all(p.grad is None or not p.grad.any() for p in (*vae.parameters(), *finder.parameters()))
+
+
+def test_without_an_adversary_it_has_no_share() -> None:
+    vae, batch = feature_vae((FEATURES,), latent=LATENT, hidden=8), (torch.randn(4, FEATURES),)
+    assert adversary_share(AdversarialGame(vae, None, AdversarialRules()), batch, batch) == {}
+    idle = AdversarialGame(vae, discriminator(LATENT, 3, 16), AdversarialRules(adversarial=0))
+    assert adversary_share(idle, batch, batch) == {}
+
+
+def test_a_diagnosis_tells_how_long_it_took() -> None:
+    found = diagnosed({"d_ranking": 0.5}, 0.0, torch.device("cpu"))
+    assert found["diagnosis_seconds"] > 0
+    assert "can't tell labelled from unlabelled" in found["warning"]

@@ -157,6 +157,12 @@ def test_a_seed_determines_the_weights(augment: str) -> None:
     assert not torch.equal(weights[0], weights[2])
 
 
+@pytest.mark.parametrize("precision", ["16-mixed", "16-true", "half"])
+def test_a_precision_that_would_lose_gradients_is_refused(precision: str) -> None:
+    with pytest.raises(UserError, match=f"precision={precision} is not trained in here: choose 32-true or bf16-mixed"):
+        fast_task(precision=precision).learn(digit_pool(100)[0])
+
+
 def test_flip_mirrors_about_half() -> None:
     images = torch.randint(0, 256, (2000, 1, 4, 4), dtype=torch.uint8)
     flipped = flip(images)
@@ -210,9 +216,12 @@ def test_nothing_to_infer_is_a_users_error() -> None:
 
 def test_optimisers_by_name() -> None:
     weights = [nn.Parameter(torch.zeros(2))]
-    sgd = optimiser(weights, "sgd", 0.1, 0.2, 0.9)
-    assert isinstance(sgd, torch.optim.SGD)
-    assert [sgd.defaults[key] for key in ("lr", "weight_decay", "momentum", "nesterov")] == [0.1, 0.2, 0.9, True]
+    for nesterov in (False, True):
+        sgd = optimiser(weights, "sgd", 0.1, 0.2, 0.9, nesterov)
+        assert isinstance(sgd, torch.optim.SGD)
+        found = [sgd.defaults[key] for key in ("lr", "weight_decay", "momentum", "nesterov")]
+        assert found == [0.1, 0.2, 0.9, nesterov]
+    assert not optimiser(weights, "sgd", 0.1).defaults["nesterov"]
     assert type(optimiser(weights, "adam", 0.1)) is torch.optim.Adam
     assert type(optimiser(weights, "adamw", 0.1)) is torch.optim.AdamW
     with pytest.raises(UserError, match="optimiser=lion is unknown: choose adam, adamw or sgd"):

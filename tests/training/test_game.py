@@ -78,7 +78,7 @@ def step(played: AdversarialGame, *batches: tuple[Tensor, Tensor]) -> None:
 
 
 @pytest.mark.parametrize(("n_labelled", "n_unlabelled"), SIZES)
-@pytest.mark.parametrize("reduction", ["elbo", "mean"])
+@pytest.mark.parametrize("reduction", ["elbo", "elbo_per_value", "sample", "mean"])
 def test_the_hiding_loss_by_hand(n_labelled: int, n_unlabelled: int, reduction: str) -> None:
     """VAAL eq. 1, 2 and 4, an expectation over each pool."""
     rules = AdversarialRules(transductive=0.7, adversarial=3.0, beta=2.0, kl_reduction=reduction)
@@ -260,6 +260,16 @@ def test_a_game_without_a_discriminator_trains_the_vae() -> None:
     assert float(play(played, unlabelled, labelled).vae_loss(*batches).detach()) < before / 2
 
 
+@pytest.mark.parametrize("precision", ["32-true", "bf16-mixed"])
+def test_a_game_is_played_at_its_precision(precision: str) -> None:
+    played = game(AdversarialRules(epochs=1, precision=precision))
+    mixed: list[bool] = []
+    finder(played).register_forward_hook(lambda *_: mixed.append(torch.is_autocast_enabled("cpu")))
+    play(played, *streams())
+    assert {*mixed} == {precision == "bf16-mixed"}
+    assert all(p.isfinite().all() for p in played.parameters())
+
+
 @pytest.mark.parametrize("labelled", [3, 10, 100])
 @pytest.mark.parametrize(
     ("epochs", "limit", "steps"), [(2, None, 12), (2, 100, 12), (100, 7, 7), (0.001, None, 1), (2.5, None, 15)]
@@ -314,7 +324,7 @@ def test_a_diverging_game_says_so_in_one_line(name: str) -> None:
 def test_the_game_is_a_lightning_module_that_steps_by_itself() -> None:
     assert isinstance(game(), LightningModule)
     assert not game().automatic_optimization
-    assert adversary.REDUCTIONS == ("elbo", "mean", "sum")
+    assert adversary.REDUCTIONS == ("elbo", "elbo_per_value", "sample", "mean", "sum")
 
 
 def test_a_strategy_without_its_vae_says_so_at_once() -> None:

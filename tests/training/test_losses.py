@@ -64,7 +64,7 @@ def numbers(*shape: int) -> tuple[Tensor, NDArray[np.float64]]:
 
 
 @pytest.mark.parametrize("beta", [1.0, 4.0])
-@pytest.mark.parametrize("reduction", ["elbo", "mean", "sum"])
+@pytest.mark.parametrize("reduction", ["elbo", "elbo_per_value", "sample", "mean", "sum"])
 def test_the_bound_by_hand(reduction: str, beta: float) -> None:
     (x, a), (decoded, b), (mu, m), (logvar, v) = numbers(4, 2, 3, 3), numbers(4, 2, 3, 3), numbers(4, 5), numbers(4, 5)
     found = bound(x, decoded, mu, logvar, beta, reduction)
@@ -72,6 +72,8 @@ def test_the_bound_by_hand(reduction: str, beta: float) -> None:
     kl = 0.5 * (m**2 + np.exp(v) - v - 1)
     expected = {
         "elbo": error.sum(1) / 2 + beta * kl.sum(1),
+        "elbo_per_value": (error.sum(1) / 2 + beta * kl.sum(1)) / 18,
+        "sample": error.mean(1) + beta * kl.sum(1),
         "mean": error.mean(1) + beta * kl.mean(1),
         "sum": error.mean(1) + beta * 4 * kl.sum(1),  # its mean over the batch is the release's loss
     }[reduction]

@@ -1,0 +1,66 @@
+"""Sinha, Ebrahimi and Darrell: Variational Adversarial Active Learning."""
+
+from typing import Any
+
+from helpers.settings import ADAM, COUNTS, Row
+
+TABLE_2 = {  # pool, initially labelled, budget, and the most that is labelled: 40 %, of ImageNet 30 %
+    "cifar10": (45_000, 5_000, 2_500, 20_000),
+    "cifar100": (45_000, 5_000, 2_500, 20_000),
+    "caltech256": (27_220 - 3_000, 3_060, 1_530, 12_240),
+    "imagenet": (1_281_167, 128_120, 64_060, 384_360),
+}
+TABLE_3 = {  # d, alpha_1 (VAE), alpha_2 (D), alpha_3 (task), lambda_1, lambda_2, beta, batch size, epochs
+    "cifar10": (32, 5e-4, 5e-4, 5e-4, 1, 1, 1, 64, 100),
+    "cifar100": (32, 5e-4, 5e-4, 5e-4, 1, 1, 1, 64, 100),
+    "caltech256": (64, 5e-4, 5e-4, 5e-4, 1, 10, 1, 64, 100),
+    "imagenet": (64, 5e-3, 1e-3, 1e-1, 1, 10, 1, 64, 100),  # by section 4.1, but for alpha_2
+}
+GAME = ("lr", "discriminator_lr", "transductive", "adversarial", "beta", "batch", "epochs")
+MODULES = {"strategy.discriminator_layers": 5, "generator": "vae", "task_model": "vgg16", "task_model.net.head": "vaal"}
+BASELINES = ("random", "coreset", "ensemble", "mc_dropout", "dbal")
+
+
+def table_2(dataset: str) -> dict[str, Any]:
+    return {"dataset": dataset, **dict(zip(COUNTS, TABLE_2[dataset], strict=True))}
+
+
+def table_3(dataset: str) -> dict[str, Any]:
+    latent, vae, finder, task, *rest = TABLE_3[dataset]
+    game = {f"strategy.{key}": value for key, value in zip(GAME, (vae, finder, *rest), strict=True)}
+    return {"generator.latent": latent, "task_model.lr": task, **game, **MODULES}
+
+
+def task_of(dataset: str) -> dict[str, Any]:
+    """Return what holds for all strategies compared."""
+    *_, batch, epochs = TABLE_3[dataset]
+    its = {"task_model.batch": batch, "task_model.epochs": epochs, "task_model.lr": TABLE_3[dataset][3]}
+    return {**ADAM, **its, "task_model": "vgg16", "task_model.net.head": "vaal"}
+
+
+TIMED = {**dict(zip(COUNTS, (45_000, 5_000, 2_500, 7_500), strict=True)), "parallel": 1}
+ROWS: list[Row] = [
+    *((f"strategy=vaal dataset={name}", "4.1, table 3", table_2(name) | table_3(name)) for name in TABLE_3),
+    *(
+        (f"experiment=vaal_fig2_{name} strategy=vaal", "4.1, table 3", table_2(name) | table_3(name))
+        for name in TABLE_3
+    ),
+    *(
+        (f"experiment=vaal_fig2_{name} strategy={other}", "4, table 2", table_2(name) | task_of(name))
+        for name in ("cifar10", "imagenet")
+        for other in BASELINES
+    ),
+    ("experiment=vaal_fig2_cifar10", "4: the mean of 5 runs", {"seeds": 5}),
+    ("experiment=vaal_fig2_imagenet", "4: 2 repetitions", {"seeds": 2}),
+    ("strategy=ensemble dataset=cifar10", "5.3: 5 models", {"strategy.members": 5}),
+    ("strategy=mc_dropout dataset=cifar10", "5.3: 10 dropout masks", {"strategy.masks": 10}),
+    ("strategy=dbal dataset=cifar10", "as many as MC-Dropout's", {"strategy.masks": 10}),
+    ("experiment=vaal_fig5 initial=biased", "5.2", {"dataset": "cifar100", **task_of("cifar100")}),
+    ("experiment=vaal_fig5 budget=vaal", "5.2", {"labels.query": 2_500, "labels.end": 20_000}),
+    ("experiment=vaal_fig5 budget=vaal_10", "5.2", {"labels.query": 5_000, "labels.end": 20_000}),
+    ("experiment=vaal_fig6 task_model=vgg16", "5.2, figure 6", {**table_2("cifar100"), **task_of("cifar100")}),
+    ("experiment=vaal_fig6 task_model=resnet18", "figure 6", {**ADAM, "task_model.batch": 64, "pool": 45_000}),
+    ("experiment=vaal_tab1 strategy=vaal", "5.3", TIMED | table_3("cifar10")),
+    ("experiment=vaal_tab1 strategy=mc_dropout", "5.3", TIMED | {"strategy.masks": 10, "strategy.whole": True}),
+    ("experiment=vaal_tab1 strategy=ensemble", "5.3", TIMED | {"strategy.members": 5}),
+]
