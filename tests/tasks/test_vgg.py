@@ -17,7 +17,7 @@ from torchvision.models.vgg import cfgs, make_layers
 
 from alsuite.errors import UserError
 from alsuite.pool import Rows
-from alsuite.tasks.vgg import VGG16, FeatureStore, convolutions
+from alsuite.tasks.vgg import CHUNK, VGG16, FeatureStore, convolutions
 from helpers.features import Convolutions
 from helpers.pools import synthetic_pool
 
