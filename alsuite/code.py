@@ -1,4 +1,4 @@
-"""The code that a run's numbers depend on, found and read without executing any of it."""
+"""The code that numbers depend on, found and read without executing any of it."""
 
 from __future__ import annotations
 
@@ -8,29 +8,26 @@ import hashlib
 import importlib.util
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
-from typing import Any
 
-__all__ = ["INSTALLED", "code_of", "digest", "own_file"]
+__all__ = ["INSTALLED", "code_behind", "digest", "own_file"]
 
-GROUPS = ("strategy", "task_model", "initial", "budget", "oracle", "dataset")
-ALWAYS = ("alsuite.loop", "alsuite.data.dataset")
-NO_RESULT = ("__init__", "__main__", "command", "data", "errors", "figures", "files", "journal", "progress", "results")
-"""Parts of alsuite that can't change a run's numbers; the files that `data` makes have a hash of their own."""
+NO_RESULT = {"__init__", "__main__", "code", "command", "data", "errors", "figures", "files", "journal", "results"}
+"""Parts of alsuite that can't change a number; the files that `data` makes have a hash of their own."""
+YET = "alsuite.data.dataset"  # which prepares images for every run
 INSTALLED = {"site-packages", "dist-packages"}
 
 Read = tuple[str, tuple[str, ...]]  # a module's hash, and the dotted names that it imports
 
 
-def code_of(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return module name -> hash of the code that a run's result depends on; nothing of it is executed.
+def code_behind(names: Iterable[str]) -> dict[str, str]:
+    """Return module name -> hash of the named modules and of what they import; nothing of it is executed.
 
-    These are the modules named in the configuration's parts and what they import, within alsuite and the user's own
-    code. Docstrings, comments and annotations don't count.
+    These are modules of alsuite and the user's own. Docstrings, comments and annotations don't count.
     """
-    waiting = [*ALWAYS, *(name for group in GROUPS for name in _named(config.get(group)))]
+    waiting = [*names]
     seen: set[str] = set()
     found: dict[str, str] = {}
     while waiting:
@@ -45,23 +42,10 @@ def code_of(config: Mapping[str, Any]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _named(value: object) -> Iterator[str]:
-    """Find the dotted names of what the configuration builds."""
-    if isinstance(value, Mapping):
-        target = str(value.get("_target_", ""))
-        named = value.get("path", "") if target.startswith("hydra.utils.get_") else target
-        yield from filter(None, [str(named)])
-        for part in value.values():
-            yield from _named(part)
-    elif isinstance(value, list | tuple):
-        for part in value:
-            yield from _named(part)
-
-
 def own_file(name: str) -> Path | None:
     """Return the file of a module of alsuite or of the user's own."""
     top, *rest = name.split(".")
-    if _installed(top) or (top == "alsuite" and name not in ALWAYS and _left_out(rest)):
+    if _installed(top) or (top == "alsuite" and name != YET and _left_out(rest)):
         return None
     spec = _spec(name)
     path = Path(spec.origin) if spec and spec.origin else None

@@ -1,0 +1,32 @@
+"""The code that a run's numbers depend on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from alsuite.code import code_behind
+
+__all__ = ["code_of"]
+
+GROUPS = ("strategy", "task_model", "initial", "budget", "oracle", "dataset")
+ALWAYS = ("alsuite.loop", "alsuite.data.dataset")
+
+
+def code_of(config: Mapping[str, Any]) -> dict[str, str]:
+    """Return module name -> hash of the code that a run's result depends on: of the modules that are named in the
+    configuration's parts, and of what they import."""
+    return code_behind([*ALWAYS, *(name for group in GROUPS for name in _named(config.get(group)))])
+
+
+def _named(value: object) -> Iterator[str]:
+    """Find the dotted names of what the configuration builds."""
+    if isinstance(value, Mapping):
+        target = str(value.get("_target_", ""))
+        named = value.get("path", "") if target.startswith("hydra.utils.get_") else target
+        yield from filter(None, [str(named)])
+        for part in value.values():
+            yield from _named(part)
+    elif isinstance(value, list | tuple):
+        for part in value:
+            yield from _named(part)
