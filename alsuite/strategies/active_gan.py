@@ -69,7 +69,7 @@ class ACGAN:
         seconds = clock(pool.device) - start
         labels = balanced(pool, n)
         images, notes = self.joining(game, pool, task, labels)
-        notes |= {**self.notes(game, task.log_probs(images)), **health(game, pool, images, labels)}
+        notes |= {**self.notes(game, task.log_probs(unit(images))), **health(game, pool, images, labels)}
         shown = grid(game, pool)
         if self.embedded:
             shown |= groups(pool, task, images, self.embedded)
