@@ -12,7 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from alsuite.command.code import INSTALLED, code_of, digest, own_file
+from alsuite.code import INSTALLED, digest, own_file
+from alsuite.command.code import code_of
 
 if TYPE_CHECKING:
     import torch

@@ -96,9 +96,13 @@ class ACGANGame(LightningModule):
         """Draw (n, draws, latent) noise."""
         return torch.randn(n, self.draws, self.net.latent, device=self.device)
 
+    def codes(self, noise: Tensor, labels: Tensor) -> Tensor:
+        """Return the (B, latent) codes that images are made of."""
+        return noise[:, 0]
+
     def generated(self, noise: Tensor, labels: Tensor) -> Tensor:
         """Make (B, C, H, W) images in 0..1."""
-        return self.net(noise[:, 0], labels)
+        return self.net(self.codes(noise, labels), labels)
 
     def generator_loss(self, labels: Tensor) -> Tensor:
         return self.fooling_loss(self.generated(self.noise(len(labels)), labels), labels)

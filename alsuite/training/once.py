@@ -1,8 +1,8 @@
 """A training that is done once: kept as <folder>/<name>-<hash>, under a lock, and resumed to the same bits on a CPU.
 
-The hash tells apart whatever the weights depend on: images, configuration, iterations. Every so many iterations all
-generators of random numbers are seeded anew, so that a checkpoint needs none of their state, and the rest of the run
-doesn't notice whether there was a training.
+The hash tells apart whatever the weights depend on: images, configuration, iterations, and the code that trains them.
+Every so many iterations all generators of random numbers are seeded anew, so that a checkpoint needs none of their
+state, and the rest of the run doesn't notice whether there was a training.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ def trained_once(
 ) -> Kept:
     """The game's network, trained for config["iterations"], and where it is kept."""
     images, folder = originals(pool), Path(folder)
-    facts = weights.about(images, net, **config)
+    facts = weights.about(images, net, game.__module__, **config)
     name = f"{config['name']}-{weights.key(facts)}"
     with rehearsal.lasting(), weights.alone(folder.parent / f".{name}.lock", folder / name), _own_randomness():
         _seed(config["seed"], -1)
@@ -150,7 +150,7 @@ def learned_once(task: Task, pool: Pool, name: str, folder: Path | None, seed: i
     if folder is None or rehearsal.under_way():
         return task.learn(pool)
     config = {"name": name, "seed": seed, "labels": weights.fingerprint(pool.labels), **vars(task)}
-    facts = weights.about(pool.images, config.pop("make_net"), **config)
+    facts = weights.about(pool.images, config.pop("make_net"), type(task).__module__, **config)
     home = folder / f"{name}-{weights.key(facts)}"
     with weights.alone(folder.parent / f".{home.name}.lock", home):
         if state := weights.read(home / WEIGHTS, facts):

@@ -18,6 +18,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from alsuite.code import code_behind, digest
 from alsuite.errors import UserError
 from alsuite.files import written_whole
 from alsuite.training import rehearsal
@@ -28,11 +29,12 @@ __all__ = ["about", "alone", "checksum", "fingerprint", "key", "read", "read_che
 State = dict[str, Tensor]
 
 
-def about(images: Tensor, net: Callable[..., nn.Module], **config: Any) -> str:
-    """Tell all that weights depend on, as JSON."""
+def about(images: Tensor, net: Callable[..., nn.Module], trainer: str, **config: Any) -> str:
+    """Tell all that weights depend on, as JSON; `trainer` is the module that trains the net."""
     called, options = (net.func, net.keywords) if isinstance(net, partial) else (net, {})
     pictures = {"shape": [*images.shape[1:]], "images": len(images), "fingerprint": fingerprint(images)}
-    told = {**config, **pictures, "net": {"name": called.__name__, **options}}
+    code = digest(*(file.encode() for file in code_behind([trainer, called.__module__]).values()))
+    told = {**config, **pictures, "net": {"name": called.__name__, **options}, "code": code}
     return json.dumps(told, sort_keys=True, default=lambda function: function.__name__)
 
 

@@ -14,7 +14,8 @@ import pytest
 import torch
 from omegaconf import OmegaConf
 
-from alsuite.command import code, identity
+from alsuite import code
+from alsuite.command import identity
 from alsuite.command.identity import code_of, data_of, provenance
 from helpers import REPOSITORY
 from helpers.configs import composed
@@ -149,7 +150,7 @@ def test_code_that_cannot_be_parsed_has_a_hash_all_the_same(changed_by: Change) 
 
 def test_figures_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     package = tmp_path / "alsuite"
-    shutil.copytree(Path(code.__file__).parents[1], package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(Path(code.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
     found = code._spec("alsuite")
     assert found is not None
     monkeypatch.setattr(found, "submodule_search_locations", [str(package)])

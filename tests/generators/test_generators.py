@@ -18,6 +18,7 @@ import torch
 from hydra.utils import instantiate
 from torch import nn
 
+from alsuite import code
 from alsuite.errors import UserError
 from alsuite.generators.autoencoder import AutoEncoder
 from alsuite.generators.gan import GAN
@@ -130,6 +131,24 @@ def test_other_pools_are_kept_apart(tmp_path: Path) -> None:
     assert len(homes) == 4
 
 
+def changing(module: str, changed: Path) -> Callable[[str], Path | None]:
+    """Find each module's file, of one a copy with a line more."""
+    find, path = code.own_file, code.own_file(module)
+    assert path is not None
+    changed.write_text(f"{path.read_text()}\nMORE = {module!r}\n")
+    return lambda name: changed if name == module else find(name)
+
+
+def test_other_code_is_kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A loss, a network and a step each count."""
+    homes = {gan(tmp_path).kept(pool_of()).home}
+    for module in ("generators.gan", "nets.gans", "training.descent"):
+        with monkeypatch.context() as patch:
+            patch.setattr(code, "own_file", changing(f"alsuite.{module}", tmp_path / "changed.py"))
+            homes.add(gan(tmp_path).kept(pool_of()).home)
+    assert len(homes) == 4
+
+
 def test_data_sets_of_the_same_images_share_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As CelebA's attributes do."""
     first = gan(tmp_path, "celeba_hat").kept(pool_of())
@@ -167,7 +186,7 @@ def test_weights_of_other_layers_are_refused(tmp_path: Path, monkeypatch: pytest
     def changed(shape: Any, **_: Any) -> Any:
         return wgan_gp(shape, latent=4, width=1 / 2)
 
-    changed.__name__ = "wgan_gp"
+    changed.__name__, changed.__module__ = "wgan_gp", wgan_gp.__module__
     with pytest.raises(UserError, match="holds other layers than this version builds: delete it"):
         gan(tmp_path, net=changed).trained(pool_of())
 

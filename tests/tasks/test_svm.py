@@ -1,7 +1,8 @@
-"""The SVM: its optimum, its search, its probabilities; every label situation, every kind of image."""
+"""The SVM: its decisions, its search, its probabilities; every label situation, every kind of image."""
 
 from __future__ import annotations
 
+import math
 from copy import copy
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 import torch
 from hydra.utils import instantiate
 from numpy.typing import NDArray
-from sklearn.svm import LinearSVC
+from sklearn.svm import SVC
 from torch import Generator, Tensor
 from torch.nn.functional import cross_entropy, one_hot
 
@@ -18,14 +19,13 @@ from alsuite.data.store import opened
 from alsuite.errors import UserError
 from alsuite.loop import seed_all
 from alsuite.metrics import metrics
+from alsuite.nets.ranges import unit
 from alsuite.pool import Pool
-from alsuite.tasks.svm import SVM, Prepared, Settings, fitted, folds_of, kernel, searched, tempered
+from alsuite.tasks.svm import SVM, Machine, Prepared, Settings, coupled, fitted, folds_of, searched, tempered
 from alsuite.tasks.vgg import VGG16
 from helpers.configs import composed
 from helpers.features import svm
 from helpers.pools import digit_pool, laid_out, synthetic_pool
-
-ENOUGH = {"landmarks": 1000, "iterations": 30}
 
 
 def blobs(n: int, classes: int = 4, seed: int = 0, spread: float = 1.0) -> tuple[Tensor, Tensor]:
@@ -39,44 +39,43 @@ def accuracy(log_probs: Tensor, targets: Tensor) -> float:
     return float((log_probs.argmax(1) == targets).float().mean())
 
 
-def test_the_optimum_is_that_of_sklearn() -> None:
-    """Of a linear SVM on the coordinates that the kernel stands for."""
-    x, y = blobs(90)
-    gram = kernel(x, x, 0.5).double()
-    values, vectors = torch.linalg.eigh(gram)
-    rows = (vectors * values.clamp(min=0).sqrt()).numpy()
-    theirs = LinearSVC(C=2.0, fit_intercept=False, tol=1e-8, max_iter=10_000).fit(rows, y.numpy())
-    [ours] = fitted(x, y, [Settings(2.0, 0.5)], landmarks=1000, iterations=200)
-    np.testing.assert_allclose(ours(x).numpy(), theirs.decision_function(rows), atol=5e-3)
+def predicted(machine: Machine, x: Tensor) -> Tensor:
+    return machine.classes[coupled(machine(x), 1.0).argmax(1)]
 
 
-def test_fewer_landmarks_come_near_the_exact_machine() -> None:
-    x, y = blobs(400)
-    other, targets = blobs(400, seed=1)
-    [exact] = fitted(x, y, [Settings(1.0, 0.5)], **ENOUGH)
-    [near] = fitted(x, y, [Settings(1.0, 0.5)], landmarks=100, iterations=30)
-    assert (len(exact.landmarks), len(near.landmarks)) == (400, 100)
-    assert accuracy(near(other), targets) > accuracy(exact(other), targets) - 0.03
-    assert accuracy(exact(other), targets) > 0.9
+@pytest.mark.parametrize("classes", [2, 3, 7])
+def test_the_decisions_are_those_of_sklearn(classes: int) -> None:
+    x, y = blobs(90, classes)
+    other, targets = blobs(50, classes, seed=1)
+    machine, theirs = (
+        fitted(x, 2 * y, Settings(2.0, 0.5)),
+        SVC(C=2.0).set_params(gamma=0.5).fit(x.numpy(), 2 * y.numpy()),
+    )
+    decisions, votes = machine(other), torch.from_numpy(theirs.predict(other.numpy()))
+    torch.testing.assert_close(decisions, -decisions.transpose(1, 2))
+    won = (decisions > 0).sum(2)
+    assert (won.gather(1, votes[:, None] // 2)[:, 0] == won.amax(1)).all()
+    assert (predicted(machine, other) == votes).float().mean() > 0.95
+    assert accuracy(coupled(decisions, 1.0), targets) > 0.8
+
+
+def test_the_coupling_is_that_of_price_and_of_two_classes_the_sigmoid() -> None:
+    d = torch.tensor([[0.0, 1.0, -2.0], [-1.0, 0.0, 3.0], [2.0, -3.0, 0.0]])
+    unlike = [1 / (1 + sum(math.exp(-0.5 * v) for v in row if v)) for row in d.tolist()]
+    torch.testing.assert_close(coupled(d[None], 0.5).exp()[0], torch.tensor(unlike))
+    pair = coupled(torch.tensor([[[0.0, 0.7], [-0.7, 0.0]]]), 2.0).exp()
+    torch.testing.assert_close(pair, torch.sigmoid(torch.tensor([[1.4, -1.4]])))
 
 
 @pytest.mark.parametrize("grid", [[Settings(1.0, 1e4), Settings(1.0, 0.5)], [Settings(1.0, 0.5), Settings(1.0, 1e4)]])
 def test_the_search_takes_the_clearly_better_setting(grid: list[Settings]) -> None:
     x, y = blobs(120)
-    assert searched(x, y, grid, 3, **ENOUGH)[0] == Settings(1.0, 0.5)
+    assert searched(x, y, grid, 3)[0] == Settings(1.0, 0.5)
 
 
-def test_the_constant_of_the_kernel_stands_for_a_bias() -> None:
-    x = torch.randn(5, 3)
-    assert torch.allclose(kernel(x, x, 0.5).diagonal(), torch.full((5,), 2.0))
-    assert torch.allclose(kernel(x, x + 100, 0.5), torch.ones(5, 5))
-
-
-def test_folds_and_landmarks_are_drawn() -> None:
-    x, y = blobs(60)
+def test_folds_are_drawn() -> None:
+    _, y = blobs(60)
     assert not torch.equal(folds_of(y, 3), folds_of(y, 3))
-    first, second = (fitted(x, y, [Settings(1.0, 0.5)], landmarks=20, iterations=5)[0] for _ in range(2))
-    assert not torch.equal(first.landmarks, second.landmarks)
 
 
 def test_folds_share_every_class() -> None:
@@ -90,18 +89,20 @@ def test_folds_share_every_class() -> None:
 def test_the_temperature_calibrates() -> None:
     x, y = blobs(300, spread=2.0)
     other, targets = blobs(600, seed=1, spread=2.0)
-    settings, factor = searched(x, y, [Settings(1.0, 0.5)], 3, **ENOUGH)
-    [machine] = fitted(x, y, [settings], **ENOUGH)
-    margins = machine(other)
-    assert cross_entropy(factor * margins, targets) < cross_entropy(margins, targets) - 0.1
-    assert miscalibration(factor * margins, targets) < 0.5 * miscalibration(margins, targets)
-    assert tempered(factor * margins, targets) == pytest.approx(1, abs=0.4)
+    settings, factor = searched(x, y, [Settings(1.0, 0.5)], 3)
+    decisions = fitted(x, y, settings)(other)
+    plain, warm = coupled(decisions, 1.0), coupled(decisions, factor)
+    assert cross_entropy(warm, targets) < cross_entropy(plain, targets) - 0.1
+    assert miscalibration(warm, targets) < 0.5 * miscalibration(plain, targets)
+    assert tempered(factor * decisions, targets) == pytest.approx(1, abs=0.4)
 
 
 def test_the_temperature_is_moderate_where_no_prediction_is_wrong() -> None:
     y = torch.arange(20) % 2
-    factor = tempered(torch.stack([1.0 - 2 * y, 2.0 * y - 1], 1), y)
-    sure = 1 / (1 + np.exp(-2 * factor))
+    for_first = 1.0 - 2 * y
+    rows = [torch.zeros(20), for_first], [-for_first, torch.zeros(20)]
+    factor = tempered(torch.stack([torch.stack(row, 1) for row in rows], 1), y)
+    sure = 1 / (1 + np.exp(-factor))
     assert 0.95 < sure < 0.99
 
 
@@ -118,7 +119,7 @@ def test_it_learns_from_a_pool_and_its_probabilities_are_its_decisions(tmp_path:
     features, log_probs = task.outputs(pool.rows(pool.unlabelled))
     assert (features.shape, log_probs.shape) == ((len(pool) - 200, 64), (len(pool) - 200, 10))
     assert accuracy(log_probs, targets[pool.unlabelled]) > 0.9
-    assert torch.equal(log_probs.argmax(1), task.machine(features).argmax(1))
+    assert torch.equal(log_probs.argmax(1), coupled(task.machine(features), task.temperature).argmax(1))
     assert torch.allclose(log_probs.exp().sum(1), torch.ones(len(log_probs)), atol=1e-5)
     assert torch.equal(task.log_probs(pool.rows(pool.unlabelled)), log_probs)
     assert log_probs.dtype == torch.float32
@@ -141,6 +142,19 @@ def test_generated_floats_are_not_kept(tmp_path: Path) -> None:
     assert len(task.store.table) == 100
 
 
+def test_rows_of_what_was_made_are_computed_and_not_kept(tmp_path: Path) -> None:
+    """Whether the pool has just taken them in or they are learned from, alone or among others."""
+    pool, targets = digit_pool(100)
+    task = svm(tmp_path).learn(pool)
+    made = pool.extend(255 - pool.images[:20], targets[:20])
+    there = torch.cat([made[:10], torch.arange(5), made[10:]])
+    for rows in (made, there):
+        expected = task.log_probs(unit(pool.images[rows]))
+        assert torch.allclose(task.log_probs(pool.rows(rows)), expected, atol=1e-5)
+    kept = {*pool.labelled_originals.tolist(), *range(5)}
+    assert len(svm(tmp_path).learn(pool).store.table) == len(kept)
+
+
 @pytest.mark.parametrize(
     "counts", [{3: 20}, {3: 1}, {2: 20, 7: 20}, {2: 1, 7: 1}, {0: 1, 4: 30, 9: 2}, dict.fromkeys(range(10), 1)]
 )
@@ -153,20 +167,26 @@ def test_classes_without_a_label_are_next_to_impossible(tmp_path: Path, counts: 
     assert torch.isfinite(log_probs).all()
     assert probs[:, absent].sum() < 1e-10
     assert torch.allclose(probs.sum(1), torch.ones(len(pool)), atol=1e-5)
-    hits = torch.cat([probs.argmax(1)[targets == label] == label for label in counts]).float().mean()
-    assert hits > (0.9 if len(counts) == 1 else 0.5)
 
 
-def test_a_seed_repeats_itself_and_another_draws_other_folds_and_landmarks(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("counts", "least"), [({3: 20}, 0.99), ({2: 1, 7: 1}, 0.5), ({0: 6, 4: 30, 9: 9}, 0.7)])
+def test_few_labels_tell_others_of_their_classes(tmp_path: Path, counts: dict[int, int], least: float) -> None:
+    pool, targets = digit_pool(0)
+    for label, count in counts.items():
+        pool.label(chosen := torch.nonzero(targets == label)[:count, 0], targets[chosen])
+    predictions = svm(tmp_path).learn(pool).log_probs(pool.images).argmax(1)
+    hits = torch.cat([predictions[targets == label] == label for label in counts]).float().mean()
+    assert hits > least
+
+
+def test_a_seed_repeats_itself(tmp_path: Path) -> None:
     pool, _ = digit_pool(150)
 
     def learned(seed: int) -> Tensor:
         seed_all(seed, 0)
-        return svm(tmp_path, landmarks=50).learn(pool).log_probs(pool.images[:100])
+        return svm(tmp_path).learn(pool).log_probs(pool.images[:100])
 
-    first = learned(0)
-    assert torch.equal(learned(0), first)
-    assert not torch.equal(learned(1), first)
+    assert torch.equal(learned(0), learned(0))
 
 
 def test_synthetic_images_are_learned_like_others(tmp_path: Path) -> None:
@@ -211,9 +231,7 @@ def test_prepared_features_have_a_mean_square_norm_of_one() -> None:
     assert torch.isfinite(Prepared.like(torch.zeros(3, 4))(torch.zeros(3, 4))).all()
 
 
-@pytest.mark.parametrize(
-    "changes", [{"C": []}, {"C": [0]}, {"gamma": ["1"]}, {"folds": 1}, {"landmarks": 0}, {"iterations": 0.5}]
-)
+@pytest.mark.parametrize("changes", [{"C": []}, {"C": [0]}, {"gamma": ["1"]}, {"folds": 1}, {"folds": 2.5}])
 def test_an_option_out_of_range_is_refused(tmp_path: Path, changes: dict[str, object]) -> None:
     with pytest.raises(UserError, match=rf"^task_model\.{next(iter(changes))}="):
         svm(tmp_path, **changes)
@@ -225,7 +243,8 @@ def test_the_configuration_builds_it_below_the_root() -> None:
     assert isinstance(task, SVM)
     assert task.folder == "elsewhere/features/mnist"
     assert isinstance(task.extractor, VGG16)
-    assert len(task.grid) == 12
+    assert len(task.grid) == 8
+    assert (task.extractor.side, task.extractor.block) == (64, 4)
 
 
 @pytest.mark.data
@@ -236,7 +255,7 @@ def test_real_digits_and_weights(tmp_path: Path) -> None:
     targets = torch.from_numpy(opened(root / "mnist" / "train_targets.npy")[:700].copy())
     pool = Pool(torch.from_numpy(images.copy()), 10, [0.13], [0.31])
     pool.label(torch.arange(300), targets[:300])
-    config = composed("task_model=svm_vgg", f"root={tmp_path}").task_model
+    config = composed("task_model=svm_vgg", "scale=laptop", f"root={tmp_path}").task_model
     predicted = instantiate(config)().learn(pool).log_probs(pool.rows(pool.unlabelled)).argmax(1)
     macro_f1 = metrics(predicted, targets[300:], 10)["macro_f1"]
     assert isinstance(macro_f1, float)

@@ -1,0 +1,166 @@
+"""The code that numbers depend on, found and read without executing any of it."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import hashlib
+import importlib.util
+import re
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+
+__all__ = ["INSTALLED", "code_behind", "digest", "own_file"]
+
+NO_RESULT = {"__init__", "__main__", "code", "command", "data", "errors", "figures", "files", "journal", "results"}
+"""Parts of alsuite that can't change a number; the files that `data` makes have a hash of their own."""
+YET = "alsuite.data.dataset"  # which prepares images for every run
+INSTALLED = {"site-packages", "dist-packages"}
+
+Read = tuple[str, tuple[str, ...]]  # a module's hash, and the dotted names that it imports
+
+
+def code_behind(names: Iterable[str]) -> dict[str, str]:
+    """Return module name -> hash of the named modules and of what they import; nothing of it is executed.
+
+    These are modules of alsuite and the user's own. Docstrings, comments and annotations don't count.
+    """
+    waiting = [*names]
+    seen: set[str] = set()
+    found: dict[str, str] = {}
+    while waiting:
+        name = waiting.pop()
+        if name in seen:
+            continue
+        seen.add(name)
+        waiting += [name.rpartition(".")[0]] if "." in name else []
+        if path := own_file(name):
+            found[name], imported = _read(name, path)
+            waiting += imported
+    return dict(sorted(found.items()))
+
+
+def own_file(name: str) -> Path | None:
+    """Return the file of a module of alsuite or of the user's own."""
+    top, *rest = name.split(".")
+    if _installed(top) or (top == "alsuite" and name != YET and _left_out(rest)):
+        return None
+    spec = _spec(name)
+    path = Path(spec.origin) if spec and spec.origin else None
+    return path if path and path.suffix == ".py" else None
+
+
+def _left_out(parts: Sequence[str]) -> bool:
+    return not parts or parts[0] in NO_RESULT
+
+
+@functools.cache
+def _installed(top: str) -> bool:
+    """Tell whether a package comes with Python or from an index, so that its version says what it is."""
+    if top == "alsuite" or top in sys.stdlib_module_names:
+        return top != "alsuite"
+    spec = _spec(top)
+    places = [*(spec.submodule_search_locations or []), spec.origin or ""] if spec else []
+    return any(INSTALLED & {*Path(place).parts} for place in places)
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    """Find a module without importing the packages around it."""
+    parent = name.rpartition(".")[0]
+    try:
+        if not parent:
+            return importlib.util.find_spec(name)
+        around = _spec(parent)
+        places = around.submodule_search_locations if around else None
+        return None if places is None else PathFinder.find_spec(name, places)
+    except (ImportError, ValueError):
+        return None
+
+
+def _read(name: str, path: Path) -> Read:
+    status = path.stat()
+    return _read_once(name, path, status.st_mtime_ns, status.st_size)
+
+
+@functools.cache
+def _read_once(name: str, path: Path, changed: int, size: int) -> Read:
+    content = path.read_bytes()
+    try:
+        tree = ast.parse(content)
+    except (SyntaxError, ValueError):
+        return digest(content), ()
+    bare = _Bare()
+    tree = bare.visit(tree)
+    _Imports(bare.types, _used(tree)).visit(tree)
+    package = name if path.name == "__init__.py" else name.rpartition(".")[0]
+    return digest(ast.unparse(tree).encode()), tuple(_imported(tree, package))
+
+
+class _Bare(ast.NodeTransformer):
+    """Takes out docstrings and annotations, and remembers the names in these."""
+
+    def __init__(self) -> None:
+        self.types: set[str] = set()
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
+        idle = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return None if idle else self.generic_visit(node)
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
+        node.returns = self._without(node.returns)
+        return self.generic_visit(node)
+
+    def visit_arg(self, node: ast.arg) -> ast.AST:
+        node.annotation = self._without(node.annotation)
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
+        self._without(node.annotation)
+        node.annotation = ast.Constant(None)  # a field of a dataclass stays one
+        return self.generic_visit(node)
+
+    def _without(self, annotation: ast.expr | None) -> None:
+        self.types |= set(re.findall(r"\w+", ast.unparse(annotation))) if annotation else set()
+
+
+class _Imports(ast.NodeTransformer):
+    """Takes out imports that do nothing: of names that only annotations use, and unused ones of Python's own."""
+
+    def __init__(self, types: set[str], used: set[str]) -> None:
+        self.types, self.used = types, used
+
+    def visit_Import(self, node: ast.Import) -> ast.AST | None:
+        node.names = [name for name in node.names if self._counts(name, name.name)]
+        return node if node.names else None
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.AST | None:
+        node.names = [name for name in node.names if self._counts(name, "" if node.level else str(node.module))]
+        return node if node.names else None
+
+    def _counts(self, name: ast.alias, source: str) -> bool:
+        bound = (name.asname or name.name).split(".")[0]
+        idle = bound in self.types or source.split(".")[0] in sys.stdlib_module_names
+        return bound in self.used or not idle
+
+
+def _used(tree: ast.AST) -> set[str]:
+    """Return the names that code uses, and those that stand in strings, as in `__all__`."""
+    nodes = [*ast.walk(tree)]
+    names = {node.id for node in nodes if isinstance(node, ast.Name)}
+    return names | {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+
+
+def _imported(tree: ast.AST, package: str) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            source = ".".join(filter(None, [*above, node.module]))
+            yield from (source if name.name == "*" else f"{source}.{name.name}" for name in node.names)
+
+
+def digest(*parts: bytes) -> str:
+    return hashlib.sha256(b"".join(parts)).hexdigest()[:12]
