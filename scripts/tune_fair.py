@@ -1,13 +1,15 @@
-"""How conf/protocol/fair.yaml was chosen: a grid over the recipe, judged on validation images drawn from the training
-set, with labels drawn at random. The test set is never read; the validation labels are not counted in any budget.
+"""How the recipes of conf/recipe were chosen: a grid over one of them, judged on validation images drawn from the
+training set, with labels drawn at random. The test set is never read; validation labels are not counted in any budget.
 
-    python scripts/tune_fair.py --dataset fashion_mnist --labelled 1000 --validation 1000 --seeds 3
+    python scripts/tune_fair.py
+    python scripts/tune_fair.py --dataset cifar10 --task-model fastnet --labelled 1000 5000 20000 fair.batch=32,64
 """
 
 from __future__ import annotations
 
 import argparse
-from functools import partial
+import time
+from collections.abc import Callable
 from itertools import product
 
 import pandas as pd
@@ -18,52 +20,65 @@ from hydra.utils import instantiate
 from alsuite import CONF
 from alsuite.data import Dataset
 from alsuite.loop import seed_all
-from alsuite.nets.classifiers import lenet
 from alsuite.pool import Pool
-from alsuite.tasks.classification import Classification
+from alsuite.tasks import Task
 
-GRID = {
-    "epochs": (25, 50),
-    "lr": (1e-3, 2e-3, 4e-3),
-    "weight_decay": (0.01, 0.1),
-    "augment": ("none", "crop"),
-    "dropout": (0.0, 0.25),
-}
+GRID = (
+    "fair.epochs=25,50",
+    "fair.lr=0.001,0.002,0.004",
+    "fair.weight_decay=0.01,0.1",
+    "fair.augment=none,crop",
+    "fair.net.dropout=0,0.25",
+)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--dataset", default="fashion_mnist")
-    parser.add_argument("--labelled", type=int, default=1000)
+    parser.add_argument("--task-model", default="lenet")
+    parser.add_argument("--labelled", type=int, nargs="+", default=[1000])
     parser.add_argument("--validation", type=int, default=1000)
     parser.add_argument("--seeds", type=int, default=3)
-    options = parser.parse_args()
+    parser.add_argument("grid", nargs="*", default=GRID, help="options with their values, as fair.lr=0.1,0.2")
+    options = parser.parse_intermixed_args()
     torch.set_num_threads(1)
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        dataset = instantiate(compose("config", [f"dataset={options.dataset}"]).dataset)
     rows = []
-    for values in product(*GRID.values()):
-        recipe = dict(zip(GRID, values, strict=True))
-        scores = [
-            accuracy(dataset, options.labelled, options.validation, seed, **recipe) for seed in range(options.seeds)
-        ]
-        rows.append({**recipe, "accuracy": torch.tensor(scores).mean().item()})
-        print(rows[-1], flush=True)
-    print(pd.DataFrame(rows).sort_values("accuracy", ascending=False).to_string(index=False))
+    for chosen in product(*map(listed, options.grid)):
+        dataset, task_model = composed(f"dataset={options.dataset}", f"task_model={options.task_model}", *chosen)
+        for labelled in options.labelled:
+            found = [tried(dataset, task_model, labelled, options.validation, seed) for seed in range(options.seeds)]
+            accuracy, seconds = torch.tensor(found, dtype=torch.float64).mean(0).tolist()
+            rows.append({"recipe": " ".join(chosen), "labelled": labelled, "accuracy": accuracy, "seconds": seconds})
+            print(rows[-1], flush=True)
+    print(pd.DataFrame(rows).sort_values(["labelled", "accuracy"], ascending=False).to_string(index=False))
 
 
-def accuracy(
-    dataset: Dataset, labelled: int, validation: int, seed: int, dropout: float, **recipe: float | str
-) -> float:
+def listed(option: str) -> list[str]:
+    """Return an option once for each of its values."""
+    key, _, values = option.partition("=")
+    return [f"{key}={value}" for value in values.split(",")]
+
+
+def composed(*options: str) -> tuple[Dataset, Callable[[], Task]]:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("config", ["protocol=fair", *options])
+    return instantiate(config.dataset), instantiate(config.task_model)
+
+
+def tried(
+    dataset: Dataset, task_model: Callable[[], Task], labelled: int, validation: int, seed: int
+) -> tuple[float, float]:
+    """Return the accuracy on validation images, and the processor's seconds that learning took."""
     seed_all(seed, -1)
     order = torch.randperm(len(dataset.train.targets))
     chosen, held_out = order[:labelled], order[labelled : labelled + validation]
     pool = Pool(dataset.train.images, len(dataset.classes), dataset.mean, dataset.std)
     pool.label(chosen, dataset.train.targets[chosen])
-    net = partial(lenet, dropout=dropout)
-    task = Classification(net, batch=64, optimiser="adamw", schedule="cosine", **recipe).learn(pool)  # type: ignore[arg-type]
+    start = time.process_time()
+    task = task_model().learn(pool)
+    seconds = time.process_time() - start
     predicted = task.log_probs(pool.rows(held_out)).argmax(1)
-    return (predicted == dataset.train.targets[held_out]).float().mean().item()
+    return (predicted == dataset.train.targets[held_out]).float().mean().item(), seconds
 
 
 if __name__ == "__main__":

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import torch
+from hydra import compose
 from omegaconf import DictConfig, OmegaConf
 
 from alsuite import CONF
 from alsuite.command.estimate import cost, estimate, headline
 from alsuite.command.job import Job
 from alsuite.command.machine import choose_device
+from alsuite.command.papers import of_scale
 from alsuite.command.progress import Progress
 
 __all__ = ["tell"]
@@ -59,6 +61,10 @@ def _paper(config: DictConfig) -> str:
 def _at_scale(config: DictConfig, hydra: Any, name: str) -> Job:
     other = config.copy()
     other.scale = OmegaConf.load(CONF / "scale" / f"{name}.yaml")
+    for group, choice in of_scale(other["scale"], hydra.runtime.choices).items():
+        other.merge_with({"fair": None, group: None})
+        composed = compose("config", [f"{group}={choice}"])
+        other.fair, other[group] = composed.fair, composed[group]
     return Job.of(other, hydra)
 
 

@@ -19,7 +19,7 @@ from alsuite.journal import INCIDENTAL
 __all__ = ["Job"]
 
 TEMPLATES = ("fair", "features", "generator", "paper")  # their values stand again in what uses them
-OF_SCALE = ("seeds", "stand_in")  # what a scale says beside its limits on a run
+OF_SCALE = ("fast", "seeds", "stand_in")  # what a scale says beside its limits on a run
 
 
 @dataclass(frozen=True)

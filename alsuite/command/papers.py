@@ -1,4 +1,7 @@
-"""What a strategy's paper used on a data set joins the options of a command line, unless these say otherwise."""
+"""What a strategy's paper used on a data set joins the options of a command line, unless these say otherwise.
+
+So does the task model that a reduced scale puts in the place of deep ones.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-__all__ = ["beyond_the_paper", "completed"]
+__all__ = ["beyond_the_paper", "completed", "of_scale"]
 
 SETTING = ("dataset", "task_model", "initial", "budget", "oracle")  # an experiment's own, alike for all its strategies
 SEVERAL = "several"  # stands for the values that a sweep lists
@@ -18,7 +21,7 @@ SWEPT = ("strategy", "dataset")  # a pair of these is settled only when a sweep 
 def completed(
     overrides: Sequence[str], settled: Callable[[Sequence[str]], tuple[DictConfig, Mapping[str, str]]]
 ) -> list[str]:
-    """Return the overrides, and those of the paper's pair of strategy and data set that they leave open.
+    """Return the overrides, and what they leave open of the scale's task model and the paper's pair with the data set.
 
     `settled` gives the configuration and the groups' choices that the overrides lead to.
     """
@@ -28,10 +31,16 @@ def completed(
         return [*overrides]
     config, choices = settled(overrides)
     pair = pair_of(OmegaConf.select(config, "paper.pairs"), choices["dataset"])
-    kept = (key for key in pair if key.split(".")[0] not in SETTING) if choices.get("experiment") else pair
+    if choices.get("experiment"):
+        pair = {key: value for key, value in pair.items() if key.split(".")[0] not in SETTING}
+    usual = {**choices, **pair}
+    added = {**pair, **of_scale(config["scale"], usual)}
     values = {key: SEVERAL if one.is_sweep_override() else one.get_value_element_as_str() for key, one in keys.items()}
-    left = (key for key in kept if key not in values and not _replaced(key, values, {**choices, **pair}))
-    return [*overrides, *(_written(key, pair[key]) for key in left)]
+    left = {key: value for key, value in added.items() if key not in values}
+    return [
+        *overrides,
+        *(_written(key, value) for key, value in left.items() if not _replaced(key, {**left, **values}, usual)),
+    ]
 
 
 def pair_of(pairs: Mapping[str, Any] | None, dataset: str) -> dict[str, str]:
@@ -44,6 +53,14 @@ def beyond_the_paper(options: Mapping[str, str], pairs: Mapping[str, Any] | None
     """Return the options without those that say no more than the paper does."""
     pair = pair_of(pairs, dataset)
     return {key: value for key, value in options.items() if pair.get(key) != value or _replaced(key, options, pair)}
+
+
+def of_scale(scale: Mapping[str, Any], usual: Mapping[str, str]) -> dict[str, str]:
+    """Return the task model that the scale puts in the place of the usual one, where it does."""
+    fast = scale.get("fast")
+    if not fast or usual["task_model"] not in fast["instead_of"] or usual["dataset"] not in fast["datasets"]:
+        return {}
+    return {"task_model": fast["task_model"]}
 
 
 def _written(key: str, value: str) -> str:

@@ -22,7 +22,7 @@ from alsuite.errors import AwaitingLabels, UserError
 __all__ = ["Composer", "expanded", "given_once", "jobs_of", "launched", "lines_of", "parsed", "swept_here"]
 
 Sweep = dict[str, list[str]]  # an option, and its values
-SETTLING = ("experiment", "strategy", "dataset", "hydra.searchpath")  # what decides which paper's settings hold
+SETTLING = ("experiment", "scale", "strategy", "dataset", "hydra.searchpath")  # what decides which settings join
 
 
 class Composer:
@@ -37,7 +37,7 @@ class Composer:
         return self.loader.load_configuration("config", [*self.for_hydra, *overrides], run_mode=RunMode.RUN)
 
     def settled(self, overrides: Sequence[str]) -> tuple[DictConfig, Mapping[str, str]]:
-        """The configuration and its groups' choices, as far as experiment, strategy and data set decide them."""
+        """The configuration and its groups' choices, as far as experiment, scale, strategy and data set decide them."""
         deciding = tuple(str(one.input_line) for one in parsed(overrides) if one.key_or_group in SETTLING)
         if deciding not in self.known:
             self.known[deciding] = self([*deciding])
@@ -45,7 +45,7 @@ class Composer:
         return config, config.hydra.runtime.choices
 
     def with_paper(self, overrides: Sequence[str]) -> list[str]:
-        """The overrides, and those of the strategy's paper on the data set."""
+        """The overrides, and those of the strategy's paper, and of the scale, on the data set."""
         return completed(overrides, self.settled)
 
 

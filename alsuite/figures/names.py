@@ -96,6 +96,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
         "allcnn": "All-CNN",
         "vgg16": "VGG16",
         "resnet18": "ResNet-18",
+        "fastnet": "FastNet",
         "celeba_cnn": "CelebA CNN",
         "svm_vgg": "SVM on VGG16",
         "m2": "M2",

@@ -52,7 +52,8 @@ def image_vae(shape: Shape, extra: int = 0, latent: int = 32, width: float = 1.0
     flat, base = sizes[-1] * math.prod(ladder[-1]), (sizes[-1], *ladder[-2])
     encoder: Layers = []
     for before, after, side in zip((channels, *sizes), sizes, ladder, strict=False):
-        encoder += [nn.Conv2d(before, after, _kernel(side), 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(True)]
+        convolution = _OneProduct if max(side) <= 8 and before >= 256 else nn.Conv2d
+        encoder += [convolution(before, after, _kernel(side), 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(True)]
     decoder: Layers = [nn.Linear(latent + extra, math.prod(base)), nn.Unflatten(1, base)]
     for before, after in pairwise(sizes[::-1]):
         decoder += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(True)]
@@ -99,6 +100,22 @@ class _WithoutSpread(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return torch.cat([x, torch.zeros_like(x)], dim=1)
+
+
+class _OneProduct(nn.Conv2d):
+    """A convolution of stride 2 and padding 1; on a CPU one product of matrices does it.
+
+    With and without, one core of AVX2 takes 0.4 and 1.8 s forwards and backwards for 128 maps of 512 x 4 x 4 to
+    1024 x 2 x 2, and 0.5 and 0.7 s from 256 x 8 x 8 to 512 x 4 x 4.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
+        if input.is_cuda:
+            return super().forward(input)
+        height, width = self.kernel_size
+        tiles = nn.functional.pad(input, (1, 1, 1, 1)).permute(0, 2, 3, 1).unfold(1, height, 2).unfold(2, width, 2)
+        rows = tiles.permute(0, 1, 2, 4, 5, 3).flatten(3)
+        return nn.functional.linear(rows, self.weight.permute(0, 2, 3, 1).flatten(1)).permute(0, 3, 1, 2)
 
 
 def _of_images(shape: Shape) -> Shape:

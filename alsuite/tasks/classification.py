@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterable, Sequence
+from functools import partial
 from typing import Any, Self
 
 import torch
@@ -14,13 +15,13 @@ from torch.optim import Optimizer
 from alsuite.errors import UserError, positive
 from alsuite.pool import Images, Pool
 from alsuite.training.augment import augmentations
+from alsuite.training.descent import schedules
 from alsuite.training.fit import Batch, Stream, channels_last, check_finite, fit, infer, optimiser
 from alsuite.training.losses import cross_entropy, hinge, two_class
 
 __all__ = ["Classification", "Classifier"]
 
 LOSSES: dict[str, Callable[..., Tensor]] = {"cross_entropy": cross_entropy, "hinge": hinge}
-SCHEDULES = ("constant", "steps", "cosine")
 FASTEST = 100  # rate of learning
 
 
@@ -77,10 +78,7 @@ class Classifier(LightningModule):
 
     def set_rate(self, steps: Optimizer, step: int) -> None:
         """Set the learning rate that the schedule has for a step."""
-        done = step / self.total_steps
-        factor = 0.1 ** sum(done >= point for point in self.milestones)
-        if self.schedule == "cosine":
-            factor = 0.5 * (1 + math.cos(math.pi * done))
+        factor = schedules[self.schedule](step / self.total_steps, self.milestones)
         for group in steps.param_groups:
             group["lr"] = self.settings["lr"] * factor
 
@@ -89,7 +87,9 @@ class Classification:
     """The task of telling images' classes.
 
     `net(shape, outputs)` builds an nn.Sequential whose last module maps features to logits. Two classes take a single
-    output f, read as the logits (0, f). `limit` caps the epochs at reduced scales.
+    output f, read as the logits (0, f). `limit` caps the epochs at reduced scales. `epochs_at` is the number of labels
+    for which `epochs` hold: they fall with the root of it, or stay alike where it is left out. `smoothing` is the share
+    of a label that all classes get. With `mirrored`, features are means of an image's and its mirror image's.
     """
 
     def __init__(
@@ -97,7 +97,9 @@ class Classification:
         net: Callable[..., nn.Sequential],
         *,
         loss: str = "cross_entropy",
+        smoothing: float = 0.0,
         epochs: int = 10,
+        epochs_at: int | None = None,
         limit: int | None = None,
         batch: int = 50,
         optimiser: str = "adam",
@@ -108,27 +110,34 @@ class Classification:
         schedule: str = "constant",
         milestones: Sequence[float] = (),
         augment: str = "none",
+        mirrored: bool = False,
         precision: str = "32-true",
     ) -> None:
         _check_choice("loss", loss, LOSSES)
-        _check_choice("schedule", schedule, SCHEDULES)
+        _check_choice("schedule", schedule, schedules)
         _check_choice("augment", augment, augmentations)
         positive("task_model.", epochs=epochs, batch=batch, lr=lr)
+        if smoothing and loss == "hinge":
+            raise UserError(
+                "task_model.smoothing is for cross entropy: leave it out, or take task_model.loss=cross_entropy"
+            )
         check_sense(batch, lr, getattr(net, "keywords", {}).get("dropout", 0.0))
         self.make_net = net
-        self.loss = LOSSES[loss]
+        self.loss = partial(LOSSES[loss], smoothing=smoothing) if smoothing else LOSSES[loss]
         self.epochs = min(epochs, limit or epochs)
+        self.epochs_at, self.limit = epochs_at, limit
         self.batch = batch
         rates = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "nesterov": nesterov}
         self.settings = {"name": optimiser, **rates}
         self.schedule = (schedule, milestones)
         self.augment = augmentations[augment]
+        self.mirrored = mirrored
         self.precision = precision
 
     def learn(self, pool: Pool) -> Self:
         """Train a new network on the pool's labelled images."""
         stream = self._begin(pool)
-        fit(self._module(), stream, epochs=self.epochs, precision=self.precision)
+        fit(self._module(), stream, epochs=self._epochs(len(pool.labelled)), precision=self.precision)
         return self
 
     def recalled(self, pool: Pool, state: dict[str, Tensor]) -> Self:
@@ -140,20 +149,20 @@ class Classification:
 
     def log_probs(self, images: Images) -> Tensor:
         """Return (N, K) log-probabilities of uint8 images."""
-        return infer(lambda x: self._log_probs(self.net(x)), images, self._prepare)
+        return infer(lambda x: self._log_probs(self.net[-1](self._features(x))), images, self._prepare)
 
     def outputs(self, images: Images) -> tuple[Tensor, Tensor]:
         """Return (N, D) features and (N, K) log-probabilities of uint8 images from one pass."""
 
         def both(x: Tensor) -> tuple[Tensor, Tensor]:
-            features = self.net[:-1](x)
+            features = self._features(x)
             return features, self._log_probs(self.net[-1](features))
 
         return infer(both, images, self._prepare)
 
     def differentiable_log_probs(self, images: Tensor) -> Tensor:
         """Return (N, K) log-probabilities of images in 0..1; gradients reach the images."""
-        return self._log_probs(self.net(self._prepare(images)))
+        return self._log_probs(self.net[-1](self._features(self._prepare(images))))
 
     def dropout_log_probs(self, images: Images, masks: int, whole: bool = False) -> Tensor:
         """Return (T, N, K) log-probabilities under T dropout masks.
@@ -189,6 +198,17 @@ class Classification:
 
     def _module(self) -> Classifier:
         return Classifier(self.net, self.loss, self.settings, *self.schedule)
+
+    def _epochs(self, labelled: int) -> float:
+        """Return how many epochs so many labels take."""
+        if self.epochs_at is None:
+            return self.epochs
+        epochs = self.epochs * math.sqrt(self.epochs_at / max(1, labelled))
+        return min(epochs, self.limit or epochs)
+
+    def _features(self, x: Tensor) -> Tensor:
+        trunk = self.net[:-1]
+        return (trunk(x) + trunk(x.flip(-1))) / 2 if self.mirrored else trunk(x)
 
     @staticmethod
     def _log_probs(logits: Tensor) -> Tensor:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -33,4 +34,5 @@ augmentations: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {
     "flip": (flip,),
     "crop": (crop,),
     "crop_flip": (crop, flip),
+    "shift_flip": (partial(crop, pad=2), flip),
 }

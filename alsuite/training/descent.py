@@ -1,11 +1,22 @@
-"""One step down a loss."""
+"""One step down a loss, and how the rate of learning changes from step to step."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
 
 from torch import Tensor
 from torch.optim import Optimizer
 
-__all__ = ["descend"]
+__all__ = ["descend", "schedules"]
+
+WARM_UP = 0.2  # of the training
+schedules: dict[str, Callable[[float, Sequence[float]], float]] = {
+    "constant": lambda done, milestones: 1.0,
+    "steps": lambda done, milestones: 0.1 ** sum(done >= point for point in milestones),
+    "cosine": lambda done, milestones: 0.5 * (1 + math.cos(math.pi * done)),
+    "triangle": lambda done, milestones: min(done / WARM_UP, (1 - done) / (1 - WARM_UP)),
+}  # shares of the rate, where a share of the training is done
 
 
 def descend(loss: Tensor, *optimisers: Optimizer) -> Tensor:

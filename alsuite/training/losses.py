@@ -14,15 +14,15 @@ def two_class(outputs: Tensor) -> Tensor:
     return torch.cat([torch.zeros_like(outputs), outputs], -1) if outputs.shape[-1] == 1 else outputs
 
 
-def cross_entropy(outputs: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:
+def cross_entropy(outputs: Tensor, labels: Tensor, reduction: str = "mean", smoothing: float = 0.0) -> Tensor:
     """Return -log p(label) of (B, K) outputs and (B,) labels; for a single output f it is the logistic loss.
 
-    `reduction` is mean, or none for each sample's.
+    `reduction` is mean, or none for each sample's; a share `smoothing` of each label is spread over all classes.
     """
     if outputs.shape[-1] == 1:
-        targets = labels.to(outputs.dtype)
+        targets = labels.to(outputs.dtype) * (1 - smoothing) + smoothing / 2
         return F.binary_cross_entropy_with_logits(outputs.squeeze(-1), targets, reduction=reduction)
-    return F.cross_entropy(outputs, labels, reduction=reduction)
+    return F.cross_entropy(outputs, labels, reduction=reduction, label_smoothing=smoothing)
 
 
 def hinge(outputs: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:

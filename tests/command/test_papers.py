@@ -76,6 +76,29 @@ def test_an_experiment_keeps_its_setting_for_each_strategy(short: Composed) -> N
     assert (theirs.strategy.adversarial, theirs.generator.latent) == (10, 64)
 
 
+@pytest.mark.parametrize(
+    ("options", "network"),
+    [
+        (["strategy=vaal", "dataset=cifar10"], "fastnet"),
+        (["strategy=asal", "dataset=cifar10"], "fastnet"),
+        (["strategy=random", "dataset=tiny_imagenet", "protocol=fair"], "fastnet"),
+        (["experiment=aalu_fig2_svhn", "strategy=vaal"], "fastnet"),
+        (["strategy=vaal", "dataset=caltech256"], "vgg16"),
+        (["strategy=active_gan", "dataset=cifar10"], "svm_vgg"),
+        (["strategy=m2_vaal", "dataset=cifar10"], "m2"),
+        (["strategy=vaal", "dataset=cifar10", "task_model=resnet18"], "resnet18"),
+        (["experiment=vaal_fig6", "strategy=vaal", "task_model=vgg16"], "vgg16"),
+    ],
+)
+def test_the_laptop_scale_trains_a_fast_network_in_the_place_of_deep_ones(
+    short: Composed, options: list[str], network: str
+) -> None:
+    config = short(*options, "scale=laptop")
+    assert config.hydra.runtime.choices.task_model == network
+    assert OmegaConf.to_container(config.task_model, resolve=True)
+    assert short(*options).hydra.runtime.choices.task_model != "fastnet"
+
+
 def test_a_name_leaves_out_what_the_paper_says() -> None:
     pairs = {"caltech256": {"task_model": "vgg16", "strategy.adversarial": 10}}
     options = {"strategy": "vaal", "task_model": "vgg16", "strategy.adversarial": "3"}

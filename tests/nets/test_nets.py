@@ -12,7 +12,9 @@ import torchvision
 from torch import Tensor, nn
 
 from alsuite.errors import UserError
-from alsuite.nets.classifiers import _MaxPool, allcnn, celeba_cnn, lenet, linear, resnet18, vgg16
+from alsuite.nets.classifiers import allcnn, celeba_cnn, lenet, linear, resnet18, vgg16
+from alsuite.nets.fastnet import fastnet
+from alsuite.nets.layers import MaxPool
 from helpers.nets import on_paper, size
 
 Net = Callable[..., nn.Sequential]
@@ -26,6 +28,8 @@ NETS: dict[str, Net] = {
     "vgg16 of vaal": partial(vgg16, width=0.0625, head="vaal"),
     "resnet18": partial(resnet18, width=0.125),
     "celeba_cnn": celeba_cnn,
+    "fastnet": fastnet,
+    "fastnet with dropout": partial(fastnet, channels=(8, 16), dropout=0.5),
 }
 SHAPES = [(1, 28, 28), (3, 32, 32), (3, 64, 64)]
 SCALED: list[Net] = [allcnn, vgg16, resnet18]
@@ -119,5 +123,5 @@ def test_vgg16_refuses_an_unknown_head() -> None:
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_pooling_is_the_same_with_and_without_a_gradient(side: int, memory_format: torch.memory_format) -> None:
     images = torch.randn(3, 6, side, side + 3).contiguous(memory_format=memory_format)
-    assert torch.equal(_MaxPool()(images), nn.MaxPool2d(2)(images))
-    assert torch.equal(_MaxPool()(images.clone().requires_grad_()), nn.MaxPool2d(2)(images))
+    assert torch.equal(MaxPool()(images), nn.MaxPool2d(2)(images))
+    assert torch.equal(MaxPool()(images.clone().requires_grad_()), nn.MaxPool2d(2)(images))

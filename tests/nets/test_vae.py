@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from alsuite.errors import UserError
-from alsuite.nets.vae import VAE, discriminator, feature_vae, image_vae, no_vae, small_vae
+from alsuite.nets.vae import VAE, _OneProduct, discriminator, feature_vae, image_vae, no_vae, small_vae
 from alsuite.training.losses import bound
 from helpers.nets import on_paper, size
 
@@ -53,6 +53,19 @@ def test_large_images_at_full_width(maker: Callable[..., VAE], shape: Shape) -> 
     mu, _ = vae.encode(torch.empty(2, *shape, device="meta"))
     assert mu.shape == (2, 32)
     assert vae.decoder(torch.empty(2, 34, device="meta")).shape == (2, *shape)
+
+
+@pytest.mark.parametrize("side", [3, 4, 7, 8])
+def test_one_product_is_the_convolution(side: int) -> None:
+    layer = _OneProduct(6, 5, 4 - side % 2, 2, 1, bias=False)
+    images = torch.randn(3, 6, side, side).contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(layer(images), nn.functional.conv2d(images, layer.weight, None, 2, 1))
+
+
+def test_small_maps_of_many_channels_take_one_product() -> None:
+    encoder = on_paper(image_vae, (3, 32, 32)).encoder
+    assert [type(layer) for layer in encoder.children()][::3][:4] == [nn.Conv2d, nn.Conv2d, _OneProduct, _OneProduct]
+    assert not any(isinstance(layer, _OneProduct) for layer in image_vae((3, 32, 32), width=1 / 16).encoder.children())
 
 
 @pytest.mark.parametrize("name", [*MAKERS, "feature_vae"])

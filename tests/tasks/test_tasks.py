@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from alsuite.errors import UserError
 from alsuite.nets.classifiers import allcnn, linear, resnet18, vgg16
+from alsuite.nets.fastnet import fastnet
 from alsuite.pool import Pool
 from alsuite.tasks.classification import Classification
 from helpers.pools import digit_pool, synthetic_pool
@@ -22,6 +23,7 @@ NETS = {
     "allcnn": partial(allcnn, width=0.1),
     "vgg16": partial(vgg16, width=0.1),
     "resnet18": partial(resnet18, width=0.1),
+    "fastnet": partial(fastnet, channels=(8, 16), dropout=0.1),
 }
 
 
@@ -75,6 +77,28 @@ def test_two_classes_take_one_output(loss: str) -> None:
         f = task.net(pool.normalise(pool.images))
     expected = nn.functional.logsigmoid(torch.cat([-f, f], 1))
     torch.testing.assert_close(task.log_probs(pool.images), expected)
+
+
+def test_smoothed_labels_keep_predictions_from_being_sure() -> None:
+    pool, _ = digit_pool(100)
+    sure, unsure = (fast_task(epochs=40, smoothing=share).learn(pool).log_probs(pool.images) for share in (0, 0.5))
+    assert sure.exp().amax(1).mean() > 0.8 > unsure.exp().amax(1).mean() + 0.1
+    with pytest.raises(UserError, match="smoothing is for cross entropy"):
+        fast_task(loss="hinge", smoothing=0.1)
+
+
+def test_a_mirrored_task_sees_no_difference_between_an_image_and_its_mirror_image() -> None:
+    for mirrored in (True, False):
+        task, pool = learned("fastnet", mirrored=mirrored)
+        (features, predicted), (theirs, same) = task.outputs(pool.images), task.outputs(pool.images.flip(-1))
+        assert torch.allclose(features, theirs, atol=1e-6) == torch.allclose(predicted, same, atol=1e-5) == mirrored
+        torch.testing.assert_close(task.log_probs(pool.images), predicted)
+
+
+def test_a_network_is_recalled_with_its_whitening() -> None:
+    task, pool = learned("fastnet")
+    again = fast_task(NETS["fastnet"]).recalled(pool, task.net.state_dict())
+    assert torch.equal(again.log_probs(pool.images), task.log_probs(pool.images))
 
 
 def test_it_learns_from_known_labels_alone() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -114,6 +115,14 @@ def test_the_number_of_optimiser_steps(rates: list[float], labelled: int, epochs
     assert len(rates) == epochs * 4
 
 
+@pytest.mark.parametrize(("labelled", "limit", "epochs"), [(25, None, 16), (100, None, 8), (400, None, 4), (25, 3, 3)])
+def test_epochs_fall_with_the_root_of_the_labels(
+    rates: list[float], labelled: int, limit: int | None, epochs: int
+) -> None:
+    fast_task(epochs=8, epochs_at=100, limit=limit, batch=25).learn(digit_pool(labelled)[0])
+    assert len(rates) == epochs * labelled / 25
+
+
 def test_the_rate_falls_at_its_milestones(rates: list[float]) -> None:
     fast_task(epochs=25, lr=0.1, schedule="steps", milestones=[0.5, 0.9]).learn(digit_pool(100)[0])
     assert rates == pytest.approx([0.1] * 50 + [0.01] * 40 + [0.001] * 10)
@@ -124,6 +133,12 @@ def test_the_cosine_rate_falls_to_nothing(rates: list[float]) -> None:
     assert rates == sorted(rates, reverse=True)
     assert (rates[0], rates[50]) == pytest.approx((0.1, 0.05))
     assert 0 < rates[-1] < 1e-4
+
+
+def test_the_triangle_rises_for_a_fifth_and_falls_to_nothing(rates: list[float]) -> None:
+    fast_task(epochs=25, lr=0.1, schedule="triangle").learn(digit_pool(100)[0])
+    assert (rates[0], rates[10], rates[20], rates[60]) == pytest.approx((0, 0.05, 0.1, 0.05))
+    assert 0 < rates[-1] < 2e-3
 
 
 def test_training_accuracy_rises() -> None:
@@ -187,7 +202,12 @@ def test_crop_shifts_by_every_offset_up_to_its_pad(side: int, pad: int) -> None:
 
 
 def test_augmentations_by_name() -> None:
-    assert augmentations == {"none": (), "flip": (flip,), "crop": (crop,), "crop_flip": (crop, flip)}
+    shift, *others = augmentations["shift_flip"]
+    assert others == [flip]
+    assert isinstance(shift, partial)
+    assert (shift.func, shift.keywords) == (crop, {"pad": 2})
+    known = {name: changes for name, changes in augmentations.items() if name != "shift_flip"}
+    assert known == {"none": (), "flip": (flip,), "crop": (crop,), "crop_flip": (crop, flip)}
 
 
 @pytest.mark.parametrize("n", [1, 511, 512, 513, 1500])

@@ -154,3 +154,12 @@ def test_cross_entropy_of_each_sample() -> None:
     logits, labels = torch.randn(6, 4), torch.tensor([0, 3, 1, 2, 2, 0])
     expected = torch.stack([-logits[i].log_softmax(0)[label] for i, label in enumerate(labels.tolist())])
     torch.testing.assert_close(cross_entropy(logits, labels, reduction="none"), expected)
+
+
+def test_smoothing_spreads_a_share_of_the_label_over_all_classes() -> None:
+    one = torch.randn(6, 1, dtype=torch.float64)
+    labels = torch.tensor([0, 1, 1, 0, 1, 0])
+    both = two_class(one)
+    expected = 0.7 * cross_entropy(both, labels) - 0.3 * both.log_softmax(1).mean()
+    torch.testing.assert_close(cross_entropy(both, labels, smoothing=0.3), expected)
+    torch.testing.assert_close(cross_entropy(one, labels, smoothing=0.3), expected)
