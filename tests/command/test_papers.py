@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from hydra import version
 from hydra.core.utils import setup_globals
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from alsuite.__main__ import loader
 from alsuite.command.papers import beyond_the_paper
