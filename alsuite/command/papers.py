@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 __all__ = ["beyond_the_paper", "completed"]
 
 SETTING = ("dataset", "task_model", "initial", "budget", "oracle")  # an experiment's own, alike for all its strategies
+POOL = "dataset.validation"  # a paper's own pool, which no fair comparison takes
 SEVERAL = "several"  # stands for the values that a sweep lists
 SWEPT = ("strategy", "dataset")  # a pair of these is settled only when a sweep is expanded
 
@@ -22,15 +23,16 @@ def completed(
 
     `settled` gives the configuration and the groups' choices that the overrides lead to.
     """
-    given = OverridesParser.create().parse_overrides([*overrides])
-    keys = {one.get_key_element().lstrip("+~"): one for one in given}
+    parsed = OverridesParser.create().parse_overrides([*overrides])
+    keys = {one.get_key_element().lstrip("+~"): one for one in parsed}
     if any(keys[key].is_sweep_override() for key in SWEPT if key in keys):
         return [*overrides]
     config, choices = settled(overrides)
     pair = pair_of(OmegaConf.select(config, "paper.pairs"), choices["dataset"])
     kept = (key for key in pair if key.split(".")[0] not in SETTING) if choices.get("experiment") else pair
     values = {key: SEVERAL if one.is_sweep_override() else one.get_value_element_as_str() for key, one in keys.items()}
-    left = (key for key in kept if key not in values and not _replaced(key, values, {**choices, **pair}))
+    given = {*values, POOL} if values.get("protocol") == "fair" else {*values}
+    left = (key for key in kept if key not in given and not _replaced(key, values, {**choices, **pair}))
     return [*overrides, *(_written(key, pair[key]) for key in left)]
 
 
