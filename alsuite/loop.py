@@ -152,7 +152,11 @@ def replay(pool: Pool, journal: Journal) -> None:
 
 
 def seed_all(seed: int, cycle: int, part: int = 0) -> None:
-    """Put all generators in one state for each part of each cycle, so that no state needs to be saved."""
+    """Put all generators in one state for each part of each cycle, so that no state needs to be saved.
+
+    So a seed determines a run on a CPU, with as many threads, to the bit. On a GPU it determines the draws, but sums
+    whose order isn't fixed there may differ in their last digits, and with them some picks.
+    """
     random.seed(f"{seed} {cycle} {part}")
     state = random.getrandbits(32)
     np.random.seed(state)

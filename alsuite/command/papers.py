@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 __all__ = ["beyond_the_paper", "completed", "of_scale"]
 
 SETTING = ("dataset", "task_model", "initial", "budget", "oracle")  # an experiment's own, alike for all its strategies
+POOL = "dataset.validation"  # a paper's own pool, which no fair comparison takes
 SEVERAL = "several"  # stands for the values that a sweep lists
 SWEPT = ("strategy", "dataset")  # a pair of these is settled only when a sweep is expanded
 
@@ -25,8 +26,8 @@ def completed(
 
     `settled` gives the configuration and the groups' choices that the overrides lead to.
     """
-    given = OverridesParser.create().parse_overrides([*overrides])
-    keys = {one.get_key_element().lstrip("+~"): one for one in given}
+    parsed = OverridesParser.create().parse_overrides([*overrides])
+    keys = {one.get_key_element().lstrip("+~"): one for one in parsed}
     if any(keys[key].is_sweep_override() for key in SWEPT if key in keys):
         return [*overrides]
     config, choices = settled(overrides)
@@ -36,7 +37,8 @@ def completed(
     usual = {**choices, **pair}
     added = {**pair, **of_scale(config["scale"], usual)}
     values = {key: SEVERAL if one.is_sweep_override() else one.get_value_element_as_str() for key, one in keys.items()}
-    left = {key: value for key, value in added.items() if key not in values}
+    given = {*values, POOL} if values.get("protocol") == "fair" else {*values}
+    left = {key: value for key, value in added.items() if key not in given}
     return [
         *overrides,
         *(_written(key, value) for key, value in left.items() if not _replaced(key, {**left, **values}, usual)),

@@ -68,6 +68,22 @@ def test_a_pair_of_no_paper_takes_what_is_usual_for_the_data_set(short: Composed
     assert short("dataset=cifar10_two").task_model.batch == 50
 
 
+@pytest.mark.parametrize(
+    ("options", "held"),
+    [
+        (["strategy=vaal"], 5000),
+        (["strategy=vaal", "protocol=fair"], 0),
+        (["strategy=vaal", "dataset.validation=100"], 100),
+        (["strategy=random"], 0),
+        (["strategy=aalu"], 0),
+        (["experiment=vaal_fig2_cifar10", "strategy=random"], 5000),
+        (["experiment=aalu_fig2_cifar10", "strategy=vaal"], 0),
+    ],
+)
+def test_a_pool_is_the_papers_and_a_fair_one_is_whole(short: Composed, options: list[str], held: int) -> None:
+    assert short("dataset=cifar10", *options).dataset.validation == held
+
+
 def test_an_experiment_keeps_its_setting_for_each_strategy(short: Composed) -> None:
     config = short("experiment=vaal_fig2_caltech256", "strategy=aalu")
     assert config.hydra.runtime.choices.task_model == "vgg16"

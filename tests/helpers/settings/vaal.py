@@ -40,9 +40,9 @@ def task_of(dataset: str) -> dict[str, Any]:
 
 TIMED = {**dict(zip(COUNTS, (45_000, 5_000, 2_500, 7_500), strict=True)), "parallel": 1}
 ROWS: list[Row] = [
-    *((f"strategy=vaal dataset={name}", "4.1, table 3", table_2(name) | table_3(name)) for name in TABLE_3),
+    *((f"strategy=vaal dataset={name}", "4.1, tables 2 and 3", table_2(name) | table_3(name)) for name in TABLE_3),
     *(
-        (f"experiment=vaal_fig2_{name} strategy=vaal", "4.1, table 3", table_2(name) | table_3(name))
+        (f"experiment=vaal_fig2_{name} strategy=vaal", "4.1, tables 2 and 3", table_2(name) | table_3(name))
         for name in TABLE_3
     ),
     *(
