@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from alsuite.errors import UserError
 from alsuite.nets.layers import Crop, Layers, Shape, Sides, at_width, initialised, ladder_of
 
-__all__ = ["VAE", "discriminator", "feature_vae", "image_vae", "no_vae", "small_vae"]
+__all__ = ["VAE", "discriminator", "feature_vae", "image_vae", "no_vae", "patch_vae", "small_vae"]
+
+PATCH = 4  # pixels a side
 
 
 class VAE(nn.Module):
@@ -58,6 +60,26 @@ def image_vae(shape: Shape, extra: int = 0, latent: int = 32, width: float = 1.0
     for before, after in pairwise(sizes[::-1]):
         decoder += [nn.ConvTranspose2d(before, after, 4, 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(True)]
     decoder += [nn.Conv2d(sizes[0], channels, 1), Crop(ladder[0])]
+    return _vae([*encoder, nn.Flatten(), nn.Linear(flat, 2 * latent)], decoder, latent)
+
+
+def patch_vae(shape: Shape, extra: int = 0, latent: int = 32, width: float = 1.0) -> VAE:
+    """Build VAAL's VAE for a CPU: patches of 4 x 4 pixels stand in the place of the largest maps, both ways.
+
+    A step of the game with 64 + 64 images of CIFAR-10 at a width of 1/16 takes half as long.
+    """
+    channels, *sides = _of_images(shape)
+    sizes = [at_width(size, width) for size in (256, 512, 1024)]
+    lacking = [-side % PATCH for side in sides]
+    ladder = ladder_of(((sides[0] + lacking[0]) // PATCH, (sides[1] + lacking[1]) // PATCH), 2)
+    flat, base = sizes[2] * math.prod(ladder[2]), (sizes[2], *ladder[1])
+    encoder: Layers = [nn.ZeroPad2d((0, lacking[1], 0, lacking[0])), nn.Conv2d(channels, sizes[0], PATCH, PATCH)]
+    encoder += [nn.BatchNorm2d(sizes[0]), nn.ReLU(True)]
+    for before, after, side in zip(sizes, sizes[1:], ladder, strict=False):
+        encoder += [nn.Conv2d(before, after, _kernel(side), 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(True)]
+    decoder: Layers = [nn.Linear(latent + extra, math.prod(base)), nn.Unflatten(1, base)]
+    decoder += [nn.ConvTranspose2d(*sizes[:0:-1], 4, 2, 1, bias=False), nn.BatchNorm2d(sizes[1]), nn.ReLU(True)]
+    decoder += [nn.Conv2d(sizes[1], channels * PATCH**2, 1), nn.PixelShuffle(PATCH), Crop((sides[0], sides[1]))]
     return _vae([*encoder, nn.Flatten(), nn.Linear(flat, 2 * latent)], decoder, latent)
 
 

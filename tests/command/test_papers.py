@@ -115,6 +115,13 @@ def test_the_laptop_scale_trains_a_fast_network_in_the_place_of_deep_ones(
     assert short(*options).hydra.runtime.choices.task_model != "fastnet"
 
 
+@pytest.mark.parametrize(("scale", "net"), [("paper", "image_vae"), ("laptop", "patch_vae")])
+def test_the_laptop_scale_plays_with_a_vae_of_patches(short: Composed, scale: str, net: str) -> None:
+    config = short("strategy=vaal", "dataset=caltech256", f"scale={scale}")
+    assert config.strategy.vae._target_ == f"alsuite.nets.vae.{net}"
+    assert config.strategy.vae.latent == 64
+
+
 def test_a_name_leaves_out_what_the_paper_says() -> None:
     pairs = {"caltech256": {"task_model": "vgg16", "strategy.adversarial": 10}}
     options = {"strategy": "vaal", "task_model": "vgg16", "strategy.adversarial": "3"}

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from alsuite.errors import UserError
-from alsuite.nets.vae import VAE, _OneProduct, discriminator, feature_vae, image_vae, no_vae, small_vae
+from alsuite.nets.vae import VAE, _OneProduct, discriminator, feature_vae, image_vae, no_vae, patch_vae, small_vae
 from alsuite.training.losses import bound
 from helpers.nets import on_paper, size
 
@@ -18,6 +18,7 @@ Shape = tuple[int, ...]
 IMAGE_SHAPES: list[Shape] = [(1, 8, 8), (1, 28, 28), (3, 32, 32), (3, 64, 64), (2, 31, 31), (1, 15, 33), (3, 40, 9)]
 MAKERS: dict[str, Callable[..., VAE]] = {
     "image_vae": partial(image_vae, width=1 / 16),
+    "patch_vae": partial(patch_vae, width=1 / 16),
     "small_vae": partial(small_vae, width=0.25),
 }
 CASES = [(name, shape) for name in MAKERS for shape in IMAGE_SHAPES] + [("feature_vae", (20,))]
