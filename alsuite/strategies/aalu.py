@@ -41,6 +41,8 @@ from alsuite.training.losses import ranking_hinge
 
 __all__ = ["AALU", "Assistance"]
 
+WATCHED = 2**26  # values of features whose reconstruction is measured at the most
+
 
 class Assistance(AdversarialGame):
     """VAAL's game over features, with eq. 9 for the assistant."""
@@ -100,8 +102,8 @@ class AALU:
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         start = clock(pool.device)
         features, log_probs = task.outputs(pool.rows(torch.arange(len(pool), device=pool.device)))
-        features, probs = standardised(features), log_probs.exp()
         losses = -log_probs.gather(1, pool.labels.clamp(min=0)[:, None]).squeeze(1)  # read where labelled alone
+        features, probs = standardised(features), log_probs.exp_()  # in place: each may fill half of the memory
         game = self.trained(pool, features, probs, losses)
         seconds = clock(pool.device) - start
         scores, notes = self.scored(game, pool, features, probs)
@@ -117,16 +119,23 @@ class AALU:
 
     def scored(self, game: Assistance, pool: Pool, features: Tensor, probs: Tensor) -> tuple[Tensor, dict[str, Any]]:
         """Return for each unlabelled sample the log odds of A(m), which order as A(m) does, and the notes."""
+        assistant = game.discriminator
+        assert assistant is not None
+
+        def seen(places: Tensor) -> Tensor:
+            return torch.cat([codes[places], probs[places]], dim=1) if self.prediction else codes[places]
+
         codes = infer(lambda x: game.vae.encode(x)[0], features)
-        logits = infer(game.discriminator, torch.cat([codes, probs], dim=1) if self.prediction else codes)  # type: ignore[arg-type]
+        logits = infer(assistant, torch.arange(len(codes), device=codes.device), seen)
         unlabelled = pool.unlabelled
-        notes = reconstruction(game.vae, features[unlabelled], codes[unlabelled], codes[unlabelled, :0])
+        some = unlabelled[:: max(1, len(unlabelled) * features.shape[1] // WATCHED)]
+        notes = reconstruction(game.vae, features[some], codes[some], codes[some, :0])
         if self.rules.adversarial:
             notes |= separation(logits[pool.labelled], logits[unlabelled])
         return -logits[unlabelled], warned(notes)
 
 
 def standardised(features: Tensor) -> Tensor:
-    """Give each column zero mean and unit spread; less where a unit is nearly dead, whose few values would tower."""
+    """Give each column, in place, zero mean and unit spread; less where a unit is nearly dead, which would tower."""
     spread = features.std(0)
-    return (features - features.mean(0)) / spread.clamp(min=max(0.1 * float(spread.mean()), 1e-6))
+    return features.sub_(features.mean(0)).div_(spread.clamp(min=max(0.1 * float(spread.mean()), 1e-6)))

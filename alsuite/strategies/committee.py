@@ -6,16 +6,18 @@ W. Beluch, T. Genewein, A. Nürnberger, J. Köhler: The Power of Ensembles for A
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from alsuite.pool import Pool
+from alsuite.pool import Images, Pool
+from alsuite.scores import per_image
 from alsuite.strategies import Query
 from alsuite.tasks import Task
+from alsuite.training.fit import infer
 
-__all__ = ["Committee"]
+__all__ = ["Committee", "disagreement"]
 
 
 class Committee:
@@ -35,5 +37,17 @@ class Committee:
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         among = pool.unlabelled
         others = (self.task_model().learn(pool) for _ in range(self.members - 1))
-        votes = [member.log_probs(pool.rows(among)) for member in (task, *others)]
-        return Query.best(among, self.score(torch.stack(votes)), n)
+        members, size = (task, *others), int(pool.labels.ndim > 1)
+        return Query.best(among, disagreement(members, pool.rows(among), self.score, size), n)
+
+
+def disagreement(members: Sequence[Task], images: Images, score: Callable[[Tensor], Tensor], size: int = 0) -> Tensor:
+    """Return (N,) scores of the votes of all members, (T, B, K), a chunk of images at a time.
+
+    Votes on pixels, (T, B, H, W, K), are scored apart and averaged; they are best had of a chunk of `size` 1.
+    """
+
+    def scored(chunk: Tensor) -> Tensor:
+        return per_image(score(torch.stack([member.log_probs(chunk) for member in members])))
+
+    return infer(scored, images, size=size)

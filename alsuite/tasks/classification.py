@@ -138,7 +138,7 @@ class Classification:
 
     def log_probs(self, images: Images) -> Tensor:
         """Return (N, K) log-probabilities of uint8 images."""
-        return infer(lambda x: self._log_probs(self.net(x)), images, self._prepare)
+        return infer(lambda x: self._log_probs(self.net(x)), images, self._prepare, self._at_a_time(images))
 
     def outputs(self, images: Images) -> tuple[Tensor, Tensor]:
         """Return (N, D) features and (N, K) log-probabilities of uint8 images from one pass."""
@@ -153,19 +153,24 @@ class Classification:
         """Return (N, K) log-probabilities of images in 0..1; gradients reach the images."""
         return self._log_probs(self.net(self._prepare(images)))
 
-    def dropout_log_probs(self, images: Images, masks: int) -> Tensor:
-        """Return (T, N, K) log-probabilities under T dropout masks; what comes before the first dropout runs once."""
+    def scored(self, images: Images, score: Callable[[Tensor], Tensor], masks: int = 0) -> Tensor:
+        """Return (N,) scores of uint8 images; under dropout masks, what comes before the first dropout runs once."""
+        if masks:
+            return self._masked(images, score, masks)
+        return infer(lambda x: score(self._log_probs(self.net(x))), images, self._prepare, self._at_a_time(images))
+
+    def _masked(self, images: Images, score: Callable[[Tensor], Tensor], masks: int) -> Tensor:
         first = _first_dropout(self.net)
         trunk, rest = self.net[:first], self.net[first:]
 
         def sampled(x: Tensor) -> Tensor:
             hidden = trunk(x)
-            return torch.stack([self._log_probs(rest(hidden)) for _ in range(masks)])
+            return score(torch.stack([self._log_probs(rest(hidden)) for _ in range(masks)]))
 
         for layer in (layer for layer in rest if isinstance(layer, nn.Dropout)):
             layer.train()
         try:
-            return infer(sampled, images, self._prepare)
+            return infer(sampled, images, self._prepare, self._at_a_time(images, masks))
         finally:
             self.net.eval()
 
@@ -175,6 +180,7 @@ class Classification:
             raise UserError(
                 "task_model.loss=hinge needs two classes: take cross_entropy, or dataset=mnist57 or cifar10_two"
             )
+        pool.one_label_each("this task model", "task_model=segnet_small")
         self.normalise = pool.normalise
         shape = tuple(pool.images.shape[1:])
         self.device = pool.device
@@ -184,6 +190,10 @@ class Classification:
 
     def _module(self) -> Classifier:
         return Classifier(self.net, self.loss, self.settings, *self.schedule)
+
+    def _at_a_time(self, images: Images, masks: int = 0) -> int:
+        """Return how many images are scanned at a time; 0 leaves it to the inference."""
+        return 0
 
     @staticmethod
     def _log_probs(logits: Tensor) -> Tensor:
