@@ -22,6 +22,9 @@ VAAL = {"task_model": "vgg16", "task_model.batch": 64, "task_model.epochs": 100,
 CIFAR = {**ADAM, "strategy.adversarial": 1, "generator.latent": 32}
 LARGE = {"task_model.net.head": "vaal", "strategy.adversarial": 10, "generator.latent": 64}
 IMAGENET = {"task_model.lr": 0.1, "strategy.lr": 5e-3, "strategy.discriminator_lr": 5e-3, "budget.end": 0.3}
+DRN = {"task_model": "drn", "task_model.batch": 8, "task_model.lr": 1e-3, "task_model.epochs": 100}
+RATES = {"strategy.batch": 8, "strategy.lr": 1e-3, "strategy.discriminator_lr": 1e-3}
+PIXELS = {**DRN, **GAME, **TERMS, **RATES, "strategy.adversarial": 25, "generator.latent": 128, "initial": "uniform"}
 ASSISTANT = {"strategy.ranking": 10, "strategy.margin": 0.1, "strategy.adversarial": 1, "strategy.assistant_layers": 3}
 MODULES = {**GAME, "strategy.batch": 128, "generator": "feature_vae"}
 AALU = {"task_model": "resnet18", "task_model.batch": 128, **ADAM, **TENTH, **ASSISTANT, **MODULES}
@@ -60,6 +63,8 @@ PAPERS: list[tuple[str, str, str, dict[str, Any]]] = [
     ("vaal", "cifar100", "4.1, table 3", VAAL | CIFAR),
     ("vaal", "caltech256", "4.1, table 3", VAAL | ADAM | LARGE),
     ("vaal", "imagenet", "4 and 4.1, d and lambda of table 3", VAAL | LARGE | IMAGENET),
+    ("vaal", "cityscapes", "tables 2 and 3", PIXELS | {"budget.initial": 300, "budget.query": 150}),
+    ("vaal", "bdd100k", "tables 2 and 3", PIXELS | {"budget.initial": 800, "budget.query": 400}),
     ("aalu", "cifar10", "4", AALU),
     ("aalu", "cifar100", "4", AALU),
     ("aalu", "svhn", "4", AALU),
