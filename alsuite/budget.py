@@ -70,6 +70,7 @@ def uniform(targets: Tensor, n: int, generator: Generator) -> Tensor:
 
 def stratified(targets: Tensor, n: int, generator: Generator) -> Tensor:
     """Draw the same number of every class (give or take one)."""
+    _one_each(targets)
     classes = targets.unique()
     share = torch.full((len(classes),), n // len(classes))
     share[torch.randperm(len(classes), generator=generator)[: n % len(classes)]] += 1
@@ -78,6 +79,7 @@ def stratified(targets: Tensor, n: int, generator: Generator) -> Tensor:
 
 def proportional(targets: Tensor, n: int, generator: Generator) -> Tensor:
     """Draw as many of every class as the data's distribution says: largest remainders first."""
+    _one_each(targets)
     classes, counts = targets.unique(return_counts=True)
     exact = counts * n / len(targets)
     share = exact.floor().long()
@@ -89,6 +91,7 @@ def biased(
     targets: Tensor, n: int, generator: Generator, *, missing: int = 0, only: Sequence[int] | None = None
 ) -> Tensor:
     """Draw uniformly from the classes in `only`, or from all but `missing` classes chosen at random."""
+    _one_each(targets)
     classes = targets.unique()
     if not 0 <= missing < len(classes):
         raise UserError(
@@ -101,6 +104,11 @@ def biased(
             f"the initial pool asks for {n:,} samples but its classes hold {len(allowed):,}: lower budget.initial"
         )
     return allowed[torch.randperm(len(allowed), generator=generator)[:n]]
+
+
+def _one_each(targets: Tensor) -> None:
+    if targets.ndim > 1:
+        raise UserError("these images have a label per pixel, by which none is drawn: take initial=uniform")
 
 
 def _by_class(targets: Tensor, classes: Tensor, share: Tensor, generator: Generator) -> Tensor:

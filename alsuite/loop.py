@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 from typing import Any, TypeVar
 
@@ -17,19 +17,21 @@ from alsuite.budget import Budget
 from alsuite.contract import Promise
 from alsuite.errors import UserError
 from alsuite.journal import Journal
-from alsuite.metrics import metrics
+from alsuite.metrics import counted, measured, metrics
 from alsuite.notes import DIAGNOSIS_SECONDS
 from alsuite.oracle import Oracle
-from alsuite.pool import Pool
+from alsuite.pool import Images, Pool, gather
 from alsuite.scores import entropy
 from alsuite.strategies import Query, Strategy
 from alsuite.tasks import Task
+from alsuite.tasks.segmentation import masked, of_pixels
 
 __all__ = ["Run", "seed_all"]
 
 Result = TypeVar("Result")
 Record = dict[str, Any]
 Pictures = dict[str, np.ndarray]
+SHOWN = 4  # of a query's images with a label per pixel
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class Run:
     report: Callable[[Record, Query | None], None] = lambda record, query: None
 
     def go(self) -> None:
-        replay(self.pool, self.journal)
+        replay(self.pool, self.journal, self.oracle)
         if not self.journal.records:
             self.pool.label(self.initial, self.oracle(self.pool, self.initial))
         while not self.journal.finished:
@@ -86,11 +88,11 @@ class Run:
             "metrics": {name: self._measure(task, *test) for name, test in self.tests.items()},
             "fit_seconds": fit_seconds,
             "query_seconds": 0.0,
-            "label_counts": torch.bincount(pool.labels[labelled], minlength=pool.classes).tolist(),
+            "label_counts": counted(gather(pool.labels, labelled), pool.classes).tolist(),
             "queried": None,
         }
         if cycle == 0:
-            record["initial"] = {"indices": labelled.tolist(), "labels": pool.labels[labelled].tolist()}
+            record["initial"] = {"indices": labelled.tolist(), **kept(gather(pool.labels, labelled))}
         n = self.budget.next(len(labelled))
         return (record, self._query(task, n, record)) if n else (record, None)
 
@@ -105,19 +107,35 @@ class Run:
             pool.label(query.indices, self.oracle(pool, query.indices))
         record["synthetic"] = len(pool) - size
         record["queried"] = {**self._told(query, task), **self._judged(query)}
-        return query
+        return self._with_masks(query, task)
 
     def _told(self, query: Query, task: Task) -> Record:
         """Return what the journal holds of a query."""
-        log_probs, labels = task.log_probs(self.pool.rows(query.indices)), self.pool.labels[query.indices]
+        labels = gather(self.pool.labels, query.indices)
         return {
             "indices": query.indices.tolist(),
-            "labels": labels.tolist(),
+            **kept(labels),
             "scores": None if query.scores is None else query.scores.tolist(),
-            "entropy": float(entropy(log_probs).mean()),
-            "wrong": float((log_probs.argmax(1) != labels).float().mean()),
+            **self._doubted(task, query.indices, labels),
             "notes": query.notes,
         }
+
+    def _doubted(self, task: Task, indices: Tensor, labels: Tensor) -> Record:
+        """Return how unsure the task was of the samples, and how often it was wrong."""
+        images = self.pool.rows(indices)
+        if labels.ndim == 1:
+            log_probs = task.log_probs(images)
+            wrong = float((log_probs.argmax(1) != labels).float().mean())
+            return {"entropy": float(entropy(log_probs).mean()), "wrong": wrong}
+        doubt, right = task.scored(images, entropy).mean(), self._measure(task, images, labels)["accuracy"]
+        return {"entropy": float(doubt), "wrong": 1 - right}
+
+    def _with_masks(self, query: Query, task: Task) -> Query:
+        """Add to what a query shows the labels per pixel of its first images, what the task made of them, and where it
+        was unsure."""
+        if self.pool.labels.ndim == 1:
+            return query
+        return replace(query, images={**query.images, **masked(self.pool, of_pixels(task), query.indices[:SHOWN])})
 
     def _judged(self, query: Query) -> Record:
         """Return the labels that an oracle sees in the images that the samples stand for, if it can."""
@@ -126,7 +144,9 @@ class Run:
         labels = self.oracle.judge(self.pool, query.generated)
         return {} if labels is None else {"generated_labels": labels.tolist()}
 
-    def _measure(self, task: Task, images: Tensor, targets: Tensor) -> Record:
+    def _measure(self, task: Task, images: Images, targets: Tensor) -> Record:
+        if targets.ndim > 1:
+            return measured(of_pixels(task).confusion(images, targets).cpu(), pixels=True)
         return metrics(task.log_probs(images).argmax(1).cpu(), targets, self.pool.classes)
 
     def _images(self, query: Query | None, record: Record) -> Pictures:
@@ -141,14 +161,20 @@ class Run:
         return {"original_captions": np.array([str(label) for label in self.pool.labels[query.shown].tolist()])}
 
 
-def replay(pool: Pool, journal: Journal) -> None:
+def kept(labels: Tensor) -> Record:
+    """Return what the journal keeps of an oracle's answers: masks are asked for again when a run goes on."""
+    return {"labels": labels.tolist() if labels.ndim == 1 else None}
+
+
+def replay(pool: Pool, journal: Journal, oracle: Oracle) -> None:
     """Give the pool back the labels and the synthetic images that the journal remembers."""
     for record in journal.records:
         if record.get("synthetic"):
             pool.extend(torch.from_numpy(journal.images(record["cycle"])["synthetic"]))
         for answers in (record.get("initial"), record["queried"]):
             if answers:
-                pool.label(torch.tensor(answers["indices"]), torch.tensor(answers["labels"]))
+                indices, labels = torch.tensor(answers["indices"]), answers["labels"]
+                pool.label(indices, oracle(pool, indices) if labels is None else torch.tensor(labels))
 
 
 def seed_all(seed: int, cycle: int, part: int = 0) -> None:

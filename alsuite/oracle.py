@@ -81,24 +81,28 @@ class Noisy(Ideal):
         confusion: Mapping[int, Sequence[int]] | None = None,
         seed: int = 0,
     ) -> None:
-        named = [label for source, others in (confusion or {}).items() for label in (source, *others)]
-        if any(not 0 <= label < classes for label in named):
-            raise UserError(f"oracle.confusion names a class outside 0..{classes - 1}: mend it")
-        if not 0 <= flip <= 1:
-            raise UserError(f"oracle.flip={flip} is no share: give a number between 0 and 1")
+        check_noise(flip, classes, confusion)
         generator = Generator().manual_seed(seed)
         flipped = torch.rand(len(targets), generator=generator) < flip
         turn = torch.rand(len(targets), generator=generator)
         noisy = targets.clone()
         for label in range(classes):
-            others = _confused_with(label, classes, superclasses, confusion)
+            others = confused_with(label, classes, superclasses, confusion)
             mistaken = torch.nonzero(flipped & (targets == label)).squeeze(1)
             if len(others):
                 noisy[mistaken] = torch.tensor(others)[(turn[mistaken] * len(others)).long()]
         super().__init__(noisy)
 
 
-def _confused_with(
+def check_noise(flip: float, classes: int, confusion: Mapping[int, Sequence[int]] | None) -> None:
+    named = [label for source, others in (confusion or {}).items() for label in (source, *others)]
+    if any(not 0 <= label < classes for label in named):
+        raise UserError(f"oracle.confusion names a class outside 0..{classes - 1}: mend it")
+    if not 0 <= flip <= 1:
+        raise UserError(f"oracle.flip={flip} is no share: give a number between 0 and 1")
+
+
+def confused_with(
     label: int, classes: int, superclasses: Sequence[int] | None, confusion: Mapping[int, Sequence[int]] | None
 ) -> list[int]:
     if confusion is not None:
@@ -220,7 +224,11 @@ def ideal(dataset: Dataset, folder: Path) -> Oracle:
 def noisy(
     dataset: Dataset, folder: Path, *, flip: float, confusion: Mapping[int, Sequence[int]] | None = None, seed: int = 0
 ) -> Oracle:
+    from alsuite.masks import NoisyMasks
+
     classes, superclasses = len(dataset.classes), dataset.superclasses
+    if dataset.train.targets.ndim > 1:
+        return NoisyMasks(dataset.train.targets, flip=flip, classes=classes, confusion=confusion, seed=seed)
     return Noisy(
         dataset.train.targets, flip=flip, classes=classes, superclasses=superclasses, confusion=confusion, seed=seed
     )
@@ -238,4 +246,7 @@ def annotator(
 
 
 def human(dataset: Dataset, folder: Path) -> Oracle:
-    return Human(folder / "queries", dataset.classes)
+    from alsuite.masks import HumanMasks
+
+    of_pixels = dataset.train.targets.ndim > 1
+    return (HumanMasks if of_pixels else Human)(folder / "queries", dataset.classes)

@@ -10,7 +10,9 @@ from torch import Tensor
 
 from alsuite.errors import UserError
 
-__all__ = ["Images", "Normalise", "Pool", "Rows", "gather", "pixels"]
+__all__ = ["VOID", "Images", "Normalise", "Pool", "Rows", "gather", "pixels"]
+
+VOID = 255  # in place of a class, where a pixel has none
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,8 @@ class Pool:
 
     images: (N, C, H, W) uint8, on the device, or a memory map or made anew where larger than it
     known: (N,) whether an image has a label
-    labels: (N,) int64, -1 where unknown
+    labels: (N,) int64, -1 where unknown; with a label per pixel, `label_shape`, (N, H, W) uint8 on the host, VOID where
+        unknown
     labelled: (L,) indices, in order of acquisition
     originals: how many images there were at the start; what comes after them is synthetic
 
@@ -79,6 +82,7 @@ class Pool:
         mean: Sequence[float],
         std: Sequence[float],
         device: torch.device | None = None,
+        label_shape: Sequence[int] = (),
     ) -> None:
         self.device = device or images.device
         self.originals = len(images)
@@ -86,6 +90,8 @@ class Pool:
         self.classes = classes
         self.normalise = Normalise(tuple(mean), tuple(std))
         self.known, self.labels = _unknown(len(images), self.device)
+        if label_shape:
+            self.labels = torch.full((len(images), *label_shape), VOID, dtype=torch.uint8)
         self.labelled = torch.empty(0, dtype=torch.int64, device=self.device)
 
     def __len__(self) -> int:
@@ -106,10 +112,10 @@ class Pool:
 
     def label(self, indices: Tensor, labels: Tensor) -> None:
         """Write down what an oracle answered."""
-        indices, labels = indices.to(self.device), labels.to(self.device)
+        indices, labels = indices.to(self.device), labels.to(self.labels.device)
         self._check(indices, labels)
         self.known[indices] = True
-        self.labels[indices] = labels
+        self.labels[indices.to(labels.device)] = labels
         self.labelled = torch.cat([self.labelled, indices])
 
     def extend(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
@@ -124,9 +130,18 @@ class Pool:
             self.label(indices, labels)
         return indices
 
+    def one_label_each(self, what: str, instead: str) -> None:
+        """Refuse a label per pixel for what takes one label of each image; `instead` is the option to take."""
+        if self.labels.ndim > 1:
+            raise UserError(f"{what} takes one label for each image, and these have one per pixel: take {instead}")
+
     def _check(self, indices: Tensor, labels: Tensor) -> None:
-        if indices.ndim != 1 or indices.shape != labels.shape or {indices.dtype, labels.dtype} != {torch.int64}:
-            raise UserError("to label, indices and labels must be two int64 vectors of one length")
+        known = self.labels
+        shape = (*indices.shape, *known.shape[1:])
+        if indices.ndim != 1 or (indices.dtype, labels.dtype, labels.shape) != (torch.int64, known.dtype, shape):
+            wanted = f"{known.dtype} of shape (n, {', '.join(map(str, known.shape[1:]))})"
+            kind = "two int64 vectors of one length" if known.ndim == 1 else f"n int64 numbers and {wanted}"
+            raise UserError(f"to label, indices and labels must be {kind}")
         if len(indices) and not (int(indices.min()) >= 0 and int(indices.max()) < len(self)):
             raise UserError(f"an index to be labelled lies outside the pool of {len(self)}")
         if len(indices.unique()) != len(indices):
@@ -137,6 +152,7 @@ class Pool:
             raise UserError(f"a label lies outside 0..{self.classes - 1}")
 
     def _check_joining(self, images: Tensor, labels: Tensor | None) -> None:
+        self.one_label_each("a strategy that makes images", "strategy=entropy")
         if not isinstance(self.images, Tensor):
             raise UserError("an enlarged pool takes no synthetic images: set enlarge=null, or take another strategy")
         shape, given = tuple(self.images.shape[1:]), (images.dtype, *images.shape[1:])
@@ -146,6 +162,8 @@ class Pool:
             raise UserError(f"each synthetic image needs one label in 0..{self.classes - 1}")
 
     def _are_classes(self, labels: Tensor) -> bool:
+        if labels.ndim > 1:
+            return bool(((labels < self.classes) | (labels == VOID)).all())
         return not len(labels) or (int(labels.min()) >= 0 and int(labels.max()) < self.classes)
 
 

@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -19,7 +21,10 @@ __all__ = [
     "mean_entropy",
     "mean_std",
     "min_distance",
+    "per_image",
+    "variance",
     "variation_ratio",
+    "vote_entropy",
 ]
 
 
@@ -69,6 +74,32 @@ def variation_ratio(log_probs_T_N_K: Tensor) -> Tensor:
     """Return 1 - the share of the T votes that the most voted class gets."""
     votes = torch.nn.functional.one_hot(log_probs_T_N_K.argmax(-1), log_probs_T_N_K.shape[-1])
     return 1 - votes.sum(0).amax(-1) / len(log_probs_T_N_K)
+
+
+def vote_entropy(log_probs_T_N_K: Tensor) -> Tensor:
+    """Return the entropy in nats of the classes that the T members vote for.
+
+    "Committee-Based Sample Selection for Probabilistic Classifiers", Shlomo Argamon-Engelson and Ido Dagan, 1999,
+    https://arxiv.org/abs/1106.0220
+    """
+    return sum((torch.special.entr(share) for share in _shares(log_probs_T_N_K)), torch.zeros(()))
+
+
+def variance(log_probs_T_N_K: Tensor) -> Tensor:
+    """Return mean_k var_t p_t(k)."""
+    return log_probs_T_N_K.exp().var(0, correction=0).mean(-1)
+
+
+def per_image(scores: Tensor) -> Tensor:
+    """Return (N,) means of scores of any shape (N, ...), such as those of pixels."""
+    return scores.flatten(1).mean(1) if scores.ndim > 1 else scores
+
+
+def _shares(log_probs_T_N_K: Tensor) -> Iterator[Tensor]:
+    """Yield for each class the share of the T votes that it gets."""
+    votes = log_probs_T_N_K.argmax(-1)
+    for label in range(log_probs_T_N_K.shape[-1]):
+        yield (votes == label).float().mean(0)
 
 
 def best(scores: Tensor, n: int) -> Tensor:

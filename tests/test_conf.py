@@ -19,10 +19,12 @@ from alsuite.budget import Budget
 from alsuite.command.sweeps import jobs_of
 from alsuite.data import Dataset
 from alsuite.data.digits import digits
-from alsuite.data.made_up import made_up
+from alsuite.data.made_up import made_up, made_up_masks
 from alsuite.figures.spec import panels_of, read_panels
+from alsuite.metrics import counted
 from alsuite.oracle import Annotator, Human, Ideal, Noisy
 from alsuite.tasks.classification import Classification
+from alsuite.tasks.segmentation import Segmentation
 from helpers.configs import GROUPS, TRAIN_IMAGES, composer
 from helpers.configs import lines as asked
 
@@ -42,8 +44,10 @@ MEANT_FOR = {
     "digits": ["digits"],
     **{f"m2vaal_{n}": ["fashion_mnist"] for n in (50, 500, 1000)},
     "vaal": ["cifar10", "cifar100", "caltech256", "imagenet"],
-    "vaal_10": ["cifar100"],
+    "vaal_10": ["cifar100", "camvid"],
+    "vaal_bdd100k": ["bdd100k"],
     "vaal_caltech256": ["caltech256"],
+    "vaal_cityscapes": ["cityscapes"],
     "vaal_imagenet": ["imagenet"],
 }
 
@@ -108,7 +112,7 @@ def test_every_file_is_short() -> None:
 def test_every_choice_composes(group: str, choice: str) -> None:
     found = composed(f"{group}={choice}")
     assert found.choices[group] == choice
-    assert OmegaConf.missing_keys(found.config) == ({"dataset.path"} if choice == "folder" else set())
+    assert OmegaConf.missing_keys(found.config) == ({"dataset.path"} if choice in ("folder", "folder_masks") else set())
 
 
 @pytest.mark.parametrize("choice", [choice for choice in choices_of("task_model") if choice != "svm_vgg"])
@@ -119,7 +123,8 @@ def test_every_task_model_builds_a_network(choice: str, protocol: str) -> None:
     assert task.settings["weight_decay"] > 0 or protocol == "paper"
     net = task.make_net((3, 32, 32), 7)
     assert isinstance(net, nn.Sequential)
-    assert net.eval()(torch.zeros(2, 3, 32, 32)).shape == (2, 7)
+    sides = (32, 32) if isinstance(task, Segmentation) else ()
+    assert net.eval()(torch.zeros(2, 3, 32, 32)).shape == (2, 7, *sides)
 
 
 @pytest.mark.parametrize(("choice", "shape"), [("vae", (3, 32, 32)), ("feature_vae", (20,))])
@@ -178,11 +183,11 @@ def test_smoke_has_pictures_for_the_data_of_every_experiment() -> None:
     shapes = composed("scale=smoke").values["scale"]["stand_in"]
     used = {composed(f"experiment={stem}").choices["dataset"] for stem in choices_of("experiment")}
     assert used - {"digits"} <= {*shapes}
-    for name, (channels, height, width, classes, whole) in shapes.items():
-        made = made_up(name, shapes[name][:4])
+    for name, (channels, height, width, classes, whole, *of_pixels) in shapes.items():
+        made = (made_up_masks if of_pixels else made_up)(name, shapes[name][:4])
         assert whole == TRAIN_IMAGES[name]
         assert (*made.train.images.shape[1:], len(made.classes)) == (channels, height, width, classes)
-        assert torch.bincount(made.train.targets, minlength=classes).min() >= 2
+        assert counted(made.train.targets, classes).min() >= 2
 
 
 @pytest.mark.parametrize("choice", choices_of("dataset"))

@@ -16,6 +16,7 @@ import torch
 
 from alsuite.budget import Budget
 from alsuite.pool import Pool
+from alsuite.scores import least_confidence
 from alsuite.strategies import Strategy
 from alsuite.tasks import Task
 from alsuite.training.rehearsal import Rehearsal, rehearsing
@@ -119,7 +120,7 @@ class Stage(NamedTuple):
     def _learnt(self) -> Task:
         task = self.task_model().learn(self.pool)
         for images in self.tests:
-            task.log_probs(images)
+            task.scored(images, least_confidence)
         return task
 
     def _timed(self, work: Callable[[], Any]) -> tuple[Any, float]:
@@ -131,13 +132,15 @@ class Stage(NamedTuple):
 
 def emptied(pool: Pool) -> Pool:
     """Return a pool of the same images without a label."""
-    return Pool(pool.images, pool.classes, pool.normalise.mean, pool.normalise.std, pool.device)
+    mean, std = pool.normalise.mean, pool.normalise.std
+    return Pool(pool.images, pool.classes, mean, std, pool.device, pool.labels.shape[1:])
 
 
 def label_at_random(pool: Pool, n: int) -> None:
     among = pool.unlabelled
     chosen = among[torch.randperm(len(among))[:n].to(among.device)]
-    pool.label(chosen, torch.arange(len(chosen)) % pool.classes)
+    labels = (torch.arange(len(chosen)) % pool.classes).to(pool.labels.dtype)
+    pool.label(chosen, labels.view(-1, *[1] * (pool.labels.ndim - 1)).expand(-1, *pool.labels.shape[1:]))
 
 
 def _sum(cycles: Sequence[Cycle], counts: Sequence[int], done: int) -> float:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["code_of", "data_of", "provenance"]
 
 EMBEDDED = {"alsuite.data.digits.digits": "embedded"}
-FOLDER = "alsuite.data.folders.folder"
+FOLDERS = ("alsuite.data.folders.folder", "alsuite.data.segmentation.folder_masks")
 ARRAYS = ("alsuite.data.load", "alsuite.data.store.load")
 MOST_FILES, FEW_FILES = 20_000, 64
 BLOCK = 4096
@@ -49,7 +49,7 @@ def _own_data(dataset: Mapping[str, Any]) -> str:
     target = dataset["_target_"]
     if target in EMBEDDED:
         return EMBEDDED[target]
-    named = dataset["path"] if target == FOLDER else dataset
+    named = dataset["path"] if target in FOLDERS else dataset
     paths = [_arrays(dataset)] if target in ARRAYS else [*_paths(named)]
     return digest("".join(map(_checksum, paths)).encode()) if any(path.exists() for path in paths) else ""
 

@@ -32,6 +32,7 @@ from alsuite.data.made_up import load_or_make_up
 from alsuite.errors import UserError, positive
 from alsuite.journal import Journal, changed, ended_as, set_aside
 from alsuite.loop import Run
+from alsuite.metrics import counted
 from alsuite.oracle import Oracle
 from alsuite.pool import Pool
 from alsuite.strategies import Query, Strategy
@@ -182,7 +183,8 @@ class Setting:
 
     def pool(self, device: torch.device) -> Pool:
         data = self.dataset
-        return Pool(onto(data.train.images, device), len(data.classes), data.mean, data.std, device)
+        shape = data.train.targets.shape[1:]
+        return Pool(onto(data.train.images, device), len(data.classes), data.mean, data.std, device, shape)
 
     def tests(self, device: torch.device) -> dict[str, tuple[Tensor, Tensor]]:
         return {name: (onto(split.images, device), split.targets) for name, split in self.dataset.tests.items()}
@@ -190,7 +192,7 @@ class Setting:
     def facts(self) -> dict[str, Any]:
         """What the results tell of a run beside its options."""
         targets, classes = self.dataset.train.targets, self.dataset.classes
-        counts = torch.bincount(targets, minlength=len(classes)).tolist()
+        counts = counted(targets, len(classes)).tolist()
         told = {"classes": [*classes], "pool": len(targets), "whole": self.whole, "pool_counts": counts}
         return {**told, "side": self.side, "stand_in": self.made_up}
 

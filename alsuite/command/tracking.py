@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
 from alsuite.errors import UserError
-from alsuite.pool import Pool
+from alsuite.pool import Pool, gather
 from alsuite.strategies import Query
 from alsuite.training import once
 
@@ -57,12 +59,9 @@ class Tracker:
         if query is None:
             return {}
         images = pool.images[query.indices[:16]].permute(0, 2, 3, 1).cpu().numpy()
-        labels = pool.labels[query.indices[:16]].tolist()
-        return {
-            "queried": [
-                wandb.Image(image.squeeze(), caption=str(label)) for image, label in zip(images, labels, strict=True)
-            ]
-        }
+        labels = gather(pool.labels, query.indices[:16].to(pool.labels.device))
+        shown = zip(images, labels, strict=True)
+        return {"queried": [wandb.Image(image.squeeze(), **_told(label)) for image, label in shown]}
 
     def _safely(self, work: Any) -> None:
         try:
@@ -73,6 +72,11 @@ class Tracker:
                 f"wandb is off for this run ({type(error).__name__}: {error}); the journal has everything",
                 file=sys.stderr,
             )
+
+
+def _told(label: Tensor) -> dict[str, Any]:
+    """Say what an image shows: its class as a caption, those of its pixels as a mask."""
+    return {"masks": {"label": {"mask_data": label.numpy()}}} if label.ndim else {"caption": str(label.item())}
 
 
 def log_training(name: str, values: Mapping[str, float], picture: Path) -> None:
@@ -97,7 +101,7 @@ def scalars(record: Mapping[str, Any]) -> dict[str, float]:
         "seconds/query": record["query_seconds"],
     }
     for test, measured in record["metrics"].items():
-        values |= {f"{test}/accuracy": measured["accuracy"], f"{test}/macro_f1": measured["macro_f1"]}
+        values |= {f"{test}/{name}": value for name, value in measured.items() if isinstance(value, float)}
     values |= {f"labels/{label}": count for label, count in enumerate(record["label_counts"])}
     if record["queried"]:
         values["queried/entropy"] = record["queried"]["entropy"]

@@ -81,11 +81,14 @@ class Before:
     version: int | None
     known: Tensor
     labels: Tensor
+    labels_version: int | None
     labelled: Tensor
 
     @classmethod
     def of(cls, pool: Pool) -> Before:
-        return cls(pool.images, _version(pool.images), pool.known.clone(), pool.labels.clone(), pool.labelled.clone())
+        labels = pool.labels if pool.labels.ndim > 1 else pool.labels.clone()  # a copy of all masks would take long
+        known, labelled = pool.known.clone(), pool.labelled.clone()
+        return cls(pool.images, _version(pool.images), known, labels, _version(labels), labelled)
 
     def same_images(self, pool: Pool) -> bool:
         """Tell whether the images are still the same, though others may have joined them."""
@@ -96,7 +99,10 @@ class Before:
 
     def same_labels(self, pool: Pool) -> bool:
         """Tell whether no image that was there has got, lost or changed a label."""
-        pairs = ((self.known, pool.known), (self.labels, pool.labels), (self.labelled, pool.labelled))
+        if self.labels.ndim > 1 and (pool.labels is not self.labels or _version(self.labels) != self.labels_version):
+            return False
+        pairs = [(self.known, pool.known), (self.labelled, pool.labelled)]
+        pairs += [(self.labels, pool.labels)] if self.labels.ndim == 1 else []
         joined = pool.labelled[len(self.labelled) :]
         return all(torch.equal(old, new[: len(old)]) for old, new in pairs) and bool((joined >= len(self.known)).all())
 

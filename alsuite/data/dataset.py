@@ -11,15 +11,17 @@ from torch import Tensor
 from torch.nn import functional
 
 from alsuite.errors import UserError
+from alsuite.pool import VOID
 
 __all__ = ["Arrays", "Dataset", "Split", "assemble"]
 
-Arrays = tuple[NDArray, NDArray]  # images (N, C, H, W) uint8, targets (N,) int64
+Arrays = tuple[NDArray, NDArray]  # images (N, C, H, W) uint8, targets (N,) int64 or (N, H, W) uint8
 
 
 @dataclass(frozen=True)
 class Split:
-    """Images (N, C, H, W) uint8 and their targets (N,) int64; the images may be a read-only memory map."""
+    """Images (N, C, H, W) uint8 and their targets (N,) int64, or (N, H, W) uint8 with 255 for void; the images, and
+    targets of pixels, may be read-only memory maps."""
 
     images: Tensor
     targets: Tensor
@@ -72,6 +74,10 @@ def assemble(
     if superclasses is not None and len(superclasses) != len(names):
         raise UserError(f"{name}: {len(superclasses)} superclasses are given for {len(names)} classes")
     splits = [as_split(*arrays) for arrays in (train, test)]
+    if classes is not None and train[1].ndim > 1:
+        raise UserError(
+            f"dataset.classes={[*classes]} chooses among images, and {name} has a label per pixel: leave it out"
+        )
     if classes is not None:
         splits = [relabelled(split, chosen, len(names)) for split in splits]
     splits[0] = without(splits[0], validation)
@@ -84,9 +90,10 @@ def assemble(
 
 
 def check_arrays(where: str, images: NDArray, targets: NDArray) -> None:
-    for kind, array, dtype, ndim in (("images", images, np.uint8, 4), ("targets", targets, np.int64, 1)):
+    of_targets = ("uint8", 3) if targets.ndim == 3 else ("int64", 1)
+    for kind, array, dtype, ndim in (("images", images, "uint8", 4), ("targets", targets, *of_targets)):
         if array.dtype != dtype:
-            raise UserError(f"{where}_{kind} are {array.dtype}, they must be {np.dtype(dtype)}")
+            raise UserError(f"{where}_{kind} are {array.dtype}, they must be {dtype}")
         if array.ndim != ndim:
             raise UserError(f"{where}_{kind} have {array.ndim} dimensions, they must have {ndim}")
     if images.shape[3] <= 4 < images.shape[1]:
@@ -94,19 +101,31 @@ def check_arrays(where: str, images: NDArray, targets: NDArray) -> None:
         raise UserError(f"{where}_images are {images.shape}, with their channels last: {advice}")
     if len(images) != len(targets):
         raise UserError(f"{where} holds {len(images)} images but {len(targets)} targets")
+    if targets.ndim == 3 and targets.shape[1:] != images.shape[2:]:
+        raise UserError(f"{where}_targets are {targets.shape[1:]} pixels large, their images {images.shape[2:]}")
     if images.size == 0:
         raise UserError(f"{where} is empty: it holds no image")
 
 
 def check_labels(name: str, train: NDArray, test: NDArray, names: Sequence[str]) -> None:
+    of_pixels = train.ndim > 1
+    train, test = (spaced(targets) if of_pixels else targets for targets in (train, test))
     for split, targets in (("train", train), ("test", test)):
         outside = targets[(targets < 0) | (targets >= len(names))]
+        outside = outside[outside != VOID] if of_pixels else outside
         if len(outside):
             raise UserError(f"{name}: {split}_targets hold the label {outside[0]}, outside 0..{len(names) - 1}")
+    if of_pixels:
+        return
     counts = np.bincount(train, minlength=len(names))
     absent = [label for label, count in zip(names, counts, strict=True) if count == 0]
     if absent:
         raise UserError(f"{name}: no train image of the class {', '.join(absent[:5])} ({len(absent)} of {len(names)})")
+
+
+def spaced(targets: NDArray, most: int = 2**26) -> NDArray:
+    """Return evenly spaced masks of at most 64 MB."""
+    return targets[:: max(1, targets.size // most)].ravel()
 
 
 def check_classes(name: str, classes: Sequence[int | str] | None, names: Sequence[str]) -> list[int]:
@@ -147,7 +166,7 @@ def borrowed(name: str, key: str, classes: tuple[str, ...], other: Dataset) -> S
 def as_split(images: NDArray, targets: NDArray) -> Split:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return Split(torch.from_numpy(images), torch.from_numpy(np.array(targets)))
+        return Split(torch.from_numpy(images), torch.from_numpy(targets if targets.ndim > 1 else np.array(targets)))
 
 
 def without(split: Split, n: int) -> Split:
@@ -175,19 +194,32 @@ def resized(split: Split, pad: int, size: int | None) -> Split:
     if not pad and new == (height, width):
         return split
     chunks = [scaled(functional.pad(images, [pad] * 4), new) for images in split.images.split(1000)]
-    return replace(split, images=torch.cat(chunks))
+    targets = split.targets
+    if targets.ndim > 1:
+        targets = nearest(functional.pad(targets, [pad] * 4, value=VOID), new)
+    return Split(torch.cat(chunks), targets)
 
 
 def no_larger(split: Split, side: int | None) -> Split:
     if side is None or max(split.images.shape[2:]) <= side:
         return split
-    chunks = [scaled(images, (side, side), antialias=True) for images in split.images.split(250)]
-    return replace(split, images=torch.cat(chunks))
+    longest = max(split.images.shape[2:])
+    height, width = (max(1, round(pixels * side / longest)) for pixels in split.images.shape[2:])
+    chunks = [scaled(images, (height, width), antialias=True) for images in split.images.split(250)]
+    return Split(torch.cat(chunks), nearest(split.targets, (height, width)))
 
 
 def scaled(images: Tensor, size: tuple[int, int], antialias: bool = False) -> Tensor:
     smooth = functional.interpolate(images.float(), size=size, mode="bilinear", antialias=antialias)
     return smooth.round().to(torch.uint8)
+
+
+def nearest(targets: Tensor, size: tuple[int, int]) -> Tensor:
+    """Scale labels of pixels; those of images stay as they are."""
+    if targets.ndim == 1:
+        return targets
+    chunks = [functional.interpolate(part[:, None], size=size, mode="nearest-exact") for part in targets.split(250)]
+    return torch.cat(chunks)[:, 0]
 
 
 def first(split: Split, n: int | None) -> Split:

@@ -95,5 +95,7 @@ def enlarged(split: Split, n: int) -> Split:
     """To n images with the targets of their originals; fewer than there are leave the rest out."""
     if not isinstance(n, int) or n < 1:
         raise UserError(f"enlarge={n} is no number of images: give one from 1, or null")
+    if split.targets.ndim > 1:
+        raise UserError(f"enlarge={n} copies no labels of pixels: leave it out")
     copies = -(-n // len(split.targets))
     return Split(cast(Tensor, Enlarged(split.images, n)), split.targets.repeat(copies)[:n])

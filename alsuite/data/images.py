@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from alsuite.errors import UserError
 from alsuite.training.progress import watched
 
-__all__ = ["save_images", "square"]
+__all__ = ["allocate", "read_mask", "save_images", "square"]
 
 CHUNK = 1024  # images at a time
 
@@ -51,3 +51,17 @@ def square(file: Path, crop: int, short: int) -> NDArray[np.uint8]:
     image = image.resize((width, height), Image.Resampling.BILINEAR)
     left, top = (width - crop) // 2, (height - crop) // 2
     return np.asarray(image.crop((left, top, left + crop, top + crop))).transpose(2, 0, 1)
+
+
+def read_mask(path: Path) -> NDArray[np.uint8]:
+    """Read the (H, W) numbers of a PNG, gray or with a palette."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as file:
+            mask = np.array(file)
+    except (OSError, SyntaxError) as error:
+        raise UserError(f"cannot read the mask {path} ({error}): replace it") from error
+    if mask.ndim != 2 or mask.dtype != np.uint8:
+        raise UserError(f"{path} is no mask: save it gray or with a palette, 8 bits a pixel, a number for each class")
+    return mask

@@ -6,9 +6,10 @@ import torch
 
 from alsuite.data.dataset import Dataset, Split, statistics
 from alsuite.errors import MissingDataError
+from alsuite.pool import VOID
 from alsuite.training.progress import say
 
-__all__ = ["load_or_make_up", "made_up"]
+__all__ = ["load_or_make_up", "made_up", "made_up_masks"]
 
 
 def load_or_make_up(
@@ -16,7 +17,7 @@ def load_or_make_up(
 ) -> tuple[Dataset, int | None]:
     """Return the data set; where it is missing and a shape is given, made-up pictures, and its true number of images.
 
-    `shape` is (C, H, W, classes, training images).
+    `shape` is (C, H, W, classes, training images), and a sixth value where each pixel has a label.
     """
     try:
         return load(), None
@@ -24,7 +25,8 @@ def load_or_make_up(
         if shape is None or not is_missing(error):
             raise
     say(f"MADE-UP PICTURES stand in for {name}, which isn't laid out")
-    return made_up(name, shape[:4], extra_tests), shape[4]
+    pictures = made_up_masks(name, shape[:4]) if len(shape) > 5 else made_up(name, shape[:4], extra_tests)
+    return pictures, shape[4]
 
 
 def is_missing(error: BaseException | None) -> bool:
@@ -49,3 +51,22 @@ def made_up(
     pool = split(max(train, 2 * classes))
     tests = {key: split(test) for key in (name, *extra_tests)}
     return Dataset(name, pool, tests, tuple(map(str, range(classes))), None, *statistics(pool.images))
+
+
+def made_up_masks(name: str, shape: Sequence[int], train: int = 160, test: int = 40) -> Dataset:
+    """`shape` is (C, H, W, classes): images of 4 x 4 patches, each of a class that has a brightness of its own."""
+    channels, height, width, classes = shape
+    generator = torch.Generator().manual_seed(0)
+    colours = torch.randint(0, 192, (classes, channels), generator=generator, dtype=torch.uint8)
+
+    def split(n: int) -> Split:
+        patches = torch.randint(0, classes, (n, 4, 4), generator=generator, dtype=torch.uint8)
+        targets = patches.repeat_interleave(-(-height // 4), 1).repeat_interleave(-(-width // 4), 2)
+        targets = targets[:, :height, :width].contiguous()
+        noise = torch.randint(0, 64, (n, channels, height, width), generator=generator, dtype=torch.uint8)
+        images = colours[targets.long()].movedim(-1, 1).contiguous() + noise
+        targets[:, 0] = VOID
+        return Split(images, targets)
+
+    pool = split(train)
+    return Dataset(name, pool, {name: split(test)}, tuple(map(str, range(classes))), None, *statistics(pool.images))

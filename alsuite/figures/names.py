@@ -27,6 +27,10 @@ DATA_SETS = {
     "celeba_hat": "CelebA wearing hat",
     "celeba_bangs": "CelebA bangs",
     "celeba_blond": "CelebA blond hair",
+    "cityscapes": "Cityscapes",
+    "bdd100k": "BDD100K",
+    "camvid": "CamVid",
+    "folder_masks": "own masks",
 }
 NAMES: Mapping[str, Mapping[str, str]] = {
     "strategy": {
@@ -61,6 +65,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
         "dbal": "DBAL",
         "bald": "BALD",
         "qbc": "QBC",
+        "suggestive": "suggestive annotation",
         "entropy": "max entropy",
         "min_distance": "minimum distance",
         "margin": "margin",
@@ -101,6 +106,8 @@ NAMES: Mapping[str, Mapping[str, str]] = {
         "svm_vgg": "SVM on VGG16",
         "m2": "M2",
         "convnet": "M2's classifier",
+        "drn": "DRN",
+        "segnet_small": "small U-Net",
     },
     "task_model.loss": {"hinge": "hinge loss", "cross_entropy": "cross entropy"},
     "dataset": DATA_SETS,

@@ -78,7 +78,7 @@ def patch_vae(shape: Shape, extra: int = 0, latent: int = 32, width: float = 1.0
     for before, after, side in zip(sizes, sizes[1:], ladder, strict=False):
         encoder += [nn.Conv2d(before, after, _kernel(side), 2, 1, bias=False), nn.BatchNorm2d(after), nn.ReLU(True)]
     decoder: Layers = [nn.Linear(latent + extra, math.prod(base)), nn.Unflatten(1, base)]
-    decoder += [nn.ConvTranspose2d(*sizes[:0:-1], 4, 2, 1, bias=False), nn.BatchNorm2d(sizes[1]), nn.ReLU(True)]
+    decoder += [nn.ConvTranspose2d(sizes[2], sizes[1], 4, 2, 1, bias=False), nn.BatchNorm2d(sizes[1]), nn.ReLU(True)]
     decoder += [nn.Conv2d(sizes[1], channels * PATCH**2, 1), nn.PixelShuffle(PATCH), Crop((sides[0], sides[1]))]
     return _vae([*encoder, nn.Flatten(), nn.Linear(flat, 2 * latent)], decoder, latent)
 

@@ -44,6 +44,8 @@ from alsuite.training.losses import ranking_hinge
 
 __all__ = ["AALU", "Assistance"]
 
+WATCHED = 2**26  # values of features whose reconstruction is measured at the most
+
 
 class Assistance(AdversarialGame):
     """VAAL's game over features, with eq. 9 for the assistant."""
@@ -106,8 +108,9 @@ class AALU:
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         start = clock(pool.device)
         features, log_probs = task.outputs(pool.rows(torch.arange(len(pool), device=pool.device)))
-        features, probs = standardised(features) if self.standardise else features, log_probs.exp()
         losses = -log_probs.gather(1, pool.labels.clamp(min=0)[:, None]).squeeze(1)  # read where labelled alone
+        features = standardised(features) if self.standardise else features
+        probs = log_probs.exp_()  # in place: each of these may fill half of the memory
         game = self.trained(pool, features, probs, losses)
         seconds = clock(pool.device) - start
         scores, notes = self.scored(game, pool, features, probs)
@@ -123,10 +126,17 @@ class AALU:
 
     def scored(self, game: Assistance, pool: Pool, features: Tensor, probs: Tensor) -> tuple[Tensor, dict[str, Any]]:
         """Return for each unlabelled sample the log odds of A(m), which order as A(m) does, and the notes."""
+        assistant = game.discriminator
+        assert assistant is not None
+
+        def seen(places: Tensor) -> Tensor:
+            return torch.cat([codes[places], probs[places]], dim=1) if self.prediction else codes[places]
+
         codes = infer(lambda x: game.vae.encode(x)[0], features)
-        logits = infer(game.discriminator, torch.cat([codes, probs], dim=1) if self.prediction else codes)  # type: ignore[arg-type]
+        logits = infer(assistant, torch.arange(len(codes), device=codes.device), seen)
         unlabelled, start = pool.unlabelled, clock(pool.device)
-        notes = reconstruction(game.vae, features[unlabelled], codes[unlabelled], codes[unlabelled, :0])
+        watched = unlabelled[:: max(1, len(unlabelled) * features.shape[1] // WATCHED)]
+        notes = reconstruction(game.vae, features[watched], codes[watched], codes[watched, :0])
         if self.rules.adversarial:
             notes |= separation(logits[pool.labelled], logits[unlabelled])
             some = [indices[: self.rules.batch] for indices in (pool.labelled, unlabelled)]
@@ -135,6 +145,6 @@ class AALU:
 
 
 def standardised(features: Tensor) -> Tensor:
-    """Give each column zero mean and unit spread; less where a unit is nearly dead, whose few values would tower."""
+    """Give each column, in place, zero mean and unit spread; less where a unit is nearly dead, which would tower."""
     spread = features.std(0)
-    return (features - features.mean(0)) / spread.clamp(min=max(0.1 * float(spread.mean()), 1e-6))
+    return features.sub_(features.mean(0)).div_(spread.clamp(min=max(0.1 * float(spread.mean()), 1e-6)))

@@ -23,16 +23,17 @@ class Badge:
     """Asks for samples whose gradients are long and point apart."""
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
+        pool.one_label_each("this strategy", "strategy=entropy")
         among = pool.unlabelled
         features, log_probs = task.outputs(pool.rows(among))
-        probs = log_probs.exp()
-        errors = probs - torch.nn.functional.one_hot(probs.argmax(1), probs.shape[1])
+        errors = log_probs.exp_()  # in place, as the table may be as large as the memory allows
+        errors[torch.arange(len(errors), device=errors.device), errors.argmax(1)] -= 1
         return Query(among[k_means_plus_plus(errors, features, n)])
 
 
 def k_means_plus_plus(errors: Tensor, features: Tensor, n: int) -> Tensor:
     """Return positions (n,): first the longest gradient, then each by its squared distance to the nearest pick."""
-    lengths = errors.square().sum(1) * features.square().sum(1)
+    lengths = _squares(errors) * _squares(features)
     nearest = torch.full_like(lengths, torch.inf)
     picks = [int(lengths.argmax())]
     while len(picks) < n:
@@ -42,6 +43,10 @@ def k_means_plus_plus(errors: Tensor, features: Tensor, n: int) -> Tensor:
         nearest[last] = 0
         picks.append(_draw(nearest, picks))
     return torch.tensor(picks, device=errors.device)
+
+
+def _squares(vectors: Tensor, rows: int = 65_536) -> Tensor:
+    return torch.cat([part.square().sum(1) for part in vectors.split(rows)])
 
 
 def _draw(weights: Tensor, picks: list[int]) -> int:

@@ -6,18 +6,20 @@ W. Beluch, T. Genewein, A. Nürnberger, J. Köhler: The Power of Ensembles for A
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
 from alsuite.notes import FIT_SECONDS
-from alsuite.pool import Pool
+from alsuite.pool import Images, Pool
+from alsuite.scores import per_image
 from alsuite.strategies import Query
 from alsuite.tasks import Task
 from alsuite.training.clock import clock
+from alsuite.training.fit import infer
 
-__all__ = ["Committee"]
+__all__ = ["Committee", "disagreement"]
 
 
 class Committee:
@@ -39,5 +41,17 @@ class Committee:
         start = clock(pool.device)
         others = [self.task_model().learn(pool) for _ in range(self.members - 1)]
         notes = {FIT_SECONDS: clock(pool.device) - start}
-        votes = [member.log_probs(pool.rows(among)) for member in (task, *others)]
-        return Query.best(among, self.score(torch.stack(votes)), n, notes)
+        members, size = (task, *others), int(pool.labels.ndim > 1)
+        return Query.best(among, disagreement(members, pool.rows(among), self.score, size), n, notes)
+
+
+def disagreement(members: Sequence[Task], images: Images, score: Callable[[Tensor], Tensor], size: int = 0) -> Tensor:
+    """Return (N,) scores of the votes of all members, (T, B, K), a chunk of images at a time.
+
+    Votes on pixels, (T, B, H, W, K), are scored apart and averaged; they are best had of a chunk of `size` 1.
+    """
+
+    def scored(chunk: Tensor) -> Tensor:
+        return per_image(score(torch.stack([member.log_probs(chunk) for member in members])))
+
+    return infer(scored, images, size=size)

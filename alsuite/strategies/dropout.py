@@ -13,7 +13,6 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from alsuite.errors import UserError
 from alsuite.pool import Pool
 from alsuite.strategies import Query
 from alsuite.tasks import Task
@@ -38,7 +37,4 @@ class Dropout:
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         among = pool.unlabelled
-        sample = getattr(task, "dropout_log_probs", None)
-        if sample is None:
-            raise UserError("this strategy needs a task model with dropout, such as task_model=vgg16")
-        return Query.best(among, self.score(sample(pool.rows(among), self.masks, self.whole)), n)
+        return Query.best(among, task.scored(pool.rows(among), self.score, self.masks, self.whole), n)

@@ -30,5 +30,5 @@ class Uncertainty:
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         among = pool.unlabelled
-        scores = self.score(task.log_probs(pool.rows(among)))
+        scores = task.scored(pool.rows(among), self.score)
         return Query.best(among, scores, n, {MEMORY: math.prod(pool.images.shape)})

@@ -31,7 +31,7 @@ from alsuite.strategies import Query
 from alsuite.tasks import Task
 from alsuite.training.augment import augmentations
 from alsuite.training.clock import clock
-from alsuite.training.fit import Stream, channels_last, infer
+from alsuite.training.fit import Stream, channels_last, chunk_size, infer
 from alsuite.training.game import (
     AdversarialGame,
     AdversarialRules,
@@ -47,7 +47,7 @@ from alsuite.training.game import (
 
 __all__ = ["VAAL", "NoDiscriminator", "Seen", "wasserstein"]
 
-WATCHED = 1000  # images whose reconstruction is measured
+WATCHED, WATCHED_VALUES = 1000, 2**27  # images whose reconstruction is measured, and how much they may hold
 
 
 class Seen(AdversarialGame):
@@ -110,17 +110,18 @@ class VAAL:
 
     def scored(self, game: AdversarialGame, pool: Pool, conditioning: Tensor) -> tuple[Tensor, dict[str, Any]]:
         """Return for each unlabelled image -log odds of "labelled", and what tells a live game from a dead one."""
-        assert game.discriminator is not None
+        net, size = game.discriminator, chunk_size(pool.images)
+        assert net is not None
 
-        def logits(indices: Tensor) -> tuple[Tensor, Tensor]:
-            codes = encoded(game.vae, pool, indices)[0]
-            return codes, infer(game.discriminator, torch.cat([codes, conditioning[indices]], dim=1))  # type: ignore[arg-type]
+        def logits(some: Tensor) -> Tensor:
+            codes = game.vae.encode(prepared(pool, pool.rows(some)[:]))[0]
+            return net(torch.cat([codes, conditioning[some]], dim=1))
 
-        codes, unlabelled = logits(pool.unlabelled)
+        labelled, unlabelled = (infer(logits, part, size=size) for part in (pool.labelled, pool.unlabelled))
         start = clock(pool.device)
         notes = {
-            **separation(logits(pool.labelled)[1], unlabelled),
-            **self.reconstruction_notes(game.vae, pool, codes, conditioning),
+            **separation(labelled, unlabelled),
+            **self.reconstruction_notes(game.vae, pool, conditioning),
             **adversary_share(game, *(self.batch(pool, conditioning, i) for i in (pool.labelled, pool.unlabelled))),
         }
         return -unlabelled, diagnosed(notes, start, pool.device)
@@ -130,12 +131,13 @@ class VAAL:
         some = indices[:: max(1, len(indices) // self.rules.batch)][: self.rules.batch]
         return channels_last(pool.normalise(pool.rows(some)[:].to(pool.device))), conditioning[some]
 
-    def reconstruction_notes(self, vae: VAE, pool: Pool, codes: Tensor, conditioning: Tensor) -> dict[str, float]:
+    def reconstruction_notes(self, vae: VAE, pool: Pool, conditioning: Tensor) -> dict[str, float]:
         if not self.rules.transductive:
             return {}
-        some = torch.arange(0, len(codes), max(1, len(codes) // WATCHED), device=codes.device)
-        images = pool.normalise(pool.rows(pool.unlabelled[some])[:].to(pool.device))
-        return reconstruction(vae, images, codes[some], conditioning[pool.unlabelled[some]])
+        most = min(WATCHED, WATCHED_VALUES // pool.images[0].numel() + 1)
+        some = pool.unlabelled[:: max(1, len(pool.unlabelled) // most)]
+        images = pool.normalise(pool.rows(some)[:].to(pool.device))
+        return reconstruction(vae, images, encoded(vae, pool, some)[0], conditioning[some])
 
 
 class NoDiscriminator(VAAL):
@@ -148,7 +150,7 @@ class NoDiscriminator(VAAL):
         mu, logvar = encoded(game.vae, pool, pool.unlabelled)
         distances = wasserstein(mu, logvar, *encoded(game.vae, pool, pool.labelled))
         start = clock(pool.device)
-        return distances, diagnosed(self.reconstruction_notes(game.vae, pool, mu, conditioning), start, pool.device)
+        return distances, diagnosed(self.reconstruction_notes(game.vae, pool, conditioning), start, pool.device)
 
 
 def wasserstein(mu: Tensor, logvar: Tensor, labelled_mu: Tensor, labelled_logvar: Tensor) -> Tensor:
@@ -160,4 +162,8 @@ def wasserstein(mu: Tensor, logvar: Tensor, labelled_mu: Tensor, labelled_logvar
 
 def encoded(vae: VAE, pool: Pool, indices: Tensor) -> tuple[Tensor, Tensor]:
     """Return (M, Z) means and log-variances."""
-    return infer(vae.encode, pool.rows(indices), lambda images: channels_last(pool.normalise(images.to(pool.device))))
+    return infer(vae.encode, pool.rows(indices), lambda images: prepared(pool, images))
+
+
+def prepared(pool: Pool, images: Tensor) -> Tensor:
+    return channels_last(pool.normalise(images.to(pool.device)))

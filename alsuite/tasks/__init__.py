@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, Self
 
 from torch import Tensor
@@ -30,6 +31,14 @@ class Task(Protocol):
 
     def log_probs(self, images: Images) -> Tensor:
         """Return (N, K) log-probabilities of uint8 images, in eval mode and without augmentation."""
+        ...
+
+    def scored(self, images: Images, score: Callable[[Tensor], Tensor], masks: int = 0, whole: bool = False) -> Tensor:
+        """Return (N,) scores of uint8 images, a chunk of them at a time, so that no table of all is ever held.
+
+        `score` maps the log-probabilities of a chunk, (B, K), or (T, B, K) under T dropout masks, to (B,).
+        Each mask is one pass through what dropout changes, or through the `whole` network.
+        """
         ...
 
     def outputs(self, images: Images) -> tuple[Tensor, Tensor]:

@@ -149,7 +149,7 @@ class Classification:
 
     def log_probs(self, images: Images) -> Tensor:
         """Return (N, K) log-probabilities of uint8 images."""
-        return infer(lambda x: self._log_probs(self.net[-1](self._features(x))), images, self._prepare)
+        return infer(lambda x: self._log_probs(self._logits(x)), images, self._prepare, self._at_a_time(images))
 
     def outputs(self, images: Images) -> tuple[Tensor, Tensor]:
         """Return (N, D) features and (N, K) log-probabilities of uint8 images from one pass."""
@@ -164,22 +164,27 @@ class Classification:
         """Return (N, K) log-probabilities of images in 0..1; gradients reach the images."""
         return self._log_probs(self.net[-1](self._features(self._prepare(images))))
 
-    def dropout_log_probs(self, images: Images, masks: int, whole: bool = False) -> Tensor:
-        """Return (T, N, K) log-probabilities under T dropout masks.
+    def scored(self, images: Images, score: Callable[[Tensor], Tensor], masks: int = 0, whole: bool = False) -> Tensor:
+        """Return (N,) scores of uint8 images, under dropout masks if there are any.
 
         What comes before the first dropout, and is the same under each mask, runs once, unless each is a `whole` pass.
         """
+        if masks:
+            return self._masked(images, score, masks, whole)
+        return infer(lambda x: score(self._log_probs(self._logits(x))), images, self._prepare, self._at_a_time(images))
+
+    def _masked(self, images: Images, score: Callable[[Tensor], Tensor], masks: int, whole: bool) -> Tensor:
         first = _first_dropout(self.net)
         trunk, rest = (self.net[:0], self.net) if whole else (self.net[:first], self.net[first:])
 
         def sampled(x: Tensor) -> Tensor:
             hidden = trunk(x)
-            return torch.stack([self._log_probs(rest(hidden)) for _ in range(masks)])
+            return score(torch.stack([self._log_probs(rest(hidden)) for _ in range(masks)]))
 
         for layer in (layer for layer in rest if isinstance(layer, nn.Dropout)):
             layer.train()
         try:
-            return infer(sampled, images, self._prepare)
+            return infer(sampled, images, self._prepare, self._at_a_time(images, masks))
         finally:
             self.net.eval()
 
@@ -189,6 +194,7 @@ class Classification:
             raise UserError(
                 "task_model.loss=hinge needs two classes: take cross_entropy, or dataset=mnist57 or cifar10_two"
             )
+        pool.one_label_each("this task model", "task_model=segnet_small")
         self.normalise = pool.normalise
         shape = tuple(pool.images.shape[1:])
         self.device = pool.device
@@ -206,9 +212,16 @@ class Classification:
         epochs = self.epochs * math.sqrt(self.epochs_at / max(1, labelled))
         return min(epochs, self.limit or epochs)
 
+    def _logits(self, x: Tensor) -> Tensor:
+        return self.net[-1](self._features(x))
+
     def _features(self, x: Tensor) -> Tensor:
         trunk = self.net[:-1]
         return (trunk(x) + trunk(x.flip(-1))) / 2 if self.mirrored else trunk(x)
+
+    def _at_a_time(self, images: Images, masks: int = 0) -> int:
+        """Return how many images are scanned at a time; 0 leaves it to the inference."""
+        return 0
 
     @staticmethod
     def _log_probs(logits: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ it is right in 78.7 % of 2,500 other training images, the most votes in 79.0 %, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from typing import Self
@@ -120,6 +120,7 @@ class SVM:
         Without a search it keeps the settings and the temperature of the last time; `copy(task).learn(...)` leaves the
         task as it is.
         """
+        pool.one_label_each("this task model", "task_model=segnet_small")
         self.classes, self.device, self.originals = pool.classes, pool.device, pool.originals
         self.store = FeatureStore(self.extractor, self.folder, pool.device)
         found = self._features(pool.rows(pool.labelled))
@@ -133,6 +134,12 @@ class SVM:
     def log_probs(self, images: Images) -> Tensor:
         """Return (N, K) log-probabilities of uint8 images, or of floats in 0..1."""
         return self.outputs(images)[1]
+
+    def scored(self, images: Images, score: Callable[[Tensor], Tensor], masks: int = 0, whole: bool = False) -> Tensor:
+        """Return (N,) scores of images."""
+        if masks:
+            raise UserError("this strategy needs a task model with dropout, such as task_model=vgg16")
+        return infer(lambda chunk: score(self.log_probs(chunk)), images, size=CHUNK)
 
     def outputs(self, images: Images) -> tuple[Tensor, Tensor]:
         """Return (N, D) prepared features and (N, K) log-probabilities."""

@@ -8,7 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-__all__ = ["augmentations", "crop", "flip"]
+__all__ = ["augmentations", "crop", "flip", "flip_together"]
 
 
 def flip(images: Tensor) -> Tensor:
@@ -27,6 +27,14 @@ def crop(images: Tensor, pad: int = 4) -> Tensor:
     columns = offset[1] + torch.arange(width, device=images.device)
     sample = torch.arange(n, device=images.device).view(-1, 1, 1)
     return padded.permute(0, 2, 3, 1)[sample, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def flip_together(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """The same samples mirrored in all tensors, (B, ..., W) each, with probability 1/2; they are changed in place."""
+    mirrored = torch.nonzero(torch.rand(len(tensors[0]), device=tensors[0].device) < 0.5).squeeze(1)
+    for tensor in tensors:
+        tensor[mirrored] = tensor[mirrored].flip(-1)
+    return tensors
 
 
 augmentations: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {

@@ -19,7 +19,7 @@ from alsuite.pool import gather
 from alsuite.training import rehearsal
 from alsuite.training.progress import watched
 
-__all__ = ["Stream", "check_finite", "fit", "infer", "optimiser"]
+__all__ = ["Stream", "check_finite", "chunk_size", "fit", "infer", "optimiser"]
 
 Batch = tuple[Tensor, ...]
 PRECISIONS = ("32-true", "bf16-mixed")  # 16-mixed would need its gradients scaled, which no step here does
@@ -31,7 +31,10 @@ if not torch.cuda.is_available():  # Lightning's "1" would have every step of Ad
 
 
 class Stream:
-    """Tensors that belong together, served in shuffled batches; prepared (normalised, augmented) a block at a time."""
+    """Tensors that belong together, served in shuffled batches, a block of them at a time.
+
+    `joint` changes what was gathered of all tensors, such as images and their masks; `prepare` the first alone.
+    """
 
     def __init__(
         self,
@@ -39,11 +42,13 @@ class Stream:
         batch: int,
         indices: Tensor | None = None,
         prepare: Callable[[Tensor], Tensor] | None = None,
+        joint: Callable[..., Sequence[Tensor]] | None = None,
     ) -> None:
         self.tensors = tensors
         self.batch = batch
         self.indices = torch.arange(len(tensors[0]), device=tensors[0].device) if indices is None else indices
         self.prepare = prepare
+        self.joint = joint
         values = math.prod(tensors[0].shape[1:])
         most = BLOCK_VALUES[self.indices.device.type]
         self.block = batch * max(1, min(BLOCK_STEPS, most // (values * batch)))
@@ -57,7 +62,8 @@ class Stream:
         """One epoch."""
         order = self.indices[torch.randperm(len(self.indices)).to(self.indices.device)]
         for chosen in _pieces(order, self.block):
-            first, *others = (gather(tensor, chosen) for tensor in self.tensors)
+            gathered = [gather(tensor, chosen) for tensor in self.tensors]
+            first, *others = gathered if self.joint is None else self.joint(*gathered)
             prepared = first if self.prepare is None else self.prepare(first)
             yield from zip(*(_pieces(tensor, self.batch) for tensor in (prepared, *others)), strict=True)
 
@@ -111,10 +117,10 @@ def fit(
 
 
 def infer(
-    function: Callable[[Tensor], Any], images: Any, prepare: Callable[[Tensor], Tensor] | None = None, size: int = 0
+    function: Callable[[Any], Any], images: Any, prepare: Callable[[Tensor], Tensor] | None = None, size: int = 0
 ) -> Any:
     """The one inference loop: what `function` gives for chunks of images, joined along the samples."""
-    size = size or (512 if torch.cuda.is_available() else 64)  # a CPU's caches hold no more
+    size = size or chunk_size(images)
     joined: list[Tensor] = []  # as large as it gets at once: many small parts would leave holes between all else
     several, done, starts = False, 0, range(0, len(images), size)
     with torch.inference_mode():
@@ -125,8 +131,7 @@ def infer(
             parts = found if several else (found,)
             joined = joined or [_for_all(part, len(images)) for part in parts]
             for whole, part in zip(joined, parts, strict=True):
-                axis = max(0, part.ndim - 2)
-                whole.narrow(axis, first, part.shape[axis]).copy_(part)
+                whole[first : first + len(part)] = part
             done = min(first + size, len(images))
         for whole in joined:
             _repeat(whole, done)
@@ -135,20 +140,23 @@ def infer(
     return tuple(joined) if several else joined[0]
 
 
+def chunk_size(images: Any) -> int:
+    """Return how many images an inference takes at a time: a CPU's caches hold no more than 64 small ones."""
+    most, values = (512, 2**27) if torch.cuda.is_available() else (64, 2**24)
+    shape = getattr(getattr(images, "images", images), "shape", (0,))
+    return max(1, min(most, values // max(1, math.prod(shape[1:]))))
+
+
 def _for_all(part: Tensor, n: int) -> Tensor:
-    """Room for the parts of n images; their axis is the last but one, or the only one."""
-    shape = [*part.shape]
-    shape[max(0, part.ndim - 2)] = n
+    """Room for the parts of n images."""
     with torch.inference_mode(mode=False):
-        return torch.empty(shape, dtype=part.dtype, device=part.device)
+        return torch.empty((n, *part.shape[1:]), dtype=part.dtype, device=part.device)
 
 
 def _repeat(whole: Tensor, done: int) -> None:
     """Fill what a rehearsal has left out with copies of what it has done."""
-    axis = max(0, whole.ndim - 2)
-    for first in range(done, whole.shape[axis], max(1, done)):
-        size = min(done, whole.shape[axis] - first)
-        whole.narrow(axis, first, size).copy_(whole.narrow(axis, 0, size))
+    for first in range(done, len(whole), max(1, done)):
+        whole[first : first + done] = whole[: min(done, len(whole) - first)]
 
 
 def channels_last(images: Tensor) -> Tensor:

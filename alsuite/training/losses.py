@@ -6,7 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
-__all__ = ["bound", "cross_entropy", "hinge", "ranking_hinge", "ranking_logistic", "two_class"]
+from alsuite.pool import VOID
+
+__all__ = ["bound", "cross_entropy", "hinge", "pixel_cross_entropy", "ranking_hinge", "ranking_logistic", "two_class"]
 
 
 def two_class(outputs: Tensor) -> Tensor:
@@ -23,6 +25,15 @@ def cross_entropy(outputs: Tensor, labels: Tensor, reduction: str = "mean", smoo
         targets = labels.to(outputs.dtype) * (1 - smoothing) + smoothing / 2
         return F.binary_cross_entropy_with_logits(outputs.squeeze(-1), targets, reduction=reduction)
     return F.cross_entropy(outputs, labels, reduction=reduction, label_smoothing=smoothing)
+
+
+def pixel_cross_entropy(outputs: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
+    """Return the mean of -log p(label) over the pixels of (B, K, H, W) outputs and (B, H, W) labels that aren't void.
+
+    `weights` are those of the classes, (K,); without any labelled pixel the loss is 0.
+    """
+    loss = F.cross_entropy(outputs.float(), labels.long(), weights, ignore_index=VOID)
+    return loss.nan_to_num(nan=0.0) if (labels == VOID).all() else loss
 
 
 def hinge(outputs: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:

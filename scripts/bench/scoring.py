@@ -110,15 +110,19 @@ def dropout(sizes: Sizes) -> Iterator[Row]:
         settings = baal.TrainingArgs(batch_size=32, workers=0)
         peer = baal.ModelWrapper(layers.MCDropoutModule(plain(task.net)), settings)
         dataset = TensorDataset(pool.normalise(pool.images), labels)
-        ours = partial(task.dropout_log_probs, pool.images, MASKS)
+        ours = partial(task.scored, pool.images, chunks_last, MASKS)
         theirs = partial(peer.predict_on_dataset, dataset, MASKS, verbose=False)
         what = f"{MASKS} dropout masks, {title}, {n} of {name}"
         yield race(what, "baal", ours, theirs, same_means, goal=2.5, turns=sizes.turns, flops=flops(ours))
 
 
-def same_means(log_probs_T_N_K: Tensor, logits_N_K_T: np.ndarray) -> Check:
+def chunks_last(log_probs_T_N_K: Tensor) -> Tensor:
+    return log_probs_T_N_K.transpose(0, 1)
+
+
+def same_means(log_probs_N_T_K: Tensor, logits_N_K_T: np.ndarray) -> Check:
     """The difference of mean probabilities in standard errors; its root mean square is about 1.1 for 10 masks."""
-    mine, other = log_probs_T_N_K.exp(), torch.from_numpy(logits_N_K_T).permute(2, 0, 1).softmax(-1)
+    mine, other = log_probs_N_T_K.exp().transpose(0, 1), torch.from_numpy(logits_N_K_T).permute(2, 0, 1).softmax(-1)
     error = ((mine.var(0) + other.var(0)) / MASKS + 1e-12).sqrt()
     z = float(((mine.mean(0) - other.mean(0)) / error).square().mean().sqrt())
     return math.isfinite(z) and 0.8 < z < 1.4, f"mean probabilities differ by {z:.2f} standard errors"

@@ -15,6 +15,7 @@ from omegaconf import OmegaConf
 from alsuite.data import load
 from alsuite.data.dataset import assemble, statistics
 from alsuite.data.digits import digits
+from alsuite.data.segmentation import bdd100k, camvid, cityscapes
 from alsuite.errors import UserError
 from helpers import REPOSITORY
 from helpers.configs import composed
@@ -169,7 +170,8 @@ def test_importing_is_cheap() -> None:
 
 
 EXPECTED = "digits mnist mnist57 fashion_mnist usps usps57 cifar10 cifar10_two cifar100 svhn celeba_hat celeba_bangs"
-EXPECTED += " celeba_blond caltech256 tiny_imagenet imagenet folder"
+EXPECTED += " celeba_blond caltech256 tiny_imagenet imagenet folder cityscapes bdd100k camvid folder_masks"
+OF_PIXELS = {build.__name__: build for build in (bdd100k, camvid, cityscapes)}
 
 
 def configured(name: str, *overrides: str) -> dict:
@@ -182,7 +184,8 @@ def test_configurations_name_what_exists(name: str) -> None:
     assert callable(get_object(config["_target_"]))
     if "build" in config:
         assert config["name"] == name
-        assert instantiate(config["build"]).func is BUILDS[config["build"]["_target_"].rpartition(".")[2]]
+        builds = {**BUILDS, **OF_PIXELS}
+        assert instantiate(config["build"]).func is builds[config["build"]["_target_"].rpartition(".")[2]]
         assert config.get("source", name) == instantiate(config["build"]).func.__name__
 
 

@@ -26,10 +26,13 @@ GROUPS = (
 )
 
 TRAIN_IMAGES = {
+    "bdd100k": 7_000,
     "caltech256": 29_780 - 2_560,
+    "camvid": 367,
     **dict.fromkeys(("celeba_bangs", "celeba_blond", "celeba_hat"), 162_770),
     **dict.fromkeys(("cifar10", "cifar100"), 50_000),
     "cifar10_two": 10_000,
+    "cityscapes": 2_975,
     "digits": 1_437,
     "imagenet": 1_281_167,
     **dict.fromkeys(("mnist", "fashion_mnist"), 60_000),

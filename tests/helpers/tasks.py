@@ -34,6 +34,9 @@ class FixedTask:
         assert isinstance(images, Rows)
         return self.predicted[images.indices]
 
+    def scored(self, images: Images, score: Callable[[Tensor], Tensor], masks: int = 0, whole: bool = False) -> Tensor:
+        return score(self.log_probs(images))
+
     def outputs(self, images: Images) -> tuple[Tensor, Tensor]:
         assert isinstance(images, Rows)
         return self.features[images.indices], self.predicted[images.indices]

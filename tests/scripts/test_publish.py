@@ -15,6 +15,7 @@ from alsuite import figures
 from alsuite.claims import below_a_picture, verdicts_on
 from alsuite.errors import UserError
 from alsuite.figures.spec import Panel
+from alsuite.results import load
 from alsuite.results.kept import kept, queried
 from helpers import REPOSITORY
 from helpers.journals import synthetic_curve, write_run
@@ -77,7 +78,7 @@ def test_a_line_of_means_for_what_is_no_metric(publish: ModuleType, root: Path) 
 
 
 def test_an_entropy_is_tabled_as_an_entropy(publish: ModuleType, root: Path) -> None:
-    frame = figures.runs_of([Panel("entropy", experiment="asal_mnist")], "fig", "smoke", root)["asal_mnist"]
+    frame = load("asal_mnist", "smoke", root)
     text, made = publish.tabled(
         frame[frame["test"] == "mnist"], Panel("entropy", y="entropy", series=("strategy", "features"))
     )
@@ -87,7 +88,7 @@ def test_an_entropy_is_tabled_as_an_entropy(publish: ModuleType, root: Path) -> 
 
 
 def test_a_timing_is_tabled_by_a_value_for_each_run(publish: ModuleType, root: Path) -> None:
-    frame = figures.runs_of([Panel("timing", experiment="asal_mnist")], "fig", "smoke", root)["asal_mnist"]
+    frame = load("asal_mnist", "smoke", root)
     panel = Panel("timing", y="query_seconds", at="mean", series=("strategy",))
     _, made = publish.tabled(frame[(frame["test"] == "mnist") & (frame["strategy"] == "random")], panel)
     assert [*made] == ["values"]

@@ -4,7 +4,7 @@ oracle is asked."""
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -71,6 +71,9 @@ class Logistic:
     def log_probs(self, images: Any) -> Tensor:
         f = 5 * contrast(images[:])
         return torch.stack([F.logsigmoid(-f), F.logsigmoid(f)], 1)
+
+    def scored(self, images: Any, score: Callable[[Tensor], Tensor], masks: int = 0, whole: bool = False) -> Tensor:
+        return score(self.log_probs(images))
 
     def outputs(self, images: Any) -> tuple[Tensor, Tensor]:
         return contrast(images[:])[:, None], self.log_probs(images)

@@ -13,6 +13,7 @@ from alsuite.errors import UserError
 from alsuite.nets.classifiers import allcnn, linear, resnet18, vgg16
 from alsuite.nets.fastnet import fastnet
 from alsuite.pool import Pool
+from alsuite.scores import entropy
 from alsuite.tasks.classification import Classification
 from helpers.pools import digit_pool, synthetic_pool
 from helpers.tasks import dropout_net, fast_task
@@ -122,10 +123,20 @@ def calls(layer: nn.Module) -> list[int]:
     return sizes
 
 
+def sampled_log_probs(task: Classification, images: Tensor, masks: int, whole: bool = False) -> Tensor:
+    """Return the (T, N, K) log-probabilities that a score gets to see."""
+    return task.scored(images, lambda log_probs_T_N_K: log_probs_T_N_K.transpose(0, 1), masks, whole).transpose(0, 1)
+
+
+def test_a_score_sees_the_log_probabilities(digit_task: tuple[Classification, Pool]) -> None:
+    task, pool = digit_task
+    assert torch.equal(task.scored(pool.images, entropy), entropy(task.log_probs(pool.images)))
+
+
 def test_dropout_masks_differ_and_the_trunk_runs_once(digit_task: tuple[Classification, Pool]) -> None:
     task, pool = digit_task
     trunk, head = calls(task.net[1]), calls(task.net[-1])
-    sampled = task.dropout_log_probs(pool.images, 4)
+    sampled = sampled_log_probs(task, pool.images, 4)
     assert sum(trunk) == len(pool)
     assert head == [size for size in trunk for _ in range(4)]
     assert sampled.shape == (4, len(pool), 10)
@@ -136,10 +147,10 @@ def test_dropout_masks_differ_and_the_trunk_runs_once(digit_task: tuple[Classifi
 def test_whole_passes_draw_the_same_masks_and_the_trunk_runs_for_each(digit_task: tuple[Classification, Pool]) -> None:
     task, pool = digit_task
     torch.manual_seed(1)
-    once = task.dropout_log_probs(pool.images, 3)
+    once = sampled_log_probs(task, pool.images, 3)
     trunk = calls(task.net[1])
     torch.manual_seed(1)
-    torch.testing.assert_close(task.dropout_log_probs(pool.images, 3, whole=True), once)
+    torch.testing.assert_close(sampled_log_probs(task, pool.images, 3, whole=True), once)
     assert sum(trunk) == 3 * len(pool)
 
 
@@ -147,7 +158,7 @@ def test_the_mean_over_masks_is_near_the_prediction(digit_task: tuple[Classifica
     """Samples stay with their masks: rows in another order would not agree."""
     task, pool = digit_task
     sure = task.log_probs(pool.images).exp().amax(1) > 0.95
-    agree = task.dropout_log_probs(pool.images, 20).exp().mean(0).argmax(1) == task.log_probs(pool.images).argmax(1)
+    agree = sampled_log_probs(task, pool.images, 20).exp().mean(0).argmax(1) == task.log_probs(pool.images).argmax(1)
     assert agree[sure].float().mean() > 0.97
 
 
@@ -156,7 +167,7 @@ def test_nothing_is_in_training_mode_after_dropout(name: str) -> None:
     task, pool = learned(name)
     before = task.log_probs(pool.images)
     buffers = [buffer.clone() for buffer in task.net.buffers()]
-    masked = task.dropout_log_probs(pool.images, 2)
+    masked = sampled_log_probs(task, pool.images, 2)
     assert not any(module.training for module in task.net.modules())
     assert not torch.allclose(masked[0], masked[1])
     assert torch.equal(task.log_probs(pool.images), before)
@@ -166,7 +177,7 @@ def test_nothing_is_in_training_mode_after_dropout(name: str) -> None:
 def test_dropout_is_off_again_after_an_error(digit_task: tuple[Classification, Pool]) -> None:
     task, _ = digit_task
     with pytest.raises(RuntimeError):
-        task.dropout_log_probs(torch.zeros(1, 1, 9, 9, dtype=torch.uint8), 2)
+        sampled_log_probs(task, torch.zeros(1, 1, 9, 9, dtype=torch.uint8), 2)
     assert not any(module.training for module in task.net.modules())
 
 
@@ -174,7 +185,7 @@ def test_dropout_is_off_again_after_an_error(digit_task: tuple[Classification, P
 def test_without_dropout_there_are_no_masks(net: Any) -> None:
     pool, _ = digit_pool(30)
     with pytest.raises(UserError, match=r"needs dropout: set task_model\.net\.dropout"):
-        fast_task(net, epochs=1).learn(pool).dropout_log_probs(pool.images, 2)
+        sampled_log_probs(fast_task(net, epochs=1).learn(pool), pool.images, 2)
 
 
 @pytest.mark.parametrize("option", ["loss", "schedule", "augment"])

@@ -224,8 +224,8 @@ def test_inference_joins_chunks_in_order(n: int) -> None:
     assert first.flatten().tolist() == list(range(n))
     assert torch.equal(second, first * 2)
     assert max(sizes) <= 512
-    stacked = infer(lambda chunk: torch.stack([chunk.flatten(1)] * 3), images)
-    assert torch.equal(stacked, first.expand(3, n, 1))
+    maps = infer(lambda chunk: chunk.expand(-1, 2, 3, 4), images)
+    assert torch.equal(maps, images.expand(n, 2, 3, 4))
     assert torch.equal(infer(lambda chunk: chunk.flatten(), images, lambda x: x + 1), first.flatten() + 1)
 
 

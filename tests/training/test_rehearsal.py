@@ -200,6 +200,7 @@ class Timed:
         return torch.zeros(len(images), 2)
 
     outputs: Any = None
+    scored: Any = None
 
     def query(self, pool: Pool, task: Any, n: int) -> Query:
         if self.fails and len(pool.labelled) > 20:

