@@ -20,6 +20,8 @@ __all__ = ["VAE", "discriminator", "feature_vae", "image_vae", "no_vae", "patch_
 
 PATCH = 4  # pixels a side
 
+SMALLEST = 8  # pixels a side of the last map of a large image
+
 
 class VAE(nn.Module):
     """An encoder and a decoder of codes z.
@@ -45,11 +47,13 @@ def image_vae(shape: Shape, extra: int = 0, latent: int = 32, width: float = 1.0
 
     "Wasserstein Auto-Encoders", Ilya Tolstikhin, Olivier Bousquet, Sylvain Gelly and Bernhard Schoelkopf, 2018,
     https://arxiv.org/abs/1711.01558. Four halvings lead to 128, 256, 512 and 1024 channels, and there is a fifth above
-    128 pixels; the decoder starts one halving before the code.
+    128 pixels; larger images are halved before these, by fewer channels, until at most 8 pixels a side are left, so
+    that the layers without a map stay small. The decoder starts one halving before the code.
     """
     channels, *sides = _of_images(shape)
-    halvings = 4 + (max(sides) > 128)
-    sizes = [at_width(size, width) for size in (128, 256, 512, 1024, 1024)[:halvings]]
+    halvings = max(4, math.ceil(math.log2(max(sides) / SMALLEST)))
+    first, last = [64, 32, 16, 16][: max(0, halvings - 5)], (128, 256, 512, 1024, 1024)[:halvings]
+    sizes = [at_width(size, width) for size in (*first[::-1], *last)]
     ladder = ladder_of((sides[0], sides[1]), halvings)
     flat, base = sizes[-1] * math.prod(ladder[-1]), (sizes[-1], *ladder[-2])
     encoder: Layers = []
@@ -108,8 +112,17 @@ def feature_vae(shape: Shape, extra: int = 0, latent: int = 32, hidden: int = 51
 
 
 def no_vae(shape: Shape, extra: int = 0) -> VAE:
-    """Let the image be its own code, as in VAAL's ablation without a VAE: there is nothing to learn or to decode."""
-    return VAE(nn.Sequential(nn.Flatten(), _WithoutSpread()), nn.Identity(), math.prod(shape))
+    """Let the image be its own code, as in VAAL's ablation without a VAE: there is nothing to learn or to decode.
+
+    Above 128 pixels a side it is halved by averages to at most 64, or the discriminator would have 720 million weights
+    for 688 x 688.
+    """
+    channels, height, width = _of_images(shape)
+    halvings = math.ceil(math.log2(max(height, width) / 64)) if max(height, width) > 128 else 0
+    height, width = ladder_of((height, width), halvings)[-1]
+    smaller = [nn.AdaptiveAvgPool2d((height, width))] if halvings else []
+    encoder = nn.Sequential(*smaller, nn.Flatten(), _WithoutSpread())
+    return VAE(encoder, nn.Identity(), channels * height * width)
 
 
 def discriminator(inputs: int, layers: int = 5, hidden: int = 512) -> nn.Sequential:

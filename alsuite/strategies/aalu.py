@@ -23,9 +23,10 @@ from torch import Tensor, nn
 
 from alsuite.nets.vae import VAE, discriminator
 from alsuite.notes import FIT_SECONDS
-from alsuite.pool import Pool
+from alsuite.pool import Pool, gather
 from alsuite.strategies import Query
 from alsuite.tasks import Task
+from alsuite.tasks.segmentation import of_pixels
 from alsuite.training.clock import clock
 from alsuite.training.fit import Stream, infer
 from alsuite.training.game import (
@@ -108,7 +109,7 @@ class AALU:
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         start = clock(pool.device)
         features, log_probs = task.outputs(pool.rows(torch.arange(len(pool), device=pool.device)))
-        losses = -log_probs.gather(1, pool.labels.clamp(min=0)[:, None]).squeeze(1)  # read where labelled alone
+        losses = losses_of(task, pool, log_probs)
         features = standardised(features) if self.standardise else features
         probs = log_probs.exp_()  # in place: each of these may fill half of the memory
         game = self.trained(pool, features, probs, losses)
@@ -142,6 +143,15 @@ class AALU:
             some = [indices[: self.rules.batch] for indices in (pool.labelled, unlabelled)]
             notes |= adversary_share(game, *((features[i], probs[i]) for i in some))
         return -logits[unlabelled], diagnosed(notes, start, pool.device)
+
+
+def losses_of(task: Task, pool: Pool, log_probs: Tensor) -> Tensor:
+    """Return the task's (N,) losses, which are read where there is a label alone."""
+    if pool.labels.ndim == 1:
+        return -log_probs.gather(1, pool.labels.clamp(min=0)[:, None]).squeeze(1)
+    labelled, losses = pool.labelled, log_probs.new_zeros(len(pool))
+    losses[labelled] = of_pixels(task).losses(pool.rows(labelled), gather(pool.labels, labelled.to(pool.labels.device)))
+    return losses
 
 
 def standardised(features: Tensor) -> Tensor:

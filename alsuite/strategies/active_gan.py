@@ -65,6 +65,7 @@ class ACGAN:
         self.embedded = embedded
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
+        pool.one_label_each("this strategy", "strategy=entropy")
         start = clock(pool.device)
         game = trained_on_labelled(self.game(pool, task), pool)
         seconds = clock(pool.device) - start

@@ -1,0 +1,93 @@
+"""Suggestive annotation: a committee's doubts first, then how well the picks stand for the rest.
+
+L. Yang, Y. Zhang, J. Chen, S. Zhang, D. Chen: Suggestive Annotation: A Deep Active Learning Framework for Biomedical
+Image Segmentation, 2017. https://arxiv.org/abs/1706.04737
+
+Each member learns from a bootstrap sample of the labels. The images whose predictions vary most between the members are
+candidates; of these, one after another is taken that adds most to
+
+    F(S) = sum over all unlabelled x of max over s in S of cos(f(x), f(s))
+
+with the features f of the cycle's task model (the paper joins those of all members). The paper takes twice as many
+candidates as it asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from copy import copy
+
+import torch
+from torch import Tensor
+
+from alsuite.errors import UserError
+from alsuite.pool import Pool
+from alsuite.scores import variance
+from alsuite.strategies import Query
+from alsuite.strategies.committee import disagreement
+from alsuite.tasks import Task
+
+__all__ = ["Suggestive", "most_representative"]
+
+BLOCK = 256  # candidates whose likeness to all is held at once
+
+
+class Suggestive:
+    """Asks for doubtful images that resemble as many others as they can.
+
+    task_model: makes the members, each of which learns from as many labels, drawn with repetition
+    score: log-probabilities of all members (T, U, K) -> (U,)
+    members: T
+    candidates: how many there are for each image that is asked for
+    """
+
+    def __init__(
+        self,
+        task_model: Callable[[], Task],
+        score: Callable[[Tensor], Tensor] = variance,
+        members: int = 4,
+        candidates: float = 2.0,
+    ) -> None:
+        if members < 2 or candidates < 1:
+            raise UserError("suggestive needs strategy.members from 2 and strategy.candidates from 1 on")
+        self.task_model = task_model
+        self.score = score
+        self.members = members
+        self.candidates = candidates
+
+    def query(self, pool: Pool, task: Task, n: int) -> Query:
+        among = pool.unlabelled
+        images = pool.rows(among)
+        members = [self.task_model().learn(bootstrapped(pool)) for _ in range(self.members)]
+        doubts = disagreement(members, images, self.score, int(pool.labels.ndim > 1))
+        candidates = doubts.topk(min(len(among), round(self.candidates * n))).indices
+        picks, gains = most_representative(task.outputs(images)[0], candidates, n)
+        return Query(among[picks], gains)
+
+
+def bootstrapped(pool: Pool) -> Pool:
+    """Return the pool with as many labelled images, drawn from its own with repetition."""
+    other, size = copy(pool), len(pool.labelled)
+    other.labelled = pool.labelled[torch.randint(size, (size,)).to(pool.labelled.device)]
+    return other
+
+
+def most_representative(features: Tensor, candidates: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Return positions (n,) of `candidates` in `features` (U, D), greedily, and what each adds to F.
+
+    What a candidate adds only falls, so that a stale value bounds it from above, and few are brought up to date.
+    """
+    directions = torch.nn.functional.normalize(features, dim=1)
+    covered = features.new_full((len(features),), -1.0)
+    bounds = torch.cat([(directions @ directions[part].T + 1).sum(0) for part in candidates.split(BLOCK)])
+    picks, gains = [], []
+    while len(picks) < n:
+        best = int(bounds.argmax())
+        likeness = directions @ directions[candidates[best]]
+        bounds[best] = (likeness - covered).clamp_(min=0).sum()
+        if bounds[best] < bounds.max():
+            continue
+        picks.append(candidates[best])
+        gains.append(float(bounds[best]))
+        covered, bounds[best] = torch.maximum(covered, likeness), -torch.inf
+    return torch.stack(picks), torch.tensor(gains)

@@ -1,0 +1,69 @@
+"""Suggestive annotation: doubt first, then the greedy cover."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from alsuite.errors import UserError
+from alsuite.strategies.suggestive import Suggestive, bootstrapped, most_representative
+from helpers.pools import digit_pool
+from helpers.tasks import FixedTask, fast_task
+
+
+def plain_greedy(features: Tensor, candidates: list[int], n: int) -> list[int]:
+    likeness = torch.nn.functional.cosine_similarity(features[:, None], features[None], dim=-1)
+    picks: list[int] = []
+    for _ in range(n):
+        left = [c for c in candidates if c not in picks]
+        picks.append(max(left, key=lambda c: float(likeness[[*picks, c]].amax(0).sum())))
+    return picks
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_the_cover_is_that_of_the_plain_greedy_loop(seed: int) -> None:
+    features = torch.randn(60, 5, generator=torch.Generator().manual_seed(seed))
+    candidates = torch.arange(3, 60, 2)
+    picks, gains = most_representative(features, candidates, 12)
+    assert picks.tolist() == plain_greedy(features, candidates.tolist(), 12)
+    assert (gains.diff() <= 1e-4).all()
+
+
+def test_a_bootstrap_sample_repeats_labels_and_leaves_the_pool() -> None:
+    pool, _ = digit_pool(100)
+    before = pool.labelled.clone()
+    other = bootstrapped(pool)
+    assert len(other.labelled) == 100
+    assert len(other.labelled.unique()) < 90
+    assert torch.isin(other.labelled, before).all()
+    assert torch.equal(pool.labelled, before)
+
+
+def test_candidates_are_those_on_which_the_members_differ() -> None:
+    pool, _ = digit_pool(1000)
+    doubtful = pool.unlabelled[5:25]
+    made: list[FixedTask] = []
+
+    def member() -> FixedTask:
+        logits = torch.zeros(1437, 10)
+        logits[doubtful, len(made)] = 5.0
+        made.append(FixedTask(logits.log_softmax(-1)))
+        return Placed(made[-1].predicted)
+
+    class Placed(FixedTask):
+        """Tells the images by their place, though a chunk of them has none."""
+
+        def log_probs(self, images: Tensor) -> Tensor:  # type: ignore[override]
+            places = [int((pool.images == image).flatten(1).all(1).nonzero()[0]) for image in images]
+            return self.predicted[places]
+
+    task = FixedTask(torch.zeros(1437, 10), torch.randn(1437, 4))
+    query = Suggestive(member, members=2).query(pool, task, 10)  # type: ignore[arg-type]
+    assert len(made) == 2
+    assert torch.isin(query.indices, doubtful).all()
+
+
+def test_a_committee_of_one_is_refused() -> None:
+    with pytest.raises(UserError, match=r"strategy\.members from 2"):
+        Suggestive(fast_task, members=1)
