@@ -67,7 +67,7 @@ class AutoEncoder:
             return Reconstruction(net, config["batch"], config["lr"])
 
         iterations = min(steps, self.limit or steps)
-        return trained_once(reconstruction, pool, self.folder, self.net, iterations=iterations, **config)
+        return trained_once(reconstruction, pool, self.folder, self.net, steps, iterations=iterations, **config)
 
     def _trained(self, pool: Pool) -> AutoEncoderNet:
         return self.kept(pool).net

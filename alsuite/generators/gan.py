@@ -84,6 +84,7 @@ class GAN:
         self.folder = folder
         self.rules = GANRules(batch=chosen("batch", batch, dataset), **rules)
         self.config = {"name": name, "seed": seed, "iterations": its}
+        self.whole = most
         self.latest = Latest(self._trained)
 
     def trained(self, pool: Pool) -> Pair:
@@ -96,7 +97,7 @@ class GAN:
         def game() -> GANGame:
             return GANGame(self.net(pool.images.shape[1:]).to(pool.device), self.rules)
 
-        return trained_once(game, pool, self.folder, self.net, **self.config, **asdict(self.rules))
+        return trained_once(game, pool, self.folder, self.net, self.whole, **self.config, **asdict(self.rules))
 
     def _trained(self, pool: Pool) -> Pair:
         return self.kept(pool).net

@@ -52,8 +52,8 @@ class Code:
         return self.autoencoder.trained(pool).features
 
     def seconds(self, pool: Pool) -> float:
-        """Return how long the training took, now or when the auto-encoder was first made."""
-        return getattr(self.autoencoder.trained(pool), "seconds", 0.0)
+        """Return how long the whole training takes, at the pace that was measured when the auto-encoder was made."""
+        return getattr(self.autoencoder.trained(pool), "whole_seconds", 0.0)
 
 
 class Discriminator:

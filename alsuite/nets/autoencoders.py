@@ -2,7 +2,7 @@
 
 "Adversarial Sampling for Active Learning", Christoph Mayer and Radu Timofte, 2018, https://arxiv.org/abs/1808.06671,
 appendix B and table 2. The paper leaves open the kernels, taken from its table 2, and the channels before the code. Its
-text has 128 features for CelebA while table 2 draws 4 x 4 x 16 = 256.
+text has 128 features for CelebA while table 2 draws 4 x 4 x 16 = 256, which conf/ takes.
 """
 
 from __future__ import annotations

@@ -81,12 +81,13 @@ def wgan_gp(shape: Shape, latent: int = 128, width: float = 1.0) -> Pair:
     return _convolutional(shape, latent, width, normed=(shape[0] > 1, False))
 
 
-def dcgan(shape: Shape, latent: int = 128, width: float = 1.0) -> Pair:
-    """Build WGAN-GP's networks with batch norm in both, as Radford et al. have it.
+def dcgan(shape: Shape, latent: int = 128, width: float = 1.0, normed: bool = True) -> Pair:
+    """Build WGAN-GP's networks with batch norm in both, as Radford et al. have it, or without.
 
-    The release leaves it out for gray images, and there its generator goes black within a hundred iterations.
+    WGAN-GP's release leaves it out for gray images. Its generator of MNIST then goes black within 100 iterations, and
+    still is after 3,000 at a quarter of the width, and after 600 at the whole.
     """
-    return _convolutional(shape, latent, width, normed=(True, True))
+    return _convolutional(shape, latent, width, normed=(normed, normed))
 
 
 def res_wgan_gp(shape: Shape, latent: int = 128, width: float = 1.0, dropout: bool = False) -> Pair:

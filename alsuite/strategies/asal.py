@@ -4,8 +4,9 @@ C. Mayer, R. Timofte: Adversarial Sampling for Active Learning, 2018. https://ar
 J.-J. Zhu, J. Bento: Generative Adversarial Active Learning, 2017. https://arxiv.org/abs/1702.07956
 
 Codes z ~ N(0, I) of a generative model G that was trained on the pool climb the task's uncertainty of G(z) (eq. 3), by
-its entropy or, for two classes, by the distance to the separating plane (eq. 1). GAAL has the synthetic images labelled
-as they are; ASAL asks for the unlabelled image next to each (section 4.2): by Euclidean distance in features that stay
+its entropy or, for two classes, by the distance to the separating plane (eq. 1), as GAAL does by default: "the
+traditional minimal distance optimization problem" (section 2). GAAL has the synthetic images labelled as they are; ASAL
+asks for the unlabelled image next to each (section 4.2): by Euclidean distance in features that stay
 fixed, on their first principal components, without replacement.
 """
 
@@ -50,6 +51,9 @@ class Index(Protocol):
 class Ascent:
     """How codes climb, by gradient steps (Adam).
 
+    Where the task is confident of an image, the gradient of its entropy sinks below Adam's eps of 1e-8, and the code
+    stays where it is; `entropy_started` beside `entropy_generated` in the notes tells what the ascent has gained.
+
     score: log-probabilities (B, K) -> (B,), larger = less certain: entropy, eq. 3, or minimum distance, eq. 1
     steps: gradient steps (the paper: 100)
     lr: of Adam (the paper: 0.01)
@@ -70,10 +74,10 @@ class Ascent:
                 raise UserError(f"strategy.{name}={value} must be a whole number from {least} on")
         positive("strategy.", lr=self.lr)
 
-    def codes(self, trained: Trained, log_probs: LogProbs, n: int, device: torch.device) -> Tensor:
-        """Return (n, latent) codes that have climbed from random ones."""
+    def codes(self, trained: Trained, log_probs: LogProbs, n: int, device: torch.device) -> tuple[Tensor, Tensor]:
+        """Return (n, latent) random codes, and those that they have climbed to."""
         start = torch.randn(n, trained.latent).to(device)
-        return torch.cat([self._climbed(z, trained, log_probs) for z in start.split(self.batch or n)])
+        return start, torch.cat([self._climbed(z, trained, log_probs) for z in start.split(self.batch or n)])
 
     def _climbed(self, z: Tensor, trained: Trained, log_probs: LogProbs) -> Tensor:
         z = z.clone().requires_grad_()
@@ -97,7 +101,7 @@ class Matching:
     index: Index
     size: int
     memory: int  # bytes that a search needs
-    seconds: dict[str, float]  # that each part of the preparation took, now or when it was first made
+    seconds: dict[str, float]  # that each part of the preparation takes
 
 
 class ASAL:
@@ -132,14 +136,14 @@ class ASAL:
         left = int((~pool.known[: matching.size]).sum())
         if n > left:
             raise UserError(f"{n} images are to be matched, but {left} are left: lower budget.query or budget.end")
-        z = self.ascent.codes(matching.trained, log_probs, n, pool.device)
+        start, z = self.ascent.codes(matching.trained, log_probs, n, pool.device)
         with torch.no_grad():
             generated = matching.trained.images(z)
-            queries, doubt = matching.features(generated), entropy(log_probs(generated))
+            queries = matching.features(generated)
+            notes = gained(log_probs, matching.trained.images(start), generated)
         indices = matching.index.search(queries, pool.known).to(pool.device)
         matched = entropy(task.log_probs(pool.rows(indices)))
-        notes = {"entropy_generated": float(doubt.mean()), "entropy_matched": float(matched.mean())}
-        notes |= {MEMORY: matching.memory, **preparation}
+        notes |= {"entropy_matched": float(matched.mean()), MEMORY: matching.memory, **preparation}
         examples = pixels(generated[:SHOWN])
         pictures = pictured(examples, pool.rows(indices[:SHOWN])[:], indices)
         return Query(indices, None, notes, pictures, generated=examples)
@@ -151,10 +155,11 @@ class ASAL:
         if self.matching.made is before:
             return matching, {}
         spent = {FIT_SECONDS: clock(pool.device) - start, **matching.seconds}
-        iterations = getattr(self.generator, "config", {}).get("iterations", 0)
-        return matching, {**{name: round(each, 4) for name, each in spent.items()}, "generator_iterations": iterations}
+        measured = getattr(matching.trained, "iterations", 0)
+        return matching, {**{name: round(each, 4) for name, each in spent.items()}, "generator_iterations": measured}
 
     def _matching(self, pool: Pool) -> Matching:
+        """Prepare the matching; a training that a reduced scale has cut counts as whole, at the pace that it had."""
         trained = self.generator.trained(pool)
         extract = self.features.of(pool, trained)
         start = clock(pool.device)
@@ -163,7 +168,7 @@ class ASAL:
         extracted = clock(pool.device)
         index = self._indexed(vectors)
         seconds = {
-            "generator_seconds": getattr(trained, "seconds", 0.0),
+            "generator_seconds": getattr(trained, "whole_seconds", 0.0),
             "autoencoder_seconds": self.features.seconds(pool) if isinstance(self.features, Code) else 0.0,
             "extract_seconds": extracted - start,
             "index_seconds": clock(pool.device) - extracted,
@@ -198,17 +203,20 @@ class GAAL:
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         log_probs = differentiable(task, pool, self.ascent.score)
         trained = self.trained(pool)
-        z = self.ascent.codes(trained, log_probs, n, pool.device)
+        start, z = self.ascent.codes(trained, log_probs, n, pool.device)
         with torch.no_grad():
             generated = trained.images(z)
-            doubt = entropy(log_probs(generated))
+            notes = gained(log_probs, trained.images(start), generated)
         indices = pool.extend(pixels(generated))
-        return Query(
-            indices,
-            None,
-            {"entropy_generated": float(doubt.mean())},
-            {"generated": pixels(generated[:SHOWN]).cpu().numpy()},
-        )
+        return Query(indices, None, notes, {"generated": pixels(generated[:SHOWN]).cpu().numpy()})
+
+
+def gained(log_probs: LogProbs, before: Tensor, after: Tensor) -> dict[str, float]:
+    """Note the mean entropy of images before the ascent, and after it."""
+    return {
+        "entropy_started": float(entropy(log_probs(before)).mean()),
+        "entropy_generated": float(entropy(log_probs(after)).mean()),
+    }
 
 
 def generative(generator: Any) -> Generator:

@@ -117,14 +117,14 @@ Task = TypeVar("Task", bound=Learner)
 
 
 class Kept(NamedTuple):
-    net: Any  # in eval mode and frozen; `seconds` is how long its training took
+    net: Any  # in eval mode and frozen; `seconds` is how long its `iterations` took, `whole_seconds` all would take
     home: Path
 
 
 def trained_once(
-    game: Callable[[], Game], pool: Pool, folder: str | Path, net: Callable[..., nn.Module], **config: Any
+    game: Callable[[], Game], pool: Pool, folder: str | Path, net: Callable[..., nn.Module], whole: int, **config: Any
 ) -> Kept:
-    """The game's network, trained for config["iterations"], and where it is kept."""
+    """Return the game's network, trained for config["iterations"] of the whole, and where it is kept."""
     images, folder = originals(pool), Path(folder)
     facts = weights.about(images, net, game.__module__, **config)
     name = f"{config['name']}-{weights.key(facts)}"
@@ -141,7 +141,9 @@ def trained_once(
         else:
             _train(training, images, pool.device, home, facts)
     kept: Any = training.net.eval().requires_grad_(False)
+    kept.iterations = training.iterations
     kept.seconds = sum(row[1] for row in _curves(home, training.iterations))
+    kept.whole_seconds = kept.seconds * whole / training.iterations
     return Kept(kept, home)
 
 

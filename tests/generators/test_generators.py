@@ -249,6 +249,7 @@ def test_after_a_stop_it_goes_on_to_the_same_bits(
     assert kept[0] == kept[1]
     assert [row[0] for row in kept[0][1:]] == ["3", "6", "8"]
     assert again.net.seconds == pytest.approx(sum(float(row[1]) for row in curves(again.home)[1:]))
+    assert again.net.whole_seconds == again.net.seconds
     assert (f"going on after {3 * parts}" in capsys.readouterr().out) == (parts > 0)
 
 
@@ -326,6 +327,14 @@ def test_a_limit_caps_the_iterations_and_a_data_set_takes_what_its_name_begins_w
     assert gan(tmp_path, "mnist57", iterations=options, limit={"mnist": 20, "default": 1}).config["iterations"] == 20
     with pytest.raises(UserError, match=r"generator\.iterations has no value for usps: set"):
         chosen("iterations", {"mnist": 3}, "usps")
+
+
+def test_a_training_that_was_cut_tells_what_all_of_it_would_take(tmp_path: Path) -> None:
+    cut = gan(tmp_path, limit=4).kept(pool_of()).net
+    assert (cut.iterations, cut.whole_seconds) == (4, 2 * cut.seconds)
+    assert cut.seconds > 0
+    cut = encoder(tmp_path, limit=2).kept(pool_of()).net
+    assert (cut.iterations, cut.whole_seconds) == (2, 4 * cut.seconds)
 
 
 def test_epochs_become_iterations(tmp_path: Path) -> None:
@@ -413,7 +422,7 @@ def test_the_configurations_follow_their_papers(tmp_path: Path) -> None:
     told = [(each["features"], each["epochs"], each["batch"], each["lr"]) for each in encoders.values()]
     assert told == [(64, 40, 100, 1e-3), (192, 40, 100, 1e-3), (256, 100, 128, 1e-3)]
     celeba = built("autoencoder", "celeba_hat", tmp_path).config
-    assert (celeba["features"], celeba["batch"], celeba["lr"]) == (128, 64, 1e-4)
+    assert (celeba["features"], celeba["batch"], celeba["lr"]) == (256, 64, 1e-4)
     assert celeba["epochs"] * 162_770 / 64 == pytest.approx(50_000, rel=1e-3)
 
 
