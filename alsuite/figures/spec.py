@@ -15,7 +15,7 @@ from alsuite.figures.names import name_of
 __all__ = ["METRICS", "STORED", "Entry", "Panel", "bare", "panels_of", "read_panels"]
 
 METRICS = ("accuracy", "macro_f1", "mean_iou")
-STORED = ("images", "plane")  # kinds that show what one run has stored
+STORED = ("images", "masks", "plane")  # kinds that show what one run has stored
 TUPLES = ("series", "published", "rows")
 OF_KIND = {
     "entropy": {"y": "entropy"},

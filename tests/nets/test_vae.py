@@ -47,12 +47,17 @@ def test_every_image_is_decoded_to_its_own_shape_and_a_gradient_reaches_every_pa
 
 
 @pytest.mark.parametrize("maker", [image_vae, small_vae])
-@pytest.mark.parametrize("shape", [(3, 224, 224), (3, 130, 223), (3, 129, 16), (1, 128, 128)])
+@pytest.mark.parametrize("shape", [(3, 224, 224), (3, 130, 223), (3, 129, 16), (1, 128, 128), (3, 688, 688)])
 def test_large_images_at_full_width(maker: Callable[..., VAE], shape: Shape) -> None:
     vae = on_paper(maker, shape, extra=2)
     mu, _ = vae.encode(torch.empty(2, *shape, device="meta"))
     assert mu.shape == (2, 32)
     assert vae.decoder(torch.empty(2, 34, device="meta")).shape == (2, *shape)
+
+
+@pytest.mark.parametrize(("side", "millions"), [(224, 92.7), (688, 73.1)])
+def test_larger_images_take_no_more_weights(side: int, millions: float) -> None:
+    assert size(on_paper(partial(image_vae, latent=128), (3, side, side))) / 1e6 == pytest.approx(millions, rel=0.03)
 
 
 @pytest.mark.parametrize("name", [*MAKERS, "feature_vae"])
