@@ -12,6 +12,8 @@ An experiment lists its panels under `figure:`, each a mapping with the fields
                 gains      points of F-score that each class gains from a run's first cycle to its last
                 aubc       areas of each two series compared; penalty: the penalty matrix
                 plane      groups of samples that a run placed on a plane
+                masks       images that were asked for, above their labels per pixel, predictions, entropies
+                masks      images that were asked for, above their labels per pixel, predictions and entropies
                 images     rows of images, from the runs' images_cycle_0000.npz
     title       above the panel
     where       column: value, or a list of values; columns as in `alsuite.results.load`, null for a gap

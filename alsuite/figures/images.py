@@ -15,7 +15,7 @@ from alsuite.figures.style import RC
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["CAPTION", "draw_rows", "grid_height", "groups_of", "image_grid", "rows_of", "stored_in"]
+__all__ = ["CAPTION", "draw_rows", "grid_height", "groups_of", "image_grid", "read_rows", "rows_of", "stored_in"]
 
 CAPTION = 0.3
 SUFFIX = "_captions"
@@ -137,7 +137,7 @@ def read_rows(path: Path, rows: Sequence[str], columns: int) -> tuple[dict[str, 
     if missing := [name for name in names if name not in stored]:
         raise UserError(f"{path.parent.name} stored no images called {missing[0]}")
     asked = json.loads(path.with_name("cycles.jsonl").read_text().splitlines()[_cycle_of(path)])["queried"]
-    texts = {ASKED + SUFFIX: asked["labels"], MADE + SUFFIX: asked.get("generated_labels", ()), **stored}
+    texts = {ASKED + SUFFIX: asked["labels"] or (), MADE + SUFFIX: asked.get("generated_labels", ()), **stored}
     captions = {name: _with_classes(texts.get(name + SUFFIX, ())[:columns], path) for name in names}
     if MATCHED in captions:
         labels = _with_classes(asked["labels"], path)

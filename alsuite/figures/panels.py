@@ -9,6 +9,7 @@ import pandas as pd
 
 from alsuite.figures.curves import curves, values, whole_ticks
 from alsuite.figures.images import draw_rows, groups_of, rows_of
+from alsuite.figures.masks import masks
 from alsuite.figures.parts import Part
 from alsuite.figures.style import CLASS_COLOURS, GREEN, LABELS, SKY, VERMILLION, Look
 from alsuite.results.statistics import paired_tests, penalty_matrix
@@ -130,6 +131,7 @@ KINDS: dict[str, Callable[["Axes", Part, Look], None]] = {
     "transition": transition,
     "gains": values,
     "images": images,
+    "masks": masks,
     "plane": placed_groups,
     "aubc": area,
     "penalty": penalties,

@@ -16,7 +16,7 @@ __all__ = ["METRICS", "PERCENT", "STORED", "Entry", "Panel", "bare", "own_folder
 
 METRICS = ("accuracy", "macro_f1", "mean_iou")
 PERCENT = (*METRICS, "agreement", "aubc", "wrong")  # fractions that are shown as percentages
-STORED = ("images", "plane")  # kinds that show what one run has stored
+STORED = ("images", "masks", "plane")  # kinds that show what one run has stored
 TUPLES = ("series", "published", "rows")
 OF_KIND = {
     "entropy": {"y": "entropy"},

@@ -48,7 +48,7 @@ def test_every_image_is_decoded_to_its_own_shape_and_a_gradient_reaches_every_pa
 
 
 @pytest.mark.parametrize("maker", [image_vae, small_vae])
-@pytest.mark.parametrize("shape", [(3, 224, 224), (3, 130, 223), (3, 129, 16), (1, 128, 128)])
+@pytest.mark.parametrize("shape", [(3, 224, 224), (3, 130, 223), (3, 129, 16), (1, 128, 128), (3, 688, 688)])
 def test_large_images_at_full_width(maker: Callable[..., VAE], shape: Shape) -> None:
     vae = on_paper(maker, shape, extra=2)
     mu, _ = vae.encode(torch.empty(2, *shape, device="meta"))
@@ -67,6 +67,11 @@ def test_small_maps_of_many_channels_take_one_product() -> None:
     encoder = on_paper(image_vae, (3, 32, 32)).encoder
     assert [type(layer) for layer in encoder.children()][::3][:4] == [nn.Conv2d, nn.Conv2d, _OneProduct, _OneProduct]
     assert not any(isinstance(layer, _OneProduct) for layer in image_vae((3, 32, 32), width=1 / 16).encoder.children())
+
+
+@pytest.mark.parametrize(("side", "millions"), [(224, 92.7), (688, 73.1)])
+def test_larger_images_take_no_more_weights(side: int, millions: float) -> None:
+    assert size(on_paper(partial(image_vae, latent=128), (3, side, side))) / 1e6 == pytest.approx(millions, rel=0.03)
 
 
 @pytest.mark.parametrize("name", [*MAKERS, "feature_vae"])
