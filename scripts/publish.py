@@ -24,7 +24,7 @@ from alsuite.figures.images import stored_in
 from alsuite.figures.names import name_of
 from alsuite.figures.parts import DERIVED, Part, part_named, per_run
 from alsuite.figures.reduced import reductions
-from alsuite.figures.spec import METRICS, PERCENT, STORED, Panel, read_panels
+from alsuite.figures.spec import METRICS, PERCENT, STORED, Panel, description_of, read_panels
 from alsuite.results.kept import NAMED_BY, PICTURED, keep, keep_queried, pictured_in
 from alsuite.results.report import report
 from alsuite.results.statistics import interval
@@ -97,9 +97,10 @@ def write_about(stem: str, facts: Mapping[str, object], judged: str, texts: Sequ
     """Write what the runs were, for machines and for readers."""
     (folder / "about.json").write_text(json.dumps(facts, indent=1) + "\n")
     head = "\n".join(f"- {name}: {value}" for name, value in facts.items() if name not in ("versions", "measured"))
+    read = f"{description}\n\n" if (description := description_of(stem)) else ""
     claimed = f"## Claims of the paper\n\n{judged}\n\n" if judged else ""
     body = "\n\n".join(filter(None, texts))
-    (folder / "README.md").write_text(f"# {stem}\n\n{head}\n\n![{stem}]({stem}.png)\n\n{claimed}{body}\n")
+    (folder / "README.md").write_text(f"# {stem}\n\n{head}\n\n![{stem}]({stem}.png)\n\n{read}{claimed}{body}\n")
 
 
 def compared(stem: str, scale: str, root: Path) -> Iterator[tuple[str, pd.DataFrame, Panel]]:

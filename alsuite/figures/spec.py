@@ -12,7 +12,18 @@ from alsuite import CONF
 from alsuite.errors import UserError
 from alsuite.figures.names import name_of
 
-__all__ = ["METRICS", "PERCENT", "STORED", "Entry", "Panel", "bare", "own_folder", "panels_of", "read_panels"]
+__all__ = [
+    "METRICS",
+    "PERCENT",
+    "STORED",
+    "Entry",
+    "Panel",
+    "bare",
+    "description_of",
+    "own_folder",
+    "panels_of",
+    "read_panels",
+]
 
 METRICS = ("accuracy", "macro_f1", "mean_iou")
 PERCENT = (*METRICS, "agreement", "aubc", "wrong")  # fractions that are shown as percentages
@@ -67,6 +78,11 @@ def own_folder(stem: str, configuration: Path = CONF) -> str:
     return str(_merged(stem, configuration).get("experiment", stem))
 
 
+def description_of(stem: str, configuration: Path = CONF) -> str:
+    """Return what `experiment/STEM.yaml` says of how it reads its paper."""
+    return str(_merged(stem, configuration).get("description") or "")
+
+
 def panels_of(figure: object, stem: str, experiment: str) -> list[Panel]:
     """Make the panels that a configuration lists; `experiment` is the folder of their runs where they name no other."""
     if not isinstance(figure, list) or not all(isinstance(entry, Mapping) for entry in figure):
@@ -80,12 +96,12 @@ def bare(column: str) -> str:
 
 
 def _merged(stem: str, configuration: Path) -> dict[str, Any]:
-    """Read an experiment's folder and panels, with those of the experiments that it builds on."""
+    """Read an experiment's folder, panels and description, with those of the experiments that it builds on."""
     own: Any = OmegaConf.to_container(OmegaConf.load(_found(stem, configuration)))
     spec: dict[str, Any] = {}
     for parent in _parents(own):
         spec |= _merged(parent, configuration)
-    return spec | {name: own[name] for name in ("experiment", "figure") if name in own}
+    return spec | {name: own[name] for name in ("experiment", "figure", "description") if name in own}
 
 
 def _found(stem: str, configuration: Path) -> Path:

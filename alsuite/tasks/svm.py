@@ -6,8 +6,9 @@ exp(-gamma |x - x'|^2). C and gamma are those whose predictions of left-out fold
 The paper, which needs posterior probabilities, says no more than "SVM" and "grid search". Here the pairs' decisions
 d_ij are coupled as p_i = 1 / (1 + sum_j exp(-t d_ij)), up to a constant (D. Price, S. Knerr, L. Personnaz, G. Dreyfus:
 Pairwise Neural Network Classifiers with Probabilistic Outputs, 1994); t is what predicts a left-out fold best. The
-likeliest class is, but for near ties, the one with the most votes: learned from 2,000 images of cifar10 at 64 pixels
-it is right in 78.7 % of 2,500 other training images, the most votes in 79.0 %, the largest sum of decisions in 77.1 %.
+likeliest class is, but for near ties, the one with the most votes. Learned from 2,000 images of cifar10 at 64 pixels,
+its macro F1 on 2,500 other training images is 78.6 to 78.8 % for t from 1 to 8; that of the most votes is 79.0 %, of
+the largest sum of decisions 77.1 %.
 """
 
 from __future__ import annotations
