@@ -68,8 +68,15 @@ def draw(
 ) -> list[Path]:
     """Draw a figure from the runs there are, as PNG and PDF; a panel that has none says so in its place.
 
-    Its panels are those given, or those that the configuration's experiment STEM lists. Its runs are those below the
-    root, or those that a folder of published ones keeps. A sentence may stand beneath.
+    stem: the name of an experiment
+    panels: what is shown, by default what the configuration's experiment STEM lists
+    root: the folder whose runs of this scale are drawn
+    published: a folder that keeps the table of published runs, which are drawn in their stead
+    out: the folder of the files, by default root/figures/SCALE
+    configuration: the folder that holds experiment/STEM.yaml, and may hold a published.csv of its own
+    beneath: a sentence at the end of the footer
+
+    It returns the paths of the files, and refuses a figure none of whose panels has anything to show.
     """
     panels = panels or read_panels(stem, configuration)
     if unknown := [panel.kind for panel in panels if panel.kind not in KINDS]:
@@ -84,7 +91,10 @@ def draw(
 
 
 def runs_of(panels: Sequence[Panel], stem: str, scale: str, root: Path) -> dict[str, pd.DataFrame | str]:
-    """Load the runs of each experiment that the panels show, or say why there are none."""
+    """Load the runs of each experiment that the panels show, or say why there are none.
+
+    A figure may show the runs of another experiment; the advice names the command of the figure's own, `stem`.
+    """
     found: dict[str, pd.DataFrame | str] = {}
     for experiment in dict.fromkeys(panel.experiment for panel in panels):
         try:
@@ -95,7 +105,10 @@ def runs_of(panels: Sequence[Panel], stem: str, scale: str, root: Path) -> dict[
 
 
 def in_rows(groups: Sequence[Sequence[Part]]) -> list[Part]:
-    """Give the parts of each panel a row of their own where several panels of class shares have many parts each."""
+    """Give the parts of each panel a row of their own where several panels of class shares have many parts each.
+
+    Rows are filled up with blank parts, so that they have one length.
+    """
     length = max(map(len, groups))
     if length < 3 or len(groups) == 1 or not all(part.panel.kind == "labels" for parts in groups for part in parts):
         return [part for parts in groups for part in parts]
@@ -112,7 +125,7 @@ def kept_runs(panels: Sequence[Panel], folder: Path) -> dict[str, pd.DataFrame |
 def draw_curves(frame: pd.DataFrame, folder: str | Path) -> Path:
     """Draw accuracy by strategy, a panel per setting, into a picture that is called after what the runs differ in.
 
-    Where strategies ran in several ways, these tell the series apart.
+    Where strategies ran in several ways, these tell the series apart. It returns the picture's path.
     """
     series = _telling_apart(frame)
     varying = [column for column in SETTING if frame[column].nunique() > 1] or ["dataset"]

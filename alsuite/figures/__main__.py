@@ -13,6 +13,12 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line, draw the figure and print the paths of its files, the PNG first.
+
+    arguments: the words of the command line, by default those of this process
+
+    A mistake of the user's ends the process with its one line instead of a traceback.
+    """
     parser = argparse.ArgumentParser(prog="python -m alsuite.figures", description="Draw a figure from its runs.")
     parser.add_argument("stem", help="the name of an experiment, a file in conf/experiment")
     source = parser.add_mutually_exclusive_group(required=True)
@@ -36,7 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _claims(stem: str, root: Path, scale: str | None) -> str:
-    """Tell how the paper's claims came out that this figure measures."""
+    """Tell how the paper's claims came out that this figure measures.
+
+    scale: verdicts are on the runs of this scale below the root; None takes those on published runs
+    """
     from alsuite.claims import below_a_picture, live_runs, measured_runs, verdicts_on
 
     return below_a_picture(verdicts_on(stem, live_runs(root, scale) if scale else measured_runs(root)))

@@ -1,4 +1,8 @@
-"""What a strategy prepares once, and from how many cycles on that pays (ASAL, figure 8)."""
+"""What a strategy prepares once, and from how many cycles on that pays (ASAL, figure 8).
+
+A run notes the seconds of each part of its preparation, such as the training of its generator. Both tables here have a
+row for each run, not for each cycle, and keep the columns of the runs, so that they are drawn as any others.
+"""
 
 import numpy as np
 import pandas as pd
@@ -13,7 +17,11 @@ SECONDS = [f"notes.{part}_seconds" for part in PARTS]
 
 
 def preparation_of(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each run and part of its preparation, which stands in the place of the strategy."""
+    """Return a row for each run and part of its preparation, with its `preparation_seconds`.
+
+    The part stands in the place of the strategy, so that parts are told apart as series are. Parts that took no time,
+    such as an auto-encoder that the features don't need, and runs that prepare nothing are left out.
+    """
     runs = _first_rows(frame).dropna(subset=SECONDS)
     parts = [
         runs.assign(strategy=part, preparation_seconds=runs[column], run=runs["run"] + f",{part}")
@@ -24,8 +32,12 @@ def preparation_of(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def until_cheaper(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each run that prepares, with its `cycles_until_cheaper`: these seconds over those that a query
-    saves beside a scan of as large a pool at the same seed; infinite where it saves none."""
+    """Return a row for each run that prepares, with its `cycles_until_cheaper`.
+
+    These are the seconds of its preparation over those that a query saves beside a scan of as large a pool at the same
+    seed; infinite where it saves none. Two strategies that scan one pool are refused, since either could be meant, and
+    so are runs without a scan to compare them with.
+    """
     runs = _first_rows(frame)
     prepares = runs[SECONDS].notna().all(axis=1)
     scans = runs[~prepares].set_index(["pool", "seed"])["mean_seconds"].rename("scan_seconds")
@@ -40,7 +52,10 @@ def until_cheaper(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _first_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each run: its mean seconds of a selection, and of all else its first value."""
+    """Return a row for each run: its mean seconds of a selection, and of all else its first value.
+
+    Runs none of which notes a preparation are refused.
+    """
     if not {*SECONDS} <= {*frame} or frame[SECONDS].isna().to_numpy().all():
         raise UserError("no run here notes its preparation, as those with strategy=asal do")
     seconds = frame.groupby(RUN)["select_seconds"].mean().rename("mean_seconds")

@@ -1,4 +1,8 @@
-"""Values over seeds: learning curves, and a row of dots where a run gives one value."""
+"""Values over seeds: learning curves, and a row of dots where a run gives one value.
+
+What is drawn of a series depends on how many seeds it has: its mean alone, from two on each seed as a thin line or
+small dot, from ENOUGH on a band or whisker instead. Fractions become percentages, and published values are hollow.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -23,7 +27,11 @@ HOLLOW = {"linestyle": "none", "markerfacecolor": "none", "markeredgewidth": 1.1
 
 
 def curves(axes: "Axes", part: Part, look: Look) -> None:
-    """Draw the mean over seeds against x, with a band; a run with all labels is a dashed line across."""
+    """Draw the mean over seeds against x, with a band; a run with all labels is a dashed line across.
+
+    part: runs with the columns `series`, the panel's x and its y
+    look: the style of each series, by its name
+    """
     panel, full = part.panel, part.frame["strategy"] == FULL
     data = _scaled(part.frame[~full], panel)
     table = interval(data, ["series", panel.x], "value", _most(panel.y))
@@ -51,7 +59,7 @@ def _scaled(frame: pd.DataFrame, panel: Panel) -> pd.DataFrame:
 
 
 def whole_ticks(axes: "Axes") -> None:
-    """Mark a few whole numbers along x, each once."""
+    """Mark a few whole numbers along x, each once, as labels and pools are counted."""
     from matplotlib.ticker import MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True, min_n_ticks=1, steps=[1, 2, 2.5, 5, 10]))
@@ -59,7 +67,7 @@ def whole_ticks(axes: "Axes") -> None:
 
 
 def _each_seed(axes: "Axes", data: pd.DataFrame, style: Style, panel: Panel) -> None:
-    """Draw each seed where these are too few for an interval."""
+    """Draw each seed as a thin line where these are several, yet too few for an interval."""
     runs = [run.sort_values(panel.x) for _, run in data.groupby("seed")]
     if not 1 < len(runs) < ENOUGH:
         return
@@ -68,6 +76,12 @@ def _each_seed(axes: "Axes", data: pd.DataFrame, style: Style, panel: Panel) -> 
 
 
 def _curve(axes: "Axes", table: pd.DataFrame, style: Style, panel: Panel, label: str) -> None:
+    """Draw one series: its mean with a marker at about eight points, and its band.
+
+    table: a row for each x, as `interval` returns it
+
+    A series with one x has no line to carry a band, so that it gets whiskers.
+    """
     x, mean = table[panel.x].to_numpy(float), table["mean"].to_numpy(float)
     low, high = _band(table, panel)
     axes.fill_between(x, low, high, color=style.colour, alpha=0.15, linewidth=0)
@@ -78,7 +92,10 @@ def _curve(axes: "Axes", table: pd.DataFrame, style: Style, panel: Panel, label:
 
 
 def _band(table: pd.DataFrame, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
-    """Return the edges of the band, within what the measure can be; NaN where the seeds are too few."""
+    """Return the edges of the band, within what the measure can be; NaN where the seeds are too few.
+
+    table: rows of `interval`; the panel chooses between its interval and the standard deviation
+    """
     low, high = table["low"], table["high"]
     if panel.band == "sd":
         low, high = table["mean"] - table["sd"], table["mean"] + table["sd"]
@@ -89,7 +106,10 @@ def _band(table: pd.DataFrame, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _overlay(axes: "Axes", part: Part, look: Look) -> None:
-    """Draw the published points; those of a series that was not measured bring its entry of the legend."""
+    """Draw the published points; those of a series that was not measured bring its entry of the legend.
+
+    A point that is a level, such as that of full supervision, has no x and stands at the right edge.
+    """
     measured = set(part.frame["series"])
     labels = {point.series: f"{point.series}, {PUBLISHED}" for point in part.points if point.series not in measured}
     for point in part.points:
@@ -103,6 +123,7 @@ def _overlay(axes: "Axes", part: Part, look: Look) -> None:
 
 
 def _published_entry(axes: "Axes") -> None:
+    """Add one entry of the legend for all hollow points, which are those of measured series."""
     axes.plot([], [], marker="o", markersize=5.5, color=FAINT, markeredgecolor=FAINT, label=PUBLISHED, **HOLLOW)
 
 
@@ -112,6 +133,10 @@ def values(axes: "Axes", part: Part, look: Look) -> None:
 
 
 def _dots(axes: "Axes", part: Part, look: Look) -> None:
+    """Draw a line for each series: a dot at its mean, whiskers, single seeds and the published value a little below.
+
+    Where numbers name the series, such as values of a parameter, all share one style, and the parameter names the axis.
+    """
     panel, runs = part.panel, per_run(part.frame, part.panel)
     runs = runs.assign(value=_unit(panel.y) * runs[panel.y])
     table, points = interval(runs, ["series"], "value", _most(panel.y)), _one_each(part.points, panel)
@@ -133,7 +158,10 @@ def _dots(axes: "Axes", part: Part, look: Look) -> None:
 
 
 def _alike(part: Part, look: Look) -> Look:
-    """Give the series that share the value of their first column one colour, where several columns tell them apart."""
+    """Give the series that share the value of their first column one colour, where several columns tell them apart.
+
+    Strategies keep their own colours, as these are known from other figures.
+    """
     if len(part.panel.series) < 2 or part.panel.series[0] == "strategy":
         return look
     groups = part.frame.drop_duplicates("series").groupby(part.panel.series[0])["series"]
@@ -141,6 +169,10 @@ def _alike(part: Part, look: Look) -> Look:
 
 
 def _published_dots(axes: "Axes", points: Mapping[str, Point], names: Sequence[str], look: Look) -> None:
+    """Draw the published value of each series, a quarter of a line below the measured one.
+
+    names: the series from the top to the bottom, as their lines are numbered
+    """
     for name, point in points.items():
         place, style = names.index(name) + 0.25, look[name]
         axes.plot([point.y], [place], marker=style.marker, color=style.colour, markersize=5.5, **HOLLOW)
@@ -149,6 +181,12 @@ def _published_dots(axes: "Axes", points: Mapping[str, Point], names: Sequence[s
 
 
 def _dot(axes: "Axes", place: int, row: pd.DataFrame, style: Style, panel: Panel) -> None:
+    """Draw the mean of a series in its line, with whiskers, and write its value at the right edge.
+
+    row: the one row that `interval` returns for the series
+
+    On the logarithmic axis of times a whisker must not reach zero.
+    """
     mean, (low, high) = float(row["mean"].iloc[0]), (float(edge[0]) for edge in _band(row, panel))
     down = min(mean - low, 0.9 * mean) if panel.kind == "timing" else mean - low
     whiskers = np.nan_to_num([[down], [high - mean]])
@@ -158,12 +196,16 @@ def _dot(axes: "Axes", place: int, row: pd.DataFrame, style: Style, panel: Panel
 
 
 def _seed_dots(axes: "Axes", place: int, seeds: pd.Series, style: Style) -> None:
+    """Draw a small dot for each seed where these are several, yet too few for an interval."""
     if 1 < len(seeds) < ENOUGH:
         axes.plot(seeds, [place] * len(seeds), linestyle="none", marker=".", color=style.colour, alpha=0.6)
 
 
 def _one_each(points: Sequence[Point], panel: Panel) -> dict[str, Point]:
-    """Return one point per series: the last, or the one nearest to the labelled count that is shown."""
+    """Return one point per series: the last, or the one nearest to the labelled count that is shown.
+
+    Points without an x come last, so that any other of their series is taken before them.
+    """
 
     def nearness(point: Point) -> float:
         if math.isnan(point.x):
@@ -174,6 +216,7 @@ def _one_each(points: Sequence[Point], panel: Panel) -> dict[str, Point]:
 
 
 def _unit(y: str) -> int:
+    """Return what turns a stored value into the unit of its axis: fractions are shown in percent."""
     return 100 if y in PERCENT else 1
 
 
@@ -183,6 +226,7 @@ def _most(y: str) -> float | None:
 
 
 def _is_number(name: str) -> bool:
+    """Tell whether a series' name is a number, as values of a parameter are."""
     return name.replace(".", "", 1).isdigit()
 
 

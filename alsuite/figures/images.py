@@ -1,4 +1,8 @@
-"""ImageRows of images with a caption above each."""
+"""Rows of images with a caption above each, and groups of samples on a plane: what a run has stored beside its records.
+
+A run stores them as `images_cycle_0000.npz`: an array for each row, its captions under the row's name + "_captions",
+and the places of groups under "plane_" + their name. All of it is read without pickle.
+"""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -28,7 +32,14 @@ Captions = Mapping[str, Sequence[str]]
 
 
 def image_grid(rows: ImageRows, captions: Captions, path: str | Path, width: float = 7.0) -> Path:
-    """Draw rows of (N, C, H, W) uint8 images; `captions` may leave rows out."""
+    """Draw rows of images into a file of their own, and return its path.
+
+    rows: the name of a row -> (N, C, H, W) uint8 images, of one or three channels
+    captions: the name of a row -> a text above each of its images; rows may be left out
+    width: in inches; the height follows from the rows
+
+    A PNG tells no software, so that the same images give the same bytes.
+    """
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -40,15 +51,21 @@ def image_grid(rows: ImageRows, captions: Captions, path: str | Path, width: flo
 
 
 def grid_height(rows: ImageRows, captions: Captions, width: float) -> float:
+    """Return the inches that these rows take at this width, room for captions of several lines included."""
     heights = (1 + _caption_height(captions.get(name, ())) for name in rows)
     return max(0.6, sum(heights) * 0.92 * width / max(map(len, rows.values())))
 
 
 def _caption_height(texts: Sequence[str]) -> float:
+    """Return the room for a row's captions in heights of an image; a row without captions keeps a narrow gap."""
     return CAPTION * max((1 + text.count("\n") for text in texts), default=0.2)
 
 
 def draw_rows(axes: "Axes", rows: ImageRows, captions: Captions) -> None:
+    """Draw the rows from the top to the bottom, each with its name at the left and a caption above each image.
+
+    An image takes one unit of the axes, which have no frame, and keeps its own pixels, without smoothing.
+    """
     top = 0.0
     for name, images in rows.items():
         texts = captions.get(name, ())
@@ -66,7 +83,10 @@ def draw_rows(axes: "Axes", rows: ImageRows, captions: Captions) -> None:
 
 
 def rows_of(part: Part) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
-    """Read what a run of each series stored; a row that all have alike stands once, on top."""
+    """Read what a run of each series stored, as rows and captions; a row that all have alike stands once, on top.
+
+    The rows are called as short as tells them apart: see `_label`.
+    """
     panel, runs = part.panel, part.frame.drop_duplicates("series")
     folders = dict(zip(runs["series"], map(Path, runs["folder"]), strict=True))
     read = {
@@ -92,7 +112,11 @@ def _alike(read: Sequence[ImageRows]) -> list[str]:
 
 
 def _label(panel: Panel, series: str, name: str, own: Sequence[str], count: int) -> str:
-    """Call a row after its series, itself, or both: as short as tells it apart."""
+    """Call a row after its series, itself, or both: as short as tells it apart.
+
+    own: the rows of the series that others don't share
+    count: how many series there are
+    """
     row = panel.names.get(name, name)
     if count == 1:
         return row
@@ -104,7 +128,10 @@ def _same(one: np.ndarray, other: np.ndarray | None) -> bool:
 
 
 def stored_in(folder: Path, cycle: int) -> Path:
-    """Find what a run stored in that cycle; -1 is the last one with images."""
+    """Find what a run stored in that cycle; -1 is the last one with images, -2 the one before.
+
+    A cycle without images is refused, since those of another would be mistaken for its own.
+    """
     stored = {_cycle_of(path): path for path in sorted(folder.glob("images_cycle_*.npz"))}
     wanted = [*stored][cycle] if -len(stored) <= cycle < 0 else cycle
     if wanted not in stored:
@@ -113,11 +140,15 @@ def stored_in(folder: Path, cycle: int) -> Path:
 
 
 def _cycle_of(path: Path) -> int:
+    """Return the cycle that a file of images is named after."""
     return int(path.stem.rpartition("_")[2])
 
 
 def groups_of(part: Part) -> dict[str, np.ndarray]:
-    """Read the (N, 2) places of each group, of the run with the lowest seed."""
+    """Read the (N, 2) places of each group, of the run with the lowest seed.
+
+    A run that placed nothing is refused, with the option that makes it do so.
+    """
     folder = Path(part.frame["folder"].iloc[0])
     with np.load(stored_in(folder, part.panel.cycle), allow_pickle=False) as file:
         groups = {name.removeprefix(PLANE): file[name] for name in file if name.startswith(PLANE)}
@@ -127,9 +158,14 @@ def groups_of(part: Part) -> dict[str, np.ndarray]:
 
 
 def read_rows(path: Path, rows: Sequence[str], columns: int) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
-    """Read a run's images_cycle_0000.npz: row name -> images, and "<row name>_captions" -> a text for each image.
+    """Read rows of images and their captions, the first `columns` of each row.
 
-    A caption that is a number stands for a class; without captions, the images asked for have the oracle's answers.
+    path: a run's images_cycle_0000.npz, beside which its records lie
+    rows: the names of the rows to read; none reads all there are
+
+    A caption that is a number stands for a class. Without captions, the images that were asked for have the oracle's
+    answers, and images of the pool that were matched with made ones have their index, too. A row that the run did not
+    store is refused.
     """
     with np.load(path, allow_pickle=False) as file:
         stored = dict(file)
@@ -146,6 +182,7 @@ def read_rows(path: Path, rows: Sequence[str], columns: int) -> tuple[dict[str, 
 
 
 def _with_classes(captions: Iterable[object], path: Path) -> list[str]:
+    """Turn captions into texts, and those that are the number of a class into its name."""
     classes = json.loads(path.with_name("run.json").read_text())["classes"]
     names = {str(k): name for k, name in enumerate(classes)}
     return [names.get(text, text) for text in map(str, captions)]

@@ -1,4 +1,8 @@
-"""Panels laid out on one sheet, with letters, one legend beside the data and a footer that says what was measured."""
+"""Panels laid out on one sheet, with letters, one legend beside the data and a footer that says what was measured.
+
+`compose` builds the sheet from parts, which hold data and no drawing; the kinds of panel draw themselves; all that
+panels share, such as the style of a series, the legend and the ranges, is settled here, once for the sheet.
+"""
 
 import contextlib
 import math
@@ -35,7 +39,11 @@ METADATA: dict[str, dict[str, None]] = {".png": {"Software": None}, ".pdf": {"Cr
 
 
 def save_figure(parts: Sequence[Part], paths: Sequence[Path], beneath: str = "") -> list[Path]:
-    """Draw the parts once and store them under each path; the same parts give the same bytes."""
+    """Draw the parts once, store them under each path and return the paths; the same parts give the same bytes.
+
+    paths: their suffixes tell the format; folders that lack are made
+    beneath: a sentence at the end of the footer
+    """
     import matplotlib as mpl
 
     with mpl.rc_context(RC):
@@ -47,7 +55,11 @@ def save_figure(parts: Sequence[Part], paths: Sequence[Path], beneath: str = "")
 
 
 def compose(parts: Sequence[Part], beneath: str = "") -> "Figure":
-    """Lay the parts out on one sheet, with a footer that ends in the sentence given."""
+    """Lay the parts out on one sheet, with a footer that ends in the sentence given.
+
+    The sheet has as many columns as suit the number of parts, one alone where there are pictures. A series has the same
+    style in all panels, and panels of class shares one range.
+    """
     from matplotlib.figure import Figure
 
     pictures = any(part.panel.kind == "images" for part in parts)
@@ -67,7 +79,13 @@ def compose(parts: Sequence[Part], beneath: str = "") -> "Figure":
 
 
 def _margins(figure: "Figure", entries: dict[str, "Artist"], footer: str) -> None:
-    """Write the legend and the footer into a strip added below the panels."""
+    """Write the legend and the footer into a strip added below the panels.
+
+    entries: the name of a series -> what shows its style
+    footer: broken into lines already
+
+    The strip's height follows from the lines of both; the panels keep theirs.
+    """
     width, height = figure.get_size_inches()
     fitting = max(1, int(width * 72 / (4.6 * max(map(len, entries), default=0) + 46)))
     lines = math.ceil(len(entries) / fitting)
@@ -85,6 +103,10 @@ def _margins(figure: "Figure", entries: dict[str, "Artist"], footer: str) -> Non
 
 
 def _entries(drawn: Sequence["Axes"]) -> dict[str, "Artist"]:
+    """Collect what the legends of all panels hold, each name once, and "published" last.
+
+    A series that is published only has an entry of its own; it is dropped where another panel shows it measured.
+    """
     entries: dict[str, Artist] = {}
     for axes in drawn:
         handles, names = axes.get_legend_handles_labels()
@@ -95,6 +117,7 @@ def _entries(drawn: Sequence["Axes"]) -> dict[str, "Artist"]:
 
 
 def _height(part: Part, columns: int) -> float:
+    """Return the inches of a part's panel, which for images follow from what is stored."""
     if part.panel.kind == "images" and not part.note:
         with contextlib.suppress(UserError):
             return grid_height(*rows_of(part), 7.0) + 0.25
@@ -104,12 +127,18 @@ def _height(part: Part, columns: int) -> float:
 
 
 def _names(part: Part) -> set[str]:
+    """Return the series of a part that need a style; a part with a note draws none."""
     if part.note:
         return set()
     return {*part.frame["series"], *(point.series for point in part.points)}
 
 
 def _draw_panel(axes: "Axes", part: Part, look: Look, letter: str, width: float) -> None:
+    """Draw a part into its axes under a title with the panel's letter; where that is refused, write why in its place.
+
+    letter: none where the sheet has one panel
+    width: of the panel, in inches, at which texts are broken
+    """
     try:
         if part.note:
             raise UserError(part.note)
@@ -123,14 +152,14 @@ def _draw_panel(axes: "Axes", part: Part, look: Look, letter: str, width: float)
 
 
 def _level(panels: Sequence["Axes"]) -> None:
-    """Give one range to panels that are read side by side."""
+    """Give one range to panels that are read side by side, never below zero."""
     limits = [axes.get_ylim() for axes in panels]
     for axes in panels:
         axes.set_ylim(max(0, min(low for low, _ in limits)), max(high for _, high in limits))
 
 
 def _footer(parts: Sequence[Part]) -> str:
-    """Say what was measured, on what, and what is missing."""
+    """Say what was measured, on what, how it was reduced, and what is missing."""
     frame = pd.concat([part.frame.reindex(columns=TOLD) for part in parts if not part.note])
     scales = ", ".join(sorted(frame["scale"].unique()))
     sentences = [
@@ -147,6 +176,7 @@ def _footer(parts: Sequence[Part]) -> str:
 
 
 def _facts(frame: pd.DataFrame) -> list[str]:
+    """List data sets, number of seeds, pools and devices, and whatever makes the images other than the paper's."""
     seeds = frame.groupby("series")["seed"].nunique()
     facts = [
         ", ".join(sorted(name_of("dataset", name) for name in frame["dataset"].unique())),
@@ -164,7 +194,10 @@ def _facts(frame: pd.DataFrame) -> list[str]:
 
 
 def _spread(parts: Sequence[Part], seeds: pd.Series) -> list[str]:
-    """Say how the seeds are shown."""
+    """Say how the seeds are shown: by bands, where enough of them make one, or one by one.
+
+    seeds: how many each series has
+    """
     bands = {part.panel.band for part in parts if part.panel.kind not in WITHOUT_BANDS}
     sentences = []
     if bands and seeds.max() >= ENOUGH:
@@ -176,5 +209,6 @@ def _spread(parts: Sequence[Part], seeds: pd.Series) -> list[str]:
 
 
 def _span(counts: pd.Series) -> str:
+    """Write a range of counts as short as it goes."""
     low, high = int(counts.min()), int(counts.max())
     return str(low) if low == high else f"{low} to {high}"

@@ -1,4 +1,8 @@
-"""How legends, titles and tables call what the runs are made of: as the papers write it, in the order of legends."""
+"""How legends, titles and tables call what the runs are made of: as the papers write it, in the order of legends.
+
+NAMES holds a name for each value of a column that has one. The order of its entries is the order of legends, so that
+a strategy stands in the same place in all figures. A panel's own names come before these.
+"""
 
 import math
 from collections import Counter
@@ -123,7 +127,12 @@ def name_of(column: str, value: object) -> str:
 
 
 def names_of(frame: pd.DataFrame, columns: Sequence[str], own: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Map each series that these columns make to its name, in the order of legends; `own` names come before these."""
+    """Map each series that these columns make to its name, in the order of legends.
+
+    frame: rows with the column `series`
+    columns: those whose values make the series, the first of them sorting first
+    own: names of a series or a value that a panel lists; they come before those of NAMES, in the order of their list
+    """
     own = own or {}
     rows = frame.drop_duplicates("series")
     values = zip(*(rows[column] for column in columns), strict=True)
@@ -133,29 +142,36 @@ def names_of(frame: pd.DataFrame, columns: Sequence[str], own: Mapping[str, str]
 
 
 def _full_name(series: str, parts: Sequence[tuple[str, str]], own: Mapping[str, str]) -> str:
+    """Name a series: as a whole where it has a name of its own, else by the names of its parts."""
     return own.get(series) or " ".join(own.get(part) or name_of(column, part) for column, part in parts) or series
 
 
 def _shortened(names: Mapping[str, str]) -> dict[str, str]:
+    """Shorten the names whose short form is one series' alone, as "ASAL (minimum distance)" is where no "ASAL" stands."""
     short = {series: _alone(name) for series, name in names.items()}
     counts = Counter(short.values())
     return {series: short[series] if counts[short[series]] == 1 else name for series, name in names.items()}
 
 
 def _alone(name: str) -> str:
+    """Return the name that a series has where no other has it."""
     for full, short in ALONE.items():
         name = name.replace(full, short)
     return name
 
 
 def _sorting(column: str, part: str, own: Mapping[str, str]) -> tuple[bool, float, float, float, str]:
-    """Return what sorts a part: the order of `own` names, of numbers and of the names above; full supervision last."""
+    """Return what sorts a part: the order of `own` names, of numbers and of the names above; full supervision last.
+
+    Whatever an order doesn't know comes after all that it does; in the end the alphabet decides.
+    """
     known = {name: place for place, name in enumerate(NAMES.get(column, ()))}
     listed = {name: place for place, name in enumerate(own)}
     return (part == FULL, listed.get(part, math.inf), _as_number(part), known.get(part, math.inf), part)
 
 
 def _as_number(part: str) -> float:
+    """Return the number that a part names, alone or as column=number; infinite where it is none."""
     try:
         return float(part.rpartition("=")[2])
     except ValueError:

@@ -1,4 +1,8 @@
-"""The kinds of panel. Each draws one prepared table, whose `series` column names what is compared, into its axes."""
+"""The kinds of panel. Each draws one prepared table, whose `series` column names what is compared, into its axes.
+
+A kind takes the axes, the part with its runs, and the look of each series; it may refuse with a UserError, which then
+stands in its place. KINDS is all there is of them; what they mean is told in `alsuite.figures`.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,7 +25,10 @@ __all__ = ["KINDS"]
 
 
 def labels(axes: "Axes", part: Part, _: Look) -> None:
-    """Draw the share of each class in the labelled set of one series; ticks at the right: its share in the pool."""
+    """Draw the share of each class in the labelled set of one series; ticks at the right: its share in the pool.
+
+    Shares are means over seeds. Where there are more classes than colours, lines are thin and have no entry.
+    """
     frame = part.frame.sort_values("labelled")
     shares = frame[["labelled"]].join(pd.DataFrame([_shares(c) for c in frame["label_counts"]], index=frame.index))
     table, first = shares.groupby("labelled").mean(), frame.iloc[0]
@@ -38,17 +45,22 @@ def labels(axes: "Axes", part: Part, _: Look) -> None:
 
 
 def _shares(counts: list[int]) -> np.ndarray:
+    """Return the percentages that counts make of their sum."""
     values = np.array(counts, float)
     return 100 * values / values.sum()
 
 
 def _class_name(classes: object, k: int) -> str:
+    """Name class k; numbers get the word "class" before them, so that they are not read as shares.
+
+    classes: the names that the runs noted, or a gap where they noted none
+    """
     name = str(classes[k]) if isinstance(classes, list) else str(k)
     return f"class {name}" if name.isdigit() else name
 
 
 def penalties(axes: "Axes", part: Part, _: Look) -> None:
-    """Show at how many budgets the row beats the column, and the column's mean."""
+    """Show at how many budgets the row beats the column, and the column's mean, the lower the better."""
     matrix = penalty_matrix(part.frame, "series", part.panel.y)
     order = [name for name in part.order if name in matrix.columns]
     matrix = matrix.loc[[*order, "mean"], order]
@@ -58,7 +70,7 @@ def penalties(axes: "Axes", part: Part, _: Look) -> None:
 
 
 def area(axes: "Axes", part: Part, _: Look) -> None:
-    """Show the mean differences of the areas, in points."""
+    """Show the mean differences of the areas of each two series, in points; a star marks what the paired test finds."""
     tests = paired_tests(part.frame, "series", part.panel.y)
     names = [name for name in part.order if name in {*tests["first"], *tests["second"]}]
     matrix, texts = pd.DataFrame(0.0, names, names), pd.DataFrame("", names, names)
@@ -72,6 +84,11 @@ def area(axes: "Axes", part: Part, _: Look) -> None:
 
 
 def _heat(axes: "Axes", matrix: pd.DataFrame, texts: pd.DataFrame, scale: tuple[str, float, float]) -> None:
+    """Draw a matrix as colours with a text in each cell but those of the diagonal.
+
+    texts: what is written, in the shape of the matrix
+    scale: the name of the colours, and the values at their two ends
+    """
     colours, low, high = scale
     axes.imshow(matrix, cmap=colours, vmin=low, vmax=high, aspect="auto")
     size = 7 if len(matrix.columns) < 6 else 6
@@ -88,16 +105,21 @@ def _heat(axes: "Axes", matrix: pd.DataFrame, texts: pd.DataFrame, scale: tuple[
 
 
 def images(axes: "Axes", part: Part, _: Look) -> None:
+    """Draw the stored images of each series' run, row below row."""
     draw_rows(axes, *rows_of(part))
 
 
 def preparations(axes: "Axes", part: Part, look: Look) -> None:
+    """Draw the seconds of each part against the size of the pool, both on logarithmic axes."""
     curves(axes, part, look)
     axes.set(xscale="log", yscale="log")
 
 
 def transition(axes: "Axes", part: Part, look: Look) -> None:
-    """Draw the cycles until a scan costs more; where it never does, "never" stands in place of a point."""
+    """Draw the cycles until a scan costs more; where it never does, "never" stands in place of a point.
+
+    The axis tells after how many iterations the generator was taken, on which the preparation depends most.
+    """
     from matplotlib.ticker import LogFormatter
 
     never = part.frame[np.isinf(part.frame[part.panel.y])]
@@ -114,7 +136,7 @@ def transition(axes: "Axes", part: Part, look: Look) -> None:
 
 
 def placed_groups(axes: "Axes", part: Part, _: Look) -> None:
-    """Draw where one run has placed its groups of samples."""
+    """Draw where one run has placed its groups of samples; the axes have no meaning of their own, and so no ticks."""
     for place, (name, places) in enumerate(groups_of(part).items()):
         colour, label = (SKY, GREEN, VERMILLION)[place % 3], part.panel.names.get(name, name.replace("_", " "))
         axes.scatter(*places.T, s=5, color=colour, alpha=0.7, linewidths=0, label=label, zorder=2 + place)

@@ -1,4 +1,8 @@
-"""What each panel draws: the runs it selects, named by series, with the published points."""
+"""What each panel draws: the runs it selects, named by series, with the published points.
+
+A panel becomes one part or more, which hold all that is to be drawn and nothing of how: so what a figure shows can be
+told without drawing it. Whatever a panel can't show becomes a note in its place, and never ends the whole figure.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -26,18 +30,31 @@ DERIVED = {
 
 @dataclass(frozen=True)
 class Part:
-    """A panel with what is to be drawn in it, its series called by their names, or with a note that says why not."""
+    """A panel with what is to be drawn in it, its series called by their names, or with a note that says why not.
+
+    frame: the rows of the runs, with the column `series`
+    points: what the paper published of it
+    note: why there is nothing to draw; empty where there is
+    lacking: values that it should show beside, but that were not run
+    order: the names of the series, as legends list them
+    """
 
     panel: Panel
     frame: pd.DataFrame = field(default_factory=pd.DataFrame)
     points: list[Point] = field(default_factory=list)
     note: str = ""
-    lacking: list[str] = field(default_factory=list)  # what it should show beside, but was not run
-    order: tuple[str, ...] = ()  # the names, as legends list them
+    lacking: list[str] = field(default_factory=list)
+    order: tuple[str, ...] = ()
 
 
 def parts_of(panel: Panel, runs: pd.DataFrame | str, table: Path) -> list[Part]:
-    """Prepare what a panel draws: a part for each protocol and, of class shares, for each series."""
+    """Prepare what a panel draws: a part for each protocol and, of class shares, for each series.
+
+    runs: the table of the panel's experiment, or why there is none
+    table: the file of published values
+
+    Runs of two protocols are never averaged: unless the panel selects one, each gets a part of its own.
+    """
     if isinstance(runs, str):
         return [Part(panel, note=runs)]
     protocols = sorted(runs["protocol"].dropna().unique(), reverse=True)
@@ -52,11 +69,13 @@ def parts_of(panel: Panel, runs: pd.DataFrame | str, table: Path) -> list[Part]:
 
 
 def _of_protocol(panel: Panel, protocol: str) -> Panel:
+    """Return the panel that shows the runs of one protocol, and says so in its title."""
     title = f"{panel.title}\nprotocol: {protocol}".lstrip()
     return replace(panel, where={**panel.where, "protocol": protocol}, title=title)
 
 
 def _part_of(panel: Panel, runs: pd.DataFrame, table: Path) -> Part:
+    """Select the panel's runs, turn them into the rows of its kind and name its series."""
     select(runs, panel.varied)  # what tells this panel from the others must be there
     selected = select(runs, panel.where)
     frame = _rows_of_kind(panel, selected)
@@ -65,7 +84,10 @@ def _part_of(panel: Panel, runs: pd.DataFrame, table: Path) -> Part:
 
 
 def part_named(panel: Panel, frame: pd.DataFrame, points: Sequence[Point] = ()) -> Part:
-    """Call the series of runs and of published points by their names."""
+    """Call the series of runs and of published points by their names.
+
+    Published series that were not measured are named and ordered as if they were, so that they stand among the others.
+    """
     frame = with_series(frame, panel.series)
     columns = [*panel.series]
     alone = sorted({point.series for point in points} - {*frame["series"]})
@@ -77,6 +99,7 @@ def part_named(panel: Panel, frame: pd.DataFrame, points: Sequence[Point] = ()) 
 
 
 def _by_series(part: Part) -> list[Part]:
+    """Split a part into one for each measured series, whose name goes into the title."""
     measured = part.frame.loc[part.frame["strategy"] != FULL]
     each = {name: measured[measured["series"] == name] for name in part.order}
     return [
@@ -87,7 +110,11 @@ def _by_series(part: Part) -> list[Part]:
 
 
 def _rows_of_kind(panel: Panel, frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that a kind of panel draws; refuse to average over what differs in more than the seed."""
+    """Return the rows that a kind of panel draws; refuse to average over what differs in more than the seed.
+
+    Measures that don't depend on the test set keep one row of a cycle. Columns that the runs lack are refused, and so
+    are two runs of one series and seed, whose average would pass for one run.
+    """
     if panel.kind in ("labels", *STORED) or panel.y not in (*METRICS, "aubc"):
         frame = frame.drop_duplicates([*RUN, "cycle"]).assign(test=frame["test"].iloc[0])
     if panel.kind in DERIVED:
@@ -106,11 +133,15 @@ def _rows_of_kind(panel: Panel, frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _of_lowest_seed(frame: pd.DataFrame) -> pd.DataFrame:
+    """Keep each series' run of the lowest seed, which stands for it where one run is shown."""
     return frame[frame["seed"] == frame.groupby("series")["seed"].transform("min")]
 
 
 def per_run(frame: pd.DataFrame, panel: Panel) -> pd.DataFrame:
-    """Return a row per run: its last, its mean, or its value at the labelled count nearest to the one asked for."""
+    """Return a row per run: its last, its mean, or its value at the labelled count nearest to the one asked for.
+
+    The panel's `at` tells which; of the area under a curve there is but one value.
+    """
     if panel.y == "aubc":
         return aubc(frame, "series")
     frame = frame.dropna(subset=[panel.y]).sort_values("labelled")

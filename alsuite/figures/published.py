@@ -1,4 +1,8 @@
-"""The papers' own numbers, in the units of the measured ones."""
+"""The papers' own numbers, in the units of the measured ones.
+
+A row of published.csv has figure, series, dataset, x_name, x, y_name and y, as the paper prints them: percentages or
+fractions, accuracies or errors. UNITS knows what each y_name means, so that no number is converted by hand.
+"""
 
 import csv
 import math
@@ -36,7 +40,13 @@ UNITS = {
 
 @dataclass(frozen=True)
 class Point:
-    """A published value of a series, or its level where it has no x of its own."""
+    """A published value of a series, or its level where it has no x of its own.
+
+    series: as the runs' column `series` would have it, before it is named
+    x: a labelled count or another column's value; NaN where the paper gives none
+    y: in the unit of the axis
+    level: whether it stands for the whole curve, as full supervision does
+    """
 
     series: str
     x: float
@@ -45,7 +55,11 @@ class Point:
 
 
 def published(panel: Panel, frame: pd.DataFrame, path: Path) -> list[Point]:
-    """Read the points of the panel's measure on its test sets that `published:` asks for."""
+    """Read the points of the panel's measure on its test sets that `published:` asks for.
+
+    frame: the runs that are drawn beside them; their pool turns percentages of labels into counts
+    path: the file of published values
+    """
     rows = _rows(path) if panel.published else []
     found = [row for wanted in panel.published for row in _asked(rows, wanted, set(frame["test"]))]
     points = [_point(row, panel, float(frame["pool"].max())) for row in found]
@@ -53,12 +67,18 @@ def published(panel: Panel, frame: pd.DataFrame, path: Path) -> list[Point]:
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
+    """Read the table as texts: what is a number depends on the row."""
     with path.open(newline="") as file:
         return list(csv.DictReader(file))
 
 
 def _asked(rows: list[dict[str, str]], wanted: str | Entry, tests: set[str]) -> list[dict[str, str]]:
-    """Pick the rows of a figure's name, or of values of columns; without a dataset there, the test set tells it."""
+    """Pick the rows of a figure's name, or of values of columns; without a dataset there, the test set tells it.
+
+    wanted: the name, or a mapping of columns to values
+
+    A name that no row has is refused: it is a slip, not a gap.
+    """
     filters = {"figure": wanted} if isinstance(wanted, str) else wanted
     matching = [row for row in rows if all(row.get(name) == str(value) for name, value in filters.items())]
     if not matching:
@@ -67,7 +87,12 @@ def _asked(rows: list[dict[str, str]], wanted: str | Entry, tests: set[str]) -> 
 
 
 def _point(row: Mapping[str, str], panel: Panel, pool: float) -> Point | None:
-    """Return the row's point; none where it tells another measure, or has no place in this panel."""
+    """Return the row's point; none where it tells another measure, or has no place in this panel.
+
+    pool: how many images the measured runs choose from
+
+    Where the panel's series are values of the row's x, such as budgets, this x names the point's series.
+    """
     measure, offset, factor = UNITS.get(row["y_name"], ("", 0, 1))
     y = offset + factor * _number(row["y"])
     if measure != panel.y or math.isnan(y):
@@ -81,6 +106,7 @@ def _point(row: Mapping[str, str], panel: Panel, pool: float) -> Point | None:
 
 
 def _x(row: Mapping[str, str], pool: float) -> tuple[str, float]:
+    """Return the column that a row's x speaks of, and its value; percentages of labels become counts of this pool."""
     x = _number(row["x"])
     return ("labelled", x / 100 * pool) if row["x_name"] == "labelled_percent" else (row["x_name"], x)
 
@@ -92,6 +118,7 @@ def _fits(x_name: str, x: float, panel: Panel) -> bool:
 
 
 def _number(text: str) -> float:
+    """Return the number that a cell holds; NaN where it is empty or a word."""
     try:
         return float(text)
     except ValueError:

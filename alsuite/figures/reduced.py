@@ -1,4 +1,8 @@
-"""What a scale has left of what a paper did, in words for a figure's face."""
+"""What a reduced scale has left of what a paper did, in words for a figure's face.
+
+All of it is read from the configuration that each run has stored, never from that of today. A word is said only where
+both numbers are known and the run did less.
+"""
 
 from __future__ import annotations
 
@@ -16,13 +20,17 @@ WIDTHS = {"task_model.net.width": "networks", "strategy.vae.width": "VAEs", "gen
 
 
 def reductions(frame: pd.DataFrame) -> list[str]:
-    """List what was reduced, such as "1,000 of 70,313 steps of the game"; a run's rows hold its configuration."""
+    """List what was reduced, such as "1,000 of 70,313 steps of the game", each once over all runs.
+
+    frame: rows of runs, which hold their configuration; a run's last row counts
+    """
     runs = frame.sort_values("labelled").drop_duplicates(RUN, keep="last")
     told = dict.fromkeys(text for row in runs.to_dict("records") for text in _of_run(row))
     return [*told]
 
 
 def _of_run(row: dict[Any, Any]) -> Iterator[str]:
+    """Yield what one run was reduced in: images, widths of networks, epochs, steps, iterations and labels."""
     whole, pool = _number(row, "whole"), _number(row, "pool")
     if whole and pool and pool < whole:
         yield f"{pool:,.0f} of {whole:,.0f} images"
@@ -36,16 +44,21 @@ def _of_run(row: dict[Any, Any]) -> Iterator[str]:
 
 
 def _of(limit: float | None, most: float | None, what: str) -> Iterator[str]:
+    """Say that a limit left so much of the whole, if it did."""
     if limit and most and limit < most:
         yield f"{limit:,.0f} of {most:,.0f} {what}"
 
 
 def _limit(row: dict[Any, Any], group: str) -> float | None:
+    """Return the limit that a scale sets to a group's training; none where it sets none."""
     return _by_data_set(row, f"{group}.limit")
 
 
 def _game(row: dict[Any, Any]) -> float | None:
-    """Return the steps that a game of so many epochs of the whole unlabelled pool has at its first query."""
+    """Return the steps that a game of so many epochs of the whole unlabelled pool has at its first query.
+
+    An initial set below one is a share of the pool, else a count.
+    """
     epochs, batch, whole = (_number(row, name) for name in ("strategy.epochs", "strategy.batch", "whole"))
     if not (epochs and batch and whole):
         return None
@@ -55,7 +68,10 @@ def _game(row: dict[Any, Any]) -> float | None:
 
 
 def _end(row: dict[Any, Any]) -> float | None:
-    """Return the labels that the budget ends with, of as many images as the pool has."""
+    """Return the labels that the budget ends with, of as many images as the pool has.
+
+    An end that is a share stays one of this pool; a count shrinks as the pool did.
+    """
     end, pool, whole = (_number(row, name) for name in ("budget.end", "pool", "whole"))
     if not (end and pool and whole):
         return None
@@ -63,7 +79,7 @@ def _end(row: dict[Any, Any]) -> float | None:
 
 
 def _by_data_set(row: dict[Any, Any], column: str) -> float | None:
-    """Return an option's value, which may be one for each data set."""
+    """Return an option's value, which may be one for each data set: that of the longest key the name begins with."""
     if (value := _number(row, column)) is not None:
         return value
     values = {name.removeprefix(f"{column}."): row[name] for name in row if str(name).startswith(f"{column}.")}
@@ -72,5 +88,6 @@ def _by_data_set(row: dict[Any, Any], column: str) -> float | None:
 
 
 def _number(row: dict[Any, Any], column: str) -> float | None:
+    """Return a cell's value where it is a number and no gap."""
     value = row.get(column)
     return float(value) if isinstance(value, int | float) and value == value else None

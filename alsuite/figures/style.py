@@ -1,4 +1,8 @@
-"""The look: the Okabe-Ito colours, which also the colour-blind tell apart, with dashes and markers beside them."""
+"""The look: the Okabe-Ito colours, which also the colour-blind tell apart, with dashes and markers beside them.
+
+A series of a known name has the same style in all figures. Others get one that is free in their figure, drawn by a
+checksum of the name, so that the same set of names always looks the same.
+"""
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -63,7 +67,11 @@ CLASS_COLOURS = (*COLOURS, "#882255", "#999933", BLACK, "#b0b0b0")
 
 @dataclass(frozen=True)
 class Style:
-    """How a series is drawn."""
+    """How a series is drawn.
+
+    colour: a hexadecimal RGB value
+    marker, dash: as matplotlib calls them
+    """
 
     colour: str
     marker: str
@@ -121,6 +129,10 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
 
 
 def _free(name: str, taken: Sequence[Style]) -> Style:
+    """Return a style for this name: one that is not taken, of a colour as rare as possible.
+
+    taken: the styles that the figure gives already
+    """
     turn = zlib.crc32(name.encode()) % len(COLOURS)
     colours = [style.colour for style in taken]
     looks = [(style.colour, style.dash) for style in taken]
