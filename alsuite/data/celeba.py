@@ -21,7 +21,14 @@ PARTITION = (
 
 
 def celeba64(folder: Path, raw: Path) -> None:
-    """Partition 0 is the train split, 2 the test split; images are cut to their centre square, then scaled."""
+    """Write CelebA's arrays: partition 0 is the train split, 2 the test split; partition 1 is left out.
+
+    folder: where the arrays are written
+    raw: where the three raw files lie, or are downloaded to
+
+    Images are cut to their centre square, then scaled. The targets are all 40 attributes, (N, 40) of 0 and 1, one of
+    which `dataset.attribute` makes the class; their names go to attributes.txt.
+    """
     header, *rows = fetch(raw, *ATTRIBUTES).read_text().splitlines()[1:]
     attributes = {row.split()[0]: row.split()[1:] for row in rows}
     partition = [line.split() for line in fetch(raw, *PARTITION).read_text().splitlines()]

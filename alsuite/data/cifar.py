@@ -18,6 +18,7 @@ CIFAR100_MD5 = "03b5dce01913d631647c71ecec9e9cb8"
 
 
 def cifar10(folder: Path, raw: Path) -> None:
+    """Write CIFAR-10's arrays from its archive: five batches for training, one for testing."""
     file = "cifar-10-binary.tar.gz"
     tree = fetch_tree(raw, "cifar-10-batches-bin", file, CIFAR10_MD5, f"{URL}/{file}")
     train, train_labels = read_records([tree / f"data_batch_{i}.bin" for i in range(1, 6)], labels=1)
@@ -26,6 +27,7 @@ def cifar10(folder: Path, raw: Path) -> None:
 
 
 def cifar100(folder: Path, raw: Path) -> None:
+    """Write CIFAR-100's arrays with its 100 fine classes; the superclass of each is kept beside their names."""
     file = "cifar-100-binary.tar.gz"
     tree = fetch_tree(raw, "cifar-100-binary", file, CIFAR100_MD5, f"{URL}/{file}")
     train, train_labels = read_records([tree / "train.bin"], labels=2)
@@ -36,6 +38,11 @@ def cifar100(folder: Path, raw: Path) -> None:
 
 
 def read_records(files: Sequence[Path], labels: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Return the (N, 3, 32, 32) images and (N, labels) labels of some binary files, one after the other.
+
+    labels: how many bytes of labels stand before the pixels: 1 in CIFAR-10, 2 in CIFAR-100, the coarse one first
+    """
+
     def read(file: Path) -> NDArray[np.uint8]:
         return np.fromfile(file, np.uint8).reshape(-1, labels + 3072)
 
@@ -44,7 +51,10 @@ def read_records(files: Sequence[Path], labels: int) -> tuple[NDArray[np.uint8],
 
 
 def superclasses(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The superclass of each class, from pairs (superclass, class); 20 of 5 classes each."""
+    """Return the superclass of each class, (100,), from the (N, 2) pairs of superclass and class that images have.
+
+    Labels that don't make 20 superclasses of 5 classes each are refused, since then the files are not CIFAR-100's.
+    """
     pairs = np.unique(labels[:, ::-1], axis=0)
     if pairs[:, 0].tolist() != list(range(100)) or np.bincount(pairs[:, 1]).tolist() != [5] * 20:
         raise UserError("cifar100: its labels do not fall into 20 superclasses of 5 classes: replace the raw files")

@@ -21,7 +21,8 @@ Arrays = tuple[NDArray, NDArray]  # images (N, C, H, W) uint8, targets (N,) int6
 @dataclass(frozen=True)
 class Split:
     """Images (N, C, H, W) uint8 and their targets (N,) int64, or (N, H, W) uint8 with 255 for void; the images, and
-    targets of pixels, may be read-only memory maps."""
+    targets of pixels, may be read-only memory maps.
+    """
 
     images: Tensor
     targets: Tensor
@@ -29,7 +30,11 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """The first of `tests` is the data set's own; `mean` and `std` are per channel, of images scaled to [0, 1]."""
+    """What a run is given: images to choose from and to test on. The first of `tests` is the data set's own.
+
+    mean, std: per channel, of images scaled to [0, 1]
+    held: how many more training images are left out for validation
+    """
 
     name: str
     train: Split
@@ -38,7 +43,7 @@ class Dataset:
     superclasses: tuple[int, ...] | None
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    held: int = 0  # how many more training images are left out for validation
+    held: int = 0
 
     def subset(self, train: int | None, test: int | None, side: int | None = None) -> "Dataset":
         """The first images of one fixed permutation, none larger than `side` pixels square; None keeps all as it is."""

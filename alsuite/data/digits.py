@@ -1,4 +1,8 @@
-"""Digits, and what shares their format: scikit-learn's digits, MNIST, Fashion-MNIST, USPS, SVHN."""
+"""Digits, and what shares their format: scikit-learn's digits, MNIST, Fashion-MNIST, USPS, SVHN.
+
+Scikit-learn's come with it and are made anew each time. The others are builds for `alsuite.data.store`: functions of a
+folder to write the arrays to and a folder of raw files, whose checksums they know.
+"""
 
 import gzip
 from collections.abc import Mapping, Sequence
@@ -39,7 +43,10 @@ def digits(
     size: int | None = None,
     extra_tests: Mapping[str, Dataset] | None = None,
 ) -> Dataset:
-    """The 1,797 digits, 8 x 8, that come with scikit-learn; every fifth is a test image."""
+    """Return the 1,797 digits, 8 x 8, that come with scikit-learn; every fifth is a test image.
+
+    They need no download, and so serve to try things; the options mean what they do in `alsuite.data.load`.
+    """
     from sklearn.datasets import load_digits
 
     images, targets = load_digits(return_X_y=True)
@@ -50,16 +57,23 @@ def digits(
 
 
 def mnist(folder: Path, raw: Path) -> None:
+    """Write MNIST's arrays from its four IDX files; a mirror is asked before its own site."""
     mirrors = ("https://ossci-datasets.s3.amazonaws.com/mnist", "http://yann.lecun.com/exdb/mnist")
     idx_files(folder, raw, MNIST_MD5, mirrors)
 
 
 def fashion_mnist(folder: Path, raw: Path) -> None:
+    """Write Fashion-MNIST's arrays from its four IDX files."""
     mirrors = ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",)
     idx_files(folder, raw, FASHION_MNIST_MD5, mirrors)
 
 
 def idx_files(folder: Path, raw: Path, md5: Mapping[str, str], mirrors: Sequence[str]) -> None:
+    """Write the arrays of four IDX files.
+
+    md5: file -> checksum, in the order train images, train labels, test images, test labels
+    mirrors: addresses of folders that hold these files, tried in turn
+    """
     files = [fetch(raw, file, md5[file], *(f"{mirror}/{file}" for mirror in mirrors)) for file in md5]
     arrays = [parse(read_idx, file) for file in files]
     train, test = ((arrays[i][:, None], arrays[i + 1].astype(np.int64)) for i in (0, 2))
@@ -67,18 +81,23 @@ def idx_files(folder: Path, raw: Path, md5: Mapping[str, str], mirrors: Sequence
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
+    """Return the array that a gzipped IDX file of bytes holds; its fourth byte is the number of dimensions."""
     data = gzip.decompress(path.read_bytes())
     shape = np.frombuffer(data, ">i4", data[3], 4)
     return np.frombuffer(data, np.uint8, offset=4 + 4 * data[3]).reshape(shape)
 
 
 def usps(folder: Path, raw: Path) -> None:
+    """Write USPS's arrays, 16 x 16, from the two files of the LIBSVM collection."""
     train, test = (parse(read_libsvm, fetch(raw, file, md5, f"{USPS_URL}/{file}")) for file, md5 in USPS_MD5.items())
     save(folder, train=train, test=test)
 
 
 def read_libsvm(path: Path) -> Arrays:
-    """Labels 1..10 for the digits 0..9, pixels in [-1, 1]."""
+    """Return the images and labels of a file of the LIBSVM collection.
+
+    It has labels 1..10 for the digits 0..9, and pixels in [-1, 1], which become 0..255.
+    """
     from sklearn.datasets import load_svmlight_file
 
     pixels, targets = load_svmlight_file(str(path), n_features=256)[:2]
@@ -87,12 +106,13 @@ def read_libsvm(path: Path) -> Arrays:
 
 
 def svhn(folder: Path, raw: Path) -> None:
+    """Write SVHN's arrays of cropped digits; its extra images are left out."""
     train, test = (parse(read_mat, fetch(raw, file, md5, f"{SVHN_URL}/{file}")) for file, md5 in SVHN_MD5.items())
     save(folder, train=train, test=test)
 
 
 def read_mat(path: Path) -> Arrays:
-    """Images (32, 32, 3, N); the digit 0 has the label 10."""
+    """Return the images and labels of a MATLAB file, whose images are (32, 32, 3, N); the digit 0 has the label 10."""
     from scipy.io import loadmat
 
     content = loadmat(path)

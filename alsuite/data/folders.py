@@ -1,4 +1,8 @@
-"""Data sets that come as a folder of image files per class."""
+"""Data sets that come as a folder of image files per class.
+
+Caltech-256, Tiny-ImageNet and ImageNet are builds for `alsuite.data.store`; `folder` makes a data set of the user's
+own images, whose arrays are kept as the others' are, and made anew when a file has changed.
+"""
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -34,7 +38,12 @@ def folder(
     extra_tests: Mapping[str, Dataset] | None = None,
     root: str | Path | None = None,
 ) -> Dataset:
-    """Your own images: path/{train,test}/<class>/*, or path/<class>/* of which every fifth is a test image."""
+    """Return your own images: path/{train,test}/<class>/*, or path/<class>/* of which every fifth is a test image.
+
+    size: pixels a side, to which the centre square of each image is scaled
+
+    All else means what it does in `alsuite.data.load`.
+    """
     check_pixels("size", size)
     path = Path(str(path)).expanduser().resolve()
     if not path.is_dir():
@@ -45,11 +54,16 @@ def folder(
 
 
 def version(path: Path, size: int) -> str:
+    """Return a hash of the size and of all files' names, sizes and times, which changes whenever one of them does."""
     content = [f"{file}{file.lstat().st_size}{file.lstat().st_mtime_ns}" for file in sorted(path.glob("**/*"))]
     return hashlib.sha256("\n".join([str(size), *content]).encode()).hexdigest()[:12]
 
 
 def own_images(folder: Path, raw: Path, *, path: Path, size: int) -> None:
+    """Write the arrays of the user's own images; `raw` is not used, as they lie at `path`.
+
+    Refused are splits whose classes differ, fewer than two classes with images, and too few images for a test split.
+    """
     if (path / "train").is_dir() and (path / "test").is_dir():
         names = class_folders(path / "train")
         if class_folders(path / "test") != names:
@@ -67,7 +81,10 @@ def own_images(folder: Path, raw: Path, *, path: Path, size: int) -> None:
 
 
 def caltech256(folder: Path, raw: Path) -> None:
-    """Ten images of each of the 256 classes, drawn once and for all, are the test split; clutter is left out."""
+    """Write Caltech-256's arrays: ten images of each of the 256 classes are the test split, clutter is left out.
+
+    These are drawn once and for all from a seed of their own, since the authors publish no split.
+    """
     file = "256_ObjectCategories.tar"
     tree = fetch_tree(raw, "256_ObjectCategories", file, CALTECH256_MD5, CALTECH256_URL)
     names = [name for name in class_folders(tree) if not name.startswith("257.")]
@@ -77,7 +94,10 @@ def caltech256(folder: Path, raw: Path) -> None:
 
 
 def tiny_imagenet(folder: Path, raw: Path) -> None:
-    """The validation images are the test split, as the labels of the test images are not public."""
+    """Write Tiny-ImageNet's arrays; the validation images are the test split.
+
+    The labels of its test images are not public.
+    """
     file = "tiny-imagenet-200.zip"
     tree = fetch_tree(raw, "tiny-imagenet-200", file, TINY_IMAGENET_MD5, TINY_IMAGENET_URL)
     wnids = (tree / "wnids.txt").read_text().split()
@@ -88,7 +108,11 @@ def tiny_imagenet(folder: Path, raw: Path) -> None:
 
 
 def imagenet(folder: Path, raw: Path) -> None:
-    """ILSVRC 2012, whose licence asks everyone to fetch it themselves; the validation images are the test split."""
+    """Write the arrays of ILSVRC 2012 at 224 x 224; the validation images are the test split.
+
+    Its licence asks everyone to fetch it themselves, so that a missing folder is told and never downloaded. Validation
+    images must be sorted into a folder per wnid, as the training images are.
+    """
     if not all((raw / split).is_dir() for split in ("train", "val")):
         raise MissingDataError(
             f"imagenet cannot be downloaded: put ILSVRC 2012 at {raw}/train/<wnid>/*.JPEG and {raw}/val/<wnid>/*.JPEG"
@@ -101,17 +125,25 @@ def imagenet(folder: Path, raw: Path) -> None:
 
 
 def class_folders(tree: Path) -> list[str]:
+    """Return the sorted names of the folders in a tree, hidden ones apart; their order numbers the classes."""
     return sorted(path.name for path in tree.iterdir() if path.is_dir() and not path.name.startswith("."))
 
 
 def labelled(tree: Path, names: Sequence[str], pattern: str = "*") -> Labelled:
-    """The image files in tree/<name>, with the position of that name as their class."""
+    """Return the image files in tree/<name>, each with the position of that name as its class.
+
+    pattern: which files of a class's folder count, "**/*" for those at any depth
+    """
     files = [(file, label) for label, name in enumerate(names) for file in sorted((tree / name).glob(pattern))]
     return [(file, label) for file, label in files if file.suffix.lower() in SUFFIXES]
 
 
 def divided(items: Labelled, tests: Callable[[int], Iterable[int]]) -> tuple[Labelled, Labelled]:
-    """Train and test split, where `tests` says which of the n images of a class are for testing."""
+    """Divide files into a train and a test split, class by class.
+
+    items: files with the classes in order, all of one class after another
+    tests: says which of the n images of a class are for testing
+    """
     train: Labelled = []
     test: Labelled = []
     for _, group in groupby(items, key=itemgetter(1)):
@@ -125,6 +157,10 @@ def divided(items: Labelled, tests: Callable[[int], Iterable[int]]) -> tuple[Lab
 def save_files(
     folder: Path, train: Labelled, test: Labelled, names: Sequence[str], crop: int, short: int | None = None
 ) -> None:
+    """Write the images, targets and class names of both splits; a split without images is refused.
+
+    crop, short: as in `alsuite.data.images.save_images`
+    """
     for split, items in (("train", train), ("test", test)):
         if not items:
             raise UserError(f"there are no image files for the {split} split: see that a folder per class holds them")

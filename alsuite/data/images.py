@@ -17,7 +17,10 @@ CHUNK = 1024  # images at a time
 
 
 def save_images(target: Path, files: Sequence[Path], crop: int, short: int | None = None) -> None:
-    """Write the files' images, crop x crop, to the array file `target`."""
+    """Write the files' images, crop x crop, to the array file `target`, one after the other and never all in memory.
+
+    short: to how many pixels the shorter side is scaled before the centre is cut out, by default `crop`
+    """
     array = allocate(target, (len(files), 3, crop, crop))
 
     def convert(i: int) -> None:
@@ -30,6 +33,7 @@ def save_images(target: Path, files: Sequence[Path], crop: int, short: int | Non
 
 
 def allocate(path: Path, shape: tuple[int, ...]) -> np.memmap:
+    """Return a new array file of bytes, mapped for writing, with its place on the disk claimed."""
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     # A sparse file on a full disk kills the process at some later write; claimed at once it is an OSError.
     if hasattr(os, "posix_fallocate"):
@@ -39,7 +43,10 @@ def allocate(path: Path, shape: tuple[int, ...]) -> np.memmap:
 
 
 def square(file: Path, crop: int, short: int) -> NDArray[np.uint8]:
-    """The centre (3, crop, crop) of the RGB image after its short side is scaled to `short`."""
+    """Return the centre (3, crop, crop) of the RGB image after its short side is scaled to `short`.
+
+    A file that can't be decoded is refused by name, since one among a million is hard to find.
+    """
     from PIL import Image
 
     try:
@@ -54,7 +61,7 @@ def square(file: Path, crop: int, short: int) -> NDArray[np.uint8]:
 
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
-    """Read the (H, W) numbers of a PNG, gray or with a palette."""
+    """Return the (H, W) numbers of a PNG, gray or with a palette; any other kind of image is refused."""
     from PIL import Image
 
     try:

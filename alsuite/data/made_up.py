@@ -17,7 +17,10 @@ def load_or_make_up(
 ) -> tuple[Dataset, int | None]:
     """Return the data set; where it is missing and a shape is given, made-up pictures, and its true number of images.
 
-    `shape` is (C, H, W, classes, training images), and a sixth value where each pixel has a label.
+    name: what the pictures stand in for, which is said aloud
+    load: loads the true data set; any failure but missing data is passed on
+    shape: (C, H, W, classes, training images), and a sixth value where each pixel has a label
+    extra_tests: the names of further test sets to make up
     """
     try:
         return load(), None
@@ -37,7 +40,11 @@ def is_missing(error: BaseException | None) -> bool:
 def made_up(
     name: str, shape: Sequence[int], extra_tests: Sequence[str] = (), train: int = 500, test: int = 200
 ) -> Dataset:
-    """`shape` is (C, H, W, classes): each class a pattern of its own under noise."""
+    """Make a data set in which each class is a pattern of its own under noise, always the same.
+
+    shape: (C, H, W, classes)
+    train, test: how many images each split has, the train split at least two of each class
+    """
     channels, height, width, classes = shape
     generator = torch.Generator().manual_seed(0)
     patterns = torch.randint(0, 128, (classes, channels, 4, 4), generator=generator, dtype=torch.uint8)
@@ -54,7 +61,12 @@ def made_up(
 
 
 def made_up_masks(name: str, shape: Sequence[int], train: int = 160, test: int = 40) -> Dataset:
-    """`shape` is (C, H, W, classes): images of 4 x 4 patches, each of a class that has a brightness of its own."""
+    """Make a data set of images of 4 x 4 patches, each of a class that has a brightness of its own, always the same.
+
+    shape: (C, H, W, classes)
+
+    The first row of pixels of each mask is void, so that this is tried, too.
+    """
     channels, height, width, classes = shape
     generator = torch.Generator().manual_seed(0)
     colours = torch.randint(0, 192, (classes, channels), generator=generator, dtype=torch.uint8)

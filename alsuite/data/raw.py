@@ -1,4 +1,8 @@
-"""Raw files as their authors publish them: downloaded once, or put there by the user."""
+"""Raw files as their authors publish them: downloaded once, or put there by the user.
+
+A file that is there counts as right, wherever it comes from; a downloaded one gets its name only when its checksum is
+right. What fails for reasons of the network, the disk or the file itself becomes one line that says what to do.
+"""
 
 import errno
 import shutil
@@ -21,7 +25,13 @@ Content = TypeVar("Content")
 
 
 def fetch(raw: Path, file: str, md5: str, *urls: str) -> Path:
-    """The file in `raw`, downloaded from the first url that serves it unless it is there already."""
+    """Return the file in `raw`, downloaded from the first url that serves it unless it is there already.
+
+    md5: the checksum of what is downloaded
+    urls: mirrors in the order they are tried; the last is told to who must fetch the file themselves
+
+    A full disk is passed on at once: another mirror would not help.
+    """
     path = raw / file
     errors = []
     for url in urls:
@@ -41,6 +51,7 @@ def fetch(raw: Path, file: str, md5: str, *urls: str) -> Path:
 
 
 def download(url: str, path: Path, md5: str) -> None:
+    """Download a file; one that is torn, or has another checksum, leaves nothing behind."""
     from torchvision.datasets.utils import download_url
 
     with timeout(30), written_whole(path) as part:
@@ -49,6 +60,7 @@ def download(url: str, path: Path, md5: str) -> None:
 
 @contextmanager
 def timeout(seconds: float) -> Iterator[None]:
+    """Let no connection within the block wait longer than so many seconds for an answer."""
     before = socket.getdefaulttimeout()
     socket.setdefaulttimeout(seconds)
     try:
@@ -58,6 +70,7 @@ def timeout(seconds: float) -> Iterator[None]:
 
 
 def parse(read: Callable[[Path], Content], path: Path) -> Content:
+    """Return what `read` makes of the file; whatever it raises means that the file is damaged."""
     try:
         return read(path)
     except Exception as error:
@@ -65,13 +78,17 @@ def parse(read: Callable[[Path], Content], path: Path) -> Content:
 
 
 def fetch_tree(raw: Path, tree: str, file: str, md5: str, *urls: str) -> Path:
-    """The folder `tree` in `raw`, unpacked from the archive `file` unless it is there already."""
+    """Return the folder `tree` in `raw`, unpacked from the archive `file` unless it is there already.
+
+    md5, urls: of the archive, as in `fetch`
+    """
     if not (raw / tree).is_dir():
         unpack(fetch(raw, file, md5, *urls), raw / tree)
     return raw / tree
 
 
 def unpack(archive: Path, tree: Path) -> None:
+    """Unpack an archive that holds a folder of the tree's name; only a whole tree gets its name."""
     scratch = tree.with_name(f".{tree.name}.unfinished")
     shutil.rmtree(scratch, ignore_errors=True)
     try:
@@ -85,6 +102,7 @@ def unpack(archive: Path, tree: Path) -> None:
 
 
 def extract(archive: Path, into: Path) -> None:
+    """Unpack a zip or tar file; no member of it can land outside the folder."""
     if archive.suffix == ".zip":
         with zipfile.ZipFile(archive) as source:
             for member in watched(source.infolist(), f"unpack {archive.name}", len(source.infolist())):

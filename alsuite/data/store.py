@@ -1,6 +1,7 @@
 """Arrays on disk: <root>/<name>/{train,test}_{images,targets}.npy, built once and opened as memory maps.
 
-The root is $ALSUITE_DATA or ~/.cache/alsuite; what the arrays are built from lies under <root>/raw/<name>.
+The root is $ALSUITE_DATA or ~/.cache/alsuite; what the arrays are built from lies under <root>/raw/<name>. Beside them
+may lie classes.txt, superclasses.txt and attributes.txt, a line each. Who lays out these files by hand needs no build.
 """
 
 import errno
@@ -37,12 +38,16 @@ def load(
     validation: int = 0,
     root: str | Path | None = None,
 ) -> Dataset:
-    """The data set `name` from the arrays of `source` (by default its own), which `build` makes where they lack.
+    """Return the data set `name` from the arrays of `source`, which `build` makes where they lack.
 
-    `names` are the class names (else those in classes.txt, else numbers); `classes` keeps only these, by number or
-    name, relabelled 0, 1, ...; `attribute` makes presence of that attribute the class; images are padded by `pad`
-    pixels a side, then scaled to `size`; `extra_tests` are data sets whose test set is evaluated, too; `validation` is
-    how many training images are left out.
+    source: the folder of the arrays, by default called as the data set
+    names: the class names, else those in classes.txt, else numbers
+    classes: keeps only these, by number or name, relabelled 0, 1, ...
+    attribute: makes presence of that attribute the class
+    pad, size: images are padded by so many pixels a side, then scaled to size x size
+    extra_tests: data sets whose test set is evaluated, too
+    validation: how many training images are left out
+    root: the folder of all data sets, by default as above
     """
     home = Path(root).expanduser() if root else data_root()
     folder = home / (source or name)
@@ -71,10 +76,15 @@ def load(
 
 
 def data_root() -> Path:
+    """Return the folder of all data sets."""
     return Path(os.environ.get("ALSUITE_DATA") or "~/.cache/alsuite").expanduser()
 
 
 def presence(name: str, targets: NDArray, attribute: str | None, attributes: Sequence[str]) -> NDArray[np.int64]:
+    """Return the (N,) labels 0 and 1 that one of the attributes makes, of (N, attributes) targets.
+
+    An attribute that there isn't is refused with those there are; so are targets that are no table of attributes.
+    """
     if attribute not in attributes:
         known = f"choose one of {', '.join(attributes)}" if attributes else "its images have none"
         raise UserError(f"{name}: dataset.attribute={attribute} is no attribute, {known}")
@@ -85,6 +95,7 @@ def presence(name: str, targets: NDArray, attribute: str | None, attributes: Seq
 
 
 def opened(path: Path) -> NDArray:
+    """Map an array file for reading; one that can't be read is refused with how to rebuild it."""
     try:
         array = np.lib.format.open_memmap(path, mode="r")
     except (OSError, ValueError) as error:
@@ -94,21 +105,27 @@ def opened(path: Path) -> NDArray:
 
 
 def lines(path: Path) -> list[str] | None:
+    """Return the lines of a text file, and none where there is no file."""
     return path.read_text().splitlines() if path.is_file() else None
 
 
 def save(folder: Path, *, train: Arrays, test: Arrays) -> None:
+    """Write the four files of a data set in the folder; images and targets are pairs of arrays."""
     for split, (images, targets) in (("train", train), ("test", test)):
         np.save(folder / f"{split}_images.npy", np.ascontiguousarray(images))
         np.save(folder / f"{split}_targets.npy", np.ascontiguousarray(targets))
 
 
 def save_lines(path: Path, content: Sequence[object]) -> None:
+    """Write a text file, a line for each thing."""
     path.write_text("".join(f"{line}\n" for line in content))
 
 
 def build_once(folder: Path, raw: Path, build: Build) -> None:
-    """Only a finished folder gets its name; a second process waits for the first, then finds the arrays there."""
+    """Build the arrays in a folder of this name, or check that those there are whole.
+
+    Only a finished folder gets its name; a second process waits for the first, then finds the arrays there.
+    """
     with explained(folder, raw):
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(f".{folder.name}.lock")):
@@ -119,6 +136,7 @@ def build_once(folder: Path, raw: Path, build: Build) -> None:
 
 
 def built(folder: Path, raw: Path, build: Build) -> None:
+    """Build the arrays beside the folder, and let them take its name when none lacks."""
     with written_whole(folder) as part:
         part.mkdir()
         raw.mkdir(parents=True, exist_ok=True)
@@ -127,6 +145,7 @@ def built(folder: Path, raw: Path, build: Build) -> None:
 
 
 def check_complete(folder: Path) -> None:
+    """Refuse a folder that lacks one of the four files, which no build of this version leaves behind."""
     missing = [file for file in FILES if not (folder / file).is_file()]
     if missing:
         raise UserError(f"{folder} lacks {', '.join(missing)}: delete the folder and start again to rebuild it")
@@ -134,7 +153,7 @@ def check_complete(folder: Path) -> None:
 
 @contextmanager
 def explained(folder: Path, raw: Path) -> Iterator[None]:
-    """Turn what can go wrong while building into one line."""
+    """Turn what can go wrong while building into one line: a full disk, other failures of files, damaged raw files."""
     try:
         yield
     except OSError as error:
