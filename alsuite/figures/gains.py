@@ -12,8 +12,8 @@ def gains(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each run and class, with its `f1_gain`.
 
     This is the number of points by which the class's F-score in the last cycle exceeds that in the first. The class
-    stands in the place of the strategy, so that classes are told apart as series are. Runs of a version that did not keep the
-    scores of each class are refused, since their gains can't be made up.
+    stands in the place of the strategy, so that classes are told apart as series are. Runs of a version that did not
+    keep the scores of each class are refused, since their gains can't be made up.
     """
     if "per_class_f1" not in frame or frame["per_class_f1"].isna().to_numpy().any():
         raise UserError("these runs were made before F-scores were kept for each class: delete them to run again")

@@ -147,7 +147,7 @@ def _full_name(series: str, parts: Sequence[tuple[str, str]], own: Mapping[str, 
 
 
 def _shortened(names: Mapping[str, str]) -> dict[str, str]:
-    """Shorten the names whose short form is one series' alone, as "ASAL (minimum distance)" is where no "ASAL" stands."""
+    """Shorten the names whose short form one series alone has, as "ASAL (minimum distance)" where no "ASAL" stands."""
     short = {series: _alone(name) for series, name in names.items()}
     counts = Counter(short.values())
     return {series: short[series] if counts[short[series]] == 1 else name for series, name in names.items()}

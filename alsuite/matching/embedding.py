@@ -12,7 +12,10 @@ __all__ = ["plane"]
 
 
 def plane(groups: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
-    """(N, 2) places of each group's (N, D) features, embedded together; a group may be empty."""
+    """Place each group's (N, D) features on a plane, embedded together, and return (N, 2) places; a group may be empty.
+
+    The names begin with "plane_", by which a figure knows them among what a run has stored. The seed is fixed.
+    """
     from sklearn.manifold import TSNE
 
     values = torch.cat([group.flatten(1).float().cpu() for group in groups.values()]).numpy()

@@ -21,13 +21,21 @@ LUMA = (0.299, 0.587, 0.114)
 
 
 class Features(Protocol):
+    """What images are compared by."""
+
     def of(self, pool: Pool, trained: Trained) -> Callable[[Tensor], Tensor]:
-        """`trained` is the model that makes the images to be compared with the pool's."""
+        """Return the function of images that gives their features.
+
+        trained: the model that makes the images to be compared with the pool's
+        """
         ...
 
 
 class Pixels:
-    """As they are, or as gray values."""
+    """Pixels as they are, or as gray values.
+
+    gray: whether the channels of colour images become one by their luma
+    """
 
     def __init__(self, gray: bool) -> None:
         self.gray = gray
@@ -43,7 +51,7 @@ class Pixels:
 
 
 class Code:
-    """Of an auto-encoder, which is trained on the pool once."""
+    """The code of an auto-encoder, which is trained on the pool once."""
 
     def __init__(self, autoencoder: Any) -> None:
         self.autoencoder = autoencoder
@@ -57,7 +65,7 @@ class Code:
 
 
 class Discriminator:
-    """Of the generative model: what it tells real from synthetic images by."""
+    """What the discriminator of the generative model tells real from synthetic images by."""
 
     def of(self, pool: Pool, trained: Trained) -> Callable[[Tensor], Tensor]:
         return trained.features

@@ -1,4 +1,7 @@
-"""The nearest pool row of each generated one: an index that gives every row at most once."""
+"""The nearest pool row of each generated one: an index that gives every row at most once.
+
+Rows that are known, or were given, are marked in the index rather than taken out of it, so that it is built once a run.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,18 @@ NEIGHBOURS = 32  # how many are looked up at once for a query whose nearest may 
 
 
 class FeatureIndex:
+    """An index of a pool's features, for queries in the same space.
+
+    It follows the mask of known rows that each search is given, so that it needs no word of what was labelled since.
+    """
+
     def __init__(self, features: Tensor, *, kind: str = "auto", folder: Path | None = None) -> None:
-        """`features` are (N, d), maybe a memory map; an inverted file is written to the folder and read from there."""
+        """Build the index.
+
+        features: (N, d), maybe a memory map
+        kind: exact, ivf, or auto, which takes ivf for many rows on a CPU
+        folder: where an inverted file is written and read from; without one it lies in memory
+        """
         if features.ndim != 2 or not features.numel():
             raise ValueError(f"an index takes (N, d) features, not {tuple(features.shape)}")
         if kind == "auto":
@@ -35,10 +48,16 @@ class FeatureIndex:
 
     @property
     def nbytes(self) -> int:
+        """Return the bytes that a search reads, in memory or mapped."""
         return self.neighbours.nbytes
 
     def search(self, queries: Tensor, known: Tensor) -> Tensor:
-        """Give each query (n, d), in order, its nearest row that is neither known nor an earlier query's."""
+        """Give each query (n, d), in order, its nearest row that is neither known nor an earlier query's.
+
+        known: (N,) or longer, true where a row can't be given
+
+        More queries than rows are left are refused; so are queries without finite features, which have no nearest row.
+        """
         self._check(queries, known)
         self._follow(known)
         left = self.rows - len(self._marked)
@@ -52,6 +71,7 @@ class FeatureIndex:
         return picks
 
     def _check(self, queries: Tensor, known: Tensor) -> None:
+        """Refuse queries and masks of another shape than the index has, and queries without finite distances."""
         if queries.ndim != 2 or queries.shape[1] != self.dimensions:
             raise ValueError(f"queries of shape {tuple(queries.shape)} for an index of {self.dimensions} dimensions")
         if known.dtype != torch.bool or len(known) < self.rows:
@@ -72,6 +92,7 @@ class FeatureIndex:
             self._mark(rows[~torch.isin(rows, self._marked, assume_unique=True)])
 
     def _mark(self, rows: Tensor) -> Tensor:
+        """Mark rows as given and return them."""
         self.neighbours.mark(rows, free=False)
         self._marked = torch.cat([self._marked, rows])
         return rows

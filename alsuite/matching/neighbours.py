@@ -19,6 +19,8 @@ SPARE = 96  # rows beyond k that are ranked by their true distance, as products 
 
 
 class Neighbours(Protocol):
+    """What finds the nearest rows: all are free at first."""
+
     @property
     def nbytes(self) -> int:
         """What a search reads, in memory or mapped."""
@@ -28,11 +30,17 @@ class Neighbours(Protocol):
         """(n, k) free rows, closest first, -1 where fewer were found; at least one where any is free."""
         ...
 
-    def mark(self, rows: Tensor, *, free: bool) -> None: ...
+    def mark(self, rows: Tensor, *, free: bool) -> None:
+        """Mark rows as free, or as ones that no search may find."""
+        ...
 
 
 class Exact:
-    """Products |x|^2 - 2 x.q choose a few rows, whose true distances are compared, on the features' own device."""
+    """A search of all rows, on the features' own device.
+
+    Products |x|^2 - 2 x.q choose a few rows, whose true distances are then compared. A row that isn't free has an
+    infinite square, so that no product chooses it.
+    """
 
     def __init__(self, features: Tensor) -> None:
         self.features = features.float()
@@ -42,24 +50,28 @@ class Exact:
 
     @property
     def nbytes(self) -> int:
+        """Return the bytes of the features and their squares."""
         return self.features.nbytes + self.squares.nbytes
 
     def mark(self, rows: Tensor, *, free: bool) -> None:
+        """Mark rows as free or not; a row that is freed gets its square again."""
         rows = rows.to(self.squares.device)
         self.squares[rows] = (self.features[rows] - self.shift).square().sum(1) if free else torch.inf
 
     def nearest(self, queries: Tensor, k: int) -> Tensor:
+        """Return (n, k) free rows, closest first, then -1; as many queries at once as memory is meant for."""
         groups = queries.detach().to(self.features).split(max(1, PRODUCTS // len(self.features)))
         with full_precision():
             return torch.cat([self._ranked(group, self._candidates(group, k + SPARE))[:, :k] for group in groups])
 
     def _candidates(self, queries: Tensor, n: int) -> Tensor:
+        """Return (n queries, n) rows of the smallest products, in the order of rows, then -1."""
         products = torch.addmm(self.squares, queries - self.shift, self.features.T, alpha=-2)
         rows = products.topk(min(n, len(self.features)), largest=False).indices.sort().values
         return pad(rows, (0, n - rows.shape[1]), value=-1)
 
     def _ranked(self, queries: Tensor, rows: Tensor) -> Tensor:
-        """The closest first, of rows that are alike the first one first, and -1 for those that aren't free."""
+        """Sort each query's rows by true distance, the first of equal ones first; -1 for those that aren't free."""
         distances = (self.features[rows] - queries[:, None]).square().sum(-1)
         distances[(rows < 0) | self.squares[rows].isinf()] = torch.inf
         distances, order = distances.sort(stable=True)
@@ -67,6 +79,7 @@ class Exact:
 
 
 def finite(features: Tensor) -> Tensor:
+    """Return the features if all are finite numbers; refuse them otherwise, as no distance to them means anything."""
     if not features.isfinite().all():
         raise UserError("some features of the pool are infinite or no number; train the network that gives them anew")
     return features
@@ -74,6 +87,7 @@ def finite(features: Tensor) -> Tensor:
 
 @contextmanager
 def full_precision() -> Iterator[None]:
+    """Compute float32 products in full within the block, whatever was set before."""
     before = torch.get_float32_matmul_precision()
     torch.set_float32_matmul_precision("highest")
     try:

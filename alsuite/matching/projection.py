@@ -30,12 +30,17 @@ JOINED = 2**16  # images whose features are joined before they go there
 
 @dataclass(frozen=True)
 class Projection:
-    """Onto the directions of largest variance."""
+    """A projection onto the directions of largest variance.
 
-    mean: Tensor  # (D,)
-    axes: Tensor  # (D, d)
+    mean: (D,)
+    axes: (D, d)
+    """
+
+    mean: Tensor
+    axes: Tensor
 
     def __call__(self, features: Tensor) -> Tensor:
+        """Return the (N, d) projections of (N, ...) features that have D values each."""
         mean, axes = self.mean.to(features.device), self.axes.to(features.device)
         if features[:1].numel() != len(features[:1]) * len(mean):
             raise ValueError(f"features of shape {tuple(features.shape[1:])} for a projection of {len(mean)} values")
@@ -44,7 +49,11 @@ class Projection:
 
 
 def pca(features: Tensor, dimensions: int = 50) -> Projection:
-    """In one pass over (N, ...) features, which may be a memory map; as many dimensions as there are, if fewer."""
+    """Find the principal components of (N, ...) features in one pass; as many dimensions as there are, if fewer.
+
+    The features may be a memory map. Each axis points to where its largest entry is positive, so that the same features
+    give the same axes. Features that are none, or not finite, are refused.
+    """
     if not features.numel():
         raise UserError(f"PCA needs features of at least one image, not of shape {tuple(features.shape)}")
     shift = features[:1000].flatten(1).double().mean(0)  # near the mean, so that the sum of squares keeps its digits
@@ -64,14 +73,21 @@ def pca(features: Tensor, dimensions: int = 50) -> Projection:
 
 
 def _blocks(features: Tensor) -> Sequence[Tensor]:
+    """Split features into parts of so many values that one fits into memory as doubles."""
     return features.split(max(1, BLOCK // features[0].numel())) if len(features) else [features]
 
 
 def reduced(
     extract: Callable[[Tensor], Tensor], images: Rows, dimensions: int, folder: Callable[[], Path]
 ) -> tuple[Callable[[Tensor], Tensor], Tensor]:
-    """The features on their first principal components: as a function, and of all images; a file in the folder holds
-    those of many."""
+    """Return the features on their first principal components: as a function, and of all images.
+
+    extract: gives a batch of images its features
+    images: the pool's
+    folder: makes the folder whose file holds the features of many images; called only where it is needed
+
+    The components are found from a share of the images where their features would not fit into memory.
+    """
     values, device = infer(extract, images[:1]).numel(), images.indices.device
     stride = -(-len(images) * values // PCA_VALUES)
     found = infer(extract, Rows(images.images, images.indices[::stride]))
@@ -93,7 +109,10 @@ def reduced(
 
 
 def table(rows: int, dimensions: int, folder: Path) -> Tensor:
-    """Room for (rows, dimensions) features in a file without a name, whose space is free again when the run ends."""
+    """Return room for (rows, dimensions) features in a file without a name, whose space is freed when the run ends.
+
+    A disk that could not hold the index beside it is refused at once.
+    """
     size, free = 4 * rows * dimensions, shutil.disk_usage(folder).free
     if free < 2 * size:  # the index takes more than half as much again
         raise UserError(

@@ -1,4 +1,9 @@
-"""What the runs wrote, as one tidy table, and how its series compare."""
+"""What the runs wrote, as one tidy table, and how its series compare.
+
+A run's folder holds run.json, what it is, and cycles.jsonl, what it did. `load` joins both into a table with a row per
+run, cycle and test set. Its columns are experiment, scale and run; the run's configuration, groups joined by dots, such
+as strategy.alpha; facts such as pool; and what each cycle measured, its notes under notes.*. All else reads this table.
+"""
 
 import json
 import math
@@ -37,7 +42,14 @@ class NoRunsError(UserError):
 def load(
     experiment: str, scale: str | None = None, root: str | Path = "outputs", complete: bool = True
 ) -> pd.DataFrame:
-    """Read one row per run, cycle and test set; `complete` leaves out the runs that have not ended."""
+    """Read one row per run, cycle and test set.
+
+    scale: the runs of this scale alone, by default of all
+    complete: leaves out the runs that have not ended
+
+    Runs that were set aside, whose folders end in ~1, ~2, ..., are left out. Where nothing is left NoRunsError tells
+    the command that makes runs.
+    """
     base = Path(root, experiment)
     found = sorted((base / (scale or "")).rglob("cycles.jsonl"))
     journals = [journal for journal in found if not re.search(r"~\d+$", journal.parent.name)]  # old runs, set aside
@@ -50,11 +62,15 @@ def load(
 
 
 def of_runs(folders: Sequence[Path]) -> pd.DataFrame:
-    """Read one row per cycle and test set of the runs in these folders, wherever they lie."""
+    """Read one row per cycle and test set of the runs in these folders, wherever they lie, ended or not."""
     return pd.DataFrame([row for folder in folders for row in _run_rows(folder / "cycles.jsonl", complete=False)])
 
 
 def _run_rows(journal: Path, complete: bool, base: Path | None = None) -> Iterator[Record]:
+    """Yield the rows of one run; none where it has not begun, or has not ended and should have.
+
+    base: the experiment's folder, by which the run is named, or None where its own configuration names it
+    """
     about_path, records = journal.with_name("run.json"), _records(journal)
     if not records or not about_path.exists() or (complete and records[-1]["queried"] is not None):
         return
@@ -75,6 +91,7 @@ def _place(folder: Path, config: Record, base: Path | None) -> Record:
 
 
 def _records(journal: Path) -> list[Record]:
+    """Read the lines of a journal; a torn last line, as a killed process leaves it, is dropped, any other refused."""
     lines = journal.read_bytes().splitlines()
     records = []
     for number, line in enumerate(lines, start=1):
@@ -96,6 +113,7 @@ def _about(about: Record) -> Record:
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the leaves of nested mappings, their names joined by dots, without the lists, which are no cell of a table."""
     for name, value in tree.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
@@ -112,6 +130,7 @@ def _agreement(records: Sequence[Record]) -> float:
 
 
 def _cycle(record: Record) -> Record:
+    """Return what a record tells beside its metrics; what only a query has is NaN in a run's last cycle."""
     queried = record["queried"] or {}
     kept = {name: record.get(name) for name in ("cycle", "labelled", "fit_seconds", "label_counts")}
     asked = {**_timings(record, queried), **{name: queried.get(name) for name in ("entropy", "wrong")}}
@@ -132,7 +151,13 @@ def _timings(record: Record, queried: Record) -> Record:
 
 
 def select(frame: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
-    """Return the rows where each column has the value, or one of the values, given for it; null matches a gap."""
+    """Return the rows where each column has the value, or one of the values, given for it; null matches a gap.
+
+    where: column -> value, or list of values
+
+    Values match however they are spelt: see `_key`. A column that there isn't is refused, and a filter that leaves no
+    row, with the values that there are: an empty figure would not tell which of them was wrong.
+    """
     for column, wanted in where.items():
         if column not in frame:
             raise UserError(f"the runs have no column {column} to filter on")

@@ -14,6 +14,10 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line, print the comparison and store its tables.
+
+    arguments: the words of the command line, by default those of this process
+    """
     parser = argparse.ArgumentParser(prog="python -m alsuite.results", description="Compare the runs of an experiment.")
     parser.add_argument("experiment", help="the folder under the root")
     parser.add_argument("--scale")
@@ -30,6 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _compare(options: argparse.Namespace) -> None:
+    """Select the runs, compare their series, print the text and store each table as CSV.
+
+    The tables go to the folder of the runs' one scale, or to that of the experiment where they are of several.
+    """
     if wrong := [item for item in options.where if "=" not in item]:
         raise UserError(f"--where takes COLUMN=VALUE, not {wrong[0]}")
     if "/" in options.experiment.rstrip("/"):

@@ -23,7 +23,10 @@ NAMED_BY = ["experiment", "scale", "run"]
 
 
 def keep(frame: pd.DataFrame, folder: Path) -> None:
-    """Store the rows that `alsuite.results.load` has read; the runs' own folders are left out."""
+    """Store the rows that `alsuite.results.load` has read; the runs' own folders are left out.
+
+    They would name places of one machine; `kept` puts those of the pictures in their stead.
+    """
     columns = {str(name): column.tolist() for name, column in frame.drop(columns="folder").items()}
     (folder / TABLE).write_bytes(lzma.compress(json.dumps(columns).encode(), preset=9))
 
@@ -47,11 +50,17 @@ def pictured_in(folder: Path, experiment: str, scale: str, run: str) -> Path:
 
 
 def place_of(experiment: str, scale: str, run: str) -> str:
+    """Return the name of a run among all, which is also its folder below that of the pictures."""
     return f"{experiment}/{scale}/{run}"
 
 
 def keep_queried(frame: pd.DataFrame, folder: Path) -> None:
-    """Store which samples of the pool each run labelled in which cycle, in the order of their indices."""
+    """Store which samples of the pool each run labelled in which cycle, in the order of their indices.
+
+    frame: rows with the folders of the runs
+
+    Of each cycle its size is kept, and of the sorted indices their differences, which take a fraction of the space.
+    """
     arrays = {}
     for *names, source in frame[[*NAMED_BY, "folder"]].drop_duplicates().itertuples(index=False):
         cycles = [np.sort(np.array(indices, np.int64)) for indices in _asked(Path(source))]

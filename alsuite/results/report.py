@@ -12,7 +12,12 @@ __all__ = ["report"]
 def report(
     frame: pd.DataFrame, series: Sequence[str], metric: str = "accuracy", percent: bool = True
 ) -> tuple[str, dict[str, pd.DataFrame]]:
-    """Compare the series within each setting: as text, in percent or as they are, and as the tables to store."""
+    """Compare the series within each setting: as text, and as the tables to store.
+
+    series: the columns that tell the series apart
+    metric: the column compared
+    percent: whether the text gives it in percent; the tables hold it as it is
+    """
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in ("summary", "aubc", "penalty", "tests")}
     text = []
     for values, part in frame.groupby(SETTING, dropna=False):
@@ -30,6 +35,11 @@ def report(
 
 
 def _text(setting: Mapping[str, str], made: Mapping[str, pd.DataFrame], metric: str, unit: int) -> str:
+    """Write the comparison of one setting: its name, values over the budget, and tests where series can be paired.
+
+    made: the tables of this setting, by their names
+    unit: what the metric is multiplied by
+    """
     table = made["summary"]
     table = table.assign(**{name: unit * table[name] for name in ("mean", "sd", "low", "high")})
     overall = table[table["measure"] != metric]
@@ -61,6 +71,7 @@ def _thinned(curve: pd.DataFrame, columns: int = 6) -> pd.DataFrame:
 
 
 def _cell(row: pd.Series) -> str:
+    """Write mean ± sd [interval], each where there are enough seeds for it."""
     mean, sd, low, high = (float(row[name]) for name in ("mean", "sd", "low", "high"))
     spread = f" ± {sd:.2f}" if row["n"] > 1 else ""
     return f"{mean:.2f}{spread}" + (f" [{low:.2f}, {high:.2f}]" if row["n"] >= ENOUGH else "")

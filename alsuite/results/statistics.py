@@ -1,4 +1,8 @@
-"""Learning curves compared over seeds: areas, intervals, penalties and paired tests."""
+"""Learning curves compared over seeds: areas, intervals, penalties and paired tests.
+
+All take the table of `alsuite.results.load` and the columns that tell its series apart. They refuse to average over
+what differs in more than the seed.
+"""
 
 import itertools
 import math
@@ -41,7 +45,10 @@ Columns = str | Sequence[str]
 
 
 def with_series(frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
-    """Add the column `series`: the values of `columns` joined by a dot, without those that are empty or "none"."""
+    """Add the column `series`: the values of `columns` joined by a dot, without those that are empty or "none".
+
+    A column that there isn't is refused, with the options that the runs were configured by.
+    """
     columns = [columns] if isinstance(columns, str) else list(columns)
     if missing := [column for column in columns if column not in frame]:
         raise UserError(f"no column {missing[0]} to tell series apart: choose from {', '.join(_options(frame))}")
@@ -127,6 +134,11 @@ def interval(frame: pd.DataFrame, by: Sequence[str], value: str, most: float | N
 
 
 def _around(mean: pd.Series, half: pd.Series, most: float | None) -> tuple[pd.Series, pd.Series]:
+    """Return the ends of intervals around means.
+
+    half: half the width of each; where it is zero or unknown, both ends are the mean
+    most: the largest value there can be, towards which an interval narrows
+    """
     if most is None:
         return mean - half, mean + half
     share = (mean / most).clip(1e-9, 1 - 1e-9)
@@ -148,6 +160,7 @@ def aubc(frame: pd.DataFrame, series: Columns = "strategy", value: str = "accura
 
 
 def mean_height(x: np.ndarray, y: np.ndarray) -> float:
+    """Return the area under a curve over the range of x, by trapezoids; of a single point its height."""
     span = x[-1] - x[0]
     return float(integrate.trapezoid(y, x) / span) if span else float(y[-1])
 
@@ -196,6 +209,7 @@ def paired_tests(frame: pd.DataFrame, series: Columns = "strategy", value: str =
 
 
 def _pairable(frame: pd.DataFrame, series: Columns) -> pd.DataFrame:
+    """Return the rows whose series can be paired by seed; full supervision has no curve to pair."""
     frame = with_series(frame[frame["strategy"] != FULL], series)
     one_setting(frame, free=[series] if isinstance(series, str) else series)
     unique_seeds(frame)
@@ -203,6 +217,7 @@ def _pairable(frame: pd.DataFrame, series: Columns) -> pd.DataFrame:
 
 
 def _paired_t(gain: np.ndarray) -> float:
+    """Return the p-value of the two-sided paired t-test; NaN below two pairs, 0 where all gain the same but nothing."""
     if len(gain) < 2:
         return math.nan
     mean, error = gain.mean(), gain.std(ddof=1) / math.sqrt(len(gain))
@@ -212,6 +227,7 @@ def _paired_t(gain: np.ndarray) -> float:
 
 
 def _wilcoxon(gain: np.ndarray) -> float:
+    """Return the p-value of Wilcoxon's signed-rank test; NaN below two pairs, and 1 where no pair differs."""
     if len(gain) < 2:
         return math.nan
     return float(np.asarray(stats.wilcoxon(gain))[1]) if gain.any() else 1.0

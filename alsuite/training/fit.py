@@ -33,7 +33,11 @@ if not torch.cuda.is_available():  # Lightning's "1" would have every step of Ad
 class Stream:
     """Tensors that belong together, served in shuffled batches, a block of them at a time.
 
-    `joint` changes what was gathered of all tensors, such as images and their masks; `prepare` the first alone.
+    tensors: with the samples first, on any device
+    batch: samples a step
+    indices: the samples that are served, by default all; batches go to the device of these
+    prepare: changes what was gathered of the first tensor alone
+    joint: changes what was gathered of all tensors, such as images and their masks
     """
 
     def __init__(
@@ -54,12 +58,12 @@ class Stream:
         self.block = batch * max(1, min(BLOCK_STEPS, most // (values * batch)))
 
     def __len__(self) -> int:
-        """Steps an epoch; a last batch of one sample joins the one before, since batch norm can't take it."""
+        """Return the steps of an epoch; a last batch of one sample joins the one before, for batch norm's sake."""
         n = len(self.indices)
         return max(1, n // self.batch) if n % self.batch == 1 else math.ceil(n / self.batch)
 
     def __iter__(self) -> Iterator[Batch]:
-        """One epoch."""
+        """Yield the batches of one epoch, in an order drawn from torch's generator on the CPU."""
         order = self.indices[torch.randperm(len(self.indices)).to(self.indices.device)]
         for chosen in _pieces(order, self.block):
             gathered = [gather(tensor, chosen) for tensor in self.tensors]
@@ -68,6 +72,7 @@ class Stream:
             yield from zip(*(_pieces(tensor, self.batch) for tensor in (prepared, *others)), strict=True)
 
     def endless(self) -> Iterator[Batch]:
+        """Yield the batches of one epoch after another, each in an order of its own."""
         while True:
             yield from self
 
@@ -95,7 +100,13 @@ class _Blocks:
 def fit(
     module: Module, *streams: Stream, epochs: float | None = None, steps: int | None = None, precision: str = "32-true"
 ) -> Module:
-    """Trains for `epochs` of the first stream, or for `steps`; leaves the module on its device, in eval mode."""
+    """Train for `epochs` of the first stream, or for `steps`; return the module on its device, in eval mode.
+
+    streams: a step gets a batch of each; the device is that of the first one's indices
+    precision: 32-true or bf16-mixed
+
+    The module optimises by itself, and is given blocks of steps. It finds their whole number in `total_steps`.
+    """
     if precision not in PRECISIONS:
         raise UserError(f"precision={precision} is not trained in here: choose {' or '.join(PRECISIONS)}")
     device = streams[0].indices.device
@@ -119,7 +130,12 @@ def fit(
 def infer(
     function: Callable[[Any], Any], images: Any, prepare: Callable[[Tensor], Tensor] | None = None, size: int = 0
 ) -> Any:
-    """The one inference loop: what `function` gives for chunks of images, joined along the samples."""
+    """Return what `function` gives for chunks of images, joined along the samples: the one inference loop.
+
+    function: returns a tensor, or a tuple of tensors, with the samples first
+    prepare: changes each chunk before the function sees it
+    size: images in a chunk, by default what `chunk_size` says
+    """
     size = size or chunk_size(images)
     joined: list[Tensor] = []  # as large as it gets at once: many small parts would leave holes between all else
     several, done, starts = False, 0, range(0, len(images), size)
@@ -160,6 +176,7 @@ def _repeat(whole: Tensor, done: int) -> None:
 
 
 def channels_last(images: Tensor) -> Tensor:
+    """Return images of several channels in the order of memory that convolutions take fastest, all else as it is."""
     return images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 and images.shape[1] > 1 else images
 
 
@@ -171,7 +188,7 @@ def optimiser(
     momentum: float = 0.0,
     nesterov: bool = False,
 ) -> torch.optim.Optimizer:
-    """`adam`, `adamw` or `sgd`, fused; `sgd` alone takes a momentum, which may be Nesterov's."""
+    """Return `adam`, `adamw` or `sgd`, fused; `sgd` alone takes a momentum, which may be Nesterov's."""
     if name == "sgd":
         ahead = nesterov and momentum > 0
         return torch.optim.SGD(parameters, lr, momentum, weight_decay=weight_decay, nesterov=ahead, fused=True)
@@ -182,12 +199,13 @@ def optimiser(
 
 
 def check_finite(loss: Tensor, culprit: str) -> None:
+    """Refuse a loss that is not a number, and say whose it is."""
     if not torch.isfinite(loss):
         raise UserError(f"the loss of the {culprit} is not a number: lower its learning rate")
 
 
 def _pieces(tensor: Tensor, size: int) -> list[Tensor]:
-    """Pieces of `size` rows; a last single row joins the piece before."""
+    """Split a tensor into pieces of `size` rows; a last single row joins the piece before."""
     pieces = list(tensor.split(size))
     return (
         [*pieces[:-2], tensor[len(tensor) - size - 1 :]] if len(pieces) > 1 and len(pieces[-1]) == 1 < size else pieces

@@ -45,18 +45,24 @@ Played = TypeVar("Played", bound="AdversarialGame")
 
 @dataclass(frozen=True)
 class AdversarialRules:
-    """How a game is played, by default as in VAAL, table 3, for CIFAR; an epoch is one of the unlabelled pool."""
+    """How a game is played, by default as in VAAL, table 3, for CIFAR; an epoch is one of the unlabelled pool.
+
+    limit: the most steps, at reduced scales
+    transductive, adversarial: lambda_1 and lambda_2
+    kl_reduction: of `alsuite.training.losses.bound`
+    vae_steps: how many steps of the VAE there are for each of D's
+    """
 
     epochs: float = 100
-    limit: int | None = None  # the most steps, at reduced scales
+    limit: int | None = None
     batch: int = 64
     lr: float = 5e-4
     discriminator_lr: float = 5e-4
-    transductive: float = 1.0  # lambda_1
-    adversarial: float = 1.0  # lambda_2
+    transductive: float = 1.0
+    adversarial: float = 1.0
     beta: float = 1.0
-    kl_reduction: str = "elbo"  # of `alsuite.training.losses.bound`
-    vae_steps: int = 1  # for each of D's
+    kl_reduction: str = "elbo"
+    vae_steps: int = 1
     precision: str = "32-true"
 
     def __post_init__(self) -> None:
@@ -124,7 +130,7 @@ class AdversarialGame(LightningModule):
         return Conditioning(x.new_empty(len(x), 0), x.new_empty(len(x), 0))
 
     def vae_loss(self, labelled: Batch, unlabelled: Batch) -> Tensor:
-        """VAAL eq. 4."""
+        """Return the loss of VAAL eq. 4."""
         transductive, adversarial = self.vae_terms(labelled, unlabelled)
         return transductive + adversarial
 
@@ -143,7 +149,7 @@ class AdversarialGame(LightningModule):
         return (weights * bounds).sum(), rules.adversarial * (weights * F.softplus(-logits)).sum()
 
     def discriminator_loss(self, labelled: Batch, unlabelled: Batch) -> Tensor:
-        """VAAL eq. 3."""
+        """Return the loss of VAAL eq. 3."""
         (x, *given), weights = _joined(labelled, unlabelled)
         logits = self.logits(x, *given)
         logits = torch.cat([-logits[: len(labelled[0])], logits[len(labelled[0]) :]])

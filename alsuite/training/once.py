@@ -230,6 +230,7 @@ def _curves(home: Path, done: int) -> list[tuple[float, ...]]:
 
 
 def _show(training: Training, images: Tensor, home: Path) -> None:
+    """Store a picture of what the networks make."""
     training.net.eval()
     with torch.no_grad():
         save_image(training.game.pictures(images).cpu(), home / PICTURE, nrow=10)

@@ -17,13 +17,19 @@ PERIOD = 0.25  # seconds from an update to the next
 
 @dataclass(eq=False)
 class Work:
+    """Work that goes on: how many of the total are done, where the total is known."""
+
     description: str
     total: int | None
     done: int
 
 
 class Display(Protocol):
-    def say(self, text: str) -> None: ...
+    """What shows lines and work to a person."""
+
+    def say(self, text: str) -> None:
+        """Show a line that stays."""
+        ...
 
     def show(self, work: Work) -> None:
         """Show work that has begun, or has come further."""

@@ -22,21 +22,26 @@ class Rehearsal:
     """A clock on which the work that was left out has been done.
 
     limit: the true seconds after which a single step of each kind of work must tell enough
+    skipped: the seconds of the work that was left out
+    lasting: the seconds, of all, for what later cycles need not do again
+    depth: whether what happens now is such work
     """
 
     def __init__(self, limit: float = math.inf) -> None:
         self.deadline = perf_counter() + limit
         self.skipped = 0.0
-        self.lasting = 0.0  # seconds, of all, for what later cycles need not do again
+        self.lasting = 0.0
         self.depth = 0
 
     def now(self) -> float:
+        """Return the seconds on this clock, after all that was asked of a GPU is done."""
         if torch.cuda.is_initialized():
             torch.cuda.synchronize()
         return perf_counter() + self.skipped
 
     @property
     def late(self) -> bool:
+        """Tell whether the limit has passed."""
         return perf_counter() > self.deadline
 
 
@@ -44,6 +49,8 @@ current: Rehearsal | None = None
 
 
 class Silence:
+    """The display of a rehearsal, whose work is nobody's news."""
+
     def say(self, text: str) -> None: ...
 
     def show(self, work: progress.Work) -> None: ...
@@ -58,7 +65,7 @@ def under_way() -> bool:
 
 @contextmanager
 def rehearsing(limit: float = math.inf) -> Iterator[Rehearsal]:
-    """Within the block long work ends early, and says nothing."""
+    """Let long work within the block end early, and say nothing."""
     global current
     current = Rehearsal(limit)
     try:
@@ -70,7 +77,7 @@ def rehearsing(limit: float = math.inf) -> Iterator[Rehearsal]:
 
 @contextmanager
 def lasting() -> Iterator[None]:
-    """What happens within the block is done once in a run, not in every cycle."""
+    """Count what happens within the block as done once in a run, not in every cycle; blocks inside it count with it."""
     rehearsal = current
     if rehearsal is None or rehearsal.depth:
         yield
@@ -89,6 +96,10 @@ def few(items: Iterable[Item], total: int) -> Iterable[Item]:
 
 
 def _few(items: Iterable[Item], total: int, rehearsal: Rehearsal) -> Iterator[Item]:
+    """Pass items on until they tell the time of one, and count the seconds that the rest would take as skipped.
+
+    The first item is left out of the mean where there are others, as it pays for what is set up.
+    """
     start = warm = rehearsal.now()
     for done, item in enumerate(items, start=1):
         yield item
@@ -104,4 +115,5 @@ def _few(items: Iterable[Item], total: int, rehearsal: Rehearsal) -> Iterator[It
 
 
 def _enough(done: int, seconds: float) -> bool:
+    """Tell whether so many items in so many seconds tell how long one takes."""
     return seconds > (MOST / 2 if done == 1 else MOST) or (done > 3 and seconds > LEAST)

@@ -1,4 +1,8 @@
-"""Files of weights that tell what they were trained for, and whether they are damaged."""
+"""Files of weights that tell what they were trained for, and whether they are damaged.
+
+A file holds its facts, the JSON of all that its weights depend on, whose hash names its folder. Whoever reads it says
+the facts they expect: a damaged file counts as none, one of other facts is refused.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,13 @@ State = dict[str, Tensor]
 
 
 def about(images: Tensor, net: Callable[..., nn.Module], trainer: str, **config: Any) -> str:
-    """Tell all that weights depend on, as JSON; `trainer` is the module that trains the net."""
+    """Tell all that weights depend on, as JSON.
+
+    images: what is trained on
+    net: makes the network; a partial tells its options
+    trainer: the module that trains the net
+    config: what else the weights depend on
+    """
     called, options = (net.func, net.keywords) if isinstance(net, partial) else (net, {})
     pictures = {"shape": [*images.shape[1:]], "images": len(images), "fingerprint": fingerprint(images)}
     code = digest(*(file.encode() for file in code_behind([trainer, called.__module__]).values()))
@@ -39,6 +49,7 @@ def about(images: Tensor, net: Callable[..., nn.Module], trainer: str, **config:
 
 
 def key(facts: str) -> str:
+    """Return the short hash of the facts by which a folder is named."""
     return hashlib.sha256(facts.encode()).hexdigest()[:12]
 
 
@@ -49,6 +60,7 @@ def fingerprint(images: Tensor) -> str:
 
 
 def checksum(facts: str, state: Mapping[str, Tensor]) -> str:
+    """Return a hash of the facts and of each tensor's name, kind, shape and values."""
     digest = hashlib.sha256(facts.encode())
     for name in sorted(state):
         digest.update(f"{name} {state[name].dtype} {[*state[name].shape]}".encode())
@@ -100,6 +112,7 @@ def read(path: Path, facts: str) -> State:
 
 
 def write_checkpoint(path: Path, state: Mapping[str, Any], facts: str) -> None:
+    """Write the state of a training; the file before it stays until the new one is whole."""
     with written_whole(path) as part:
         torch.save({**state, "about": facts}, part)
 
@@ -120,11 +133,13 @@ def read_checkpoint(path: Path, facts: str) -> dict[str, Any]:
 
 
 def _damaged(path: Path, error: Exception) -> dict[str, Any]:
+    """Say that a file is damaged, and return nothing in its place."""
     say(f"{path} is damaged ({error}): what it held is trained again")
     return {}
 
 
 def _check(path: Path, told: str, facts: str) -> None:
+    """Refuse weights that were trained for something else than the facts asked for, and tell in what they differ."""
     its, ours = json.loads(told), json.loads(facts)
     if differing := sorted(name for name in {*its, *ours} if its.get(name) != ours.get(name)):
         others = ", ".join(f"{name} {its.get(name)} instead of {ours.get(name)}" for name in differing)
