@@ -152,6 +152,7 @@ def test_a_sweep_runs_side_by_side_and_a_failing_run_fails_alone(alsuite: Comman
     assert [(folder / "cycles.jsonl").read_bytes() for folder in folders.values()] == before
 
 
+@pytest.mark.slow
 def test_a_sweep_of_which_nothing_is_left_blames_its_runs(alsuite: Command) -> None:
     done = alsuite("-m", "strategy=mc_dropout", "seed=0,1")
     assert done.status == 1

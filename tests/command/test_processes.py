@@ -107,6 +107,7 @@ def sleeping(job: Job, shown: Any) -> None:
     time.sleep(60)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc here")
 def test_the_runs_of_a_killed_sweep_end_with_it(tmp_path: Path) -> None:
     """Otherwise they would hold their folders when the same command starts again."""
