@@ -29,7 +29,7 @@ class Claim:
     place: str
     claim: str
     experiment: str
-    where: Mapping[str, Any] = field(default_factory=dict)
+    where: Mapping[str, object] = field(default_factory=dict)
     better: Series | None = None
     than: Series | list[Series] | None = None
     order: tuple[Series, ...] = ()
@@ -94,8 +94,9 @@ class Claim:
 
 def read_claims(path: Path = CONF / "claims.yaml", paper: str | None = None) -> list[Claim]:
     """Read all claims, or those of one paper, in the papers' order."""
-    stated: Any = OmegaConf.to_container(OmegaConf.load(path))
-    claims = [_claim(key, entry) for key, entry in stated.items()]
+    stated = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(stated, dict)
+    claims = [_claim(str(key), entry) for key, entry in stated.items()]
     papers = dict.fromkeys(claim.paper for claim in claims)
     if paper is not None and paper not in papers:
         raise UserError(f"no claims of {paper}: choose from {', '.join(papers)}")

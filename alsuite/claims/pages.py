@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from alsuite import CONF
 from alsuite.claims.claim import read_claims
@@ -49,7 +48,8 @@ def of_papers(table: pd.DataFrame, published: Path) -> str:
 
 
 def _linked(paper: str) -> str:
-    about: Any = OmegaConf.load(CONF / "paper" / f"{paper}.yaml")
+    about = OmegaConf.load(CONF / "paper" / f"{paper}.yaml")
+    assert isinstance(about, DictConfig)
     title, place = about["title"], about["address"]
     named = f"[{title}]({place})" if place.startswith("http") else f"{title} ({place})"
     return f"{named}, {about['authors']} {about['year']}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -145,7 +144,7 @@ def _by_seed(rows: Rows, value: Callable[[Rows], float]) -> pd.Series:
     return pd.Series({seed: value(run) for seed, run in rows.groupby("seed")})
 
 
-def _count(at: Any, rows: Rows) -> float:
+def _count(at: str | float, rows: Rows) -> float:
     if isinstance(at, str) and at.endswith("%"):
         return float(at[:-1]) / 100 * float(rows["pool"].max())
     return float(at)

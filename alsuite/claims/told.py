@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 __all__ = ["measured", "told"]
 
-Row = Mapping[Any, Any]
+Row = Mapping[Hashable, Any]
 
 
 def told(row: Row) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from alsuite.code import code_behind
 
@@ -13,7 +12,7 @@ GROUPS = ("strategy", "task_model", "initial", "budget", "oracle", "dataset")
 ALWAYS = ("alsuite.loop", "alsuite.data.dataset")
 
 
-def code_of(config: Mapping[str, Any]) -> dict[str, str]:
+def code_of(config: Mapping[str, object]) -> dict[str, str]:
     """Return module name -> hash of the code that a run's result depends on: of the modules that are named in the
     configuration's parts, and of what they import."""
     return code_behind([*ALWAYS, *(name for group in GROUPS for name in _named(config.get(group)))])

@@ -9,13 +9,13 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 
 from alsuite.budget import Budget
-from alsuite.pool import Pool
+from alsuite.pool import Images, Pool
 from alsuite.scores import least_confidence
 from alsuite.strategies import Strategy
 from alsuite.tasks import Task
@@ -26,6 +26,8 @@ __all__ = ["cost", "estimate", "headline", "roughly"]
 LIMIT = 12.0  # seconds, after which a rehearsal hurries
 PATIENCE = 60.0  # seconds, after which it is given up
 DAY = 24 * 3600.0
+
+Result = TypeVar("Result")
 
 
 def headline(
@@ -83,7 +85,7 @@ def estimate(
     task_model: Callable[[], Task],
     strategy: Strategy,
     budget: Budget,
-    tests: Iterable[Any] = (),
+    tests: Iterable[Images] = (),
     done: int = 0,
 ) -> float | None:
     """Return about how many seconds a run takes after its first `done` cycles; None where that cannot be told.
@@ -107,7 +109,7 @@ class Stage(NamedTuple):
     pool: Pool
     task_model: Callable[[], Task]
     strategy: Strategy
-    tests: Sequence[Any]
+    tests: Sequence[Images]
     rehearsal: Rehearsal
 
     def cycle(self, labelled: int, n: int) -> Cycle:
@@ -123,7 +125,7 @@ class Stage(NamedTuple):
             task.scored(images, least_confidence)
         return task
 
-    def _timed(self, work: Callable[[], Any]) -> tuple[Any, float]:
+    def _timed(self, work: Callable[[], Result]) -> tuple[Result, float]:
         """What the work gives, and its seconds without those for what lasts."""
         start, lasting = self.rehearsal.now(), self.rehearsal.lasting
         result = work()

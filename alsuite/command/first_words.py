@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from hydra import compose
+from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
 from alsuite import CONF
@@ -14,15 +13,15 @@ from alsuite.command.job import Job
 from alsuite.command.machine import choose_device
 from alsuite.command.papers import of_scale
 from alsuite.command.progress import Progress
+from alsuite.command.setting import Parts, Setting
 
 __all__ = ["tell"]
 
 SMALLER = "laptop"
 
 
-def tell(config: DictConfig, hydra: Any, progress: Progress) -> None:
+def tell(config: DictConfig, hydra: HydraConf, progress: Progress) -> None:
     """Print what the run is, then about how long it takes; on a CPU also how long at a smaller scale."""
-    from alsuite.command.run import Parts, Setting
     from alsuite.figures.names import name_of
 
     job = Job.of(config, hydra)
@@ -58,7 +57,7 @@ def _paper(config: DictConfig) -> str:
     return f" ({paper.authors} {paper.year})" if paper and paper.get("title") else ""
 
 
-def _at_scale(config: DictConfig, hydra: Any, name: str) -> Job:
+def _at_scale(config: DictConfig, hydra: HydraConf, name: str) -> Job:
     other = config.copy()
     other.scale = OmegaConf.load(CONF / "scale" / f"{name}.yaml")
     for group, choice in of_scale(other["scale"], hydra.runtime.choices).items():
@@ -70,8 +69,6 @@ def _at_scale(config: DictConfig, hydra: Any, name: str) -> Job:
 
 def _seconds(job: Job, device: torch.device) -> float | None:
     """About how long the job takes, from parts of its own."""
-    from alsuite.command.run import Parts, Setting
-
     parts = Parts.of(job.config)
     setting = Setting.of(job.config, job.choices, parts)
     tests = [images for images, _ in setting.tests(device).values()]

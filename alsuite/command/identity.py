@@ -99,7 +99,7 @@ def _sample(path: Path, blocks: int) -> bytes:
     return b"".join(parts)
 
 
-def provenance(device: torch.device, code: Iterable[str] = ()) -> dict[str, Any]:
+def provenance(device: torch.device, code: Iterable[str] = ()) -> dict[str, object]:
     """Return commits, package versions and machine; `code` names the modules whose repositories count, too."""
     import torch
 

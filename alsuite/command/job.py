@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
 from alsuite.command.identity import code_of, data_of
@@ -31,7 +32,7 @@ class Job:
     folder: Path
 
     @classmethod
-    def of(cls, config: DictConfig, hydra: Any) -> Job:
+    def of(cls, config: DictConfig, hydra: HydraConf) -> Job:
         """The job of a composed configuration and its node for Hydra."""
         choices = {group: choice for group, choice in hydra.runtime.choices.items() if not group.startswith("hydra/")}
         config = config.copy()
@@ -49,8 +50,9 @@ class Job:
     @cached_property
     def about(self) -> dict[str, Any]:
         """All that the result depends on beside the seed's draws: options, choices, code and data."""
-        config = {key: _without_folders(v) for key, v in self.config.items() if key not in (*INCIDENTAL, *TEMPLATES)}
-        config["scale"] = {key: value for key, value in config["scale"].items() if key not in OF_SCALE}
+        limits = {key: value for key, value in self.config["scale"].items() if key not in OF_SCALE}
+        options = {**self.config, "scale": limits}
+        config = {key: _without_folders(v) for key, v in options.items() if key not in (*INCIDENTAL, *TEMPLATES)}
         return {
             "config": config,
             "choices": self.choices,
@@ -59,7 +61,7 @@ class Job:
         }
 
     @property
-    def identity(self) -> tuple[dict[str, Any], dict[str, str], str]:
+    def identity(self) -> tuple[dict[str, object], dict[str, str], str]:
         """Options, code and data: what two runs must share to be the same."""
         return self.about["config"], self.about["code"], self.about["data"]
 
@@ -82,7 +84,7 @@ def own_classes(overrides: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _without_folders(value: Any) -> Any:
+def _without_folders(value: object) -> object:
     """Where something is kept changes no result."""
     if not isinstance(value, Mapping):
         return value

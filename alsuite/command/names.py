@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from alsuite.command.papers import beyond_the_paper
+from alsuite.command.papers import Pairs, beyond_the_paper
 from alsuite.journal import INCIDENTAL
 
 __all__ = ["ADHOC", "RESOLVERS", "experiment_of", "run_name"]
@@ -20,13 +19,13 @@ ABOVE = ("experiment", "scale")  # the folders above a run's say these
 LONGEST = 200  # characters of a folder's name, of the 255 that file systems take
 
 
-def experiment_of(config: DictConfig, choices: Mapping[str, Any]) -> str:
+def experiment_of(config: DictConfig, choices: Mapping[str, object]) -> str:
     """The folder under the root: what the configuration says, else the name of the experiment's file."""
     chosen = choices.get("experiment")
     return config.experiment if config.experiment != ADHOC or not chosen else str(chosen).rpartition("/")[2]
 
 
-def run_name(overrides: Sequence[str], pairs: Mapping[str, Any] | None = None, dataset: str = "") -> str:
+def run_name(overrides: Sequence[str], pairs: Pairs | None = None, dataset: str = "") -> str:
     """What tells a run apart: a name of its own, that every system takes.
 
     It leaves out what changes no result, and what says no more than the strategy's paper does on the data set.
@@ -57,11 +56,11 @@ def _run_name(*, _root_: DictConfig) -> str:
     return run_name([*_root_.hydra.overrides.task], pairs, choices.dataset)
 
 
-def _sweep_or_run(sweeps: Sequence[Any]) -> str | None:
+def _sweep_or_run(sweeps: Sequence[object]) -> str | None:
     return "MULTIRUN" if sweeps else None
 
 
-RESOLVERS: dict[str, Any] = {
+RESOLVERS: dict[str, Callable[..., object]] = {
     "experiment_folder": _experiment_folder,
     "run_name": _run_name,
     "sweep_or_run": _sweep_or_run,

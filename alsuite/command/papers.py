@@ -11,8 +11,9 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-__all__ = ["beyond_the_paper", "completed", "of_scale"]
+__all__ = ["Pairs", "beyond_the_paper", "completed", "of_scale"]
 
+Pairs = Mapping[str, Mapping[str, object]]  # data set -> options with their values
 SETTING = ("dataset", "task_model", "initial", "budget", "oracle")  # an experiment's own, alike for all its strategies
 POOL = "dataset.validation"  # a paper's own pool, which no fair comparison takes
 SEVERAL = "several"  # stands for the values that a sweep lists
@@ -45,13 +46,13 @@ def completed(
     ]
 
 
-def pair_of(pairs: Mapping[str, Any] | None, dataset: str) -> dict[str, str]:
+def pair_of(pairs: Pairs | None, dataset: str) -> dict[str, str]:
     """Return the paper's options on a data set, as the command line would write them."""
     options = (pairs or {}).get(dataset) or {}
     return {str(key): "null" if value is None else str(value) for key, value in options.items()}
 
 
-def beyond_the_paper(options: Mapping[str, str], pairs: Mapping[str, Any] | None, dataset: str) -> dict[str, str]:
+def beyond_the_paper(options: Mapping[str, str], pairs: Pairs | None, dataset: str) -> dict[str, str]:
     """Return the options without those that say no more than the paper does."""
     pair = pair_of(pairs, dataset)
     return {key: value for key, value in options.items() if pair.get(key) != value or _replaced(key, options, pair)}
@@ -70,7 +71,7 @@ def _written(key: str, value: str) -> str:
     return f"{'++' if '.' in key else ''}{key}={value}"
 
 
-def _replaced(key: str, given: Mapping[str, str], usual: Mapping[str, Any]) -> bool:
+def _replaced(key: str, given: Mapping[str, str], usual: Mapping[str, object]) -> bool:
     """Whether another choice of a group is given than the usual one, which the option belongs to."""
     parts = key.split(".")
     groups = {".".join(parts[:length]) for length in range(1, len(parts))} - {*SWEPT}

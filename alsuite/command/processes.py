@@ -12,8 +12,9 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
@@ -22,14 +23,18 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from alsuite.command.job import Job
 from alsuite.command.progress import Progress
+from alsuite.command.shown import Brief, Shown
 from alsuite.errors import AwaitingLabels, UserError
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerContext, SpawnContext
 
 __all__ = ["launched", "side_by_side", "slots"]
 
 GPU = Path("/dev/nvidiactl")
 PRELOADED = ["alsuite.command.run", "alsuite.tasks.classification", "alsuite.nets.classifiers"]
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
-Work = Callable[[Job, Any], None]
+Work = Callable[[Job, Shown], None]
 SHARE = 0.85  # of a GPU's memory
 
 
@@ -81,7 +86,8 @@ def side_by_side(work: Work, jobs: Sequence[Job], parallel: object, progress: Pr
     """Run all, and return why some ended early; a run that fails says why in one line and the others go on."""
     most = slots(parallel)
     os.environ.update(dict.fromkeys(THREADS, "1"))
-    context: Any = mp.get_context("forkserver" if "forkserver" in mp.get_all_start_methods() else "spawn")
+    forks = "forkserver" in mp.get_all_start_methods()
+    context = mp.get_context("forkserver") if forks else mp.get_context("spawn")
     context.set_forkserver_preload(PRELOADED)
     runs = _Runs(work, context, progress)
     waiting = list(enumerate(jobs))
@@ -105,11 +111,11 @@ def slots(parallel: object) -> int:
 class _Runs:
     """The processes of a sweep, and what they tell."""
 
-    def __init__(self, work: Work, context: Any, progress: Progress) -> None:
+    def __init__(self, work: Work, context: ForkServerContext | SpawnContext, progress: Progress) -> None:
         self.work = work
         self.context = context
         self.progress = progress
-        self.running: dict[Connection, tuple[int, Any]] = {}
+        self.running: dict[Connection, tuple[int, BaseProcess]] = {}
         self.errors: dict[int, Exception] = {}
         self.room = 1 if GPU.exists() else sys.maxsize  # until a first run tells what it needs
 
@@ -134,7 +140,7 @@ class _Runs:
         else:
             self._cycle(number, *told)
 
-    def _cycle(self, number: int, record: dict[str, Any], cycles: int, old: bool, held: float) -> None:
+    def _cycle(self, number: int, record: Brief, cycles: int, old: bool, held: float) -> None:
         self.room = max(1, int(SHARE / (held + 0.005))) if held else sys.maxsize
         self.progress.cycle(number, record, cycles, old)
 
@@ -170,7 +176,7 @@ class _Told:
     def __init__(self, parent: Connection) -> None:
         self.parent = parent
 
-    def cycle(self, number: int, record: dict[str, Any], cycles: int, old: bool) -> None:
+    def cycle(self, number: int, record: Brief, cycles: int, old: bool) -> None:
         import torch
 
         held = torch.cuda.max_memory_reserved() / torch.cuda.mem_get_info()[1] if torch.cuda.is_available() else 0.0

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from time import monotonic
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn
@@ -16,34 +16,12 @@ from rich.table import Column
 from rich.text import Text
 
 from alsuite.command.pace import Course, Pace, clock
-from alsuite.notes import WARNING
+from alsuite.command.shown import Brief, told_of
 from alsuite.training.progress import Work, displayed
 
-__all__ = ["Progress", "Sent", "brief"]
+__all__ = ["Progress"]
 
 SILENCE = 30.0  # seconds between the lines of a log that tell how far a sweep is
-
-
-def brief(record: dict[str, Any]) -> dict[str, Any]:
-    """Tell of a journal's record what is shown of it."""
-    first = next(iter(record["metrics"].values()))
-    notes = (record.get("queried") or {}).get("notes", {})
-    told = {name: record[name] for name in ("cycle", "labelled", "fit_seconds", "query_seconds")}
-    return {**told, "accuracy": first["accuracy"], "warning": notes.get(WARNING, "")}
-
-
-class Sent:
-    """The display of a child process, which sends the lines to its parent and shows nothing."""
-
-    def __init__(self, send: Callable[[str], None]) -> None:
-        self.send = send
-
-    def say(self, text: str) -> None:
-        self.send(text)
-
-    def show(self, work: Work) -> None: ...
-
-    def hide(self, work: Work) -> None: ...
 
 
 class Told(ProgressColumn):
@@ -82,7 +60,7 @@ class Progress:
         """Begin to count the time of these runs."""
         self.names = list(names)
         self.courses = [Course() for _ in names]
-        self.records: dict[int, dict[str, Any]] = {}
+        self.records: dict[int, Brief] = {}
         self.awaiting: set[int] = set()
         self.pace = Pace(self.courses)
         self.said = monotonic()
@@ -100,7 +78,7 @@ class Progress:
     def started(self, number: int) -> None:
         self._bar(number, self.names[number], 0, None, lambda _: "starting")
 
-    def cycle(self, number: int, record: dict[str, Any], cycles: int, old: bool) -> None:
+    def cycle(self, number: int, record: Brief, cycles: int, old: bool) -> None:
         """Show a cycle that has been done, or was done before."""
         seconds, course = record["fit_seconds"] + record["query_seconds"], self.courses[number]
         course.cycles = cycles
@@ -189,7 +167,7 @@ class Progress:
             self.bars.update(self.shown["all"], completed=sum(parts))
 
     def _running(self, number: int, due: float) -> str:
-        return f"{_told(self.records[number], self.courses[number])}   {clock(max(0, due - monotonic()))} left"
+        return f"{told_of(self.records[number], self.courses[number])}   {clock(max(0, due - monotonic()))} left"
 
     def _all(self) -> str:
         counts = {"failed": self.failed, "waiting": len(self.awaiting)}
@@ -203,13 +181,13 @@ class Progress:
         return f"{clock(self.pace.spent)} spent" + ("" if left is None else f", {clock(left)} left")
 
     def _line(self, number: int, told: str = "") -> str:
-        told = told or _told(self.records[number], self.courses[number])
+        told = told or told_of(self.records[number], self.courses[number])
         return f"[{self._done()}] {self.names[number]:<32} {told}   {self._left()}"
 
-    def _cycle_line(self, record: dict[str, Any], course: Course, old: bool) -> str:
+    def _cycle_line(self, record: Brief, course: Course, old: bool) -> str:
         took = f"fit {record['fit_seconds']:.1f} s   query {record['query_seconds']:.1f} s"
         left = "done before" if old else f"{clock(course.left)} left"
-        return f"{_told(record, course)}   {took}   {left}"
+        return f"{told_of(record, course)}   {took}   {left}"
 
 
 def _bars() -> Bars:
@@ -218,11 +196,6 @@ def _bars() -> Bars:
     title = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, max_width=width))
     columns = title, BarColumn(10), Told(Column(no_wrap=True))
     return Bars(*columns, console=console, transient=True, refresh_per_second=2)
-
-
-def _told(record: dict[str, Any], course: Course) -> str:
-    place = f"cycle {record['cycle'] + 1:>3}/{course.cycles}"
-    return f"{place}   {record['labelled']:>7,} labelled   accuracy {record['accuracy']:.3f}"
 
 
 def _worked(task: Task) -> str:

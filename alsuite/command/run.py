@@ -2,49 +2,33 @@
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from torch import Generator, Tensor
 
-from alsuite.budget import Budget
 from alsuite.command.complaints import complaining
 from alsuite.command.first_words import tell
 from alsuite.command.identity import provenance
 from alsuite.command.job import Job
-from alsuite.command.machine import choose_device, keep_freed_memory, onto
+from alsuite.command.machine import choose_device, keep_freed_memory
 from alsuite.command.processes import slots
-from alsuite.command.progress import Progress, brief
+from alsuite.command.progress import Progress
+from alsuite.command.setting import Parts, Setting
+from alsuite.command.shown import Shown, brief
 from alsuite.command.tracking import Tracker
-from alsuite.data import Dataset
-from alsuite.data.enlarged import enlarged
-from alsuite.data.made_up import load_or_make_up
-from alsuite.errors import UserError, positive
-from alsuite.journal import Journal, changed, ended_as, set_aside
+from alsuite.errors import UserError
+from alsuite.journal import Journal, Record, set_aside
 from alsuite.loop import Run
-from alsuite.metrics import counted
-from alsuite.oracle import Oracle
-from alsuite.pool import Pool
-from alsuite.strategies import Query, Strategy
-from alsuite.tasks import Task
+from alsuite.recorded import changed, ended_as
+from alsuite.strategies import Query
 
-__all__ = ["Parts", "Setting", "Shown", "execute", "finish", "left_to_do", "perform", "task"]
-
-
-class Shown(Protocol):
-    """What is told of a run's cycles."""
-
-    def cycle(self, number: int, record: dict[str, Any], cycles: int, old: bool) -> None: ...
+__all__ = ["execute", "finish", "left_to_do", "perform", "task"]
 
 
 def task(config: DictConfig) -> float:
@@ -115,94 +99,6 @@ def finish(jobs: Sequence[Job]) -> None:
         print(figures.draw_curves(frame, begun[0] if len(begun) == 1 else begun[0].parent))
 
 
-@dataclass(frozen=True)
-class Parts:
-    """What a configuration builds once a run; what is rebuilt in each cycle is a factory."""
-
-    task_model: Callable[[], Task]
-    initial: Callable[..., Tensor]
-    budget: Budget
-    oracle: Callable[[Dataset, Path], Oracle]
-    strategy: Strategy
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any]) -> Parts:
-        parts = {group: hydra.utils.instantiate(config[group]) for group in cls.__annotations__}
-        for group, part in parts.items():
-            check_options(part, whole=group == "task_model")
-        return cls(**parts)
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a run starts from, whatever its strategy."""
-
-    dataset: Dataset  # as its scale leaves it
-    budget: Budget  # in counts
-    initial: Tensor  # the first labelled indices
-    whole: int  # training images before the scale cut them
-    side: int | None = None  # that the scale shrank the images to
-    made_up: bool = False
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any], choices: Mapping[str, str], parts: Parts) -> Setting:
-        seed, scale, name = config["seed"], config["scale"], choices["dataset"]
-        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-            raise UserError(f"seed={seed} is no whole number from 0: give one, such as seed=0")
-        tests = [*(config["dataset"].get("extra_tests") or {})]
-        shape = scale["stand_in"].get(name)
-        whole, size = load_or_make_up(name, lambda: hydra.utils.instantiate(config["dataset"]), shape, tests)
-        return cls.cut(whole, size, scale, parts, seed, config["enlarge"])
-
-    @classmethod
-    def cut(
-        cls,
-        dataset: Dataset,
-        size: int | None,
-        scale: Mapping[str, Any],
-        parts: Parts,
-        seed: int,
-        enlarge: int | None = None,
-    ) -> Setting:
-        """Cut a data set to a scale; `size` is its true one where its pictures are made up."""
-        if scale["cycles"] is not None:
-            positive("scale.", cycles=scale["cycles"])
-        smaller = dataset.subset(scale["pool"], scale["test"], scale["side"])
-        whole = enlarge or size or len(dataset.train.targets)
-        if enlarge is not None:
-            smaller = replace(smaller, train=enlarged(smaller.train, enlarge))
-        targets = smaller.train.targets
-        budget = parts.budget.of(len(targets), whole, scale["cycles"], dataset.held)
-        resized = smaller.train.images.shape[1:] != dataset.train.images.shape[1:]
-        first = _drawn(parts.initial, targets, budget, seed)
-        return cls(smaller, budget, first, whole, scale["side"] if resized else None, size is not None)
-
-    @property
-    def cycles(self) -> int:
-        return 1 + -(-int(self.budget.end - self.budget.initial) // int(self.budget.query))
-
-    def pool(self, device: torch.device) -> Pool:
-        data = self.dataset
-        shape = data.train.targets.shape[1:]
-        return Pool(onto(data.train.images, device), len(data.classes), data.mean, data.std, device, shape)
-
-    def tests(self, device: torch.device) -> dict[str, tuple[Tensor, Tensor]]:
-        return {name: (onto(split.images, device), split.targets) for name, split in self.dataset.tests.items()}
-
-    def facts(self) -> dict[str, Any]:
-        """What the results tell of a run beside its options."""
-        targets, classes = self.dataset.train.targets, self.dataset.classes
-        counts = counted(targets, len(classes)).tolist()
-        told = {"classes": [*classes], "pool": len(targets), "whole": self.whole, "pool_counts": counts}
-        return {**told, "side": self.side, "stand_in": self.made_up}
-
-
-def _drawn(initial: Callable[..., Tensor], targets: Tensor, budget: Budget, seed: int) -> Tensor:
-    if budget.initial == len(targets):
-        return torch.arange(len(targets))
-    return initial(targets, int(budget.initial), Generator().manual_seed(seed))
-
-
 def execute(job: Job, shown: Shown) -> None:
     """Run to the end, or go on where an earlier start stopped."""
     slots(job.config["parallel"])
@@ -232,7 +128,7 @@ def perform(
             return
         tracker, pool = Tracker(wandb, folder, about), setting.pool(device)
 
-        def report(record: dict[str, Any], query: Query | None) -> None:
+        def report(record: Record, query: Query | None) -> None:
             tracker.cycle(record, pool, query)
             shown.cycle(0, brief(record), setting.cycles, False)
 
@@ -240,16 +136,3 @@ def perform(
         first, budget = setting.initial.to(device), setting.budget
         Run(pool, tests, parts.task_model, parts.strategy, oracle, budget, first, journal, seed, report).go()
         tracker.finish()
-
-
-def check_options(factory: Any, whole: bool = False) -> None:
-    """Refuse a wrong option of what is built later; with `whole` also one that is missing."""
-    if not isinstance(factory, functools.partial):
-        return
-    try:
-        signature = inspect.signature(factory.func)
-        (signature.bind if whole else signature.bind_partial)(*factory.args, **factory.keywords)
-    except TypeError as error:
-        raise UserError(f"{factory.func.__name__} {error}: see its options with --cfg job") from None
-    for value in factory.keywords.values():
-        check_options(value)

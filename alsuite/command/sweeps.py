@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
@@ -131,7 +130,7 @@ def _seeds(config: DictConfig) -> int:
     return min(config.seeds, limits["seeds"] or config.seeds)
 
 
-def _sweep(options: Mapping[Any, Any]) -> Sweep:
+def _sweep(options: DictConfig) -> Sweep:
     return {one.get_key_element(): _values(one) for one in parsed([f"{key}={value}" for key, value in options.items()])}
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from alsuite.errors import UserError
+from alsuite.journal import Record
 from alsuite.pool import Pool, gather
 from alsuite.strategies import Query
 from alsuite.training import once
@@ -27,7 +28,7 @@ class Tracker:
         if mode != "disabled":
             self._safely(lambda: self._start(mode, folder, about))
 
-    def cycle(self, record: Mapping[str, Any], pool: Pool, query: Query | None) -> None:
+    def cycle(self, record: Record, pool: Pool, query: Query | None) -> None:
         if self.run is not None:
             self._safely(lambda: self.run.log({**scalars(record), **self._pictures(pool, query)}))
 
@@ -53,7 +54,7 @@ class Tracker:
         self.run.define_metric("*", step_metric="cycle")
         once.followers[:] = [log_training]
 
-    def _pictures(self, pool: Pool, query: Query | None) -> dict[str, Any]:
+    def _pictures(self, pool: Pool, query: Query | None) -> dict[str, object]:
         import wandb
 
         if query is None:
@@ -63,7 +64,7 @@ class Tracker:
         shown = zip(images, labels, strict=True)
         return {"queried": [wandb.Image(image.squeeze(), **_told(label)) for image, label in shown]}
 
-    def _safely(self, work: Any) -> None:
+    def _safely(self, work: Callable[[], object]) -> None:
         try:
             work()
         except Exception as error:
@@ -92,7 +93,7 @@ def log_training(name: str, values: Mapping[str, float], picture: Path) -> None:
         run.log({f"{name}/{key}": value for key, value in {**values, **image}.items()})
 
 
-def scalars(record: Mapping[str, Any]) -> dict[str, float]:
+def scalars(record: Record) -> dict[str, float]:
     """What a dashboard plots of a cycle."""
     values = {
         "cycle": record["cycle"],
