@@ -42,7 +42,7 @@ def _identity(config: Mapping[str, object], code: Mapping[str, str] | None, data
     return {key: value for key, value in known.items() if value is not None}
 
 
-def difference(before: Mapping[str, object], now: Mapping[str, Any]) -> str:
+def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     """Say how two runs differ in configuration, code or data, as far as `now` holds them."""
     if keys := _differing(before.get("config"), _as_stored(now["config"])):
         return f"made with another {keys[0]}"
