@@ -1,4 +1,8 @@
-"""cycles.jsonl, a line per finished cycle: the result of a run and its checkpoint in one."""
+"""cycles.jsonl, a line per finished cycle: the result of a run and its checkpoint in one.
+
+Beside it lie run.json, which says what the run is, and the pictures of each query. `alsuite.recorded` reads both
+without opening the run, and compares it with what it would be now.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +37,8 @@ class Journal:
 
     A torn last line, which a killed process leaves, is dropped. A run that closes without a record leaves nothing
     behind but what a person was asked.
+
+    records: those of all finished cycles, as they stand in the file
     """
 
     def __init__(self, folder: Path) -> None:
@@ -44,6 +50,7 @@ class Journal:
         self.records = self._read()
 
     def close(self) -> None:
+        """Give the folder free for others; one in which nothing was recorded is removed."""
         if not self._lock.is_locked:
             return
         bare = not self.records and {path.name for path in self.folder.glob("*")} <= OURS
@@ -56,6 +63,7 @@ class Journal:
 
     @property
     def finished(self) -> bool:
+        """Whether the last cycle asked for nothing more."""
         return bool(self.records) and self.records[-1]["queried"] is None
 
     def start(self, about: Mapping[str, object]) -> None:
@@ -74,6 +82,12 @@ class Journal:
             )
 
     def append(self, record: Record, images: Mapping[str, np.ndarray] | None = None) -> None:
+        """Write a finished cycle down; once this returns, not even a power cut loses it.
+
+        Arguments:
+            record: what JSON can hold; its `queried` is None in the last cycle
+            images: name -> array of what the query shows, kept in a file of their own that is there before the line is
+        """
         if images:
             self._save(record["cycle"], images)
         line = json.dumps(record).encode() + b"\n"
@@ -82,10 +96,12 @@ class Journal:
         self.records.append(record)
 
     def images(self, cycle: int) -> dict[str, np.ndarray]:
+        """Return what a cycle's query showed, by the names that it was kept under."""
         with np.load(self.folder / f"images_cycle_{cycle:04d}.npz", allow_pickle=False) as file:
             return dict(file)
 
     def _read(self) -> list[Record]:
+        """Return the records of the file, after a torn line is cut off it; one that is damaged elsewhere is refused."""
         if not self.path.exists():
             return []
         lines = whole_lines(self.path)
@@ -99,6 +115,7 @@ class Journal:
             raise UserError(f"{self.path} is damaged before its last line: delete its folder to start afresh") from None
 
     def _save(self, cycle: int, images: Mapping[str, np.ndarray]) -> None:
+        """Keep a cycle's pictures, as a whole or not at all."""
         path = self.folder / f"images_cycle_{cycle:04d}.npz"
         with self._explained("save images"), written_whole(path) as part, part.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **images)
@@ -123,6 +140,7 @@ def set_aside(folder: Path) -> Path:
 
 
 def _locked(folder: Path) -> FileLock:
+    """Return the folder's lock, held; a folder in which another process runs is refused."""
     lock = FileLock(folder / "lock")
     try:
         lock.acquire(timeout=0)
@@ -146,6 +164,11 @@ def _remove_empty(folder: Path) -> None:
 
 
 def _synced(path: Path, content: bytes, mode: str) -> None:
+    """Write to a file, and wait until the disk has it.
+
+    Arguments:
+        mode: that of `open`: "ab" adds to the file
+    """
     with path.open(mode) as file:
         file.write(content)
         file.flush()

@@ -17,7 +17,14 @@ Record = dict[str, Any]
 def ended_as(
     folder: Path, config: Mapping[str, object], code: Mapping[str, str] | None = None, data: str | None = None
 ) -> bool:
-    """Tell whether the folder holds a finished run of this configuration, code and data; None is not compared."""
+    """Tell whether the folder holds a finished run of this configuration, code and data.
+
+    Arguments:
+        folder: the run's
+        config: options -> values, as they would be now
+        code: module -> hash; None is not compared
+        data: a hash; None is not compared
+    """
     before, cycles = about_of(folder / "run.json"), folder / "cycles.jsonl"
     if before is None or not cycles.exists():
         return False
@@ -38,12 +45,18 @@ def changed(folder: Path, config: Mapping[str, object], code: Mapping[str, str],
 
 
 def _identity(config: Mapping[str, object], code: Mapping[str, str] | None, data: str | None) -> Record:
+    """Return what is known of a run, in the form that run.json has."""
     known = {"config": config, "code": code, "data": data}
     return {key: value for key, value in known.items() if value is not None}
 
 
 def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Say how two runs differ in configuration, code or data, as far as `now` holds them."""
+    """Say how two runs differ in configuration, code or data; "" if they don't.
+
+    Arguments:
+        before: what run.json holds
+        now: what the run would be; what it leaves out is not compared, but for its configuration
+    """
     if keys := _differing(before.get("config"), _as_stored(now["config"])):
         return f"made with another {keys[0]}"
     if "code" in now and "code" not in before:
@@ -60,13 +73,14 @@ def _differing_modules(before: Mapping[str, str], now: Mapping[str, str]) -> lis
 
 
 def _listed(names: list[str]) -> str:
+    """Join names in a sentence, of many the first few."""
     more = len(names) - NAMED
     shown = [*names[:NAMED], f"{more} more"] if more > 0 else names
     return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
 
 
 def about_of(path: Path) -> Record | None:
-    """Read what a run is, if the file is there and whole."""
+    """Read what a run is; None where the file isn't there, or isn't whole."""
     try:
         about = json.loads(path.read_text())
     except (OSError, ValueError):
@@ -75,6 +89,7 @@ def about_of(path: Path) -> Record | None:
 
 
 def _begun(cycles: Path) -> bool:
+    """Tell whether at least one cycle has been written down."""
     try:
         with cycles.open("rb") as file:
             return _whole(file.readline())
@@ -83,6 +98,7 @@ def _begun(cycles: Path) -> bool:
 
 
 def _as_stored(config: object) -> object:
+    """Return a configuration as JSON gives it back: tuples as lists, and keys as texts."""
     return json.loads(json.dumps(config))
 
 
@@ -93,6 +109,7 @@ def whole_lines(path: Path) -> list[bytes]:
 
 
 def _whole(line: bytes) -> bool:
+    """Tell whether a line was written to its end."""
     try:
         json.loads(line)
     except ValueError:
@@ -101,6 +118,7 @@ def _whole(line: bytes) -> bool:
 
 
 def _differing(before: object, now: object, path: str = "") -> list[str]:
+    """Return the dotted paths of all values that differ between two trees, in order."""
     if isinstance(before, dict) and isinstance(now, dict):
         keys = sorted({*before, *now})
         return [

@@ -16,7 +16,14 @@ __all__ = ["Human"]
 
 
 class Human:
-    """It writes the queried images and a CSV to fill in, and goes on from the filled CSV when started again."""
+    """It writes the queried images and a CSV to fill in, and goes on from the filled CSV when started again.
+
+    The folder holds images/<index>.png, and labels_<how many were known>.csv for each query, with a row for each image.
+
+    folder: where these files are written
+    names: of the classes, any of which, or its number, may be filled in
+    asked: how many labels it gave
+    """
 
     def __init__(self, folder: Path, names: Sequence[str]) -> None:
         self.folder = folder
@@ -38,6 +45,7 @@ class Human:
         return None
 
     def _ask(self, pool: Pool, indices: list[int], sheet: Path) -> None:
+        """Write the images, then the sheet, which appears only when it is complete."""
         from PIL import Image
 
         (self.folder / "images").mkdir(parents=True, exist_ok=True)
@@ -52,6 +60,10 @@ class Human:
         part.replace(sheet)
 
     def _answers(self, sheet: Path, wanted: list[int]) -> list[int]:
+        """Return the classes of the wanted images from a sheet; its rows may have been sorted otherwise since.
+
+        A row that is missing, comes twice, or names no class is refused by its line.
+        """
         with sheet.open(newline="", encoding="utf-8-sig") as file:
             rows = list(csv.DictReader(file))
         found: dict[int, int] = {}
@@ -69,12 +81,14 @@ class Human:
         return [found[index] for index in wanted]
 
     def _index(self, row: Mapping[str, str], wanted: list[int], where: str) -> int:
+        """Return the index of a row, if it is one of those that were asked for."""
         index = (row.get("index") or "").strip()
         if not index.isdecimal() or int(index) not in wanted:
             raise UserError(f"{where}: this index was not asked for; restore the column 'index' as it was written")
         return int(index)
 
     def _class(self, row: Mapping[str, str], where: str) -> int:
+        """Return the class of a row, which is filled in as a name or a number."""
         answer = (row.get("label") or "").strip()
         if answer in self.names:
             return self.names.index(answer)

@@ -38,7 +38,12 @@ def on_a_page(table: pd.DataFrame) -> str:
 
 
 def of_papers(table: pd.DataFrame, published: Path) -> str:
-    """Return a row for each paper: what of it was measured, and how its claims came out."""
+    """Return a row for each paper, in Markdown: what of it was measured, and how its claims came out.
+
+    Arguments:
+        table: the verdicts on all claims
+        published: the folder whose figures count as measured
+    """
     heads = ["paper", "figures and tables", *(f"claims {SHORT[verdict]}" for verdict in VERDICTS)]
     rows = [heads, ["---"] * len(heads)]
     for paper, part in table.groupby("paper", sort=False):
@@ -48,6 +53,7 @@ def of_papers(table: pd.DataFrame, published: Path) -> str:
 
 
 def _linked(paper: str) -> str:
+    """Return a paper's title, as a link where it has an address in the web, with its authors and year."""
     about = OmegaConf.load(CONF / "paper" / f"{paper}.yaml")
     assert isinstance(about, DictConfig)
     title, place = about["title"], about["address"]

@@ -1,4 +1,7 @@
-"""The first line of a run: what it is, and what it costs."""
+"""The first line of a run: what it is, and what it costs.
+
+Both are told before the run begins, so that one that would take days can be stopped at once.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,15 @@ SMALLER = "laptop"
 
 
 def tell(config: DictConfig, hydra: HydraConf, progress: Progress) -> None:
-    """Print what the run is, then about how long it takes; on a CPU also how long at a smaller scale."""
+    """Print what the run is, then about how long it takes; on a CPU also how long at a smaller scale.
+
+    At the smoke scale, which takes seconds, nothing is estimated.
+
+    Arguments:
+        config: the composed configuration
+        hydra: Hydra's own node of it, with the groups' choices
+        progress: where it is printed
+    """
     from alsuite.figures.names import name_of
 
     job = Job.of(config, hydra)
@@ -53,11 +64,13 @@ def tell(config: DictConfig, hydra: HydraConf, progress: Progress) -> None:
 
 
 def _paper(config: DictConfig) -> str:
+    """Name the authors and the year of the strategy's paper, if it has one."""
     paper = config.get("paper")
     return f" ({paper.authors} {paper.year})" if paper and paper.get("title") else ""
 
 
 def _at_scale(config: DictConfig, hydra: HydraConf, name: str) -> Job:
+    """Return the job that the same command would have made at another scale, with the task model of that scale."""
     other = config.copy()
     other.scale = OmegaConf.load(CONF / "scale" / f"{name}.yaml")
     for group, choice in of_scale(other["scale"], hydra.runtime.choices).items():
@@ -68,7 +81,7 @@ def _at_scale(config: DictConfig, hydra: HydraConf, name: str) -> Job:
 
 
 def _seconds(job: Job, device: torch.device) -> float | None:
-    """About how long the job takes, from parts of its own."""
+    """Return about how long the job takes, from parts of its own, so that the run's are untouched."""
     parts = Parts.of(job.config)
     setting = Setting.of(job.config, job.choices, parts)
     tests = [images for images, _ in setting.tests(device).values()]

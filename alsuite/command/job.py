@@ -25,7 +25,12 @@ OF_SCALE = ("fast", "seeds", "stand_in")  # what a scale says beside its limits 
 
 @dataclass(frozen=True)
 class Job:
-    """What a run is: `config` holds plain values, `choices` the option of each group."""
+    """What a run is, before it is built.
+
+    config: the configuration, resolved, as plain values; it can be sent to another process
+    choices: group -> option, or the class that the command line put in its place
+    folder: where its journal lies
+    """
 
     config: dict[str, Any]
     choices: dict[str, str]
@@ -33,7 +38,12 @@ class Job:
 
     @classmethod
     def of(cls, config: DictConfig, hydra: HydraConf) -> Job:
-        """The job of a composed configuration and its node for Hydra."""
+        """Return the job of a composed configuration.
+
+        Arguments:
+            config: all but Hydra's own node; it is copied, with the scale's own limits of the experiment put in
+            hydra: Hydra's own node, which knows the choices, the overrides and the folder
+        """
         choices = {group: choice for group, choice in hydra.runtime.choices.items() if not group.startswith("hydra/")}
         config = config.copy()
         config.experiment = experiment_of(config, choices)
@@ -49,7 +59,11 @@ class Job:
 
     @cached_property
     def about(self) -> dict[str, Any]:
-        """All that the result depends on beside the seed's draws: options, choices, code and data."""
+        """Return all that the result depends on beside the seed's draws: options, choices, code and data.
+
+        Options that change no result are left out, and so are templates, whose values stand again in what uses them. So
+        a run stays the same run when it is moved, described otherwise or drawn in another figure.
+        """
         limits = {key: value for key, value in self.config["scale"].items() if key not in OF_SCALE}
         options = {**self.config, "scale": limits}
         config = {key: _without_folders(v) for key, v in options.items() if key not in (*INCIDENTAL, *TEMPLATES)}
@@ -66,7 +80,7 @@ class Job:
         return self.about["config"], self.about["code"], self.about["data"]
 
     def accuracy(self) -> float:
-        """The last accuracy on the first test set that the journal tells; nan without a journal."""
+        """Return the last accuracy on the first test set that the journal tells; nan without a journal."""
         path = self.folder / "cycles.jsonl"
         if not path.exists():
             return float("nan")
@@ -75,7 +89,7 @@ class Job:
 
 
 def own_classes(overrides: Sequence[str]) -> dict[str, str]:
-    """A group whose class the command line names is called after that class."""
+    """Return group -> class where the command line names the class, as in `strategy._target_=mine.Mine`."""
     targets = [one for one in parsed([*overrides]) if one.get_key_element().endswith("._target_")]
     return {
         one.get_key_element().lstrip("+").split(".")[0]: one.get_value_element_as_str().rpartition(".")[2]
@@ -85,7 +99,7 @@ def own_classes(overrides: Sequence[str]) -> dict[str, str]:
 
 
 def _without_folders(value: object) -> object:
-    """Where something is kept changes no result."""
+    """Return a configuration's values without those named `folder`: where something is kept changes no result."""
     if not isinstance(value, Mapping):
         return value
     return {key: _without_folders(part) for key, part in value.items() if key != "folder"}

@@ -1,4 +1,7 @@
-"""One run from its configuration: its parts, what it starts from, its journal and its tracker."""
+"""One run from its configuration: its parts, what it starts from, its journal and its tracker.
+
+`task` is what Hydra calls for a single run; a sweep calls `left_to_do`, `execute` in a process for each, and `finish`.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,14 @@ __all__ = ["execute", "finish", "left_to_do", "perform", "task"]
 
 
 def task(config: DictConfig) -> float:
-    """What Hydra runs: a run, of which it is told the last accuracy; a run by itself draws its curve at the end."""
+    """Run what Hydra has composed, and return the last accuracy, which Hydra's sweepers optimise.
+
+    A run by itself ends with its table and its curve; one within another launcher's sweep leaves them to the sweep, and
+    its errors to the launcher.
+
+    Arguments:
+        config: the composed configuration, without Hydra's own node
+    """
     hydra_config = HydraConfig.get()
     alone = hydra_config.mode == RunMode.RUN
     with complaining() if alone else nullcontext(), nothing_left_behind(Path(hydra_config.runtime.output_dir)):
@@ -58,7 +68,12 @@ def nothing_left_behind(folder: Path) -> Iterator[None]:
 
 
 def left_to_do(jobs: Sequence[Job], progress: Progress) -> list[int]:
-    """The places of the jobs that are to be run: those not finished, and with again=true those made otherwise."""
+    """Return the places of the jobs that are to be run: those not finished, and with again=true those made otherwise.
+
+    A job whose folder holds a run of other code or data is refused, since its numbers would be mixed with other ones;
+    with again=true the old run is set aside. All are looked at before any is, so that a refusal leaves all as they
+    were.
+    """
     changes = [changed(job.folder, *job.identity) for job in jobs]
     again = [bool(job.config["again"]) for job in jobs]
     if refused := [place for place, change in enumerate(changes) if change and not again[place]]:
@@ -74,6 +89,7 @@ def left_to_do(jobs: Sequence[Job], progress: Progress) -> list[int]:
 
 
 def _refusal(jobs: Sequence[Job], refused: Sequence[int], change: str) -> str:
+    """Return the line that refuses jobs whose runs were made otherwise, of which the first one's change is told."""
     which = jobs[refused[0]].folder if len(refused) == 1 else f"{len(refused)} of {len(jobs)} runs"
     return f"{which}: {change}; again=true runs anew and keeps the old beside it"
 
@@ -100,7 +116,12 @@ def finish(jobs: Sequence[Job]) -> None:
 
 
 def execute(job: Job, shown: Shown) -> None:
-    """Run to the end, or go on where an earlier start stopped."""
+    """Run to the end, or go on where an earlier start stopped.
+
+    Arguments:
+        job: what is run; nothing of it is built before
+        shown: who is told of the cycles
+    """
     slots(job.config["parallel"])
     parts = Parts.of(job.config)
     setting = Setting.of(job.config, job.choices, parts)
@@ -118,7 +139,18 @@ def perform(
     wandb: str,
     shown: Shown,
 ) -> None:
-    """Run from its parts; `about` tells what it is."""
+    """Run from parts that are built, and write it down; a finished run only tells of its cycles.
+
+    Arguments:
+        about: what tells this run from others: its configuration, code and data; another one's folder is refused
+        folder: where the journal lies
+        setting: what it starts from
+        parts: what it is made of
+        seed: from which each cycle's own state of all generators follows
+        device: where it computes
+        wandb: offline, online or disabled
+        shown: who is told of the cycles, those of an earlier start first
+    """
     keep_freed_memory()
     with closing(Journal(folder)) as journal:
         journal.start({**about, "seed": seed, **setting.facts(), **provenance(device, about.get("code", ()))})

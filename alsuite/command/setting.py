@@ -1,4 +1,8 @@
-"""What a run is made of and what it starts from, built from its configuration."""
+"""What a run is made of and what it starts from, built from its configuration.
+
+`Parts` differ between strategies; a `Setting` is the same for all strategies at the same seed, which makes them
+comparable: the images, the first labels and the budget.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +34,14 @@ __all__ = ["Parts", "Setting", "check_options"]
 
 @dataclass(frozen=True)
 class Parts:
-    """What a configuration builds once a run; what is rebuilt in each cycle is a factory."""
+    """What a configuration builds once a run; what is rebuilt in each cycle is a factory.
+
+    task_model: makes a task that has learned nothing
+    initial: draws the first labels, from the targets, their number and a generator
+    budget: as the configuration has it, in counts or fractions
+    oracle: makes who is asked, from the data set and the run's folder
+    strategy: chooses what is asked
+    """
 
     task_model: Callable[[], Task]
     initial: Callable[..., Tensor]
@@ -40,6 +51,7 @@ class Parts:
 
     @classmethod
     def of(cls, config: Mapping[str, object]) -> Parts:
+        """Build the parts of a configuration, and refuse options that they don't have before anything is trained."""
         parts = {group: hydra.utils.instantiate(config[group]) for group in cls.__annotations__}
         for group, part in parts.items():
             check_options(part, whole=group == "task_model")
@@ -48,17 +60,32 @@ class Parts:
 
 @dataclass(frozen=True)
 class Setting:
-    """What a run starts from, whatever its strategy."""
+    """What a run starts from, whatever its strategy.
 
-    dataset: Dataset  # as its scale leaves it
-    budget: Budget  # in counts
-    initial: Tensor  # the first labelled indices
-    whole: int  # training images before the scale cut them
-    side: int | None = None  # that the scale shrank the images to
+    dataset: as its scale leaves it
+    budget: in counts
+    initial: the first labelled indices
+    whole: training images before the scale cut them
+    side: what the scale shrank the images to; None where it left them
+    made_up: whether pictures that a scale makes up stand in for those that aren't here
+    """
+
+    dataset: Dataset
+    budget: Budget
+    initial: Tensor
+    whole: int
+    side: int | None = None
     made_up: bool = False
 
     @classmethod
     def of(cls, config: Mapping[str, Any], choices: Mapping[str, str], parts: Parts) -> Setting:
+        """Load the data set, or make it up where the scale allows that, and cut it to the scale.
+
+        Arguments:
+            config: a run's resolved configuration, as plain values
+            choices: group -> option; the data set's own says whether pictures are made up for it
+            parts: those of the run, which say what the budget is and how the first labels are drawn
+        """
         seed, scale, name = config["seed"], config["scale"], choices["dataset"]
         if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
             raise UserError(f"seed={seed} is no whole number from 0: give one, such as seed=0")
@@ -77,7 +104,16 @@ class Setting:
         seed: int,
         enlarge: int | None = None,
     ) -> Setting:
-        """Cut a data set to a scale; `size` is its true one where its pictures are made up."""
+        """Cut a data set to a scale.
+
+        Arguments:
+            dataset: the whole one
+            size: its true number of training images where its pictures are made up
+            scale: its limits: of training images (`pool`), of test images (`test`), of their `side`, and of `cycles`
+            parts: those of the run
+            seed: draws the first labels
+            enlarge: to how many training images the pool is blown up, by copies that are mirrored, shifted and relit
+        """
         if scale["cycles"] is not None:
             positive("scale.", cycles=scale["cycles"])
         smaller = dataset.subset(scale["pool"], scale["test"], scale["side"])
@@ -92,14 +128,17 @@ class Setting:
 
     @property
     def cycles(self) -> int:
+        """How many cycles the run has: one for the first labels, and one for each query."""
         return 1 + -(-int(self.budget.end - self.budget.initial) // int(self.budget.query))
 
     def pool(self, device: torch.device) -> Pool:
+        """Return a new pool without any label."""
         data = self.dataset
         shape = data.train.targets.shape[1:]
         return Pool(onto(data.train.images, device), len(data.classes), data.mean, data.std, device, shape)
 
     def tests(self, device: torch.device) -> dict[str, tuple[Tensor, Tensor]]:
+        """Return name -> images, on the device if they fit there, and targets."""
         return {name: (onto(split.images, device), split.targets) for name, split in self.dataset.tests.items()}
 
     def facts(self) -> dict[str, object]:
@@ -111,13 +150,19 @@ class Setting:
 
 
 def _drawn(initial: Callable[..., Tensor], targets: Tensor, budget: Budget, seed: int) -> Tensor:
+    """Return the indices that are labelled first; all of them in order where the budget starts with all."""
     if budget.initial == len(targets):
         return torch.arange(len(targets))
     return initial(targets, int(budget.initial), Generator().manual_seed(seed))
 
 
 def check_options(factory: object, whole: bool = False) -> None:
-    """Refuse a wrong option of what is built later; with `whole` also one that is missing."""
+    """Refuse a wrong option of what is built later, and of what is built for it.
+
+    Arguments:
+        factory: what the configuration built; only a partial one has options that nobody has looked at yet
+        whole: whether no more options will come, so that a missing one is refused, too
+    """
     if not isinstance(factory, functools.partial):
         return
     try:

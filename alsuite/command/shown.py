@@ -1,4 +1,4 @@
-"""What is told of a run's cycles, to whoever shows them."""
+"""What is told of a run's cycles, to whoever shows them: in this process, or through a pipe in another."""
 
 from __future__ import annotations
 
@@ -14,7 +14,15 @@ __all__ = ["Brief", "Sent", "Shown", "brief", "told_of"]
 
 
 class Brief(TypedDict):
-    """What is shown of a cycle."""
+    """What is shown of a cycle.
+
+    cycle: its number, from 0 on
+    labelled: how many labels it trained on
+    fit_seconds: for training
+    query_seconds: for the strategy's choice
+    accuracy: on the first test set
+    warning: what the strategy has to warn of; "" if nothing
+    """
 
     cycle: int
     labelled: int
@@ -25,13 +33,21 @@ class Brief(TypedDict):
 
 
 class Shown(Protocol):
-    """What is told of a run's cycles."""
+    """Who is told of a run's cycles: a display, or a pipe to one."""
 
-    def cycle(self, number: int, record: Brief, cycles: int, old: bool) -> None: ...
+    def cycle(self, number: int, record: Brief, cycles: int, old: bool) -> None:
+        """Take in a cycle.
+
+        Arguments:
+            number: the run's, among those of the command
+            record: what is shown of the cycle
+            cycles: how many the run has in all
+            old: whether the cycle was done at an earlier start
+        """
 
 
 def brief(record: Record) -> Brief:
-    """Tell of a journal's record what is shown of it."""
+    """Return what is shown of a journal's record."""
     first = next(iter(record["metrics"].values()))
     notes = (record.get("queried") or {}).get("notes", {})
     return {
@@ -45,6 +61,7 @@ def brief(record: Record) -> Brief:
 
 
 def told_of(record: Brief, course: Course) -> str:
+    """Return a cycle in words: its place in the run, its labels and its accuracy."""
     place = f"cycle {record['cycle'] + 1:>3}/{course.cycles}"
     return f"{place}   {record['labelled']:>7,} labelled   accuracy {record['accuracy']:.3f}"
 
@@ -58,6 +75,7 @@ class Sent:
     def say(self, text: str) -> None:
         self.send(text)
 
-    def show(self, work: Work) -> None: ...
+    def show(self, work: Work) -> None:
+        """Show nothing: a child has no terminal of its own."""
 
     def hide(self, work: Work) -> None: ...
