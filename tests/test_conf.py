@@ -22,7 +22,8 @@ from alsuite.data.digits import digits
 from alsuite.data.made_up import made_up, made_up_masks
 from alsuite.figures.spec import panels_of, read_panels
 from alsuite.metrics import counted
-from alsuite.oracle import Annotator, Human, Ideal, Noisy
+from alsuite.oracle import Annotator, Ideal, Noisy
+from alsuite.sheet import Human
 from alsuite.tasks.classification import Classification
 from alsuite.tasks.segmentation import Segmentation
 from helpers.configs import GROUPS, TRAIN_IMAGES, composer

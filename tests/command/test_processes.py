@@ -16,10 +16,11 @@ from alsuite.command import processes
 from alsuite.command.job import Job
 from alsuite.command.processes import side_by_side
 from alsuite.command.progress import Progress
+from alsuite.command.shown import Brief
 from alsuite.errors import UserError
 from helpers import importing
 
-RECORD = {
+RECORD: Brief = {
     "cycle": 0,
     "labelled": 1_234,
     "accuracy": 0.98765,
