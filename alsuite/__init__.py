@@ -1,4 +1,10 @@
-"""Adversarial and generative active learning for images: five papers reproduced, figure by figure."""
+"""Adversarial and generative active learning for images: five papers reproduced, figure by figure.
+
+A `Run` (`alsuite.loop`) trains a task (`alsuite.tasks`) on the labels of a `Pool`, measures it, lets a strategy
+(`alsuite.strategies`) choose what an oracle (`alsuite.oracle`) labels next, and writes each cycle into a `Journal`.
+`alsuite.command` makes runs of a command line, `alsuite.results` tables of their journals, `alsuite.figures` pictures
+of the tables, and `alsuite.claims` verdicts on what the papers claim.
+"""
 
 from pathlib import Path
 

@@ -25,6 +25,7 @@ __all__ = ["main", "run"]
 
 
 def main() -> None:
+    """Run the command line; an error that a person can mend ends it with one line."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     version.setbase("1.3")
     with complaining(every_option):
@@ -32,7 +33,7 @@ def main() -> None:
 
 
 def every_option() -> list[str]:
-    """The paths of all options that a plain run has, to name the one that was meant."""
+    """Return the paths of all options that a plain run has, to name the one that was meant; [] if that fails, too."""
     with contextlib.suppress(Exception):
         config = OmegaConf.to_container(Composer(loader(None))([]), resolve=False)
         return [*_paths(config)]
@@ -40,13 +41,14 @@ def every_option() -> list[str]:
 
 
 def _paths(tree: object, prefix: str = "") -> Iterator[str]:
+    """Yield the dotted path of each key of a tree of dicts, those of inner nodes as well."""
     for key, value in tree.items() if isinstance(tree, dict) else ():
         yield f"{prefix}{key}"
         yield from _paths(value, f"{prefix}{key}.")
 
 
 def start() -> None:
-    """Hydra's own start, with flags anywhere among the options, and with what the strategy's paper sets."""
+    """Start as Hydra does, with flags anywhere among the options, and with what the strategy's paper sets."""
     parser = get_args_parser()
     parser.error = refuse
     arguments = parser.parse_intermixed_args()
@@ -62,18 +64,23 @@ def start() -> None:
 
 
 def refuse(message: str) -> NoReturn:
+    """Refuse what the parser of flags cannot read, in place of its own page of usage."""
     raise UserError(f"{message}: see --help")
 
 
 def run(config: DictConfig) -> float:
-    """One run; the accuracy that it ends with."""
+    """Run once, and return the accuracy that the run ends with."""
     from alsuite.command.run import task
 
     return task(config)
 
 
 def with_paper(arguments: argparse.Namespace) -> list[str]:
-    """The options and those of the strategy's paper, unless alsuite's own sweeper adds these to each job."""
+    """Return the options and those of the strategy's paper, unless alsuite's own sweeper adds these to each job.
+
+    Arguments:
+        arguments: the parsed command line; of a sweep whose configuration is asked for, the first run is taken
+    """
     composer = Composer(loader(arguments.config_dir))
     options = arguments.overrides
     if arguments.cfg and arguments.multirun:  # the configuration of a sweep is that of its first run
@@ -84,7 +91,7 @@ def with_paper(arguments: argparse.Namespace) -> list[str]:
 
 
 def loader(directory: str | None) -> ConfigLoader:
-    """What finds the configuration's files, in a directory of the user's own first."""
+    """Return what finds the configuration's files, in a directory of the user's own first."""
     path = create_automatic_config_search_path(None, None, str(CONF))
     if directory:
         path.prepend("command-line", f"file://{os.path.abspath(directory)}", SearchPathQuery(provider="schema"))
@@ -92,6 +99,7 @@ def loader(directory: str | None) -> ConfigLoader:
 
 
 def sweeps(arguments: argparse.Namespace, composer: Composer) -> bool:
+    """Tell whether the command line starts a sweep: by -m, or since its experiment is one."""
     if arguments.cfg or arguments.info:
         return False
     return arguments.multirun or composer.settled(arguments.overrides)[0].hydra.mode == RunMode.MULTIRUN

@@ -15,8 +15,11 @@ __all__ = ["Budget", "biased", "proportional", "stratified", "uniform"]
 
 @dataclass(frozen=True)
 class Budget:
-    """How many labels a run starts from, buys at a time, and ends with: counts, or fractions as floats, of all training
-    images, with those that are held out for validation.
+    """How many labels a run may buy: counts, or fractions as floats, of all training images, with those held out.
+
+    initial: what a run starts from
+    query: how many it buys at a time
+    end: what it ends with; the last query is smaller where that is needed
 
     >>> Budget(initial=0.1, query=50, end=0.5).of(pool=1000)
     Budget(initial=100, query=50, end=500)
@@ -27,8 +30,17 @@ class Budget:
     end: float
 
     def of(self, pool: int, whole: int | None = None, cycles: int | None = None, held: int = 0) -> Budget:
-        """Return it in counts, for a pool cut down from `whole` images (no count falls below 10), of at most `cycles`
-        trainings; `held` training images beside the whole pool are for validation."""
+        """Return it in counts, and refuse one that the pool cannot serve, or that ends before it begins.
+
+        A fraction is one of all training images, those for validation as well, as papers count it. A count shrinks with
+        a pool that a scale has cut down, but not below 10, and at least one query is left.
+
+        Arguments:
+            pool: how many images can be labelled
+            whole: how many there were before the scale cut the pool
+            cycles: the most trainings that the scale allows
+            held: training images beside the whole pool that are for validation
+        """
         cut, whole = pool / (whole or pool), whole or pool
         trains = pool * (whole + held) / whole
         initial, query, end = (self._count(name, pool, trains, cut) for name in ("initial", "query", "end"))
@@ -49,6 +61,7 @@ class Budget:
         return int(max(0, min(self.query, self.end - labelled)))
 
     def _count(self, name: str, pool: int, trains: float, cut: float) -> int:
+        """Return one of the sizes as a count; `cut` is the share of the pool that the scale has left."""
         size = getattr(self, name)
         if not isinstance(size, int | float) or size <= 0:
             raise UserError(
@@ -107,11 +120,13 @@ def biased(
 
 
 def _one_each(targets: Tensor) -> None:
+    """Refuse masks, which have no class to draw by."""
     if targets.ndim > 1:
         raise UserError("these images have a label per pixel, by which none is drawn: take initial=uniform")
 
 
 def _by_class(targets: Tensor, classes: Tensor, share: Tensor, generator: Generator) -> Tensor:
+    """Draw so many of each class as `share` says, and mix them, so that their order tells nothing."""
     picks = []
     for label, n in zip(classes.tolist(), share.tolist(), strict=True):
         members = torch.nonzero(targets == label).squeeze(1)

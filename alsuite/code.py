@@ -1,4 +1,8 @@
-"""The code that numbers depend on, found and read without executing any of it."""
+"""The code that numbers depend on, found and read without executing any of it.
+
+Modules are found by name, parsed, and hashed without what changes no number: docstrings, comments, annotations, and
+imports that serve these alone. So a hash stays the same until the code would do something else.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +29,10 @@ Read = tuple[str, tuple[str, ...]]  # a module's hash, and the dotted names that
 def code_behind(names: Iterable[str]) -> dict[str, str]:
     """Return module name -> hash of the named modules and of what they import; nothing of it is executed.
 
-    These are modules of alsuite and the user's own. Docstrings, comments and annotations don't count.
+    These are modules of alsuite and the user's own; packages from an index are told by their versions.
+
+    Arguments:
+        names: dotted names of modules, or of what they hold, as `_target_` has them
     """
     waiting = [*names]
     seen: set[str] = set()
@@ -43,7 +50,7 @@ def code_behind(names: Iterable[str]) -> dict[str, str]:
 
 
 def own_file(name: str) -> Path | None:
-    """Return the file of a module of alsuite or of the user's own."""
+    """Return the file of a module of alsuite or of the user's own; None for others, and for what holds no module."""
     top, *rest = name.split(".")
     if _installed(top) or (top == "alsuite" and name != YET and _left_out(rest)):
         return None
@@ -53,6 +60,7 @@ def own_file(name: str) -> Path | None:
 
 
 def _left_out(parts: Sequence[str]) -> bool:
+    """Tell whether a part of alsuite can't change a number."""
     return not parts or parts[0] in NO_RESULT
 
 
@@ -80,12 +88,14 @@ def _spec(name: str) -> ModuleSpec | None:
 
 
 def _read(name: str, path: Path) -> Read:
+    """Return a file's hash and imports, from memory as long as it hasn't been written again."""
     status = path.stat()
     return _read_once(name, path, status.st_mtime_ns, status.st_size)
 
 
 @functools.cache
 def _read_once(name: str, path: Path, changed: int, size: int) -> Read:
+    """Parse a file; one that isn't Python is hashed as it stands."""
     content = path.read_bytes()
     try:
         tree = ast.parse(content)
@@ -140,6 +150,7 @@ class _Imports(ast.NodeTransformer):
         return node if node.names else None
 
     def _counts(self, name: ast.alias, source: str) -> bool:
+        """Tell whether an import may do something: its name is used, or importing it could have an effect."""
         bound = (name.asname or name.name).split(".")[0]
         idle = bound in self.types or source.split(".")[0] in sys.stdlib_module_names
         return bound in self.used or not idle
@@ -153,6 +164,7 @@ def _used(tree: ast.AST) -> set[str]:
 
 
 def _imported(tree: ast.AST, package: str) -> Iterator[str]:
+    """Yield the dotted names of what a module imports; relative ones are resolved within its package."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (name.name for name in node.names)
@@ -163,4 +175,5 @@ def _imported(tree: ast.AST, package: str) -> Iterator[str]:
 
 
 def digest(*parts: bytes) -> str:
+    """Return the first 12 digits of a hash of all parts together."""
     return hashlib.sha256(b"".join(parts)).hexdigest()[:12]

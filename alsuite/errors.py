@@ -4,7 +4,10 @@ __all__ = ["AwaitingLabels", "MissingDataError", "UserError", "positive"]
 
 
 class UserError(Exception):
-    """One line that says what is wrong and what to do about it."""
+    """One line that says what is wrong and what to do about it.
+
+    It is shown without a traceback, so it must be enough by itself: it names the option, file or method to be changed.
+    """
 
 
 class MissingDataError(UserError):
@@ -12,7 +15,7 @@ class MissingDataError(UserError):
 
 
 class AwaitingLabels(UserError):
-    """The run pauses until a person has filled in a file."""
+    """The run pauses until a person has filled in a file; the same command goes on then."""
 
 
 def positive(prefix: str, **values: object) -> None:

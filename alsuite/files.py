@@ -39,6 +39,7 @@ def sync(path: Path) -> None:
 
 
 def remove(path: Path) -> None:
+    """Remove a file, or a folder with all that is in it; neither need be there."""
     if path.is_dir():
         shutil.rmtree(path)
     else:

@@ -1,4 +1,8 @@
-"""cycles.jsonl, a line per finished cycle: the result of a run and its checkpoint in one."""
+"""cycles.jsonl, a line per finished cycle: the result of a run and its checkpoint in one.
+
+Beside it lie run.json, which says what the run is, and the pictures of each query. `alsuite.recorded` reads both
+without opening the run, and compares it with what it would be now.
+"""
 
 from __future__ import annotations
 
@@ -8,22 +12,19 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from filelock import FileLock, Timeout
 
 from alsuite.errors import UserError
 from alsuite.files import written_whole
+from alsuite.recorded import Record, about_of, difference, whole_lines
 
-__all__ = ["INCIDENTAL", "Journal", "changed", "ended_as", "set_aside"]
+__all__ = ["INCIDENTAL", "Journal", "Record", "set_aside"]
 
 INCIDENTAL = ("again", "at_scale", "description", "device", "figure", "parallel", "root", "seeds", "sweeps", "wandb")
 """The options that change no result: not in a folder's name, a run's identity or the columns that tell series apart."""
 OURS = {"run.json", "cycles.jsonl", "lock"}
-NAMED = 3  # how many changed modules a message names
-
-Record = dict[str, Any]
 
 
 class Journal:
@@ -36,6 +37,8 @@ class Journal:
 
     A torn last line, which a killed process leaves, is dropped. A run that closes without a record leaves nothing
     behind but what a person was asked.
+
+    records: those of all finished cycles, as they stand in the file
     """
 
     def __init__(self, folder: Path) -> None:
@@ -47,6 +50,7 @@ class Journal:
         self.records = self._read()
 
     def close(self) -> None:
+        """Give the folder free for others; one in which nothing was recorded is removed."""
         if not self._lock.is_locked:
             return
         bare = not self.records and {path.name for path in self.folder.glob("*")} <= OURS
@@ -59,24 +63,31 @@ class Journal:
 
     @property
     def finished(self) -> bool:
+        """Whether the last cycle asked for nothing more."""
         return bool(self.records) and self.records[-1]["queried"] is None
 
-    def start(self, about: Mapping[str, Any]) -> None:
+    def start(self, about: Mapping[str, object]) -> None:
         """Write what the run is; refuse to go on from a run of another configuration, code or data."""
         path = self.folder / "run.json"
         if not self.records:
             with self._explained("write run.json"), written_whole(path) as part:
                 part.write_text(json.dumps(about, indent=1))
             return
-        before = _about(path)
+        before = about_of(path)
         if before is None:
             raise UserError(f"{path} is missing or damaged: delete its folder to start afresh")
-        if reason := _difference(before, about):
+        if reason := difference(before, about):
             raise UserError(
                 f"{self.folder} holds another run ({reason}): again=true runs it anew and keeps the old one beside it"
             )
 
     def append(self, record: Record, images: Mapping[str, np.ndarray] | None = None) -> None:
+        """Write a finished cycle down; once this returns, not even a power cut loses it.
+
+        Arguments:
+            record: what JSON can hold; its `queried` is None in the last cycle
+            images: name -> array of what the query shows, kept in a file of their own that is there before the line is
+        """
         if images:
             self._save(record["cycle"], images)
         line = json.dumps(record).encode() + b"\n"
@@ -85,13 +96,15 @@ class Journal:
         self.records.append(record)
 
     def images(self, cycle: int) -> dict[str, np.ndarray]:
+        """Return what a cycle's query showed, by the names that it was kept under."""
         with np.load(self.folder / f"images_cycle_{cycle:04d}.npz", allow_pickle=False) as file:
             return dict(file)
 
     def _read(self) -> list[Record]:
+        """Return the records of the file, after a torn line is cut off it; one that is damaged elsewhere is refused."""
         if not self.path.exists():
             return []
-        lines = _whole_lines(self.path)
+        lines = whole_lines(self.path)
         size = sum(map(len, lines))
         if size < self.path.stat().st_size:
             with self._explained("drop a torn line"):
@@ -102,6 +115,7 @@ class Journal:
             raise UserError(f"{self.path} is damaged before its last line: delete its folder to start afresh") from None
 
     def _save(self, cycle: int, images: Mapping[str, np.ndarray]) -> None:
+        """Keep a cycle's pictures, as a whole or not at all."""
         path = self.folder / f"images_cycle_{cycle:04d}.npz"
         with self._explained("save images"), written_whole(path) as part, part.open("wb") as file:
             np.savez_compressed(file, allow_pickle=False, **images)
@@ -118,29 +132,6 @@ class Journal:
             ) from None
 
 
-def ended_as(
-    folder: Path, config: Mapping[str, Any], code: Mapping[str, str] | None = None, data: str | None = None
-) -> bool:
-    """Tell whether the folder holds a finished run of this configuration, code and data; None is not compared."""
-    before, cycles = _about(folder / "run.json"), folder / "cycles.jsonl"
-    if before is None or not cycles.exists():
-        return False
-    lines = _whole_lines(cycles)
-    ended = bool(lines) and json.loads(lines[-1])["queried"] is None
-    return ended and not _difference(before, _identity(config, code, data))
-
-
-def changed(folder: Path, config: Mapping[str, Any], code: Mapping[str, str], data: str) -> str:
-    """Say what about the folder's run isn't as it would be now; "" if nothing, or if there is no run.
-
-    Data that isn't here any more can't be compared, so that finished runs stay readable without it.
-    """
-    before = _about(folder / "run.json")
-    if before is None or not _begun(folder / "cycles.jsonl"):
-        return ""
-    return _difference(before, _identity(config, code, data or None))
-
-
 def set_aside(folder: Path) -> Path:
     """Rename a run's folder to the first free of <name>~1, <name>~2, ... beside it, which results leave out."""
     _unlock(_locked(folder), folder)
@@ -149,6 +140,7 @@ def set_aside(folder: Path) -> Path:
 
 
 def _locked(folder: Path) -> FileLock:
+    """Return the folder's lock, held; a folder in which another process runs is refused."""
     lock = FileLock(folder / "lock")
     try:
         lock.acquire(timeout=0)
@@ -171,80 +163,13 @@ def _remove_empty(folder: Path) -> None:
             path.rmdir()
 
 
-def _identity(config: Mapping[str, Any], code: Mapping[str, str] | None, data: str | None) -> Record:
-    known = {"config": config, "code": code, "data": data}
-    return {key: value for key, value in known.items() if value is not None}
-
-
-def _difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
-    """Say how two runs differ in configuration, code or data, as far as `now` holds them."""
-    if keys := _differing(before.get("config"), _as_stored(now["config"])):
-        return f"made with another {keys[0]}"
-    if "code" in now and "code" not in before:
-        return "made before the code was recorded"
-    if modules := _differing_modules(before.get("code", {}), now.get("code", before.get("code", {}))):
-        return f"{_listed(modules)} changed since"
-    return "" if now.get("data", before.get("data")) == before.get("data") else "the data changed since"
-
-
-def _differing_modules(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """Return the modules whose code differs, first those that were there before and still are."""
-    differing = [name for name in {*before, *now} if before.get(name) != now.get(name)]
-    return sorted(differing, key=lambda name: (name not in before or name not in now, name))
-
-
-def _listed(names: list[str]) -> str:
-    more = len(names) - NAMED
-    shown = [*names[:NAMED], f"{more} more"] if more > 0 else names
-    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
-
-
-def _about(path: Path) -> Record | None:
-    """Read what a run is, if the file is there and whole."""
-    try:
-        about = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    return about if isinstance(about, dict) and "config" in about else None
-
-
-def _begun(cycles: Path) -> bool:
-    try:
-        with cycles.open("rb") as file:
-            return _whole(file.readline())
-    except OSError:
-        return False
-
-
-def _as_stored(config: object) -> object:
-    return json.loads(json.dumps(config))
-
-
 def _synced(path: Path, content: bytes, mode: str) -> None:
+    """Write to a file, and wait until the disk has it.
+
+    Arguments:
+        mode: that of `open`: "ab" adds to the file
+    """
     with path.open(mode) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _whole_lines(path: Path) -> list[bytes]:
-    """Return all lines but a torn last one."""
-    lines = path.read_bytes().splitlines(keepends=True)
-    return lines if not lines or _whole(lines[-1]) else lines[:-1]
-
-
-def _whole(line: bytes) -> bool:
-    try:
-        json.loads(line)
-    except ValueError:
-        return False
-    return line.endswith(b"\n")
-
-
-def _differing(before: object, now: object, path: str = "") -> list[str]:
-    if isinstance(before, dict) and isinstance(now, dict):
-        keys = sorted({*before, *now})
-        return [
-            found for key in keys for found in _differing(before.get(key), now.get(key), f"{path}.{key}".strip("."))
-        ]
-    return [] if before == now else [path]

@@ -38,6 +38,17 @@ SHOWN = 4  # of a query's images with a label per pixel
 class Run:
     """A strategy's run from its first labels to its last, or on from where its journal ends.
 
+    pool: all images, none of them labelled yet
+    tests: name -> images, targets; the first is the data set's own
+    task_model: makes a task that has learned nothing, anew in each cycle
+    strategy: chooses what is labelled next
+    oracle: gives the labels
+    budget: in counts
+    initial: the indices of what every strategy starts from at this seed
+    journal: gets each cycle, and says where to go on
+    seed: with the number of the cycle, it decides all random draws
+    report: is told of each cycle once it is written down
+
     >>> from pathlib import Path
     >>> from tempfile import mkdtemp
     >>> from alsuite.data.digits import digits
@@ -57,17 +68,21 @@ class Run:
     """
 
     pool: Pool
-    tests: Mapping[str, tuple[Tensor, Tensor]]  # name -> images, targets
+    tests: Mapping[str, tuple[Tensor, Tensor]]
     task_model: Callable[[], Task]
     strategy: Strategy
     oracle: Oracle
-    budget: Budget  # in counts
-    initial: Tensor  # what every strategy starts from at this seed
+    budget: Budget
+    initial: Tensor
     journal: Journal
     seed: int
     report: Callable[[Record, Query | None], None] = lambda record, query: None
 
     def go(self) -> None:
+        """Run to the end of the budget: each cycle learns, measures, queries and asks, then is written down as a whole.
+
+        What the journal holds already is not done again, so a run that was stopped goes on as if it never had been.
+        """
         replay(self.pool, self.journal, self.oracle)
         if not self.journal.records:
             self.pool.label(self.initial, self.oracle(self.pool, self.initial))
@@ -79,6 +94,10 @@ class Run:
             self.report(record, query)
 
     def _cycle(self, cycle: int) -> tuple[Record, Query | None]:
+        """Return a cycle's record, and its query unless it is the last.
+
+        The query's labels join the pool only after all has been measured.
+        """
         pool, labelled = self.pool, self.pool.labelled
         seed_all(self.seed, cycle)
         task, fit_seconds = _timed(lambda: self.task_model().learn(pool))
@@ -97,6 +116,13 @@ class Run:
         return (record, self._query(task, n, record)) if n else (record, None)
 
     def _query(self, task: Task, n: int, record: Record) -> Query:
+        """Ask the strategy for n samples, hold it to what it promises, and have the oracle label them.
+
+        Arguments:
+            task: what has been trained in this cycle
+            n: how many samples are wanted
+            record: the cycle's, which gets what is to be kept of the query
+        """
         pool, size = self.pool, len(self.pool)
         seed_all(self.seed, record["cycle"], part=1)
         promise = Promise(self.strategy, pool)
@@ -145,11 +171,13 @@ class Run:
         return {} if labels is None else {"generated_labels": labels.tolist()}
 
     def _measure(self, task: Task, images: Images, targets: Tensor) -> Record:
+        """Return what the task is worth on a test set: by images, or by pixels where these have labels."""
         if targets.ndim > 1:
             return measured(of_pixels(task).confusion(images, targets).cpu(), pixels=True)
         return metrics(task.log_probs(images).argmax(1).cpu(), targets, self.pool.classes)
 
     def _images(self, query: Query | None, record: Record) -> Pictures:
+        """Return what is kept in pictures of a cycle: what the query shows, and the synthetic images that it added."""
         grown = record.get("synthetic", 0)
         synthetic = {"synthetic": self.pool.images[-grown:].cpu().numpy()} if grown else {}
         return {**query.images, **self._answered(query), **synthetic} if query else {}
@@ -190,6 +218,7 @@ def seed_all(seed: int, cycle: int, part: int = 0) -> None:
 
 
 def _timed(work: Callable[[], Result]) -> tuple[Result, float]:
+    """Return what the work gives, and its seconds, those of a GPU that still computes among them."""
     start = perf_counter()
     done = work()
     if torch.cuda.is_available():

@@ -18,8 +18,10 @@ __all__ = ["HumanMasks", "NoisyMasks"]
 
 
 class NoisyMasks:
-    """It takes a share `flip` of the classes that it finds in an image for others, always in the same way for the same
-    image: for those that `confusion` names, or else for any."""
+    """It takes a share of the classes that it finds in an image for others, always in the same way for the same image.
+
+    All pixels of a class in an image are mistaken together.
+    """
 
     def __init__(
         self,
@@ -30,6 +32,15 @@ class NoisyMasks:
         confusion: Mapping[int, Sequence[int]] | None = None,
         seed: int = 0,
     ) -> None:
+        """Make an oracle of true masks.
+
+        Arguments:
+            targets: (N, H, W) the true classes
+            flip: the share of (image, class) pairs that it mistakes
+            classes: how many there are
+            confusion: class -> those that it is taken for; None for any other
+            seed: decides, with the image's index, which are mistaken
+        """
         check_noise(flip, classes, confusion)
         self.targets = targets
         self.flip = flip
@@ -45,6 +56,7 @@ class NoisyMasks:
         return None
 
     def _answer(self, index: int) -> Tensor:
+        """Return an image's mask with its mistakes; the draws depend on the seed and the index alone."""
         mask, draw = self.targets[index], Random(f"{self.seed} {index}")
         answer = mask.clone()
         for label, others in enumerate(self.others):
@@ -83,6 +95,7 @@ class HumanMasks:
         return None
 
     def _ask(self, pool: Pool, indices: list[int]) -> None:
+        """Write the images, and the numbers of the classes."""
         from PIL import Image
 
         for name in ("images", "masks"):
@@ -94,6 +107,7 @@ class HumanMasks:
         (self.folder / "classes.csv").write_text("".join(["number,class\n", *lines]), encoding="utf-8")
 
     def _answer(self, path: Path, shape: tuple[int, ...]) -> Tensor:
+        """Return the mask that was drawn; one of another size, or with a number that is no class, is refused."""
         mask = read_mask(path)
         if mask.shape != shape:
             raise UserError(f"{path} is {_size(mask.shape)} pixels large, its image {_size(shape)}: draw it again")

@@ -1,8 +1,11 @@
-"""Who answers: the only readers of hidden labels."""
+"""Who answers: the only readers of hidden labels.
+
+Each kind of oracle comes with a function of the same name in lower case, which configurations name: it takes the data
+set and the run's folder, and chooses between labels of images and of pixels.
+"""
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -11,15 +14,14 @@ import torch
 from torch import Generator, Tensor
 
 from alsuite.data import Dataset
-from alsuite.errors import AwaitingLabels, UserError
+from alsuite.errors import UserError
 from alsuite.pool import Pool
+from alsuite.sheet import Human
 from alsuite.tasks.classification import Classification
 from alsuite.training.once import learned_once
 
 __all__ = [
     "Annotator",
-    "AwaitingLabels",
-    "Human",
     "Ideal",
     "Noisy",
     "Oracle",
@@ -68,8 +70,10 @@ class Ideal:
 
 
 class Noisy(Ideal):
-    """It is wrong for a share `flip` of the samples, always in the same way for the same sample: within the superclass
-    (VAAL's noisy oracle), or to the classes that `confusion` names, or else to any other class."""
+    """It is wrong for a share of the samples, always in the same way for the same sample, however often it is asked.
+
+    VAAL's noisy oracle errs within the superclasses of CIFAR100 (figure 5 of the paper).
+    """
 
     def __init__(
         self,
@@ -81,6 +85,16 @@ class Noisy(Ideal):
         confusion: Mapping[int, Sequence[int]] | None = None,
         seed: int = 0,
     ) -> None:
+        """Make the wrong labels once, for all samples.
+
+        Arguments:
+            targets: (N,) the true classes
+            flip: the share of samples whose label is wrong
+            classes: how many there are
+            superclasses: that of each class, within which it errs; None for one that holds all
+            confusion: class -> those that it is taken for, in place of superclasses
+            seed: draws which samples are wrong, and how
+        """
         check_noise(flip, classes, confusion)
         generator = Generator().manual_seed(seed)
         flipped = torch.rand(len(targets), generator=generator) < flip
@@ -95,6 +109,7 @@ class Noisy(Ideal):
 
 
 def check_noise(flip: float, classes: int, confusion: Mapping[int, Sequence[int]] | None) -> None:
+    """Refuse a share of mistakes outside 0..1, and a confusion of classes that aren't there."""
     named = [label for source, others in (confusion or {}).items() for label in (source, *others)]
     if any(not 0 <= label < classes for label in named):
         raise UserError(f"oracle.confusion names a class outside 0..{classes - 1}: mend it")
@@ -105,6 +120,7 @@ def check_noise(flip: float, classes: int, confusion: Mapping[int, Sequence[int]
 def confused_with(
     label: int, classes: int, superclasses: Sequence[int] | None, confusion: Mapping[int, Sequence[int]] | None
 ) -> list[int]:
+    """Return the classes that one may be taken for; none for a class that is always told right."""
     if confusion is not None:
         return [int(other) for other in confusion.get(label, [])]
     group = superclasses if superclasses is not None else [0] * classes
@@ -112,8 +128,11 @@ def confused_with(
 
 
 class Annotator(Ideal):
-    """It is always right about real images; the synthetic ones, which come after them in the pool, are labelled by a
-    classifier that learned from all real labels, in place of a person. It is kept in the folder for later runs."""
+    """It is always right about real images; synthetic ones are labelled by a classifier, in place of a person.
+
+    Synthetic images come after the real ones in the pool. The classifier learns from all real labels, hidden ones as
+    well, when it is first asked, and is kept in the folder for later runs.
+    """
 
     def __init__(
         self, targets: Tensor, task_model: Callable[[], Classification], seed: int = 0, folder: Path | None = None
@@ -134,10 +153,12 @@ class Annotator(Ideal):
         return labels
 
     def judge(self, pool: Pool, images: Tensor) -> Tensor:
+        """Return what the classifier sees in images."""
         self.expert = self.expert or self._taught(pool)
         return self.expert.log_probs(images).argmax(1)
 
     def _taught(self, pool: Pool) -> Classification:
+        """Return the classifier, trained on all real images with all their labels, or read from the folder."""
         size, normalise = len(self.targets), pool.normalise
         whole = Pool(pool.images[:size], pool.classes, normalise.mean, normalise.std, pool.device)
         whole.label(torch.arange(size), self.targets)
@@ -146,84 +167,15 @@ class Annotator(Ideal):
             return learned_once(self.task_model(), whole, "annotator", self.folder, self.seed)
 
 
-class Human:
-    """It writes the queried images and a CSV to fill in, and goes on from the filled CSV when started again."""
-
-    def __init__(self, folder: Path, names: Sequence[str]) -> None:
-        self.folder = folder
-        self.names = list(names)
-        self.asked = 0
-
-    def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
-        self.asked += len(indices)
-        sheet = self.folder / f"labels_{len(pool.labelled):06d}.csv"
-        wanted = indices.tolist()
-        if not sheet.exists():
-            self._ask(pool, wanted, sheet)
-            raise AwaitingLabels(
-                f"{len(wanted)} images await labels: fill the column 'label' of {sheet}, then start again"
-            )
-        return torch.tensor(self._answers(sheet, wanted))
-
-    def judge(self, pool: Pool, images: Tensor) -> Tensor | None:
-        return None
-
-    def _ask(self, pool: Pool, indices: list[int], sheet: Path) -> None:
-        from PIL import Image
-
-        (self.folder / "images").mkdir(parents=True, exist_ok=True)
-        for index in indices:
-            pixels = pool.images[index].permute(1, 2, 0).squeeze(-1).cpu().numpy()
-            Image.fromarray(pixels).save(self.folder / "images" / f"{index}.png")
-        part = sheet.with_suffix(".part")
-        with part.open("w", newline="", encoding="utf-8") as file:
-            rows = csv.writer(file)
-            rows.writerow(["index", "image", "label"])
-            rows.writerows([index, f"images/{index}.png", ""] for index in indices)
-        part.replace(sheet)
-
-    def _answers(self, sheet: Path, wanted: list[int]) -> list[int]:
-        with sheet.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-        found: dict[int, int] = {}
-        for number, row in enumerate(rows, start=2):
-            where = f"{sheet}, line {number} (index {row.get('index')})"
-            index = self._index(row, wanted, where)
-            if index in found:
-                raise UserError(f"{where}: this index stands here a second time; delete one of its rows")
-            found[index] = self._class(row, where)
-        missing = [index for index in wanted if index not in found]
-        if missing:
-            raise UserError(
-                f"{sheet} lacks a row for index {missing[0]}: add it (or delete the file to have it written again)"
-            )
-        return [found[index] for index in wanted]
-
-    def _index(self, row: Mapping[str, str], wanted: list[int], where: str) -> int:
-        index = (row.get("index") or "").strip()
-        if not index.isdecimal() or int(index) not in wanted:
-            raise UserError(f"{where}: this index was not asked for; restore the column 'index' as it was written")
-        return int(index)
-
-    def _class(self, row: Mapping[str, str], where: str) -> int:
-        answer = (row.get("label") or "").strip()
-        if answer in self.names:
-            return self.names.index(answer)
-        if answer.isdecimal() and int(answer) < len(self.names):
-            return int(answer)
-        problem = f"'{answer}' is no class" if answer else "the label is missing"
-        raise UserError(
-            f"{where}: {problem}; write one of {', '.join(self.names[:12])}, or its number, and start again"
-        )
-
-
 def ideal(dataset: Dataset, folder: Path) -> Oracle:
+    """Make an oracle that is always right, about images or their pixels."""
     return Ideal(dataset.train.targets)
 
 
 def noisy(
     dataset: Dataset, folder: Path, *, flip: float, confusion: Mapping[int, Sequence[int]] | None = None, seed: int = 0
 ) -> Oracle:
+    """Make an oracle that is wrong for a share `flip` of the samples, or of the classes in each of their masks."""
     from alsuite.masks import NoisyMasks
 
     classes, superclasses = len(dataset.classes), dataset.superclasses
@@ -242,10 +194,18 @@ def annotator(
     seed: int = 0,
     folder: str | None = None,
 ) -> Oracle:
+    """Make an oracle that labels synthetic images, too.
+
+    Arguments:
+        task_model: makes the classifier that labels them
+        seed: of the classifier's training, the same for all runs
+        folder: where the classifier is kept; None trains it anew in each run
+    """
     return Annotator(dataset.train.targets, task_model, seed, Path(folder) if folder else None)
 
 
 def human(dataset: Dataset, folder: Path) -> Oracle:
+    """Make an oracle that asks a person, through files in the run's folder: a sheet of labels, or masks to draw."""
     from alsuite.masks import HumanMasks
 
     of_pixels = dataset.train.targets.ndim > 1

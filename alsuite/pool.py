@@ -17,7 +17,7 @@ VOID = 255  # in place of a class, where a pixel has none
 
 @dataclass(frozen=True)
 class Normalise:
-    """Turns images, uint8 or floats in 0..1, into what a network sees: zero mean and unit spread per channel."""
+    """What turns images, uint8 or floats in 0..1, into what a network sees: zero mean and unit spread per channel."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -41,10 +41,14 @@ def pixels(images: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Rows:
-    """Some images of a tensor, gathered only when they are sliced."""
+    """Some images of a tensor, gathered only when they are sliced.
 
-    images: Tensor  # (N, C, H, W), on the device or a memory map larger than it
-    indices: Tensor  # (M,), on the device
+    images: (N, C, H, W), on the device or a memory map larger than it
+    indices: (M,), on the device
+    """
+
+    images: Tensor
+    indices: Tensor
 
     def __len__(self) -> int:
         return len(self.indices)
@@ -108,10 +112,16 @@ class Pool:
         return self.labelled[self.labelled < self.originals]
 
     def rows(self, indices: Tensor) -> Rows:
+        """Return the images at (M,) indices, in their order, not gathered yet."""
         return Rows(self.images, indices)
 
     def label(self, indices: Tensor, labels: Tensor) -> None:
-        """Write down what an oracle answered."""
+        """Write down what an oracle answered; a label is never changed later.
+
+        Arguments:
+            indices: (n,) int64, none of them labelled, in the order in which they are to be remembered
+            labels: (n,) int64 classes; with a label per pixel (n, H, W) uint8, VOID where a pixel has no class
+        """
         indices, labels = indices.to(self.device), labels.to(self.labels.device)
         self._check(indices, labels)
         self.known[indices] = True
@@ -119,7 +129,12 @@ class Pool:
         self.labelled = torch.cat([self.labelled, indices])
 
     def extend(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
-        """Take synthetic images into the pool, and their labels if they have any; return their indices."""
+        """Take synthetic images into the pool, and return their indices.
+
+        Arguments:
+            images: (M, C, H, W) uint8, of the size of the others
+            labels: (M,) classes, if they have any; without, they are unlabelled like others
+        """
         self._check_joining(images, labels)
         first = len(self)
         known, unknown = _unknown(len(images), self.device)
@@ -136,6 +151,7 @@ class Pool:
             raise UserError(f"{what} takes one label for each image, and these have one per pixel: take {instead}")
 
     def _check(self, indices: Tensor, labels: Tensor) -> None:
+        """Refuse labels of a wrong form, and those of an index that isn't there, comes twice, or has one already."""
         known = self.labels
         shape = (*indices.shape, *known.shape[1:])
         if indices.ndim != 1 or (indices.dtype, labels.dtype, labels.shape) != (torch.int64, known.dtype, shape):
@@ -152,6 +168,7 @@ class Pool:
             raise UserError(f"a label lies outside 0..{self.classes - 1}")
 
     def _check_joining(self, images: Tensor, labels: Tensor | None) -> None:
+        """Refuse images that don't fit those of the pool, and a pool that can't take any."""
         self.one_label_each("a strategy that makes images", "strategy=entropy")
         if not isinstance(self.images, Tensor):
             raise UserError("an enlarged pool takes no synthetic images: set enlarge=null, or take another strategy")
@@ -162,6 +179,7 @@ class Pool:
             raise UserError(f"each synthetic image needs one label in 0..{self.classes - 1}")
 
     def _are_classes(self, labels: Tensor) -> bool:
+        """Tell whether all labels are classes of the data set; of pixels some may be void."""
         if labels.ndim > 1:
             return bool(((labels < self.classes) | (labels == VOID)).all())
         return not len(labels) or (int(labels.min()) >= 0 and int(labels.max()) < self.classes)

@@ -1,4 +1,8 @@
-"""What Hydra finds of alsuite: a sweeper, a launcher, and the names of the folders that runs lie in."""
+"""What Hydra finds of alsuite: a sweeper, a launcher, and the names of the folders that runs lie in.
+
+Hydra imports every module of `hydra_plugins` at each start, also when another program starts it: so nothing of
+alsuite that takes long is imported here before it is used.
+"""
 
 from __future__ import annotations
 
@@ -18,14 +22,19 @@ __all__ = ["ExperimentSweeper", "ProcessLauncher"]
 
 
 class ExperimentSweeper(Sweeper):
-    """Makes the jobs of a command line: an experiment's sweeps, or the values that it lists; then draws."""
+    """Makes the jobs of a command line: an experiment's sweeps, or the values that it lists; then draws.
+
+    It hands them to whatever launcher is configured, alsuite's own or one of Hydra's.
+    """
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep what Hydra gives a sweeper, for the launcher as well."""
         self.loader = hydra_context.config_loader
         self.composed = config
         self.jobs_launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> Sequence[JobReturn]:
+        """Run all jobs that the options ask for."""
         from alsuite.command.sweeps import Composer, jobs_of, launched
 
         composer = Composer(self.loader, [*self.composed.hydra.overrides.hydra])
@@ -40,12 +49,19 @@ class ProcessLauncher(Launcher):
         self.composed = config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run jobs, and return what Hydra wants to know of each.
+
+        Arguments:
+            job_overrides: the options of each
+            initial_job_idx: the number of the first
+        """
         from alsuite.command.processes import launched
 
         return launched(self.loader, self.composed, job_overrides, initial_job_idx)
 
 
 def _register() -> None:
+    """Put the sweeper, the launcher and the names where configurations find them."""
     store = ConfigStore.instance()
     for group, name, kind in (("sweeper", "alsuite", ExperimentSweeper), ("launcher", "processes", ProcessLauncher)):
         store.store(group=f"hydra/{group}", name=name, node={"_target_": f"{__name__}.{kind.__name__}"})

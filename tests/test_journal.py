@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 
 from alsuite.errors import UserError
-from alsuite.journal import Journal, changed, ended_as, set_aside
+from alsuite.journal import Journal, set_aside
+from alsuite.recorded import changed, ended_as
 from alsuite.results import load
 from helpers import REPOSITORY
 from helpers.journals import write_run

@@ -17,10 +17,11 @@ from PIL import Image
 from torch import Generator, Tensor
 
 from alsuite.data.digits import digits
-from alsuite.errors import UserError
+from alsuite.errors import AwaitingLabels, UserError
 from alsuite.nets.classifiers import linear
-from alsuite.oracle import Annotator, AwaitingLabels, Human, Ideal, Noisy, Oracle
+from alsuite.oracle import Annotator, Ideal, Noisy, Oracle
 from alsuite.pool import Pool
+from alsuite.sheet import Human
 from alsuite.tasks.classification import Classification
 from helpers.configs import composed
 from helpers.pools import digit_pool, synthetic_pool

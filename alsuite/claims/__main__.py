@@ -1,4 +1,8 @@
-"""`python -m alsuite.claims [PAPER] [--scale S]`: what the measured runs say to what the papers claim."""
+"""`python -m alsuite.claims [PAPER] [--scale S]`: what the measured runs say to what the papers claim.
+
+It prints each claim with its verdict and what was measured. With neither a paper nor a scale it also writes the table
+of all to outputs/published/claims.csv.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +22,11 @@ __all__ = ["main"]
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the verdicts that the command line asks for.
+
+    Arguments:
+        arguments: those after the module's name; None takes the process's own
+    """
     parser = argparse.ArgumentParser(prog="python -m alsuite.claims", description="Judge what the papers claim.")
     parser.add_argument("paper", nargs="?", help="one paper's claims alone, such as vaal")
     parser.add_argument("--scale", help="judge runs of this scale alone")

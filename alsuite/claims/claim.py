@@ -22,14 +22,17 @@ EFFECTS = ("difference", "ratio")
 
 @dataclass(frozen=True)
 class Claim:
-    """One claim; `alsuite.claims` tells what the fields mean."""
+    """One claim; `alsuite.claims` tells what the fields mean.
+
+    key: its name in conf/claims.yaml
+    """
 
     key: str
     paper: str
     place: str
     claim: str
     experiment: str
-    where: Mapping[str, Any] = field(default_factory=dict)
+    where: Mapping[str, object] = field(default_factory=dict)
     better: Series | None = None
     than: Series | list[Series] | None = None
     order: tuple[Series, ...] = ()
@@ -48,6 +51,7 @@ class Claim:
     published: float | None = None
 
     def __post_init__(self) -> None:
+        """Refuse a claim that compares nothing, or in several ways at once."""
         if self.effect not in EFFECTS:
             raise UserError(f"claim {self.key}: effect={self.effect} is unknown, choose from {', '.join(EFFECTS)}")
         if [self.better is not None and self.than is not None, bool(self.order), self.value is not None].count(
@@ -70,6 +74,7 @@ class Claim:
 
     @property
     def measures(self) -> list[str]:
+        """Return the columns compared, one or several, for each of which the claim must hold."""
         return self.measure if isinstance(self.measure, list) else [self.measure]
 
     @property
@@ -87,15 +92,21 @@ class Claim:
 
     @property
     def folders(self) -> list[str]:
-        """The folders of runs that its series name beside the figure's own."""
+        """Return the folders of runs that its series name beside the figure's own."""
         named = [one for pair in self.pairs for one in pair] + [self.where]
         return [*dict.fromkeys(one["experiment"] for one in named if isinstance(one, Mapping) and "experiment" in one)]
 
 
 def read_claims(path: Path = CONF / "claims.yaml", paper: str | None = None) -> list[Claim]:
-    """Read all claims, or those of one paper, in the papers' order."""
-    stated: Any = OmegaConf.to_container(OmegaConf.load(path))
-    claims = [_claim(key, entry) for key, entry in stated.items()]
+    """Read all claims, or those of one paper, in the papers' order.
+
+    Arguments:
+        path: a file like conf/claims.yaml
+        paper: the name of its file in conf/paper; one without claims is refused
+    """
+    stated = OmegaConf.to_container(OmegaConf.load(path))
+    assert isinstance(stated, dict)
+    claims = [_claim(str(key), entry) for key, entry in stated.items()]
     papers = dict.fromkeys(claim.paper for claim in claims)
     if paper is not None and paper not in papers:
         raise UserError(f"no claims of {paper}: choose from {', '.join(papers)}")
@@ -103,6 +114,7 @@ def read_claims(path: Path = CONF / "claims.yaml", paper: str | None = None) -> 
 
 
 def _claim(key: str, entry: Mapping[str, Any]) -> Claim:
+    """Return the claim of an entry; a field that is missing or unknown is refused by name."""
     known = [one.name for one in fields(Claim)]
     if unknown := sorted(set(entry) - set(known)):
         raise UserError(f"claim {key} has no field {unknown[0]}; its fields are {', '.join(known[1:])}")

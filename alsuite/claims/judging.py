@@ -1,4 +1,9 @@
-"""What the runs of an experiment say to a claim: paired differences over seeds, and how sure they are."""
+"""What the runs of an experiment say to a claim: paired differences over seeds, and how sure they are.
+
+A claim makes one or more comparisons, each a t-test on the effects of the seeds that both series have. It holds if all
+of its comparisons do: so the p-value for it is that of its weakest comparison, and the one against it that of the
+strongest contradiction, times the number of comparisons.
+"""
 
 from __future__ import annotations
 
@@ -24,7 +29,16 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the runs say to a claim: the effect of its weakest comparison, and the p-values for and against it."""
+    """What the runs say to a claim, by its weakest comparison.
+
+    seeds: how many both series have
+    comparisons: how many the claim makes
+    effect: the mean, of differences or (as a ratio again) of logarithms of ratios
+    low, high: its 95 % interval; nan with one seed
+    p_for: the one-sided p-value for the claim
+    p_against: that against it
+    needed: seeds that would decide the weakest comparison; nan where that can't be told
+    """
 
     seeds: int
     comparisons: int
@@ -33,7 +47,7 @@ class Judgement:
     high: float
     p_for: float
     p_against: float
-    needed: float  # seeds that would decide the weakest comparison
+    needed: float
 
     @property
     def p(self) -> float:
@@ -42,11 +56,17 @@ class Judgement:
 
     @property
     def holds(self) -> bool:
+        """Whether the runs speak for the claim rather than against it, however surely."""
         return self.p_for <= self.p_against
 
 
 def judged(claim: Claim, runs: pd.DataFrame) -> Judgement:
-    """Judge a claim by runs; those that it needs and that are missing are named in a UserError."""
+    """Judge a claim by runs; those that it needs and that are missing are named in a UserError.
+
+    Arguments:
+        claim: what is judged
+        runs: a row for each cycle and test, as `alsuite.results` loads them; they may hold more than the claim needs
+    """
     frame = in_one_setting(claim, runs)
     comparisons = [
         _compared(claim, gain)

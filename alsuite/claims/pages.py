@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from alsuite import CONF
 from alsuite.claims.claim import read_claims
@@ -39,7 +38,12 @@ def on_a_page(table: pd.DataFrame) -> str:
 
 
 def of_papers(table: pd.DataFrame, published: Path) -> str:
-    """Return a row for each paper: what of it was measured, and how its claims came out."""
+    """Return a row for each paper, in Markdown: what of it was measured, and how its claims came out.
+
+    Arguments:
+        table: the verdicts on all claims
+        published: the folder whose figures count as measured
+    """
     heads = ["paper", "figures and tables", *(f"claims {SHORT[verdict]}" for verdict in VERDICTS)]
     rows = [heads, ["---"] * len(heads)]
     for paper, part in table.groupby("paper", sort=False):
@@ -49,7 +53,9 @@ def of_papers(table: pd.DataFrame, published: Path) -> str:
 
 
 def _linked(paper: str) -> str:
-    about: Any = OmegaConf.load(CONF / "paper" / f"{paper}.yaml")
+    """Return a paper's title, as a link where it has an address in the web, with its authors and year."""
+    about = OmegaConf.load(CONF / "paper" / f"{paper}.yaml")
+    assert isinstance(about, DictConfig)
     title, place = about["title"], about["address"]
     named = f"[{title}]({place})" if place.startswith("http") else f"{title} ({place})"
     return f"{named}, {about['authors']} {about['year']}"

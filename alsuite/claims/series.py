@@ -1,10 +1,13 @@
-"""The values that a claim compares: one of each seed, for a series and a place on its curve."""
+"""The values that a claim compares: one of each seed, for a series and a place on its curve.
+
+A series is selected from the runs of an experiment (`rows_of`), reduced to a number for each run, and averaged over the
+runs of a seed, so that series are compared seed by seed.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -26,7 +29,10 @@ Height = float | pd.Series | None  # that curves are to reach, one for all seeds
 
 
 def in_one_setting(claim: Claim, frame: Rows) -> Rows:
-    """Keep the runs that a claim speaks of: the paper's protocol where there are several, and a data set's own test."""
+    """Keep the runs that a claim speaks of: of several protocols the paper's, and of several tests the data set's own.
+
+    A claim that names a protocol, or a test, gets that one.
+    """
     if frame["protocol"].nunique() > 1 and "protocol" not in claim.where:
         frame = frame[frame["protocol"] == "paper"]
     frame = select(frame, claim.where)
@@ -46,7 +52,16 @@ def places(claim: Claim, frame: Rows, measure: str, *wanted: Series | None) -> l
 
 
 def values(claim: Claim, frame: Rows, wanted: Series, measure: str, at: At, height: Height = None) -> pd.Series:
-    """Return the value of each seed, less that of the strategy that it is told over."""
+    """Return the value of each seed, less that of the strategy that it is told over.
+
+    Arguments:
+        claim: says how runs are selected and reduced
+        frame: the runs of the experiment, in one setting
+        wanted: the series
+        measure: what of it
+        at: where on the curve, unless the series names a place of its own
+        height: that the curve is to reach, for a claim of how many labels that takes
+    """
     found = _values(claim, rows_of(claim, frame, wanted, measure), _place(wanted, at), height)
     if claim.over is None:
         return found
@@ -56,7 +71,10 @@ def values(claim: Claim, frame: Rows, wanted: Series, measure: str, at: At, heig
 
 
 def rows_of(claim: Claim, frame: Rows, wanted: Series, measure: str) -> Rows:
-    """Return a series' rows that have the measure, with it as `value`."""
+    """Return a series' rows that have the measure, with it as `value`; a series without any is refused.
+
+    Unless the claim is of how something grows, a seed may have one run only for each value that is averaged over.
+    """
     columns = {"strategy": wanted} if isinstance(wanted, str) else {c: v for c, v in wanted.items() if c != "at"}
     columns = {"experiment": claim.where.get("experiment", own_folder(claim.experiment)), **columns}
     rows = _measured(select(frame, columns), frame, measure)
@@ -72,6 +90,7 @@ def rows_of(claim: Claim, frame: Rows, wanted: Series, measure: str) -> Rows:
 
 
 def said(wanted: Series) -> str:
+    """Say in words which series is meant."""
     return wanted if isinstance(wanted, str) else " ".join(f"{name}={value}" for name, value in wanted.items())
 
 
@@ -117,6 +136,7 @@ def _alone(rows: Rows) -> bool:
 
 
 def _place(wanted: Series, at: At) -> At:
+    """Return the place on the curve that a series names for itself, or else the claim's."""
     return wanted.get("at", at) if isinstance(wanted, Mapping) else at
 
 
@@ -137,15 +157,18 @@ def _values(claim: Claim, rows: Rows, at: At, height: Height) -> pd.Series:
 
 
 def _by_run(rows: Rows, value: Callable[[Rows], float]) -> pd.Series:
+    """Return each seed's mean of what its runs give."""
     runs = {key: value(run) for key, run in rows.groupby(["seed", "experiment", "run"])}
     return pd.Series(runs).groupby(level=0).mean()
 
 
 def _by_seed(rows: Rows, value: Callable[[Rows], float]) -> pd.Series:
+    """Return what the rows of each seed give together."""
     return pd.Series({seed: value(run) for seed, run in rows.groupby("seed")})
 
 
-def _count(at: Any, rows: Rows) -> float:
+def _count(at: str | float, rows: Rows) -> float:
+    """Return a labelled count, of which a text such as 40% is a share of the pool."""
     if isinstance(at, str) and at.endswith("%"):
         return float(at[:-1]) / 100 * float(rows["pool"].max())
     return float(at)
@@ -159,7 +182,10 @@ def _nearest(run: Rows, at: float) -> float:
 
 
 def _reached(run: Rows, height: float) -> float:
-    """Return the labels at which a curve first reaches a height; one step more than it has if it never does."""
+    """Return the labels at which a curve first reaches a height; one step more than it has if it never does.
+
+    Between two counts the curve is a straight line.
+    """
     x, y = run["labelled"].to_numpy(float), run["value"].to_numpy(float)
     if math.isnan(height):
         return math.nan
@@ -173,6 +199,7 @@ def _reached(run: Rows, height: float) -> float:
 
 
 def _of_seed(height: float | pd.Series, run: Rows) -> float:
+    """Return the height for a run: the one for all, or that of the run's seed; nan where that seed has none."""
     if not isinstance(height, pd.Series):
         return float(height)
     return float(height.get(run["seed"].iloc[0], math.nan))

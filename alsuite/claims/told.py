@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 __all__ = ["measured", "told"]
 
-Row = Mapping[Any, Any]
+Row = Mapping[Hashable, Any]
 
 
 def told(row: Row) -> str:
-    """Say the verdict on a claim in two lines."""
+    """Say the verdict on a claim in two lines: what is claimed, then where, and what was measured.
+
+    Arguments:
+        row: of the table that `alsuite.claims.verdicts` makes
+    """
     head = f"{row['verdict']:<13} {row['claim']}: {row['says']}"
     return f"{head}\n{'':14}{row['place']}; {measured(row)}"
 
 
 def measured(row: Row) -> str:
-    """Say what was measured, at which scale, and how sure it is."""
+    """Say what was measured, at which scale, and how sure it is; or why nothing was."""
     if row["verdict"] == "not measured":
         return str(row["why"])
     unit = "" if row["unit"] == "x" else " "

@@ -1,4 +1,8 @@
-"""The verdict on each claim, from the published runs or from those that lie below a root."""
+"""The verdict on each claim, from the published runs or from those that lie below a root.
+
+A claim agrees or disagrees only if that is sure at the level of 5 %, corrected after Holm for all claims of its paper;
+else it is undecided. Where there are no runs, or they lack what it compares, it is not measured.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +43,12 @@ COLUMNS = (
 
 
 def verdicts(claims: Sequence[Claim], runs: Runs) -> pd.DataFrame:
-    """Return a row for each claim, judged by the runs of its figure; Holm's correction is over those of a paper."""
+    """Return a row for each claim, judged by the runs of its figure; Holm's correction is over those of a paper.
+
+    Arguments:
+        claims: those to be judged, in the order of the rows
+        runs: gives the runs of a figure, or of a folder, by name; a UserError of it makes the claim not measured
+    """
     rows = pd.DataFrame([_row(claim, runs) for claim in claims], columns=[*COLUMNS, "holds"])
     for _, part in rows.groupby("paper"):
         rows.loc[part.index, "holm_p"] = holm(part["p"].to_numpy(float))
@@ -48,6 +57,7 @@ def verdicts(claims: Sequence[Claim], runs: Runs) -> pd.DataFrame:
 
 
 def _verdict(p: float, holds: object) -> str:
+    """Return the verdict that a corrected p-value allows; nan means that nothing was measured."""
     if math.isnan(p):
         return NOT_MEASURED
     if p >= LEVEL:
@@ -56,6 +66,7 @@ def _verdict(p: float, holds: object) -> str:
 
 
 def _row(claim: Claim, runs: Runs) -> dict[str, object]:
+    """Return what is told of a claim, with what was measured, or why nothing was."""
     said = {"claim": claim.key, "paper": claim.paper, "place": claim.place, "says": claim.claim}
     row = {**said, "experiment": claim.experiment, "published": claim.published, "unit": _unit(claim), "p": math.nan}
     try:
@@ -67,6 +78,7 @@ def _row(claim: Claim, runs: Runs) -> dict[str, object]:
 
 
 def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, object]:
+    """Return the columns that a judgement fills."""
     protocols = {*runs["protocol"].dropna()}
     protocol = claim.where.get("protocol", "paper" if "paper" in protocols else ", ".join(sorted(protocols)))
     return {
@@ -84,6 +96,7 @@ def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, o
 
 
 def _unit(claim: Claim) -> str:
+    """Return the unit of a claim's effect, as it stands behind the number."""
     if claim.effect == "ratio":
         return "x"
     if claim.exponent:
@@ -92,7 +105,12 @@ def _unit(claim: Claim) -> str:
 
 
 def measured_runs(root: Path, scale: str | None = None) -> Runs:
-    """Return what finds a figure's or a folder's published runs, or where there are none those below the root."""
+    """Return what finds a figure's or a folder's published runs, or where there are none those below the root.
+
+    Arguments:
+        root: the folder of all runs, with what is published below it
+        scale: the only one that counts; None takes published runs of any, and the largest of the others
+    """
     live = live_runs(root, scale)
 
     @cache
@@ -131,6 +149,7 @@ def live_runs(root: Path, scale: str | None = None) -> Runs:
 
 
 def _finished(folders: Iterable[str], scale: str, root: Path) -> Iterator[pd.DataFrame]:
+    """Yield the finished runs of each folder that has any at this scale."""
     for folder in folders:
         with suppress(NoRunsError):
             yield load(folder, scale, root)

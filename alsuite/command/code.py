@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from alsuite.code import code_behind
 
@@ -13,14 +12,24 @@ GROUPS = ("strategy", "task_model", "initial", "budget", "oracle", "dataset")
 ALWAYS = ("alsuite.loop", "alsuite.data.dataset")
 
 
-def code_of(config: Mapping[str, Any]) -> dict[str, str]:
-    """Return module name -> hash of the code that a run's result depends on: of the modules that are named in the
-    configuration's parts, and of what they import."""
+def code_of(config: Mapping[str, object]) -> dict[str, str]:
+    """Return module name -> hash of the code that a run's result depends on.
+
+    It covers the modules that are named in the configuration's parts, what they import, and the loop itself, wherever
+    the modules are alsuite's or the user's own. Code that only shows or keeps results is left out.
+
+    Arguments:
+        config: a run's resolved configuration, as plain values
+    """
     return code_behind([*ALWAYS, *(name for group in GROUPS for name in _named(config.get(group)))])
 
 
 def _named(value: object) -> Iterator[str]:
-    """Find the dotted names of what the configuration builds."""
+    """Yield the dotted names of what the configuration builds, at any depth.
+
+    Hydra's own helpers that look something up (`hydra.utils.get_method`, `get_class`) are passed over for what they
+    look up, which is what the result depends on.
+    """
     if isinstance(value, Mapping):
         target = str(value.get("_target_", ""))
         named = value.get("path", "") if target.startswith("hydra.utils.get_") else target

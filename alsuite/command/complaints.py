@@ -1,4 +1,9 @@
-"""What Hydra and the configuration complain of, in one line that says what to do."""
+"""What Hydra and the configuration complain of, in one line that says what to do.
+
+Hydra's messages span lines and tell where in its own machinery something went wrong. Here each becomes one line about
+the command: messages that are known (`REPHRASED`) are said anew, a name that is no option is met with those that
+resemble it, and what is unknown keeps its own first words.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +39,14 @@ REPHRASED = {
 
 
 def one_line(error: Exception, options: Sequence[str] = ()) -> str:
-    """The innermost cause that says something, without Hydra's frame around it; `options` are all there are."""
+    """Return the innermost cause that says something, without Hydra's frame around it.
+
+    A `UserError` among the causes says it best, since it was written for the user.
+
+    Arguments:
+        error: what Hydra or omegaconf raised
+        options: the paths of all options there are, among which the one that was meant is looked for
+    """
     causes = [error]
     while isinstance(cause := causes[-1].__cause__, Exception):
         causes.append(cause)
@@ -49,7 +61,7 @@ def one_line(error: Exception, options: Sequence[str] = ()) -> str:
 
 
 def _known(text: str, options: Sequence[str]) -> str:
-    """A better text for what goes wrong often; nothing for the rest."""
+    """Return a better text for what goes wrong often; "" for the rest."""
     for pattern, better in REPHRASED.items():
         if found := re.search(pattern, text, re.DOTALL):
             return better.format(*found.groups())
@@ -62,12 +74,20 @@ def _known(text: str, options: Sequence[str]) -> str:
 
 
 def _no_option(group: str, wrong: str, there: Sequence[str]) -> str:
+    """Say that a group has no such option, and name those that look like it, or else the first ones.
+
+    Arguments:
+        group: the group's name, as in `strategy`
+        wrong: the option that was asked for
+        there: the options that the group has
+    """
     near = get_close_matches(wrong, there, n=3, cutoff=0.4) or [*there[:12], "..."][: len(there)]
     extra = f"; {EXTRA}" if group.startswith("hydra/") else ""
     return f"there is no {group}={wrong}: choose {' or '.join(near)} (--help lists all){extra}"
 
 
 def _no_key(wrong: str, options: Sequence[str]) -> str:
+    """Say that there is no such option, and name those that look like it, or else how to see all."""
     near = get_close_matches(wrong, options, n=3, cutoff=0.6)
     hint = f"did you mean {' or '.join(near)}?" if near else "--cfg job shows all, and +name=value adds one"
     return f"there is no option {wrong}: {hint}"
@@ -75,7 +95,15 @@ def _no_key(wrong: str, options: Sequence[str]) -> str:
 
 @contextmanager
 def complaining(options: Callable[[], Sequence[str]] = list) -> Iterator[None]:
-    """End the process with one line for what a person can mend; 3 while labels are awaited, 2 else."""
+    """End the process with one line for what a person can mend.
+
+    The exit status is 3 while labels are awaited, so that a script can tell this from a fault, 130 after Ctrl-C, and
+    else 2. A broken pipe is passed on, since nobody reads any more; what is not known to be the user's keeps its
+    traceback.
+
+    Arguments:
+        options: gives the paths of all options; called only when one of Hydra's errors is to be told
+    """
     try:
         yield
     except KeyboardInterrupt:

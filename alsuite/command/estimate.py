@@ -1,4 +1,8 @@
-"""The first words of a run: what it is, and about how long it takes, from a rehearsal of two of its cycles."""
+"""The first words of a run: what it is, and about how long it takes, from a rehearsal of two of its cycles.
+
+The rehearsal trains and queries for real, but with labels drawn at random and with its loops cut short, whose length is
+then reckoned up. The first cycle and the last but one are rehearsed; those between lie on the line through them.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +13,13 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from copy import deepcopy
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
 
 from alsuite.budget import Budget
-from alsuite.pool import Pool
+from alsuite.pool import Images, Pool
 from alsuite.scores import least_confidence
 from alsuite.strategies import Strategy
 from alsuite.tasks import Task
@@ -26,6 +30,8 @@ __all__ = ["cost", "estimate", "headline", "roughly"]
 LIMIT = 12.0  # seconds, after which a rehearsal hurries
 PATIENCE = 60.0  # seconds, after which it is given up
 DAY = 24 * 3600.0
+
+Result = TypeVar("Result")
 
 
 def headline(
@@ -40,7 +46,15 @@ def headline(
     device: str,
     threads: int | None = None,
 ) -> str:
-    """Tell what a run is; the budget is in counts, and threads are those of a CPU."""
+    """Tell in one line what a run is.
+
+    Arguments:
+        strategy: its name as it is shown, and so with `dataset` and `task_model`
+        budget: in counts
+        pool: how many training images there are
+        device: as torch calls it
+        threads: those of a CPU; None on a GPU
+    """
     start, end = int(budget.initial), int(budget.end)
     labels = f"{start:,} of {pool:,} labels"
     if end > start:
@@ -50,7 +64,13 @@ def headline(
 
 
 def cost(seconds: float, cpu: bool, smaller: float | None = None) -> str:
-    """Tell how long a run takes here, and how long at the laptop scale where that is known."""
+    """Tell how long a run takes here, and on a CPU that needs days for it what would be quicker.
+
+    Arguments:
+        seconds: about how long the run takes
+        cpu: whether it runs on the CPU
+        smaller: the seconds that it would take at the laptop scale, where that is known
+    """
     told = f"{roughly(seconds)} on this {'CPU' if cpu else 'GPU'}"
     less = "" if smaller is None else f"; scale=laptop: {roughly(smaller)}"
     if cpu and seconds > DAY:
@@ -59,6 +79,11 @@ def cost(seconds: float, cpu: bool, smaller: float | None = None) -> str:
 
 
 def roughly(seconds: float) -> str:
+    """Say a time in the unit that suits it, no more exactly than an estimate is.
+
+    >>> roughly(50), roughly(3000), roughly(9000), roughly(400000)
+    ('about 50 s', 'about 50 min', 'about 2.5 h', 'about 5 days')
+    """
     for unit, size, most in (("s", 1, 90), ("min", 60, 90), ("h", 3600, 36)):
         if seconds < most * size:
             return f"about {_rounded(max(1.0, seconds / size))} {unit}"
@@ -70,12 +95,18 @@ def _rounded(value: float) -> str:
 
 
 class Cycle(NamedTuple):
-    """Seconds of a cycle with so many labels."""
+    """The seconds that a rehearsed cycle took.
+
+    labelled: how many labels it trained on
+    learn: for training and measuring
+    query: for the strategy's choice
+    lasting: for what is prepared once, and what later cycles need not do again
+    """
 
     labelled: int
     learn: float
     query: float
-    lasting: float  # for what later cycles need not do again
+    lasting: float
 
 
 def estimate(
@@ -83,13 +114,22 @@ def estimate(
     task_model: Callable[[], Task],
     strategy: Strategy,
     budget: Budget,
-    tests: Iterable[Any] = (),
+    tests: Iterable[Images] = (),
     done: int = 0,
 ) -> float | None:
-    """Return about how many seconds a run takes after its first `done` cycles; None where that cannot be told.
+    """Return about how many seconds a run takes, or what is left of it; None where that cannot be told.
 
-    The budget is in counts, and `tests` are the images of each test set. Nothing is left behind: neither a file nor a
-    changed pool, strategy or state of a generator of random numbers.
+    Nothing is left behind: neither a file nor a changed pool, strategy or state of a generator of random numbers.
+    It never fails: whatever goes wrong, or lasts longer than a minute, ends the rehearsal, and what is known by then
+        counts.
+
+    Arguments:
+        pool: the images; its labels are not looked at
+        task_model: makes a task that has learned nothing
+        strategy: it is copied, so that it learns nothing from the rehearsal
+        budget: in counts
+        tests: the images of each test set
+        done: cycles that need not be done any more
     """
     counts = [*range(int(budget.initial), int(budget.end), int(budget.query)), int(budget.end)]
     cycles: list[Cycle] = []
@@ -102,15 +142,16 @@ def estimate(
 
 
 class Stage(NamedTuple):
-    """What a rehearsal plays with."""
+    """What a rehearsal plays with: a pool without labels, a copied strategy, and its clock."""
 
     pool: Pool
     task_model: Callable[[], Task]
     strategy: Strategy
-    tests: Sequence[Any]
+    tests: Sequence[Images]
     rehearsal: Rehearsal
 
     def cycle(self, labelled: int, n: int) -> Cycle:
+        """Rehearse a cycle with so many labels that queries n more, and return its seconds."""
         label_at_random(self.pool, labelled - len(self.pool.labelled))
         before = self.rehearsal.lasting
         task, learn = self._timed(self._learnt)
@@ -118,13 +159,14 @@ class Stage(NamedTuple):
         return Cycle(labelled, learn, query, self.rehearsal.lasting - before)
 
     def _learnt(self) -> Task:
+        """Return a task that has learned, and has been measured on each test set."""
         task = self.task_model().learn(self.pool)
         for images in self.tests:
             task.scored(images, least_confidence)
         return task
 
-    def _timed(self, work: Callable[[], Any]) -> tuple[Any, float]:
-        """What the work gives, and its seconds without those for what lasts."""
+    def _timed(self, work: Callable[[], Result]) -> tuple[Result, float]:
+        """Return what the work gives, and its seconds without those for what lasts."""
         start, lasting = self.rehearsal.now(), self.rehearsal.lasting
         result = work()
         return result, self.rehearsal.now() - start - (self.rehearsal.lasting - lasting)
@@ -137,6 +179,7 @@ def emptied(pool: Pool) -> Pool:
 
 
 def label_at_random(pool: Pool, n: int) -> None:
+    """Label n more images with classes in turn; a rehearsal asks no oracle, and times alone depend on it."""
     among = pool.unlabelled
     chosen = among[torch.randperm(len(among))[:n].to(among.device)]
     labels = (torch.arange(len(chosen)) % pool.classes).to(pool.labels.dtype)
@@ -144,7 +187,15 @@ def label_at_random(pool: Pool, n: int) -> None:
 
 
 def _sum(cycles: Sequence[Cycle], counts: Sequence[int], done: int) -> float:
-    """Seconds of all cycles, on a line between two; training on more labels takes longer where only one is known."""
+    """Return the seconds of all cycles from `done` on, on a line between two.
+
+    Where only one cycle was rehearsed, training is taken to grow in proportion to the labels, and a query not at all.
+
+    Arguments:
+        cycles: those rehearsed, one or two
+        counts: the labels of each cycle of the run
+        done: how many cycles, from the first, are left out
+    """
     first, last = cycles[0], cycles[-1]
     learn, query = 1.0 * first.learn / first.labelled, 0.0
     if last.labelled > first.labelled:
@@ -170,7 +221,11 @@ def unnoticed() -> Iterator[None]:
 
 @contextmanager
 def ended_after(seconds: float) -> Iterator[None]:
-    """Raise TimeoutError in the block when the time is over; only a main thread of Unix can."""
+    """Raise TimeoutError in the block when the time is over.
+
+    It takes an alarm signal, which only the main thread of a process can receive and Windows has not; elsewhere the
+    block lasts as long as it does.
+    """
     if threading.current_thread() is not threading.main_thread() or not hasattr(signal, "setitimer"):
         yield
         return

@@ -1,11 +1,13 @@
-"""The first line of a run: what it is, and what it costs."""
+"""The first line of a run: what it is, and what it costs.
+
+Both are told before the run begins, so that one that would take days can be stopped at once.
+"""
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from hydra import compose
+from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
 from alsuite import CONF
@@ -14,15 +16,23 @@ from alsuite.command.job import Job
 from alsuite.command.machine import choose_device
 from alsuite.command.papers import of_scale
 from alsuite.command.progress import Progress
+from alsuite.command.setting import Parts, Setting
 
 __all__ = ["tell"]
 
 SMALLER = "laptop"
 
 
-def tell(config: DictConfig, hydra: Any, progress: Progress) -> None:
-    """Print what the run is, then about how long it takes; on a CPU also how long at a smaller scale."""
-    from alsuite.command.run import Parts, Setting
+def tell(config: DictConfig, hydra: HydraConf, progress: Progress) -> None:
+    """Print what the run is, then about how long it takes; on a CPU also how long at a smaller scale.
+
+    At the smoke scale, which takes seconds, nothing is estimated.
+
+    Arguments:
+        config: the composed configuration
+        hydra: Hydra's own node of it, with the groups' choices
+        progress: where it is printed
+    """
     from alsuite.figures.names import name_of
 
     job = Job.of(config, hydra)
@@ -54,11 +64,13 @@ def tell(config: DictConfig, hydra: Any, progress: Progress) -> None:
 
 
 def _paper(config: DictConfig) -> str:
+    """Name the authors and the year of the strategy's paper, if it has one."""
     paper = config.get("paper")
     return f" ({paper.authors} {paper.year})" if paper and paper.get("title") else ""
 
 
-def _at_scale(config: DictConfig, hydra: Any, name: str) -> Job:
+def _at_scale(config: DictConfig, hydra: HydraConf, name: str) -> Job:
+    """Return the job that the same command would have made at another scale, with the task model of that scale."""
     other = config.copy()
     other.scale = OmegaConf.load(CONF / "scale" / f"{name}.yaml")
     for group, choice in of_scale(other["scale"], hydra.runtime.choices).items():
@@ -69,9 +81,7 @@ def _at_scale(config: DictConfig, hydra: Any, name: str) -> Job:
 
 
 def _seconds(job: Job, device: torch.device) -> float | None:
-    """About how long the job takes, from parts of its own."""
-    from alsuite.command.run import Parts, Setting
-
+    """Return about how long the job takes, from parts of its own, so that the run's are untouched."""
     parts = Parts.of(job.config)
     setting = Setting.of(job.config, job.choices, parts)
     tests = [images for images, _ in setting.tests(device).values()]

@@ -1,4 +1,8 @@
-"""What a run's numbers depend on beside its configuration: the code of its parts, its data, versions and machine."""
+"""What a run's numbers depend on beside its configuration: the code of its parts, its data, versions and machine.
+
+Code and data are compared when a run is started again, by hashes that cost little; commits, versions and the machine
+are only written down.
+"""
 
 from __future__ import annotations
 
@@ -39,13 +43,18 @@ PACKAGES = (
 
 
 def data_of(dataset: Mapping[str, Any]) -> str:
-    """Return a hash of the files of a data set and of its extra tests; "" where they aren't there, or unknown."""
+    """Return a hash of the files of a data set and of its extra tests; "" where they aren't there, or unknown.
+
+    Arguments:
+        dataset: the configuration's node that says what builds the data set, and from where
+    """
     others = (dataset.get("extra_tests") or {}).values()
     found = [_own_data(dataset), *map(data_of, others)]
     return "" if "" in found else "+".join(found)
 
 
 def _own_data(dataset: Mapping[str, Any]) -> str:
+    """Return a hash of the files of a data set without its extra tests; "" where there are none."""
     target = dataset["_target_"]
     if target in EMBEDDED:
         return EMBEDDED[target]
@@ -55,6 +64,7 @@ def _own_data(dataset: Mapping[str, Any]) -> str:
 
 
 def _arrays(dataset: Mapping[str, Any]) -> Path:
+    """Return the folder that the arrays of a data set are kept in, as `alsuite.data.store` finds it."""
     root = dataset.get("root") or os.environ.get("ALSUITE_DATA") or "~/.cache/alsuite"
     return Path(root).expanduser() / (dataset.get("source") or dataset["name"])
 
@@ -73,7 +83,11 @@ def _paths(value: object) -> Iterator[Path]:
 
 @functools.cache
 def _checksum(path: Path) -> str:
-    """Return a hash of a folder's names, and of sizes and samples of its files: more of each where they are few."""
+    """Return a hash of a folder's names, and of sizes and samples of its files.
+
+    Reading all of ImageNet would take longer than many a run. So each file gives its size and two blocks, or 64 where
+    the files are few, and of more than 20 000 files every so many is read.
+    """
     files = [path] if path.is_file() else sorted(_files(path))
     sampled = files[:: -(-len(files) // MOST_FILES) or 1]
     blocks = 64 if len(files) <= FEW_FILES else 2
@@ -82,6 +96,7 @@ def _checksum(path: Path) -> str:
 
 
 def _files(folder: Path) -> Iterator[Path]:
+    """Yield all files below a folder but hidden ones."""
     for at, _, names in os.walk(folder):
         yield from (Path(at, name) for name in names if not name.startswith("."))
 
@@ -99,8 +114,13 @@ def _sample(path: Path, blocks: int) -> bytes:
     return b"".join(parts)
 
 
-def provenance(device: torch.device, code: Iterable[str] = ()) -> dict[str, Any]:
-    """Return commits, package versions and machine; `code` names the modules whose repositories count, too."""
+def provenance(device: torch.device, code: Iterable[str] = ()) -> dict[str, object]:
+    """Return commits, package versions and machine.
+
+    Arguments:
+        device: where the run computes
+        code: the names of the modules that it depends on; the repositories of those that aren't alsuite's count, too
+    """
     import torch
 
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu {platform.machine()}"
@@ -115,6 +135,7 @@ def provenance(device: torch.device, code: Iterable[str] = ()) -> dict[str, Any]
 
 
 def _versions() -> Iterator[tuple[str, str]]:
+    """Yield the name and version of each package that numbers may depend on, if it is installed."""
     for package in PACKAGES:
         with contextlib.suppress(metadata.PackageNotFoundError):
             yield package, metadata.version(package)
@@ -137,6 +158,7 @@ def _commit(folder: Path) -> str:
 
 
 def _git(folder: Path, *command: str) -> str:
+    """Return what a git command prints; "" where there is no git, or no repository."""
     try:
         done = subprocess.run(["git", "-C", str(folder), *command], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
 from alsuite.command.identity import code_of, data_of
@@ -24,15 +25,25 @@ OF_SCALE = ("fast", "seeds", "stand_in")  # what a scale says beside its limits 
 
 @dataclass(frozen=True)
 class Job:
-    """What a run is: `config` holds plain values, `choices` the option of each group."""
+    """What a run is, before it is built.
+
+    config: the configuration, resolved, as plain values; it can be sent to another process
+    choices: group -> option, or the class that the command line put in its place
+    folder: where its journal lies
+    """
 
     config: dict[str, Any]
     choices: dict[str, str]
     folder: Path
 
     @classmethod
-    def of(cls, config: DictConfig, hydra: Any) -> Job:
-        """The job of a composed configuration and its node for Hydra."""
+    def of(cls, config: DictConfig, hydra: HydraConf) -> Job:
+        """Return the job of a composed configuration.
+
+        Arguments:
+            config: all but Hydra's own node; it is copied, with the scale's own limits of the experiment put in
+            hydra: Hydra's own node, which knows the choices, the overrides and the folder
+        """
         choices = {group: choice for group, choice in hydra.runtime.choices.items() if not group.startswith("hydra/")}
         config = config.copy()
         config.experiment = experiment_of(config, choices)
@@ -48,9 +59,14 @@ class Job:
 
     @cached_property
     def about(self) -> dict[str, Any]:
-        """All that the result depends on beside the seed's draws: options, choices, code and data."""
-        config = {key: _without_folders(v) for key, v in self.config.items() if key not in (*INCIDENTAL, *TEMPLATES)}
-        config["scale"] = {key: value for key, value in config["scale"].items() if key not in OF_SCALE}
+        """Return all that the result depends on beside the seed's draws: options, choices, code and data.
+
+        Options that change no result are left out, and so are templates, whose values stand again in what uses them. So
+        a run stays the same run when it is moved, described otherwise or drawn in another figure.
+        """
+        limits = {key: value for key, value in self.config["scale"].items() if key not in OF_SCALE}
+        options = {**self.config, "scale": limits}
+        config = {key: _without_folders(v) for key, v in options.items() if key not in (*INCIDENTAL, *TEMPLATES)}
         return {
             "config": config,
             "choices": self.choices,
@@ -59,12 +75,12 @@ class Job:
         }
 
     @property
-    def identity(self) -> tuple[dict[str, Any], dict[str, str], str]:
+    def identity(self) -> tuple[dict[str, object], dict[str, str], str]:
         """Options, code and data: what two runs must share to be the same."""
         return self.about["config"], self.about["code"], self.about["data"]
 
     def accuracy(self) -> float:
-        """The last accuracy on the first test set that the journal tells; nan without a journal."""
+        """Return the last accuracy on the first test set that the journal tells; nan without a journal."""
         path = self.folder / "cycles.jsonl"
         if not path.exists():
             return float("nan")
@@ -73,7 +89,7 @@ class Job:
 
 
 def own_classes(overrides: Sequence[str]) -> dict[str, str]:
-    """A group whose class the command line names is called after that class."""
+    """Return group -> class where the command line names the class, as in `strategy._target_=mine.Mine`."""
     targets = [one for one in parsed([*overrides]) if one.get_key_element().endswith("._target_")]
     return {
         one.get_key_element().lstrip("+").split(".")[0]: one.get_value_element_as_str().rpartition(".")[2]
@@ -82,8 +98,8 @@ def own_classes(overrides: Sequence[str]) -> dict[str, str]:
     }
 
 
-def _without_folders(value: Any) -> Any:
-    """Where something is kept changes no result."""
+def _without_folders(value: object) -> object:
+    """Return a configuration's values without those named `folder`: where something is kept changes no result."""
     if not isinstance(value, Mapping):
         return value
     return {key: _without_folders(part) for key, part in value.items() if key != "folder"}

@@ -14,8 +14,11 @@ __all__ = ["choose_device", "keep_freed_memory", "onto"]
 
 
 def keep_freed_memory() -> None:
-    """Else glibc gives large blocks back to the system, and each step of a narrow network waits a third of its time for
-    new pages."""
+    """Have glibc keep large blocks of memory that are freed, rather than give them back to the system.
+
+    Else each step of a narrow network waits a third of its time for new pages. Elsewhere than under glibc it does
+    nothing.
+    """
     with suppress(OSError, AttributeError):
         libc, trim_threshold, mmap_threshold = ctypes.CDLL("libc.so.6"), -1, -3
         libc.mallopt(trim_threshold, 2**30)
@@ -23,6 +26,11 @@ def keep_freed_memory() -> None:
 
 
 def choose_device(device: str) -> torch.device:
+    """Return the device of an option: `auto` is a GPU where there is one.
+
+    A GPU that is asked for and isn't there is refused, since the run would take days in silence. On a GPU, products of
+    float32 matrices may use TF32 from then on.
+    """
     if device not in ("auto", "cpu", "cuda"):
         raise UserError(f"device={device} is unknown: choose auto, cpu or cuda")
     if device == "cuda" and not torch.cuda.is_available():
@@ -34,7 +42,10 @@ def choose_device(device: str) -> torch.device:
 
 
 def onto(images: Tensor, device: torch.device) -> Tensor:
-    """The images on the device, unless they would fill more than half of what is free there."""
+    """Return the images on the device, unless they would fill more than half of what is free there.
+
+    Those that stay behind are gathered a batch at a time.
+    """
     held = getattr(images, "originals", images)
     fits = device.type != "cuda" or 2 * held.nbytes < torch.cuda.mem_get_info(device)[0]
     return images.to(device) if fits else images

@@ -1,16 +1,19 @@
-"""How the folders of runs are called: <root>/<experiment>/<scale>/<what the command line chose>."""
+"""How the folders of runs are called: <root>/<experiment>/<scale>/<what the command line chose>.
+
+Hydra asks for these names by resolvers, as in `${run_name:}`, which `hydra_plugins.alsuite` registers. The name of a
+run is all that tells it apart from others of its experiment, so it must never depend on what changes no result.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from alsuite.command.papers import beyond_the_paper
+from alsuite.command.papers import Pairs, beyond_the_paper
 from alsuite.journal import INCIDENTAL
 
 __all__ = ["ADHOC", "RESOLVERS", "experiment_of", "run_name"]
@@ -20,16 +23,22 @@ ABOVE = ("experiment", "scale")  # the folders above a run's say these
 LONGEST = 200  # characters of a folder's name, of the 255 that file systems take
 
 
-def experiment_of(config: DictConfig, choices: Mapping[str, Any]) -> str:
-    """The folder under the root: what the configuration says, else the name of the experiment's file."""
+def experiment_of(config: DictConfig, choices: Mapping[str, object]) -> str:
+    """Return the folder under the root: what the configuration says, else the name of the experiment's file."""
     chosen = choices.get("experiment")
     return config.experiment if config.experiment != ADHOC or not chosen else str(chosen).rpartition("/")[2]
 
 
-def run_name(overrides: Sequence[str], pairs: Mapping[str, Any] | None = None, dataset: str = "") -> str:
-    """What tells a run apart: a name of its own, that every system takes.
+def run_name(overrides: Sequence[str], pairs: Pairs | None = None, dataset: str = "") -> str:
+    """Return what tells a run apart: a name of its own, that every system takes.
 
-    It leaves out what changes no result, and what says no more than the strategy's paper does on the data set.
+    It leaves out what changes no result, and what says no more than the strategy's paper does on the data set. What has
+    signs that no folder may have, or is too long, ends in a hash of the whole.
+
+    Arguments:
+        overrides: the options of the command line
+        pairs: what the strategy's paper used on each data set; None within an experiment, which has settings of its own
+        dataset: the one that was chosen
     """
     parsed = OverridesParser.create().parse_overrides([*overrides])
     options = {one.get_key_element().lstrip("+~"): _shown(one.get_value_element_as_str()) for one in parsed}
@@ -43,25 +52,29 @@ def run_name(overrides: Sequence[str], pairs: Mapping[str, Any] | None = None, d
 
 
 def _shown(value: str) -> str:
+    """Return a value without the quotes that Hydra's grammar wanted around it."""
     return value.strip("'\"")
 
 
 def _experiment_folder(*, _root_: DictConfig) -> str:
+    """Return the folder of an experiment's runs at its scale, for `${experiment_folder:}`."""
     experiment = experiment_of(_root_, _root_.hydra.runtime.choices)
     return f"{_root_.root}/{experiment}/{_root_.scale.name}"
 
 
 def _run_name(*, _root_: DictConfig) -> str:
+    """Return the name of a run's folder, for `${run_name:}`."""
     choices = _root_.hydra.runtime.choices
     pairs = None if choices.get("experiment") else OmegaConf.select(_root_, "paper.pairs")
     return run_name([*_root_.hydra.overrides.task], pairs, choices.dataset)
 
 
-def _sweep_or_run(sweeps: Sequence[Any]) -> str | None:
+def _sweep_or_run(sweeps: Sequence[object]) -> str | None:
+    """Return Hydra's mode of a configuration that lists sweeps, for `${sweep_or_run:}`."""
     return "MULTIRUN" if sweeps else None
 
 
-RESOLVERS: dict[str, Any] = {
+RESOLVERS: dict[str, Callable[..., object]] = {
     "experiment_folder": _experiment_folder,
     "run_name": _run_name,
     "sweep_or_run": _sweep_or_run,

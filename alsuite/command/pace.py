@@ -1,4 +1,7 @@
-"""How long runs that go on, or have not begun, still take."""
+"""How long runs that go on, or have not begun, still take.
+
+A `Course` knows one run and foresees it from its own cycles; a `Pace` knows all, and how much several at once get done.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,12 @@ __all__ = ["Course", "Pace", "clock"]
 
 @dataclass
 class Course:
-    """What the cycles of a run took so far."""
+    """What the cycles of a run took so far.
+
+    cycles: how many it has in all; 0 as long as that isn't known
+    seconds: of each cycle that is done, also of those done at an earlier start
+    over: whether it has ended, well or not
+    """
 
     cycles: int = 0
     seconds: list[float] = field(default_factory=list)
@@ -30,20 +38,27 @@ class Course:
 
     @property
     def whole(self) -> float:
+        """Seconds of the whole run, those of its past cycles and those to be expected."""
         return sum(self.seconds) + self.left
 
 
 class Pace:
-    """How much of the runs' time passes in a second, since several go on at once."""
+    """How much of the runs' time passes in a second, since several go on at once.
+
+    courses: those of all runs, which others keep up to date
+    fresh: seconds of cycles that were done since the start; whoever tells of a cycle adds them
+    due: when all will have ended, on the clock of `monotonic`; None as long as nothing tells it
+    """
 
     def __init__(self, courses: Sequence[Course]) -> None:
         self.courses = courses
         self.start = monotonic()
-        self.fresh = 0.0  # seconds of cycles that were done since then
+        self.fresh = 0.0
         self.due: float | None = None
 
     @property
     def spent(self) -> float:
+        """Seconds since the start."""
         return monotonic() - self.start
 
     @property
@@ -62,5 +77,10 @@ class Pace:
 
 
 def clock(seconds: float) -> str:
+    """Write seconds as on a clock, rounded.
+
+    >>> clock(65), clock(3_600)
+    ('1:05', '1:00:00')
+    """
     minutes, seconds = divmod(round(seconds), 60)
     return f"{minutes // 60}:{minutes % 60:02d}:{seconds:02d}" if minutes >= 60 else f"{minutes}:{seconds:02d}"

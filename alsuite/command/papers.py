@@ -11,8 +11,9 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-__all__ = ["beyond_the_paper", "completed", "of_scale"]
+__all__ = ["Pairs", "beyond_the_paper", "completed", "of_scale"]
 
+Pairs = Mapping[str, Mapping[str, object]]  # data set -> options with their values
 SETTING = ("dataset", "task_model", "initial", "budget", "oracle")  # an experiment's own, alike for all its strategies
 POOL = "dataset.validation"  # a paper's own pool, which no fair comparison takes
 SEVERAL = "several"  # stands for the values that a sweep lists
@@ -24,7 +25,12 @@ def completed(
 ) -> list[str]:
     """Return the overrides, and what they leave open of the scale's task model and the paper's pair with the data set.
 
-    `settled` gives the configuration and the groups' choices that the overrides lead to.
+    Where they still list several strategies or data sets nothing is added: each job is completed by itself. Within an
+    experiment the paper adds options of the strategy alone, for its other settings are the experiment's own.
+
+    Arguments:
+        overrides: the options of the command line, which win over what is added
+        settled: gives the configuration and the groups' choices that the overrides lead to
     """
     parsed = OverridesParser.create().parse_overrides([*overrides])
     keys = {one.get_key_element().lstrip("+~"): one for one in parsed}
@@ -45,20 +51,31 @@ def completed(
     ]
 
 
-def pair_of(pairs: Mapping[str, Any] | None, dataset: str) -> dict[str, str]:
+def pair_of(pairs: Pairs | None, dataset: str) -> dict[str, str]:
     """Return the paper's options on a data set, as the command line would write them."""
     options = (pairs or {}).get(dataset) or {}
     return {str(key): "null" if value is None else str(value) for key, value in options.items()}
 
 
-def beyond_the_paper(options: Mapping[str, str], pairs: Mapping[str, Any] | None, dataset: str) -> dict[str, str]:
-    """Return the options without those that say no more than the paper does."""
+def beyond_the_paper(options: Mapping[str, str], pairs: Pairs | None, dataset: str) -> dict[str, str]:
+    """Return the options without those that say no more than the paper does.
+
+    Arguments:
+        options: name -> value, as the command line has them
+        pairs: what the strategy's paper used on each data set
+        dataset: the one that was chosen
+    """
     pair = pair_of(pairs, dataset)
     return {key: value for key, value in options.items() if pair.get(key) != value or _replaced(key, options, pair)}
 
 
 def of_scale(scale: Mapping[str, Any], usual: Mapping[str, str]) -> dict[str, str]:
-    """Return the task model that the scale puts in the place of the usual one, where it does."""
+    """Return the task model that the scale puts in the place of the usual one, where it does.
+
+    Arguments:
+        scale: its node of the configuration; its `fast` says which task models it replaces, and on which data sets
+        usual: group -> the option that would be taken
+    """
     fast = scale.get("fast")
     if not fast or usual["task_model"] not in fast["instead_of"] or usual["dataset"] not in fast["datasets"]:
         return {}
@@ -70,8 +87,11 @@ def _written(key: str, value: str) -> str:
     return f"{'++' if '.' in key else ''}{key}={value}"
 
 
-def _replaced(key: str, given: Mapping[str, str], usual: Mapping[str, Any]) -> bool:
-    """Whether another choice of a group is given than the usual one, which the option belongs to."""
+def _replaced(key: str, given: Mapping[str, str], usual: Mapping[str, object]) -> bool:
+    """Tell whether another choice of a group is given than the usual one, which the option belongs to.
+
+    Such an option would say something to a class that isn't built.
+    """
     parts = key.split(".")
     groups = {".".join(parts[:length]) for length in range(1, len(parts))} - {*SWEPT}
     return any(group in given and given[group] != usual.get(group) for group in groups)

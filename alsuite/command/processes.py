@@ -1,5 +1,10 @@
-"""Runs side by side, a process each. On a CPU a core with one thread takes a run; on a GPU as many run together as its
-memory holds, judged by what the first ones use."""
+"""Runs side by side, a process each.
+
+On a CPU a core with one thread takes a run; on a GPU as many run together as its memory holds, judged by what the
+first ones use. A process sends what it has to tell through a pipe: ("cycle", ...) for each cycle, ("error", error)
+before it ends early. Where the system can fork, processes come from a server that has imported torch once, so that
+each starts at once and none inherits threads or a GPU's state.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +17,9 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
@@ -22,21 +28,35 @@ from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from alsuite.command.job import Job
 from alsuite.command.progress import Progress
+from alsuite.command.shown import Brief, Shown
 from alsuite.errors import AwaitingLabels, UserError
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerContext, SpawnContext
 
 __all__ = ["launched", "side_by_side", "slots"]
 
 GPU = Path("/dev/nvidiactl")
 PRELOADED = ["alsuite.command.run", "alsuite.tasks.classification", "alsuite.nets.classifiers"]
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
-Work = Callable[[Job, Any], None]
+Work = Callable[[Job, Shown], None]
 SHARE = 0.85  # of a GPU's memory
 
 
 def launched(
     loader: ConfigLoader, master: DictConfig, overrides: Sequence[Sequence[str]], first: int
 ) -> list[JobReturn]:
-    """What Hydra's launchers return of each job; all configurations are read before the first run starts."""
+    """Run jobs as Hydra's launchers do, and return what they return of each; the value of a run is its last accuracy.
+
+    All configurations are read before the first run starts, so that a wrong option is told at once. Runs that are
+    finished already aren't run again. A single run stays in this process, with all its threads.
+
+    Arguments:
+        loader: Hydra's own, which composes the configurations
+        master: the configuration that the command line begins with
+        overrides: of each job
+        first: the number of the first job
+    """
     from alsuite.command.run import execute, left_to_do
 
     setup_globals()
@@ -62,11 +82,12 @@ def launched(
 
 
 def _fail(job: JobReturn, error: Exception) -> None:
+    """Write down for Hydra that a job failed, and of what."""
     job.status, job.return_value = JobStatus.FAILED, error
 
 
 def _composed(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str], number: int) -> JobReturn:
-    """A job's configuration, as Hydra's own launchers make it."""
+    """Return a job with its configuration, as Hydra's own launchers make it."""
     config = loader.load_sweep_config(master, [*overrides])
     with open_dict(config.hydra), read_write(config.hydra), read_write(config.hydra.runtime):
         config.hydra.job.id = str(number)
@@ -78,10 +99,18 @@ def _composed(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
 
 
 def side_by_side(work: Work, jobs: Sequence[Job], parallel: object, progress: Progress) -> dict[int, Exception]:
-    """Run all, and return why some ended early; a run that fails says why in one line and the others go on."""
+    """Run all, and return place -> error of those that ended early; one that fails says why, and the others go on.
+
+    Arguments:
+        work: runs one job in a process of its own; it must be picklable, and so must what a job holds
+        jobs: those to be run, started in this order
+        parallel: how many at once, or `auto`
+        progress: is told of cycles and ends, by the places of the jobs
+    """
     most = slots(parallel)
     os.environ.update(dict.fromkeys(THREADS, "1"))
-    context: Any = mp.get_context("forkserver" if "forkserver" in mp.get_all_start_methods() else "spawn")
+    forks = "forkserver" in mp.get_all_start_methods()
+    context = mp.get_context("forkserver") if forks else mp.get_context("spawn")
     context.set_forkserver_preload(PRELOADED)
     runs = _Runs(work, context, progress)
     waiting = list(enumerate(jobs))
@@ -95,6 +124,7 @@ def side_by_side(work: Work, jobs: Sequence[Job], parallel: object, progress: Pr
 
 
 def slots(parallel: object) -> int:
+    """Return how many runs go at once: the number that was given, or for `auto` one for each core of this process."""
     if isinstance(parallel, int) and not isinstance(parallel, bool) and parallel > 0:
         return parallel
     if parallel != "auto":
@@ -103,17 +133,23 @@ def slots(parallel: object) -> int:
 
 
 class _Runs:
-    """The processes of a sweep, and what they tell."""
+    """The processes of a sweep, and what they tell.
 
-    def __init__(self, work: Work, context: Any, progress: Progress) -> None:
+    running: pipe -> the job's number, and its process
+    errors: number -> why it ended early
+    room: how many may run at once for the sake of a GPU's memory: one, until a first run tells what it needs
+    """
+
+    def __init__(self, work: Work, context: ForkServerContext | SpawnContext, progress: Progress) -> None:
         self.work = work
         self.context = context
         self.progress = progress
-        self.running: dict[Connection, tuple[int, Any]] = {}
+        self.running: dict[Connection, tuple[int, BaseProcess]] = {}
         self.errors: dict[int, Exception] = {}
-        self.room = 1 if GPU.exists() else sys.maxsize  # until a first run tells what it needs
+        self.room = 1 if GPU.exists() else sys.maxsize
 
     def start(self, number: int, job: Job) -> None:
+        """Start a job in a process; this side closes the pipe's other end, so that it hears when the process dies."""
         ours, theirs = self.context.Pipe(duplex=False)
         process = self.context.Process(target=_child, args=(self.work, job, theirs), daemon=True)
         process.start()
@@ -121,6 +157,7 @@ class _Runs:
         self.running[ours] = (number, process)
 
     def hear(self, connection: Connection) -> None:
+        """Take what a process has to tell; a pipe that ends means that the process has ended."""
         number, process = self.running[connection]
         try:
             kind, *told = connection.recv()
@@ -134,11 +171,17 @@ class _Runs:
         else:
             self._cycle(number, *told)
 
-    def _cycle(self, number: int, record: dict[str, Any], cycles: int, old: bool, held: float) -> None:
+    def _cycle(self, number: int, record: Brief, cycles: int, old: bool, held: float) -> None:
+        """Show a cycle, and reckon how many runs a GPU holds, if each takes as much as this one.
+
+        Arguments:
+            held: the share of a GPU's memory that the run took at most; 0.0 on a CPU
+        """
         self.room = max(1, int(SHARE / (held + 0.005))) if held else sys.maxsize
         self.progress.cycle(number, record, cycles, old)
 
     def _end(self, number: int, status: int | None) -> None:
+        """Show that a run has ended; one that ended without a word was killed, by a person or for its memory."""
         if status == 0:
             self.progress.ended(number, None)
             return
@@ -149,6 +192,7 @@ class _Runs:
 
 
 def _child(work: Work, job: Job, parent: Connection) -> None:
+    """Run a job in a process of its own; what goes wrong is sent to the parent, and the status says so."""
     import torch
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -170,7 +214,8 @@ class _Told:
     def __init__(self, parent: Connection) -> None:
         self.parent = parent
 
-    def cycle(self, number: int, record: dict[str, Any], cycles: int, old: bool) -> None:
+    def cycle(self, number: int, record: Brief, cycles: int, old: bool) -> None:
+        """Send a cycle to the parent, with the share of a GPU's memory that was taken at most."""
         import torch
 
         held = torch.cuda.max_memory_reserved() / torch.cuda.mem_get_info()[1] if torch.cuda.is_available() else 0.0
@@ -181,7 +226,7 @@ class _Told:
 
 
 def unexpected(folder: Path) -> str:
-    """The last line of the error that is being handled, whose trace is kept in the run's folder."""
+    """Return the last line of the error that is being handled, whose trace is kept in the run's folder."""
     text = traceback.format_exc()
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
@@ -190,7 +235,10 @@ def unexpected(folder: Path) -> str:
 
 
 def _end_with_parent() -> None:
-    """So that a killed sweep can be started again at once: the run's journal is whole at any moment."""
+    """End this process as soon as its parent has died, at whatever it is.
+
+    So a killed sweep can be started again at once: the run's journal is whole at any moment.
+    """
     parent = mp.parent_process()
     if parent is not None:
         wait([parent.sentinel])

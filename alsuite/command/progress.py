@@ -1,4 +1,8 @@
-"""What a command shows of its runs: bars on a terminal, lines in a log."""
+"""What a command shows of its runs: bars on a terminal, lines in a log.
+
+On a terminal a bar stands for each run that goes on, one for all of them, and one for work that takes long. In a log a
+single run has a line for each cycle, and of several a line comes when one ends, or after half a minute of silence.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from time import monotonic
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, ProgressColumn, Task, TaskID, TextColumn
@@ -16,40 +20,19 @@ from rich.table import Column
 from rich.text import Text
 
 from alsuite.command.pace import Course, Pace, clock
-from alsuite.notes import WARNING
+from alsuite.command.shown import Brief, told_of
 from alsuite.training.progress import Work, displayed
 
-__all__ = ["Progress", "Sent", "brief"]
+__all__ = ["Progress"]
 
 SILENCE = 30.0  # seconds between the lines of a log that tell how far a sweep is
-
-
-def brief(record: dict[str, Any]) -> dict[str, Any]:
-    """Tell of a journal's record what is shown of it."""
-    first = next(iter(record["metrics"].values()))
-    notes = (record.get("queried") or {}).get("notes", {})
-    told = {name: record[name] for name in ("cycle", "labelled", "fit_seconds", "query_seconds")}
-    return {**told, "accuracy": first["accuracy"], "warning": notes.get(WARNING, "")}
-
-
-class Sent:
-    """The display of a child process, which sends the lines to its parent and shows nothing."""
-
-    def __init__(self, send: Callable[[str], None]) -> None:
-        self.send = send
-
-    def say(self, text: str) -> None:
-        self.send(text)
-
-    def show(self, work: Work) -> None: ...
-
-    def hide(self, work: Work) -> None: ...
 
 
 class Told(ProgressColumn):
     """What is to be said beside a bar at the moment."""
 
     def render(self, task: Task) -> Text:
+        """Return what the bar's owner has to say, which changes between two updates, as the time that is left does."""
         return Text(task.fields["told"](task))
 
 
@@ -57,12 +40,17 @@ class Progress:
     """One display of one run or many: enter it, name the `runs`, and tell it what they do.
 
     Runs are told by their numbers, from 0 on. Work that is `watched` in this process is shown below them.
+
+    bars: on a terminal; None in a log, where lines are printed
+    shown: the bar of a run's number, a work, or a text
+    told: the lines that were told about runs, each once
+    failed: how many runs have ended for an error
     """
 
     def __init__(self, names: Sequence[str] | None = None) -> None:
         live = sys.stdout.isatty() and os.environ.get("TERM") != "dumb"
         self.bars = _bars() if live else None
-        self.shown: dict[object, TaskID] = {}  # of a run's number, a work, or a text
+        self.shown: dict[object, TaskID] = {}
         self.told: set[str] = set()
         self.failed = 0
         self.runs(names or [])
@@ -79,10 +67,10 @@ class Progress:
         self.closing.close()
 
     def runs(self, names: Sequence[str]) -> None:
-        """Begin to count the time of these runs."""
+        """Begin to count the time of these runs, and forget any before."""
         self.names = list(names)
         self.courses = [Course() for _ in names]
-        self.records: dict[int, dict[str, Any]] = {}
+        self.records: dict[int, Brief] = {}
         self.awaiting: set[int] = set()
         self.pace = Pace(self.courses)
         self.said = monotonic()
@@ -91,17 +79,30 @@ class Progress:
             self._bar("all", "all runs", 0, len(names), lambda _: self._all())
 
     def reading(self, number: int, count: int) -> None:
-        """Tell how far the configurations are read; it is shown until the runs are named."""
+        """Tell how far the configurations are read; it is shown until the runs are named.
+
+        Arguments:
+            number: of the one that is being read
+            count: how many there are
+        """
         text = f"reading the configuration of {count} runs"
         if self.bars is None and number == 0 and count > 1:
             self.print(text)
         self._bar("reading", "", number, count, lambda _: text)
 
     def started(self, number: int) -> None:
+        """Show that a run has begun, before its first cycle."""
         self._bar(number, self.names[number], 0, None, lambda _: "starting")
 
-    def cycle(self, number: int, record: dict[str, Any], cycles: int, old: bool) -> None:
-        """Show a cycle that has been done, or was done before."""
+    def cycle(self, number: int, record: Brief, cycles: int, old: bool) -> None:
+        """Show a cycle that has been done, or was done before.
+
+        Arguments:
+            number: the run's
+            record: what is shown of the cycle
+            cycles: how many the run has in all
+            old: whether it was done at an earlier start, so that its time is no measure of how fast runs go now
+        """
         seconds, course = record["fit_seconds"] + record["query_seconds"], self.courses[number]
         course.cycles = cycles
         course.seconds.append(seconds)
@@ -152,26 +153,40 @@ class Progress:
             self.bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
     def say(self, text: str) -> None:
+        """Print a line for work that has something to tell; what `alsuite.training.progress` wants of a display."""
         self.print(text)
 
     def show(self, work: Work) -> None:
+        """Show how far a work is, in a bar of its own; in a log nothing."""
         self._bar(work, "", work.done, work.total, lambda task: f"{work.description}   {_worked(task)}")
 
     def hide(self, work: Work) -> None:
+        """Take the bar of a work away."""
         self._hide(work)
 
     def _over(self, number: int) -> None:
+        """Count a run as ended, and take its bar away."""
         self.courses[number].over = True
         self._hide(number)
         self._count()
 
     def _print_end(self, number: int, told: str) -> None:
+        """Print that a run has ended; of a run by itself only what has to be told."""
         if len(self.names) > 1:
             self.print(self._line(number, told))
         elif told:
             self.print(told)
 
     def _bar(self, key: object, title: str, done: int, total: int | None, told: Callable[[Task], str]) -> None:
+        """Show or move a bar, on a terminal only.
+
+        Arguments:
+            key: whose it is, as in `shown`
+            title: the name before it
+            done: how far it is
+            total: what it counts to; None where nobody knows
+            told: gives what is said beside it, whenever the display is drawn
+        """
         if self.bars is None:
             return
         if key not in self.shown:
@@ -183,15 +198,17 @@ class Progress:
             self.bars.remove_task(self.shown.pop(key))
 
     def _count(self) -> None:
+        """Reckon the time that is left anew, and move the bar of all runs, of which each counts as far as it is."""
         self.pace.judge()
         if self.bars is not None and "all" in self.shown:
             parts = (1.0 if each.over else len(each.seconds) / max(1, each.cycles) for each in self.courses)
             self.bars.update(self.shown["all"], completed=sum(parts))
 
     def _running(self, number: int, due: float) -> str:
-        return f"{_told(self.records[number], self.courses[number])}   {clock(max(0, due - monotonic()))} left"
+        return f"{told_of(self.records[number], self.courses[number])}   {clock(max(0, due - monotonic()))} left"
 
     def _all(self) -> str:
+        """Return what stands beside the bar of all runs: how many are over, failed or waiting, and the time."""
         counts = {"failed": self.failed, "waiting": len(self.awaiting)}
         return ", ".join([self._done(), *(f"{n} {what}" for what, n in counts.items() if n)]) + f"   {self._left()}"
 
@@ -203,16 +220,19 @@ class Progress:
         return f"{clock(self.pace.spent)} spent" + ("" if left is None else f", {clock(left)} left")
 
     def _line(self, number: int, told: str = "") -> str:
-        told = told or _told(self.records[number], self.courses[number])
+        """Return a run's line in a log of many."""
+        told = told or told_of(self.records[number], self.courses[number])
         return f"[{self._done()}] {self.names[number]:<32} {told}   {self._left()}"
 
-    def _cycle_line(self, record: dict[str, Any], course: Course, old: bool) -> str:
+    def _cycle_line(self, record: Brief, course: Course, old: bool) -> str:
+        """Return a cycle's line in the log of a single run."""
         took = f"fit {record['fit_seconds']:.1f} s   query {record['query_seconds']:.1f} s"
         left = "done before" if old else f"{clock(course.left)} left"
-        return f"{_told(record, course)}   {took}   {left}"
+        return f"{told_of(record, course)}   {took}   {left}"
 
 
 def _bars() -> Bars:
+    """Return bars that are gone when all is over; a long name is cut to what the terminal's width leaves for it."""
     console = Console()
     width = max(10, console.width - 72)
     title = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, max_width=width))
@@ -220,11 +240,7 @@ def _bars() -> Bars:
     return Bars(*columns, console=console, transient=True, refresh_per_second=2)
 
 
-def _told(record: dict[str, Any], course: Course) -> str:
-    place = f"cycle {record['cycle'] + 1:>3}/{course.cycles}"
-    return f"{place}   {record['labelled']:>7,} labelled   accuracy {record['accuracy']:.3f}"
-
-
 def _worked(task: Task) -> str:
+    """Return how far a work is, and the time that it still takes as far as that can be told."""
     share = f"{task.completed:,.0f}" if task.total is None else f"{task.percentage:.0f} %"
     return share if task.time_remaining is None else f"{share}   {clock(task.time_remaining)} left"

@@ -1,54 +1,48 @@
-"""One run from its configuration: its parts, what it starts from, its journal and its tracker."""
+"""One run from its configuration: its parts, what it starts from, its journal and its tracker.
+
+`task` is what Hydra calls for a single run; a sweep calls `left_to_do`, `execute` in a process for each, and `finish`.
+"""
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
-import hydra
 import torch
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
-from torch import Generator, Tensor
 
-from alsuite.budget import Budget
 from alsuite.command.complaints import complaining
 from alsuite.command.first_words import tell
 from alsuite.command.identity import provenance
 from alsuite.command.job import Job
-from alsuite.command.machine import choose_device, keep_freed_memory, onto
+from alsuite.command.machine import choose_device, keep_freed_memory
 from alsuite.command.processes import slots
-from alsuite.command.progress import Progress, brief
+from alsuite.command.progress import Progress
+from alsuite.command.setting import Parts, Setting
+from alsuite.command.shown import Shown, brief
 from alsuite.command.tracking import Tracker
-from alsuite.data import Dataset
-from alsuite.data.enlarged import enlarged
-from alsuite.data.made_up import load_or_make_up
-from alsuite.errors import UserError, positive
-from alsuite.journal import Journal, changed, ended_as, set_aside
+from alsuite.errors import UserError
+from alsuite.journal import Journal, Record, set_aside
 from alsuite.loop import Run
-from alsuite.metrics import counted
-from alsuite.oracle import Oracle
-from alsuite.pool import Pool
-from alsuite.strategies import Query, Strategy
-from alsuite.tasks import Task
+from alsuite.recorded import changed, ended_as
+from alsuite.strategies import Query
 
-__all__ = ["Parts", "Setting", "Shown", "execute", "finish", "left_to_do", "perform", "task"]
-
-
-class Shown(Protocol):
-    """What is told of a run's cycles."""
-
-    def cycle(self, number: int, record: dict[str, Any], cycles: int, old: bool) -> None: ...
+__all__ = ["execute", "finish", "left_to_do", "perform", "task"]
 
 
 def task(config: DictConfig) -> float:
-    """What Hydra runs: a run, of which it is told the last accuracy; a run by itself draws its curve at the end."""
+    """Run what Hydra has composed, and return the last accuracy, which Hydra's sweepers optimise.
+
+    A run by itself ends with its table and its curve; one within another launcher's sweep leaves them to the sweep, and
+    its errors to the launcher.
+
+    Arguments:
+        config: the composed configuration, without Hydra's own node
+    """
     hydra_config = HydraConfig.get()
     alone = hydra_config.mode == RunMode.RUN
     with complaining() if alone else nullcontext(), nothing_left_behind(Path(hydra_config.runtime.output_dir)):
@@ -74,7 +68,12 @@ def nothing_left_behind(folder: Path) -> Iterator[None]:
 
 
 def left_to_do(jobs: Sequence[Job], progress: Progress) -> list[int]:
-    """The places of the jobs that are to be run: those not finished, and with again=true those made otherwise."""
+    """Return the places of the jobs that are to be run: those not finished, and with again=true those made otherwise.
+
+    A job whose folder holds a run of other code or data is refused, since its numbers would be mixed with other ones;
+    with again=true the old run is set aside. All are looked at before any is, so that a refusal leaves all as they
+    were.
+    """
     changes = [changed(job.folder, *job.identity) for job in jobs]
     again = [bool(job.config["again"]) for job in jobs]
     if refused := [place for place, change in enumerate(changes) if change and not again[place]]:
@@ -90,6 +89,7 @@ def left_to_do(jobs: Sequence[Job], progress: Progress) -> list[int]:
 
 
 def _refusal(jobs: Sequence[Job], refused: Sequence[int], change: str) -> str:
+    """Return the line that refuses jobs whose runs were made otherwise, of which the first one's change is told."""
     which = jobs[refused[0]].folder if len(refused) == 1 else f"{len(refused)} of {len(jobs)} runs"
     return f"{which}: {change}; again=true runs anew and keeps the old beside it"
 
@@ -115,96 +115,13 @@ def finish(jobs: Sequence[Job]) -> None:
         print(figures.draw_curves(frame, begun[0] if len(begun) == 1 else begun[0].parent))
 
 
-@dataclass(frozen=True)
-class Parts:
-    """What a configuration builds once a run; what is rebuilt in each cycle is a factory."""
-
-    task_model: Callable[[], Task]
-    initial: Callable[..., Tensor]
-    budget: Budget
-    oracle: Callable[[Dataset, Path], Oracle]
-    strategy: Strategy
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any]) -> Parts:
-        parts = {group: hydra.utils.instantiate(config[group]) for group in cls.__annotations__}
-        for group, part in parts.items():
-            check_options(part, whole=group == "task_model")
-        return cls(**parts)
-
-
-@dataclass(frozen=True)
-class Setting:
-    """What a run starts from, whatever its strategy."""
-
-    dataset: Dataset  # as its scale leaves it
-    budget: Budget  # in counts
-    initial: Tensor  # the first labelled indices
-    whole: int  # training images before the scale cut them
-    side: int | None = None  # that the scale shrank the images to
-    made_up: bool = False
-
-    @classmethod
-    def of(cls, config: Mapping[str, Any], choices: Mapping[str, str], parts: Parts) -> Setting:
-        seed, scale, name = config["seed"], config["scale"], choices["dataset"]
-        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-            raise UserError(f"seed={seed} is no whole number from 0: give one, such as seed=0")
-        tests = [*(config["dataset"].get("extra_tests") or {})]
-        shape = scale["stand_in"].get(name)
-        whole, size = load_or_make_up(name, lambda: hydra.utils.instantiate(config["dataset"]), shape, tests)
-        return cls.cut(whole, size, scale, parts, seed, config["enlarge"])
-
-    @classmethod
-    def cut(
-        cls,
-        dataset: Dataset,
-        size: int | None,
-        scale: Mapping[str, Any],
-        parts: Parts,
-        seed: int,
-        enlarge: int | None = None,
-    ) -> Setting:
-        """Cut a data set to a scale; `size` is its true one where its pictures are made up."""
-        if scale["cycles"] is not None:
-            positive("scale.", cycles=scale["cycles"])
-        smaller = dataset.subset(scale["pool"], scale["test"], scale["side"])
-        whole = enlarge or size or len(dataset.train.targets)
-        if enlarge is not None:
-            smaller = replace(smaller, train=enlarged(smaller.train, enlarge))
-        targets = smaller.train.targets
-        budget = parts.budget.of(len(targets), whole, scale["cycles"], dataset.held)
-        resized = smaller.train.images.shape[1:] != dataset.train.images.shape[1:]
-        first = _drawn(parts.initial, targets, budget, seed)
-        return cls(smaller, budget, first, whole, scale["side"] if resized else None, size is not None)
-
-    @property
-    def cycles(self) -> int:
-        return 1 + -(-int(self.budget.end - self.budget.initial) // int(self.budget.query))
-
-    def pool(self, device: torch.device) -> Pool:
-        data = self.dataset
-        shape = data.train.targets.shape[1:]
-        return Pool(onto(data.train.images, device), len(data.classes), data.mean, data.std, device, shape)
-
-    def tests(self, device: torch.device) -> dict[str, tuple[Tensor, Tensor]]:
-        return {name: (onto(split.images, device), split.targets) for name, split in self.dataset.tests.items()}
-
-    def facts(self) -> dict[str, Any]:
-        """What the results tell of a run beside its options."""
-        targets, classes = self.dataset.train.targets, self.dataset.classes
-        counts = counted(targets, len(classes)).tolist()
-        told = {"classes": [*classes], "pool": len(targets), "whole": self.whole, "pool_counts": counts}
-        return {**told, "side": self.side, "stand_in": self.made_up}
-
-
-def _drawn(initial: Callable[..., Tensor], targets: Tensor, budget: Budget, seed: int) -> Tensor:
-    if budget.initial == len(targets):
-        return torch.arange(len(targets))
-    return initial(targets, int(budget.initial), Generator().manual_seed(seed))
-
-
 def execute(job: Job, shown: Shown) -> None:
-    """Run to the end, or go on where an earlier start stopped."""
+    """Run to the end, or go on where an earlier start stopped.
+
+    Arguments:
+        job: what is run; nothing of it is built before
+        shown: who is told of the cycles
+    """
     slots(job.config["parallel"])
     parts = Parts.of(job.config)
     setting = Setting.of(job.config, job.choices, parts)
@@ -222,7 +139,18 @@ def perform(
     wandb: str,
     shown: Shown,
 ) -> None:
-    """Run from its parts; `about` tells what it is."""
+    """Run from parts that are built, and write it down; a finished run only tells of its cycles.
+
+    Arguments:
+        about: what tells this run from others: its configuration, code and data; another one's folder is refused
+        folder: where the journal lies
+        setting: what it starts from
+        parts: what it is made of
+        seed: from which each cycle's own state of all generators follows
+        device: where it computes
+        wandb: offline, online or disabled
+        shown: who is told of the cycles, those of an earlier start first
+    """
     keep_freed_memory()
     with closing(Journal(folder)) as journal:
         journal.start({**about, "seed": seed, **setting.facts(), **provenance(device, about.get("code", ()))})
@@ -232,7 +160,7 @@ def perform(
             return
         tracker, pool = Tracker(wandb, folder, about), setting.pool(device)
 
-        def report(record: dict[str, Any], query: Query | None) -> None:
+        def report(record: Record, query: Query | None) -> None:
             tracker.cycle(record, pool, query)
             shown.cycle(0, brief(record), setting.cycles, False)
 
@@ -240,16 +168,3 @@ def perform(
         first, budget = setting.initial.to(device), setting.budget
         Run(pool, tests, parts.task_model, parts.strategy, oracle, budget, first, journal, seed, report).go()
         tracker.finish()
-
-
-def check_options(factory: Any, whole: bool = False) -> None:
-    """Refuse a wrong option of what is built later; with `whole` also one that is missing."""
-    if not isinstance(factory, functools.partial):
-        return
-    try:
-        signature = inspect.signature(factory.func)
-        (signature.bind if whole else signature.bind_partial)(*factory.args, **factory.keywords)
-    except TypeError as error:
-        raise UserError(f"{factory.func.__name__} {error}: see its options with --cfg job") from None
-    for value in factory.keywords.values():
-        check_options(value)

@@ -1,10 +1,14 @@
-"""Which runs a command line asks for: an experiment's sweeps, narrowed by what the command line gives."""
+"""Which runs a command line asks for: an experiment's sweeps, narrowed by what the command line gives.
+
+An experiment lists sweeps: options, each with its values. The command line gives options, too, each with one value or
+several. What both have is cut to the common values, so that `make vaal_fig2_cifar10` with `strategy=random` runs the
+figure's random runs alone; what only one has is taken as it stands.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
@@ -26,7 +30,12 @@ SETTLING = ("experiment", "scale", "strategy", "dataset", "hydra.searchpath")  #
 
 
 class Composer:
-    """Configurations as the command line composes them, with what it says to Hydra itself."""
+    """Configurations as the command line composes them, with what it says to Hydra itself.
+
+    loader: Hydra's own, which finds and merges the files
+    for_hydra: overrides of Hydra's own options, which each composition gets
+    known: what was composed already, by the overrides that decide it
+    """
 
     def __init__(self, loader: ConfigLoader, for_hydra: Sequence[str] = ()) -> None:
         self.loader = loader
@@ -34,10 +43,14 @@ class Composer:
         self.known: dict[tuple[str, ...], DictConfig] = {}
 
     def __call__(self, overrides: Sequence[str]) -> DictConfig:
+        """Return the whole configuration, Hydra's own node included, that overrides lead to."""
         return self.loader.load_configuration("config", [*self.for_hydra, *overrides], run_mode=RunMode.RUN)
 
     def settled(self, overrides: Sequence[str]) -> tuple[DictConfig, Mapping[str, str]]:
-        """The configuration and its groups' choices, as far as experiment, scale, strategy and data set decide them."""
+        """Return the configuration and its groups' choices, as far as the overrides of `SETTLING` decide them.
+
+        These are few among the jobs of a sweep, and a composition takes long: each is done once.
+        """
         deciding = tuple(str(one.input_line) for one in parsed(overrides) if one.key_or_group in SETTLING)
         if deciding not in self.known:
             self.known[deciding] = self([*deciding])
@@ -45,11 +58,12 @@ class Composer:
         return config, config.hydra.runtime.choices
 
     def with_paper(self, overrides: Sequence[str]) -> list[str]:
-        """The overrides, and those of the strategy's paper, and of the scale, on the data set."""
+        """Return the overrides, and those of the strategy's paper, and of the scale, on the data set."""
         return completed(overrides, self.settled)
 
 
 def parsed(overrides: Sequence[str]) -> list[Override]:
+    """Return overrides as Hydra's grammar understands them."""
     return OverridesParser.create().parse_overrides([*overrides])
 
 
@@ -61,18 +75,18 @@ def given_once(overrides: Sequence[str]) -> None:
 
 
 def swept_here(overrides: Sequence[str]) -> bool:
-    """Whether alsuite's own sweeper makes the jobs."""
+    """Tell whether alsuite's own sweeper makes the jobs, not one of Hydra's that was chosen in its place."""
     sweepers = [one.value() for one in parsed(overrides) if one.key_or_group == "hydra/sweeper"]
     return sweepers in ([], ["alsuite"])
 
 
 def expanded(overrides: Sequence[str]) -> list[list[str]]:
-    """A list of overrides for each combination of the values that they list."""
+    """Return a list of overrides for each combination of the values that they list."""
     return BasicSweeper.split_arguments(parsed(overrides), max_batch_size=None)[0]
 
 
 def jobs_of(arguments: Sequence[str], composer: Composer) -> list[list[str]]:
-    """The overrides of each run: of the experiment's sweeps, and of those that its figure draws on."""
+    """Return the overrides of each run: of the experiment's sweeps, and of those that its figure draws on."""
     found = [job for line in lines_of(arguments, composer) for job in expanded(line)]
     if not found:
         raise UserError("the command line leaves no run of this experiment: give fewer options")
@@ -80,12 +94,12 @@ def jobs_of(arguments: Sequence[str], composer: Composer) -> list[list[str]]:
 
 
 def lines_of(arguments: Sequence[str], composer: Composer) -> list[list[str]]:
-    """A command line for each sweep, whose options list values."""
+    """Return a command line for each sweep, whose options list values."""
     return [line for its in _experiments(arguments, composer) for line in _sweeps(its, composer)]
 
 
 def _experiments(arguments: Sequence[str], composer: Composer) -> Iterable[list[str]]:
-    """The command line, and the same for each other experiment whose runs the figure shows."""
+    """Yield the command line, and the same for each other experiment whose runs the figure shows."""
     yield [*arguments]
     config = composer(_plain(arguments))
     own = experiment_of(config, config.hydra.runtime.choices)
@@ -98,13 +112,13 @@ def _experiments(arguments: Sequence[str], composer: Composer) -> Iterable[list[
 
 
 def _mentioning(panel: DictConfig) -> list[DictConfig]:
-    """The parts of a panel that may name an experiment: itself, and each of what a `for_each` lists."""
+    """Return the parts of a panel that may name an experiment: itself, and each of what a `for_each` lists."""
     each = panel.get("for_each")
     return [panel, *each] if isinstance(each, ListConfig) else [panel]
 
 
 def _sweeps(arguments: Sequence[str], composer: Composer) -> list[list[str]]:
-    """A command line for each of the experiment's sweeps; the command line itself where it lists none."""
+    """Return a command line for each of the experiment's sweeps; the command line itself where it lists none."""
     config = composer(_plain(arguments))
     if not config.sweeps:
         return [[*arguments]]
@@ -117,21 +131,24 @@ def _sweeps(arguments: Sequence[str], composer: Composer) -> list[list[str]]:
 
 
 def _line(sweep: Sweep, arguments: Sequence[str]) -> list[str]:
+    """Return the command line of a sweep: its own options, and of those that were given what it does not have."""
     ours = [f"{key}={','.join(values)}" for key, values in sweep.items()]
     return [*ours, *(str(one.input_line) for one in parsed(arguments) if one.get_key_element() not in sweep)]
 
 
 def _plain(arguments: Sequence[str]) -> list[str]:
-    """The overrides that list no values: enough to know which experiment it is."""
+    """Return the overrides that list no values: enough to know which experiment it is."""
     return [str(one.input_line) for one in parsed(arguments) if not one.is_sweep_override()]
 
 
 def _seeds(config: DictConfig) -> int:
+    """Return how many seeds an experiment is run with: its own number, or fewer where the scale says so."""
     limits = {**config.scale, **config.at_scale.get(config.scale.name, {})}
     return min(config.seeds, limits["seeds"] or config.seeds)
 
 
-def _sweep(options: Mapping[Any, Any]) -> Sweep:
+def _sweep(options: DictConfig) -> Sweep:
+    """Return a sweep as the configuration lists it, with its values as the command line would write them."""
     return {one.get_key_element(): _values(one) for one in parsed([f"{key}={value}" for key, value in options.items()])}
 
 
@@ -142,10 +159,14 @@ def _values(override: Override) -> list[str]:
 
 
 def narrowed(sweeps: Sequence[Sweep], given: Sweep) -> list[Sweep]:
-    """The sweeps cut to the values that are given.
+    """Return the sweeps cut to the values that are given.
 
     Where none of them has these, each sweep without the options that are given; of several that then differ in
     others alone, the plainest.
+
+    Arguments:
+        sweeps: those of the experiment
+        given: the options of the command line, with the values that are wanted of each
     """
     if agreeing := [cut for sweep in sweeps if (cut := _cut(sweep, given))]:
         return agreeing
@@ -155,7 +176,7 @@ def narrowed(sweeps: Sequence[Sweep], given: Sweep) -> list[Sweep]:
 
 
 def _cut(sweep: Sweep, given: Sweep) -> Sweep:
-    """The sweep with the values that are given, too; nothing where an option has none of these."""
+    """Return the sweep with the values that are given, too; nothing where an option has none of these."""
     cut = {
         key: [value for value in given[key] if value in values] if key in given else values
         for key, values in sweep.items()
@@ -164,11 +185,17 @@ def _cut(sweep: Sweep, given: Sweep) -> Sweep:
 
 
 def _plainer(one: Sweep, other: Sweep) -> bool:
+    """Tell whether one sweep says the same as another, and less."""
     return one != other and all(other.get(key) == values for key, values in one.items())
 
 
 def launched(launcher: Launcher, jobs: Sequence[Sequence[str]]) -> Sequence[JobReturn]:
-    """Hands the jobs to the launcher, tells which failed, and shows what there is."""
+    """Hand the jobs to the launcher, tell which failed, and show what there is.
+
+    Where jobs failed the process ends after the picture of the others is drawn: with 3 if all of them only wait for
+        labels,
+    else with 1.
+    """
     from alsuite.command.job import Job
     from alsuite.command.run import finish
 

@@ -1,17 +1,22 @@
-"""wandb mirrors the journal: accuracy, entropy, label distribution, seconds, pictures. It never ends a run."""
+"""wandb mirrors the journal: accuracy, entropy, label distribution, seconds, pictures. It never ends a run.
+
+Nothing is read back from it: a run that goes on, its figures and its verdicts know the journal alone. Whatever goes
+wrong with it is told once, and the run goes on without it.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
 from alsuite.errors import UserError
+from alsuite.journal import Record
 from alsuite.pool import Pool, gather
 from alsuite.strategies import Query
 from alsuite.training import once
@@ -20,14 +25,27 @@ __all__ = ["Tracker", "log_training", "scalars"]
 
 
 class Tracker:
+    """A run's mirror in wandb, if it has one.
+
+    run: wandb's own; None where it is disabled, or has failed
+    """
+
     def __init__(self, mode: str, folder: Path, about: Mapping[str, Any]) -> None:
+        """Start a run in wandb, unless it is disabled.
+
+        Arguments:
+            mode: offline (written below the folder), online or disabled
+            folder: the run's, whose name it gets
+            about: what the run is; wandb shows its `config`
+        """
         if mode not in ("offline", "online", "disabled"):
             raise UserError(f"wandb={mode} is unknown: choose offline, online or disabled")
         self.run: Any = None
         if mode != "disabled":
             self._safely(lambda: self._start(mode, folder, about))
 
-    def cycle(self, record: Mapping[str, Any], pool: Pool, query: Query | None) -> None:
+    def cycle(self, record: Record, pool: Pool, query: Query | None) -> None:
+        """Send a cycle's numbers, and the first images that were queried."""
         if self.run is not None:
             self._safely(lambda: self.run.log({**scalars(record), **self._pictures(pool, query)}))
 
@@ -53,7 +71,8 @@ class Tracker:
         self.run.define_metric("*", step_metric="cycle")
         once.followers[:] = [log_training]
 
-    def _pictures(self, pool: Pool, query: Query | None) -> dict[str, Any]:
+    def _pictures(self, pool: Pool, query: Query | None) -> dict[str, object]:
+        """Return the first images of a query with what the oracle said of each."""
         import wandb
 
         if query is None:
@@ -63,7 +82,8 @@ class Tracker:
         shown = zip(images, labels, strict=True)
         return {"queried": [wandb.Image(image.squeeze(), **_told(label)) for image, label in shown]}
 
-    def _safely(self, work: Any) -> None:
+    def _safely(self, work: Callable[[], object]) -> None:
+        """Do what wandb may fail at; the first failure turns it off."""
         try:
             work()
         except Exception as error:
@@ -80,7 +100,13 @@ def _told(label: Tensor) -> dict[str, Any]:
 
 
 def log_training(name: str, values: Mapping[str, float], picture: Path) -> None:
-    """How far a generative model is that a run's strategy trains, if wandb follows that run."""
+    """Send how far a generative model is that a run's strategy trains, if wandb follows that run.
+
+    Arguments:
+        name: the model's
+        values: its losses and what else is measured, `iteration` among them
+        picture: the file of its latest samples
+    """
     run = getattr(sys.modules.get("wandb"), "run", None)
     if run is None:
         return
@@ -92,8 +118,8 @@ def log_training(name: str, values: Mapping[str, float], picture: Path) -> None:
         run.log({f"{name}/{key}": value for key, value in {**values, **image}.items()})
 
 
-def scalars(record: Mapping[str, Any]) -> dict[str, float]:
-    """What a dashboard plots of a cycle."""
+def scalars(record: Record) -> dict[str, float]:
+    """Return what a dashboard plots of a cycle: each number by a name that groups it, as in `seconds/fit`."""
     values = {
         "cycle": record["cycle"],
         "labelled": record["labelled"],

@@ -1,4 +1,10 @@
-"""What a strategy promises, checked at each query: a broken promise ends the run with a line that says which."""
+"""What a strategy promises, checked at each query: a broken promise ends the run with a line that says which.
+
+A strategy returns as many different unlabelled indices as were asked for, in a `Query` that a journal can hold
+(`alsuite.contract.reply`). It leaves images and labels as they are, except that it may add synthetic images. And it
+remembers nothing from one query to the next (`alsuite.contract.memory`), since a run that is resumed starts with a new
+one. Whoever breaks such a promise gets numbers that look right, so that it's checked at every query, of any strategy.
+"""
 
 from __future__ import annotations
 
@@ -17,9 +23,13 @@ __all__ = ["Promise"]
 
 
 class Promise:
-    """A strategy and its pool as they were before a query, to be compared with what the query left."""
+    """A strategy and its pool as they were before a query, to be compared with what the query left.
+
+    It is made right before the query; `kept` is called right after it, before the oracle answers.
+    """
 
     def __init__(self, strategy: Strategy, pool: Pool) -> None:
+        """Remember the strategy and the pool as they are; refuse what has no method `query`."""
         self.strategy = strategy
         self.pool = pool
         self.name = type(strategy).__name__
@@ -29,7 +39,12 @@ class Promise:
             raise UserError(f"{self.name} is no strategy: it must have a method query(pool, task, n)")
 
     def kept(self, reply: object, n: int) -> Query:
-        """Return the reply, checked, with its indices on the pool's device and its notes as JSON has them."""
+        """Return the reply with its indices on the pool's device and its notes as JSON has them, or refuse it.
+
+        Arguments:
+            reply: what the strategy returned, whatever it is
+            n: how many samples it was asked for
+        """
         query = checked(reply, n, self.name)
         query = replace(query, indices=query.indices.to(self.pool.device))
         self._same_strategy()
@@ -39,6 +54,7 @@ class Promise:
         return query
 
     def _same_strategy(self) -> None:
+        """Refuse a strategy that has changed itself: what it learned would be lost when the run is resumed."""
         after = memory(self.strategy)
         changed = [name for name in {**self.memory, **after} if self.memory.get(name) != after.get(name)]
         if changed:
@@ -48,12 +64,14 @@ class Promise:
             )
 
     def _same_pool(self) -> None:
+        """Refuse a strategy that has changed images, or the labels of those that were there."""
         if not self.before.same_images(self.pool):
             raise UserError(f"{self.name} changed pool.images: change a copy, such as pool.rows(indices)[:]")
         if not self.before.same_labels(self.pool):
             raise UserError(f"{self.name} changed the pool's labels: only the oracle labels its images; return indices")
 
     def _unlabelled(self, indices: Tensor) -> None:
+        """Refuse indices outside the pool, and those that had a label before the query."""
         size, known = len(self.pool), self.before.known
         outside = indices[(indices < 0) | (indices >= size)]
         if len(outside):
@@ -66,6 +84,7 @@ class Promise:
             )
 
     def _all_returned(self, indices: Tensor) -> None:
+        """Refuse synthetic images that were labelled, but are not what the query returned."""
         added = self.pool.labelled[len(self.before.labelled) :]
         if len(added) and not torch.equal(added, indices):
             raise UserError(
@@ -75,7 +94,13 @@ class Promise:
 
 @dataclass(frozen=True)
 class Before:
-    """A pool's images and labels as they were."""
+    """A pool's images and labels as they were.
+
+    images, labels: the tensors themselves; labels of images as a copy, masks not, for a copy of all would take long
+    version, labels_version: how often torch had written into them; None for images that torch doesn't hold
+    known: whether each image had a label
+    labelled: the indices that had one, in order of acquisition
+    """
 
     images: Tensor
     version: int | None
@@ -86,6 +111,7 @@ class Before:
 
     @classmethod
     def of(cls, pool: Pool) -> Before:
+        """Remember a pool as it is."""
         labels = pool.labels if pool.labels.ndim > 1 else pool.labels.clone()  # a copy of all masks would take long
         known, labelled = pool.known.clone(), pool.labelled.clone()
         return cls(pool.images, _version(pool.images), known, labels, _version(labels), labelled)

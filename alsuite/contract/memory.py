@@ -2,6 +2,8 @@
 
 What it was made with, such as networks, lists and generators of random numbers, is looked through; functions, a `Once`
 and what is trained once for a data set are taken as they are.
+
+Tensors are not copied: torch counts how often each was written to, which tells as much and costs nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ FIXED = (type, ModuleType, FunctionType, MethodType, BuiltinFunctionType, partia
 
 
 class Same:
-    """An object that is compared by which one it is."""
+    """An object that is compared by which one it is, not by what it holds."""
 
     def __init__(self, value: object) -> None:
         self.value = value
@@ -37,7 +39,10 @@ class Same:
 
 
 def memory(strategy: object) -> dict[str, object]:
-    """Return for each attribute of a strategy and its classes what compares equal until it changes."""
+    """Return for each attribute of a strategy and its classes what compares equal until it changes.
+
+    Attributes of Python's own, whose names begin with two underscores, are left out.
+    """
     held = {name: value for kind in reversed(type(strategy).__mro__[:-1]) for name, value in vars(kind).items()}
     held |= _attributes(strategy)
     seen: dict[int, object] = {}
@@ -45,6 +50,12 @@ def memory(strategy: object) -> dict[str, object]:
 
 
 def _state(value: object, seen: dict[int, object]) -> object:
+    """Return what compares equal until a value changes.
+
+    Arguments:
+        value: anything that a strategy may hold
+        seen: id -> what was looked through already, which ends circles
+    """
     if isinstance(value, PLAIN):
         return value
     if isinstance(value, FIXED) or id(value) in seen:
@@ -62,6 +73,7 @@ def _state(value: object, seen: dict[int, object]) -> object:
 
 
 def _state_of_random(value: object, seen: dict[int, object]) -> object:
+    """Return the state of a generator of random numbers, of Python, NumPy or torch; None for anything else."""
     if isinstance(value, random.Random):
         return value.getstate()
     if isinstance(value, np.random.Generator):

@@ -16,7 +16,13 @@ __all__ = ["checked"]
 
 
 def checked(reply: object, n: int, name: str) -> Query:
-    """Return the query that the strategy of this name gave for n samples, its notes as JSON has them."""
+    """Return the query that a strategy gave, its notes as JSON has them; refuse anything that is none.
+
+    Arguments:
+        reply: what the strategy returned
+        n: how many samples it was asked for
+        name: the strategy's, which each refusal begins with
+    """
     if not isinstance(reply, Query):
         raise UserError(f"{name}.query returned {_described(reply)}: it must return an alsuite.strategies.Query")
     _check_indices(reply.indices, n, name)
@@ -28,6 +34,7 @@ def checked(reply: object, n: int, name: str) -> Query:
 
 
 def _check_indices(indices: object, n: int, name: str) -> None:
+    """Refuse anything but n different int64 numbers; whether they are in the pool is not looked at here."""
     if not isinstance(indices, Tensor) or indices.dtype != torch.int64 or indices.shape != (n,):
         raise UserError(f"{name} was asked for {n} indices and gave {_described(indices)}: give int64 of shape ({n},)")
     values, counts = indices.unique(return_counts=True)
@@ -36,6 +43,7 @@ def _check_indices(indices: object, n: int, name: str) -> None:
 
 
 def _check_scores(scores: object, n: int, name: str) -> None:
+    """Refuse scores that are not one number for each index; without scores there is nothing to check."""
     if scores is None:
         return
     if not isinstance(scores, Tensor) or not scores.is_floating_point() or scores.shape != (n,):
@@ -45,6 +53,7 @@ def _check_scores(scores: object, n: int, name: str) -> None:
 
 
 def _check_images(images: object, name: str) -> None:
+    """Refuse what a picture cannot show: only images, captions and places are shown."""
     for key, value in _named(images, "images", name):
         if not (isinstance(value, np.ndarray) and _can_be_shown(value)):
             raise UserError(
@@ -54,12 +63,14 @@ def _check_images(images: object, name: str) -> None:
 
 
 def _can_be_shown(array: np.ndarray) -> bool:
+    """Tell whether an array holds images, (N, C, H, W), captions, (N,), or places in the plane, (N, 2)."""
     if array.dtype == np.uint8:
         return array.ndim == 4 and array.shape[1] in (1, 3)
     return (array.dtype.kind == "U" and array.ndim == 1) or (array.dtype.kind == "f" and array.shape[1:] == (2,))
 
 
 def _check_generated(images: object, name: str) -> None:
+    """Refuse images that a strategy says it made unless they have the form of those in the pool."""
     if images is not None and not (isinstance(images, Tensor) and images.dtype == torch.uint8 and images.ndim == 4):
         raise UserError(f"{name} gave generated images that are {_described(images)}: give uint8 (M, C, H, W), or None")
 
@@ -88,6 +99,7 @@ def _as_json(value: object, what: str) -> object:
 
 
 def _described(value: object) -> str:
+    """Say what a value is, in place of what it should be."""
     if isinstance(value, Tensor | np.ndarray):
         return f"{type(value).__name__} of {value.dtype} and shape {tuple(value.shape)}"
     return "None" if value is None else f"a {type(value).__name__}"

@@ -226,11 +226,11 @@ def generative(generator: Any) -> Generator:
 
 
 def differentiable(task: Task, pool: Pool, score: Callable[[Tensor], Tensor]) -> LogProbs:
+    pool.one_label_each("this strategy", "strategy=entropy")
     if score is min_distance and pool.classes != 2:
         raise UserError(
             f"min_distance needs two classes, not {pool.classes}: set strategy.score.path=alsuite.scores.entropy"
         )
-    pool.one_label_each("this strategy", "strategy=entropy")
     log_probs = getattr(task, "differentiable_log_probs", None)
     if log_probs is None:
         raise UserError("this strategy needs a task model with gradients down to the pixels, such as task_model=lenet")

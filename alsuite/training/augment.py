@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["augmentations", "crop", "flip", "flip_together"]
+__all__ = ["augmentations", "crop", "flip", "flip_together", "shift"]
 
 
 def flip(images: Tensor) -> Tensor:
@@ -37,10 +36,25 @@ def flip_together(*tensors: Tensor) -> tuple[Tensor, ...]:
     return tensors
 
 
+def shift(images: Tensor, most: int = 2) -> Tensor:
+    """Each image shifted by up to `most` pixels a side, its mirror image moving in."""
+    n, _, height, width = images.shape
+    offset = torch.randint(-most, most + 1, (2, n, 1), device=images.device)
+    rows = _mirrored(offset[0] + torch.arange(height, device=images.device), height)
+    columns = _mirrored(offset[1] + torch.arange(width, device=images.device), width)
+    sample = torch.arange(n, device=images.device).view(-1, 1, 1)
+    return images.permute(0, 2, 3, 1)[sample, rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
+
+
+def _mirrored(places: Tensor, size: int) -> Tensor:
+    """Mirror places that lie outside 0..size - 1."""
+    return size - 1 - (size - 1 - places.abs()).abs()
+
+
 augmentations: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {
     "none": (),
     "flip": (flip,),
     "crop": (crop,),
     "crop_flip": (crop, flip),
-    "shift_flip": (partial(crop, pad=2), flip),
+    "shift_flip": (shift, flip),
 }

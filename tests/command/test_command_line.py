@@ -83,7 +83,7 @@ def test_a_finished_run_says_so_and_does_nothing(alsuite: Command, tmp_path: Pat
     before = (folder / "cycles.jsonl").read_bytes(), (folder / "cycles.jsonl").stat().st_mtime_ns
     second = alsuite("strategy=margin", "parallel=1", "figure=null")
     assert (second.status, second.err) == (0, "")
-    assert second.out.startswith("1 of 1 runs are finished already")
+    assert "1 of 1 runs are finished already" in second.out
     assert "cycle " not in second.out
     assert ((folder / "cycles.jsonl").read_bytes(), (folder / "cycles.jsonl").stat().st_mtime_ns) == before
     assert Path(second.out.splitlines()[-1]) == folder / "curve.png"
@@ -115,7 +115,7 @@ def test_the_demo_ends_with_a_picture_and_starting_it_again_does_nothing(alsuite
     before = [(path.read_bytes(), path.stat().st_mtime_ns) for path in journals]
     again = alsuite("experiment=demo")
     assert (again.status, again.err) == (0, "")
-    assert again.out.startswith("2 of 2 runs are finished already")
+    assert "2 of 2 runs are finished already" in again.out
     assert again.out.splitlines()[-1] == str(picture)
     assert [(path.read_bytes(), path.stat().st_mtime_ns) for path in journals] == before
 
@@ -148,10 +148,11 @@ def test_a_sweep_runs_side_by_side_and_a_failing_run_fails_alone(alsuite: Comman
     before = [(folder / "cycles.jsonl").read_bytes() for folder in folders.values()]
     again = alsuite(*sweep)
     assert again.status == 1
-    assert again.out.startswith("4 of 6 runs are finished already")
+    assert again.out.count("4 of 6 runs are finished already") == 1
     assert [(folder / "cycles.jsonl").read_bytes() for folder in folders.values()] == before
 
 
+@pytest.mark.slow
 def test_a_sweep_of_which_nothing_is_left_blames_its_runs(alsuite: Command) -> None:
     done = alsuite("-m", "strategy=mc_dropout", "seed=0,1")
     assert done.status == 1

@@ -63,6 +63,7 @@ def the_line(capsys: pytest.CaptureFixture[str]) -> str:
     return line
 
 
+@pytest.mark.slow
 def test_a_full_disk_ends_in_one_line_and_the_run_goes_on_when_there_is_space(
     disk: Path, tmp_path: Path, status: Callable[[Path], object], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,6 +78,7 @@ def test_a_full_disk_ends_in_one_line_and_the_run_goes_on_when_there_is_space(
     assert records(disk) == records(tmp_path)
 
 
+@pytest.mark.slow
 def test_a_disk_too_full_for_the_picture_ends_in_one_line(
     disk: Path, status: Callable[[Path], object], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,10 +16,11 @@ from alsuite.command import processes
 from alsuite.command.job import Job
 from alsuite.command.processes import side_by_side
 from alsuite.command.progress import Progress
+from alsuite.command.shown import Brief
 from alsuite.errors import UserError
 from helpers import importing
 
-RECORD = {
+RECORD: Brief = {
     "cycle": 0,
     "labelled": 1_234,
     "accuracy": 0.98765,
@@ -107,6 +108,7 @@ def sleeping(job: Job, shown: Any) -> None:
     time.sleep(60)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="there is no /proc here")
 def test_the_runs_of_a_killed_sweep_end_with_it(tmp_path: Path) -> None:
     """Otherwise they would hold their folders when the same command starts again."""

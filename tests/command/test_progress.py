@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable
 from io import StringIO
-from typing import Any
 
 import pytest
 from rich.console import Console
@@ -11,7 +10,8 @@ from rich.console import Console
 from alsuite.command import pace
 from alsuite.command import progress as shown_by
 from alsuite.command.pace import Course, Pace, clock
-from alsuite.command.progress import Progress, Sent, brief
+from alsuite.command.progress import Progress
+from alsuite.command.shown import Brief, Sent, brief
 from alsuite.training import progress as watching
 from alsuite.training.progress import displayed, say, watched
 
@@ -38,9 +38,15 @@ def pretend_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
 
 
-def cycle(number: int, seconds: float = 10.0, warning: str = "", accuracy: float = 0.5) -> dict[str, Any]:
-    spent = {"fit_seconds": 0.75 * seconds, "query_seconds": 0.25 * seconds}
-    return {"cycle": number, "labelled": 10 * number, "accuracy": accuracy, "warning": warning, **spent}
+def cycle(number: int, seconds: float = 10.0, warning: str = "", accuracy: float = 0.5) -> Brief:
+    return {
+        "cycle": number,
+        "labelled": 10 * number,
+        "accuracy": accuracy,
+        "warning": warning,
+        "fit_seconds": 0.75 * seconds,
+        "query_seconds": 0.25 * seconds,
+    }
 
 
 def bars(progress: Progress) -> list[str]:

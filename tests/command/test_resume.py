@@ -127,8 +127,13 @@ def work(name: str, folder: Path, slow: float = 0.0, show: Callable[..., None] =
 
 def records(folder: Path) -> list[dict[str, Any]]:
     """What the journal holds, without the times."""
-    lines = map(json.loads, (folder / "cycles.jsonl").read_text().splitlines())
-    return [{key: value for key, value in line.items() if not key.endswith("_seconds")} for line in lines]
+    return [untimed(json.loads(line)) for line in (folder / "cycles.jsonl").read_text().splitlines()]
+
+
+def untimed(tree: Any) -> Any:
+    if not isinstance(tree, dict):
+        return tree
+    return {key: untimed(value) for key, value in tree.items() if not key.endswith("_seconds")}
 
 
 def lines_of(folder: Path) -> int:

@@ -160,6 +160,7 @@ def test_statistics_are_exact_over_evenly_spaced_images() -> None:
     assert std == pytest.approx(chosen.std((0, 2, 3), correction=0).tolist(), rel=1e-12)
 
 
+@pytest.mark.slow
 def test_importing_is_cheap() -> None:
     heavy = "('torchvision', 'sklearn', 'scipy', 'PIL', 'hydra', 'pandas')"
     modules = "alsuite.data, alsuite.data.digits, alsuite.data.cifar, alsuite.data.celeba, alsuite.data.folders"

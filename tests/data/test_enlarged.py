@@ -128,7 +128,7 @@ def test_strategies_that_synthesise_refuse_it_in_one_line() -> None:
 
 
 class Slow(Gaussian):
-    seconds = 12.5
+    whole_seconds = 12.5
 
 
 def asal(features: Any = None, folder: Path | None = None, make: Any = FeatureIndex) -> ASAL:

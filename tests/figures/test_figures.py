@@ -341,6 +341,7 @@ def test_costs_that_cannot_be_compared_are_told(
     assert message in part.note
 
 
+@pytest.mark.slow
 def test_draw_writes_the_same_bytes_twice(toy: Path, conf: Callable[[Any], Path]) -> None:
     kinds = ("accuracy", "entropy", "bars", "timing", "penalty", "aubc")
     where = conf([{"kind": kind, "title": kind, "published": ["a"]} for kind in kinds])

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from alsuite.command.machine import choose_device
-from alsuite.command.run import Parts, Setting
 from alsuite.command.run import perform as run
+from alsuite.command.setting import Parts, Setting
+from alsuite.command.shown import Brief
 from alsuite.data import Dataset
 
 __all__ = ["UNCUT", "perform"]
@@ -19,10 +20,10 @@ UNCUT = {"pool": None, "test": None, "side": None, "cycles": None}
 class Told:
     """Passes the cycles on to a function."""
 
-    def __init__(self, show: Callable[[dict[str, Any], int, bool], None]) -> None:
+    def __init__(self, show: Callable[[Brief, int, bool], None]) -> None:
         self.show = show
 
-    def cycle(self, number: int, record: dict[str, Any], cycles: int, old: bool) -> None:
+    def cycle(self, number: int, record: Brief, cycles: int, old: bool) -> None:
         self.show(record, cycles, old)
 
 
@@ -35,7 +36,7 @@ def perform(
     scale: Mapping[str, Any] = UNCUT,
     device: str = "cpu",
     wandb: str = "disabled",
-    show: Callable[[dict[str, Any], int, bool], None] = lambda record, cycles, old: None,
+    show: Callable[[Brief, int, bool], None] = lambda record, cycles, old: None,
     enlarge: int | None = None,
     **parts: Any,
 ) -> None:

@@ -86,7 +86,7 @@ def test_the_gates_can_fail() -> None:
     assert not scoring.same_picks((torch.tensor([3, 1]), torch.zeros(2)), [1, 3])[0]
     logits = torch.randn(50, 4, 10)
     logits[:, 0] += 9
-    assert not scoring.same_means(torch.randn(10, 50, 4).log_softmax(-1), logits.numpy())[0]
+    assert not scoring.same_means(torch.randn(50, 10, 4).log_softmax(-1), logits.numpy())[0]
     assert not training.same_weights((nn.Linear(2, 2), 5), (nn.Linear(2, 2), 5))[0]
     net = nn.Linear(2, 2)
     assert training.same_weights((net, 5), (net, 5))[0]

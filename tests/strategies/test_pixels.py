@@ -24,7 +24,7 @@ from helpers.masks import fast_segmentation, mask_pool
 
 REFUSED = ["badge", "asal", "gaal", "active_gan", "acgan", "m2_alg1", "m2_alg2", "m2_vaal"]
 REFUSED_AS_TASKS = ["ta_vaal", "learning_loss"]
-OTHERS = ["acgan_filtered", "asal_min_distance", "gaal_min_distance", "m2_vaal_no_adv", "min_distance", "svm"]
+OTHERS = ["acgan_filtered", "asal_min_distance", "m2_vaal_no_adv", "min_distance", "svm"]
 WORKING = sorted({path.stem for path in (CONF / "strategy").glob("*.yaml")} - {*REFUSED, *REFUSED_AS_TASKS, *OTHERS})
 SMALL = ["dataset=camvid", "scale=smoke", "scale.epochs=1", "scale.steps=3"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -16,7 +15,7 @@ from alsuite.errors import UserError
 from alsuite.loop import seed_all
 from alsuite.nets.classifiers import linear
 from alsuite.tasks import classification
-from alsuite.training.augment import augmentations, crop, flip
+from alsuite.training.augment import augmentations, crop, flip, shift
 from alsuite.training.fit import Stream, fit, infer, optimiser
 from helpers.pools import digit_pool
 from helpers.tasks import fast_task
@@ -201,13 +200,18 @@ def test_crop_shifts_by_every_offset_up_to_its_pad(side: int, pad: int) -> None:
     assert crop(places.to(torch.uint8)[None]).dtype == torch.uint8
 
 
+def test_a_shift_moves_mirrored_borders_in() -> None:
+    images = torch.randint(0, 256, (50, 2, 6, 9), dtype=torch.uint8)
+    padded = nn.functional.pad(images.float(), (2, 2, 2, 2), mode="reflect")
+    windows = torch.stack([padded[..., y : y + 6, x : x + 9] for y in range(5) for x in range(5)])
+    found = (windows == shift(images)).flatten(2).all(2)
+    assert found.any(0).all()
+    assert found.any(1).sum() > 15
+
+
 def test_augmentations_by_name() -> None:
-    shift, *others = augmentations["shift_flip"]
-    assert others == [flip]
-    assert isinstance(shift, partial)
-    assert (shift.func, shift.keywords) == (crop, {"pad": 2})
-    known = {name: changes for name, changes in augmentations.items() if name != "shift_flip"}
-    assert known == {"none": (), "flip": (flip,), "crop": (crop,), "crop_flip": (crop, flip)}
+    known = {"none": (), "flip": (flip,), "crop": (crop,), "crop_flip": (crop, flip), "shift_flip": (shift, flip)}
+    assert augmentations == known
 
 
 @pytest.mark.parametrize("n", [1, 511, 512, 513, 1500])

@@ -199,8 +199,11 @@ class Timed:
         self.passes(0.5)
         return torch.zeros(len(images), 2)
 
+    def scored(self, images: Any, score: Any, masks: int = 0, whole: bool = False) -> Tensor:
+        self.passes(0.5)
+        return torch.zeros(len(images))
+
     outputs: Any = None
-    scored: Any = None
 
     def query(self, pool: Pool, task: Any, n: int) -> Query:
         if self.fails and len(pool.labelled) > 20:

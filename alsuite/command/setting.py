@@ -1,0 +1,174 @@
+"""What a run is made of and what it starts from, built from its configuration.
+
+`Parts` differ between strategies; a `Setting` is the same for all strategies at the same seed, which makes them
+comparable: the images, the first labels and the budget.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import hydra
+import torch
+from torch import Generator, Tensor
+
+from alsuite.budget import Budget
+from alsuite.command.machine import onto
+from alsuite.data import Dataset
+from alsuite.data.enlarged import enlarged
+from alsuite.data.made_up import load_or_make_up
+from alsuite.errors import UserError, positive
+from alsuite.metrics import counted
+from alsuite.oracle import Oracle
+from alsuite.pool import Pool
+from alsuite.strategies import Strategy
+from alsuite.tasks import Task
+
+__all__ = ["Parts", "Setting", "check_options"]
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What a configuration builds once a run; what is rebuilt in each cycle is a factory.
+
+    task_model: makes a task that has learned nothing
+    initial: draws the first labels, from the targets, their number and a generator
+    budget: as the configuration has it, in counts or fractions
+    oracle: makes who is asked, from the data set and the run's folder
+    strategy: chooses what is asked
+    """
+
+    task_model: Callable[[], Task]
+    initial: Callable[..., Tensor]
+    budget: Budget
+    oracle: Callable[[Dataset, Path], Oracle]
+    strategy: Strategy
+
+    @classmethod
+    def of(cls, config: Mapping[str, object]) -> Parts:
+        """Build the parts of a configuration, and refuse options that they don't have before anything is trained."""
+        parts = {group: hydra.utils.instantiate(config[group]) for group in cls.__annotations__}
+        for group, part in parts.items():
+            check_options(part, whole=group == "task_model")
+        return cls(**parts)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What a run starts from, whatever its strategy.
+
+    dataset: as its scale leaves it
+    budget: in counts
+    initial: the first labelled indices
+    whole: training images before the scale cut them
+    side: what the scale shrank the images to; None where it left them
+    made_up: whether pictures that a scale makes up stand in for those that aren't here
+    """
+
+    dataset: Dataset
+    budget: Budget
+    initial: Tensor
+    whole: int
+    side: int | None = None
+    made_up: bool = False
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], choices: Mapping[str, str], parts: Parts) -> Setting:
+        """Load the data set, or make it up where the scale allows that, and cut it to the scale.
+
+        Arguments:
+            config: a run's resolved configuration, as plain values
+            choices: group -> option; the data set's own says whether pictures are made up for it
+            parts: those of the run, which say what the budget is and how the first labels are drawn
+        """
+        seed, scale, name = config["seed"], config["scale"], choices["dataset"]
+        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+            raise UserError(f"seed={seed} is no whole number from 0: give one, such as seed=0")
+        tests = [*(config["dataset"].get("extra_tests") or {})]
+        shape = scale["stand_in"].get(name)
+        whole, size = load_or_make_up(name, lambda: hydra.utils.instantiate(config["dataset"]), shape, tests)
+        return cls.cut(whole, size, scale, parts, seed, config["enlarge"])
+
+    @classmethod
+    def cut(
+        cls,
+        dataset: Dataset,
+        size: int | None,
+        scale: Mapping[str, Any],
+        parts: Parts,
+        seed: int,
+        enlarge: int | None = None,
+    ) -> Setting:
+        """Cut a data set to a scale.
+
+        Arguments:
+            dataset: the whole one
+            size: its true number of training images where its pictures are made up
+            scale: its limits: of training images (`pool`), of test images (`test`), of their `side`, and of `cycles`
+            parts: those of the run
+            seed: draws the first labels
+            enlarge: to how many training images the pool is blown up, by copies that are mirrored, shifted and relit
+        """
+        if scale["cycles"] is not None:
+            positive("scale.", cycles=scale["cycles"])
+        smaller = dataset.subset(scale["pool"], scale["test"], scale["side"])
+        whole = enlarge or size or len(dataset.train.targets)
+        if enlarge is not None:
+            smaller = replace(smaller, train=enlarged(smaller.train, enlarge))
+        targets = smaller.train.targets
+        budget = parts.budget.of(len(targets), whole, scale["cycles"], dataset.held)
+        resized = smaller.train.images.shape[1:] != dataset.train.images.shape[1:]
+        first = _drawn(parts.initial, targets, budget, seed)
+        return cls(smaller, budget, first, whole, scale["side"] if resized else None, size is not None)
+
+    @property
+    def cycles(self) -> int:
+        """How many cycles the run has: one for the first labels, and one for each query."""
+        return 1 + -(-int(self.budget.end - self.budget.initial) // int(self.budget.query))
+
+    def pool(self, device: torch.device) -> Pool:
+        """Return a new pool without any label."""
+        data = self.dataset
+        shape = data.train.targets.shape[1:]
+        return Pool(onto(data.train.images, device), len(data.classes), data.mean, data.std, device, shape)
+
+    def tests(self, device: torch.device) -> dict[str, tuple[Tensor, Tensor]]:
+        """Return name -> images, on the device if they fit there, and targets."""
+        return {name: (onto(split.images, device), split.targets) for name, split in self.dataset.tests.items()}
+
+    def facts(self) -> dict[str, object]:
+        """What the results tell of a run beside its options."""
+        targets, classes = self.dataset.train.targets, self.dataset.classes
+        counts = counted(targets, len(classes)).tolist()
+        told = {"classes": [*classes], "pool": len(targets), "whole": self.whole, "pool_counts": counts}
+        return {**told, "side": self.side, "stand_in": self.made_up}
+
+
+def _drawn(initial: Callable[..., Tensor], targets: Tensor, budget: Budget, seed: int) -> Tensor:
+    """Return the indices that are labelled first; all of them in order where the budget starts with all."""
+    if budget.initial == len(targets):
+        return torch.arange(len(targets))
+    return initial(targets, int(budget.initial), Generator().manual_seed(seed))
+
+
+def check_options(factory: object, whole: bool = False) -> None:
+    """Refuse a wrong option of what is built later, and of what is built for it.
+
+    Arguments:
+        factory: what the configuration built; only a partial one has options that nobody has looked at yet
+        whole: whether no more options will come, so that a missing one is refused, too
+    """
+    if not isinstance(factory, functools.partial):
+        return
+    try:
+        signature = inspect.signature(factory.func)
+        (signature.bind if whole else signature.bind_partial)(*factory.args, **factory.keywords)
+    except TypeError as error:
+        raise UserError(f"{factory.func.__name__} {error}: see its options with --cfg job") from None
+    for value in factory.keywords.values():
+        check_options(value)

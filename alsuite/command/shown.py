@@ -1,0 +1,81 @@
+"""What is told of a run's cycles, to whoever shows them: in this process, or through a pipe in another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, TypedDict
+
+from alsuite.command.pace import Course
+from alsuite.journal import Record
+from alsuite.notes import WARNING
+from alsuite.training.progress import Work
+
+__all__ = ["Brief", "Sent", "Shown", "brief", "told_of"]
+
+
+class Brief(TypedDict):
+    """What is shown of a cycle.
+
+    cycle: its number, from 0 on
+    labelled: how many labels it trained on
+    fit_seconds: for training
+    query_seconds: for the strategy's choice
+    accuracy: on the first test set
+    warning: what the strategy has to warn of; "" if nothing
+    """
+
+    cycle: int
+    labelled: int
+    fit_seconds: float
+    query_seconds: float
+    accuracy: float
+    warning: str
+
+
+class Shown(Protocol):
+    """Who is told of a run's cycles: a display, or a pipe to one."""
+
+    def cycle(self, number: int, record: Brief, cycles: int, old: bool) -> None:
+        """Take in a cycle.
+
+        Arguments:
+            number: the run's, among those of the command
+            record: what is shown of the cycle
+            cycles: how many the run has in all
+            old: whether the cycle was done at an earlier start
+        """
+
+
+def brief(record: Record) -> Brief:
+    """Return what is shown of a journal's record."""
+    first = next(iter(record["metrics"].values()))
+    notes = (record.get("queried") or {}).get("notes", {})
+    return {
+        "cycle": record["cycle"],
+        "labelled": record["labelled"],
+        "fit_seconds": record["fit_seconds"],
+        "query_seconds": record["query_seconds"],
+        "accuracy": first["accuracy"],
+        "warning": notes.get(WARNING, ""),
+    }
+
+
+def told_of(record: Brief, course: Course) -> str:
+    """Return a cycle in words: its place in the run, its labels and its accuracy."""
+    place = f"cycle {record['cycle'] + 1:>3}/{course.cycles}"
+    return f"{place}   {record['labelled']:>7,} labelled   accuracy {record['accuracy']:.3f}"
+
+
+class Sent:
+    """The display of a child process, which sends the lines to its parent and shows nothing."""
+
+    def __init__(self, send: Callable[[str], None]) -> None:
+        self.send = send
+
+    def say(self, text: str) -> None:
+        self.send(text)
+
+    def show(self, work: Work) -> None:
+        """Show nothing: a child has no terminal of its own."""
+
+    def hide(self, work: Work) -> None: ...

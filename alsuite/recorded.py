@@ -1,0 +1,127 @@
+"""What a run's folder records of the run, compared with what the run would be now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Record", "about_of", "changed", "difference", "ended_as", "whole_lines"]
+
+NAMED = 3  # how many changed modules a message names
+
+Record = dict[str, Any]
+
+
+def ended_as(
+    folder: Path, config: Mapping[str, object], code: Mapping[str, str] | None = None, data: str | None = None
+) -> bool:
+    """Tell whether the folder holds a finished run of this configuration, code and data.
+
+    Arguments:
+        folder: the run's
+        config: options -> values, as they would be now
+        code: module -> hash; None is not compared
+        data: a hash; None is not compared
+    """
+    before, cycles = about_of(folder / "run.json"), folder / "cycles.jsonl"
+    if before is None or not cycles.exists():
+        return False
+    lines = whole_lines(cycles)
+    ended = bool(lines) and json.loads(lines[-1])["queried"] is None
+    return ended and not difference(before, _identity(config, code, data))
+
+
+def changed(folder: Path, config: Mapping[str, object], code: Mapping[str, str], data: str) -> str:
+    """Say what about the folder's run isn't as it would be now; "" if nothing, or if there is no run.
+
+    Data that isn't here any more can't be compared, so that finished runs stay readable without it.
+    """
+    before = about_of(folder / "run.json")
+    if before is None or not _begun(folder / "cycles.jsonl"):
+        return ""
+    return difference(before, _identity(config, code, data or None))
+
+
+def _identity(config: Mapping[str, object], code: Mapping[str, str] | None, data: str | None) -> Record:
+    """Return what is known of a run, in the form that run.json has."""
+    known = {"config": config, "code": code, "data": data}
+    return {key: value for key, value in known.items() if value is not None}
+
+
+def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Say how two runs differ in configuration, code or data; "" if they don't.
+
+    Arguments:
+        before: what run.json holds
+        now: what the run would be; what it leaves out is not compared, but for its configuration
+    """
+    if keys := _differing(before.get("config"), _as_stored(now["config"])):
+        return f"made with another {keys[0]}"
+    if "code" in now and "code" not in before:
+        return "made before the code was recorded"
+    if modules := _differing_modules(before.get("code", {}), now.get("code", before.get("code", {}))):
+        return f"{_listed(modules)} changed since"
+    return "" if now.get("data", before.get("data")) == before.get("data") else "the data changed since"
+
+
+def _differing_modules(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Return the modules whose code differs, first those that were there before and still are."""
+    differing = [name for name in {*before, *now} if before.get(name) != now.get(name)]
+    return sorted(differing, key=lambda name: (name not in before or name not in now, name))
+
+
+def _listed(names: list[str]) -> str:
+    """Join names in a sentence, of many the first few."""
+    more = len(names) - NAMED
+    shown = [*names[:NAMED], f"{more} more"] if more > 0 else names
+    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
+
+
+def about_of(path: Path) -> Record | None:
+    """Read what a run is; None where the file isn't there, or isn't whole."""
+    try:
+        about = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return about if isinstance(about, dict) and "config" in about else None
+
+
+def _begun(cycles: Path) -> bool:
+    """Tell whether at least one cycle has been written down."""
+    try:
+        with cycles.open("rb") as file:
+            return _whole(file.readline())
+    except OSError:
+        return False
+
+
+def _as_stored(config: object) -> object:
+    """Return a configuration as JSON gives it back: tuples as lists, and keys as texts."""
+    return json.loads(json.dumps(config))
+
+
+def whole_lines(path: Path) -> list[bytes]:
+    """Return all lines but a torn last one."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    return lines if not lines or _whole(lines[-1]) else lines[:-1]
+
+
+def _whole(line: bytes) -> bool:
+    """Tell whether a line was written to its end."""
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return line.endswith(b"\n")
+
+
+def _differing(before: object, now: object, path: str = "") -> list[str]:
+    """Return the dotted paths of all values that differ between two trees, in order."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = sorted({*before, *now})
+        return [
+            found for key in keys for found in _differing(before.get(key), now.get(key), f"{path}.{key}".strip("."))
+        ]
+    return [] if before == now else [path]
