@@ -113,7 +113,7 @@ def _about(about: Record) -> Record:
 
 
 def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the leaves of nested mappings, their names joined by dots, without the lists, which are no cell of a table."""
+    """Yield the leaves of nested mappings, their names joined by dots; lists are left out, being no cell of a table."""
     for name, value in tree.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
