@@ -1,6 +1,8 @@
 """What a user can mend: shown as one line, without a traceback."""
 
-__all__ = ["AwaitingLabels", "MissingDataError", "UserError", "positive"]
+from collections.abc import Collection
+
+__all__ = ["AwaitingLabels", "MissingDataError", "UserError", "one_of", "positive"]
 
 
 class UserError(Exception):
@@ -23,3 +25,9 @@ def positive(prefix: str, **values: object) -> None:
     for name, value in values.items():
         if not (isinstance(value, int | float) and value > 0):
             raise UserError(f"{prefix}{name}={value} must be a number above 0")
+
+
+def one_of(option: str, value: str, choices: Collection[str]) -> None:
+    """Refuse a value of an option that is none of its choices."""
+    if value not in choices:
+        raise UserError(f"{option}={value} is unknown: choose one of {', '.join(choices)}")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor
 from alsuite.budget import Budget
 from alsuite.contract import Promise
 from alsuite.errors import UserError
-from alsuite.journal import Journal
+from alsuite.journal import Journal, Record
 from alsuite.metrics import counted, measured, metrics
 from alsuite.notes import DIAGNOSIS_SECONDS
 from alsuite.oracle import Oracle
@@ -29,7 +29,6 @@ from alsuite.tasks.segmentation import masked, of_pixels
 __all__ = ["Run", "seed_all"]
 
 Result = TypeVar("Result")
-Record = dict[str, Any]
 Pictures = dict[str, np.ndarray]
 SHOWN = 4  # of a query's images with a label per pixel
 

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Record", "about_of", "changed", "difference", "ended_as", "whole_lines"]
+__all__ = ["Options", "Record", "about_of", "changed", "difference", "ended_as", "whole_lines"]
 
 NAMED = 3  # how many changed modules a message names
 
 Record = dict[str, Any]
+Options = Mapping[str, Any]
 
 
 def ended_as(
@@ -50,7 +51,7 @@ def _identity(config: Mapping[str, object], code: Mapping[str, str] | None, data
     return {key: value for key, value in known.items() if value is not None}
 
 
-def difference(before: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+def difference(before: Options, now: Options) -> str:
     """Say how two runs differ in configuration, code or data; "" if they don't.
 
     Arguments:

@@ -35,10 +35,10 @@ class ExperimentSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Sequence[JobReturn]:
         """Run all jobs that the options ask for."""
-        from alsuite.command.sweeps import Composer, jobs_of, launched
+        from alsuite.command.sweeps import Composer, handed_over, jobs_of
 
         composer = Composer(self.loader, [*self.composed.hydra.overrides.hydra])
-        return launched(self.jobs_launcher, jobs_of(arguments, composer))
+        return handed_over(self.jobs_launcher, jobs_of(arguments, composer))
 
 
 class ProcessLauncher(Launcher):

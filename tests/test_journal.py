@@ -15,7 +15,7 @@ import pytest
 from alsuite.errors import UserError
 from alsuite.journal import Journal, set_aside
 from alsuite.recorded import changed, ended_as
-from alsuite.results import load
+from alsuite.results import load_runs
 from helpers import REPOSITORY
 from helpers.journals import write_run
 
@@ -306,7 +306,7 @@ def test_results_leave_out_what_was_set_aside(tmp_path: Path) -> None:
     for seed in (0, 1):
         write_run(tmp_path, "random", seed, [0.5, 0.6])
     set_aside(tmp_path / "toy" / "smoke" / "seed=1,strategy=random")
-    assert set(load("toy", root=tmp_path)["seed"]) == {0}
+    assert set(load_runs("toy", root=tmp_path)["seed"]) == {0}
 
 
 def test_a_run_without_a_record_leaves_nothing_behind(tmp_path: Path) -> None:

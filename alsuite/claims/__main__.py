@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         sys.exit(f"alsuite: {error}")
     for paper, part in table.groupby("paper", sort=False):
         print(f"\n{paper}\n" + "\n".join(told(row) for row in part.to_dict("records")))
-    print("\n" + counted(table).to_string(na_rep="0"))
+    print("\n" + verdicts_counted(table).to_string(na_rep="0"))
     if options.paper is None and options.scale is None:
         path = options.root / "published" / "claims.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"\n{path}")
 
 
-def counted(table: pd.DataFrame) -> pd.DataFrame:
+def verdicts_counted(table: pd.DataFrame) -> pd.DataFrame:
     """Count the verdicts on each paper's claims."""
     counts = pd.crosstab(table["paper"], table["verdict"]).reindex(columns=VERDICTS, fill_value=0)
     return counts.loc[[*dict.fromkeys(table["paper"])]]

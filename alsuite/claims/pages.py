@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from alsuite import CONF
 from alsuite.claims.claim import read_claims
-from alsuite.claims.told import measured
+from alsuite.claims.told import what_was_measured
 from alsuite.claims.verdicts import VERDICTS, Runs, verdicts
 
 __all__ = ["below_a_picture", "of_papers", "on_a_page", "verdicts_on"]
@@ -34,7 +34,9 @@ def below_a_picture(table: pd.DataFrame) -> str:
 
 def on_a_page(table: pd.DataFrame) -> str:
     """List the claims with their verdicts, in Markdown."""
-    return "\n".join(f"- **{row['verdict']}**: {row['says']} {measured(row)}." for row in table.to_dict("records"))
+    return "\n".join(
+        f"- **{row['verdict']}**: {row['says']} {what_was_measured(row)}." for row in table.to_dict("records")
+    )
 
 
 def of_papers(table: pd.DataFrame, published: Path) -> str:

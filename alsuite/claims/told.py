@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-__all__ = ["measured", "told"]
+__all__ = ["told", "what_was_measured"]
 
 Row = Mapping[Hashable, Any]
 
@@ -17,10 +17,10 @@ def told(row: Row) -> str:
         row: of the table that `alsuite.claims.verdicts` makes
     """
     head = f"{row['verdict']:<13} {row['claim']}: {row['says']}"
-    return f"{head}\n{'':14}{row['place']}; {measured(row)}"
+    return f"{head}\n{'':14}{row['place']}; {what_was_measured(row)}"
 
 
-def measured(row: Row) -> str:
+def what_was_measured(row: Row) -> str:
     """Say what was measured, at which scale, and how sure it is; or why nothing was."""
     if row["verdict"] == "not measured":
         return str(row["why"])

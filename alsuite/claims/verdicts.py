@@ -19,8 +19,8 @@ from alsuite.claims.claim import Claim
 from alsuite.claims.judging import LEVEL, Judgement, judged
 from alsuite.errors import UserError
 from alsuite.figures.spec import read_panels
-from alsuite.results import NoRunsError, load
-from alsuite.results.kept import TABLE, kept
+from alsuite.results import NoRunsError, load_runs
+from alsuite.results.kept import TABLE, kept_table
 from alsuite.results.statistics import RUN, holm
 
 __all__ = ["COLUMNS", "VERDICTS", "Runs", "live_runs", "measured_runs", "verdicts"]
@@ -126,10 +126,10 @@ def measured_runs(root: Path, scale: str | None = None) -> Runs:
 def _published(name: str, root: Path) -> Iterator[pd.DataFrame]:
     """Yield the table of a figure, or of each figure that shows the runs of a folder, those alone."""
     if (root / "published" / name / TABLE).exists():
-        yield kept(root / "published" / name)
+        yield kept_table(root / "published" / name)
     elif not _is_figure(name):
         for path in sorted((root / "published").glob(f"*/{TABLE}")):
-            frame = kept(path.parent)
+            frame = kept_table(path.parent)
             if (of_folder := frame["experiment"].eq(name)).any():
                 yield frame[of_folder]
 
@@ -152,7 +152,7 @@ def _finished(folders: Iterable[str], scale: str, root: Path) -> Iterator[pd.Dat
     """Yield the finished runs of each folder that has any at this scale."""
     for folder in folders:
         with suppress(NoRunsError):
-            yield load(folder, scale, root)
+            yield load_runs(folder, scale, root)
 
 
 def _is_figure(name: str) -> bool:

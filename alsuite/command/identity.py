@@ -14,10 +14,11 @@ import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from alsuite.code import INSTALLED, digest, own_file
 from alsuite.command.code import code_of
+from alsuite.recorded import Options
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +43,7 @@ PACKAGES = (
 )
 
 
-def data_of(dataset: Mapping[str, Any]) -> str:
+def data_of(dataset: Options) -> str:
     """Return a hash of the files of a data set and of its extra tests; "" where they aren't there, or unknown.
 
     Arguments:
@@ -53,7 +54,7 @@ def data_of(dataset: Mapping[str, Any]) -> str:
     return "" if "" in found else "+".join(found)
 
 
-def _own_data(dataset: Mapping[str, Any]) -> str:
+def _own_data(dataset: Options) -> str:
     """Return a hash of the files of a data set without its extra tests; "" where there are none."""
     target = dataset["_target_"]
     if target in EMBEDDED:
@@ -63,7 +64,7 @@ def _own_data(dataset: Mapping[str, Any]) -> str:
     return digest("".join(map(_checksum, paths)).encode()) if any(path.exists() for path in paths) else ""
 
 
-def _arrays(dataset: Mapping[str, Any]) -> Path:
+def _arrays(dataset: Options) -> Path:
     """Return the folder that the arrays of a data set are kept in, as `alsuite.data.store` finds it."""
     root = dataset.get("root") or os.environ.get("ALSUITE_DATA") or "~/.cache/alsuite"
     return Path(root).expanduser() / (dataset.get("source") or dataset["name"])

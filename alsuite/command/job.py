@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
@@ -15,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from alsuite.command.identity import code_of, data_of
 from alsuite.command.names import experiment_of
 from alsuite.command.sweeps import parsed
-from alsuite.journal import INCIDENTAL
+from alsuite.journal import INCIDENTAL, Record
 
 __all__ = ["Job"]
 
@@ -32,7 +31,7 @@ class Job:
     folder: where its journal lies
     """
 
-    config: dict[str, Any]
+    config: Record
     choices: dict[str, str]
     folder: Path
 
@@ -58,7 +57,7 @@ class Job:
         return self.folder.name
 
     @cached_property
-    def about(self) -> dict[str, Any]:
+    def about(self) -> Record:
         """Return all that the result depends on beside the seed's draws: options, choices, code and data.
 
         Options that change no result are left out, and so are templates, whose values stand again in what uses them. So

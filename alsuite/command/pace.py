@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from statistics import fmean
 from time import monotonic
 
-__all__ = ["Course", "Pace", "clock"]
+__all__ = ["Course", "Pace", "as_on_a_clock"]
 
 
 @dataclass
@@ -76,10 +76,10 @@ class Pace:
         self.due = monotonic() + max(sum(ahead) * self.spent / self.fresh, max(ahead))
 
 
-def clock(seconds: float) -> str:
+def as_on_a_clock(seconds: float) -> str:
     """Write seconds as on a clock, rounded.
 
-    >>> clock(65), clock(3_600)
+    >>> as_on_a_clock(65), as_on_a_clock(3_600)
     ('1:05', '1:00:00')
     """
     minutes, seconds = divmod(round(seconds), 60)

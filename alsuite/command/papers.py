@@ -6,10 +6,11 @@ So does the task model that a reduced scale puts in the place of deep ones.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
+
+from alsuite.recorded import Options
 
 __all__ = ["Pairs", "beyond_the_paper", "completed", "of_scale"]
 
@@ -69,7 +70,7 @@ def beyond_the_paper(options: Mapping[str, str], pairs: Pairs | None, dataset: s
     return {key: value for key, value in options.items() if pair.get(key) != value or _replaced(key, options, pair)}
 
 
-def of_scale(scale: Mapping[str, Any], usual: Mapping[str, str]) -> dict[str, str]:
+def of_scale(scale: Options, usual: Mapping[str, str]) -> dict[str, str]:
     """Return the task model that the scale puts in the place of the usual one, where it does.
 
     Arguments:

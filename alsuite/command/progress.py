@@ -19,7 +19,7 @@ from rich.progress import Progress as Bars
 from rich.table import Column
 from rich.text import Text
 
-from alsuite.command.pace import Course, Pace, clock
+from alsuite.command.pace import Course, Pace, as_on_a_clock
 from alsuite.command.shown import Brief, told_of
 from alsuite.training.progress import Work, displayed
 
@@ -205,7 +205,9 @@ class Progress:
             self.bars.update(self.shown["all"], completed=sum(parts))
 
     def _running(self, number: int, due: float) -> str:
-        return f"{told_of(self.records[number], self.courses[number])}   {clock(max(0, due - monotonic()))} left"
+        return (
+            f"{told_of(self.records[number], self.courses[number])}   {as_on_a_clock(max(0, due - monotonic()))} left"
+        )
 
     def _all(self) -> str:
         """Return what stands beside the bar of all runs: how many are over, failed or waiting, and the time."""
@@ -217,7 +219,7 @@ class Progress:
 
     def _left(self) -> str:
         left = self.pace.left
-        return f"{clock(self.pace.spent)} spent" + ("" if left is None else f", {clock(left)} left")
+        return f"{as_on_a_clock(self.pace.spent)} spent" + ("" if left is None else f", {as_on_a_clock(left)} left")
 
     def _line(self, number: int, told: str = "") -> str:
         """Return a run's line in a log of many."""
@@ -227,7 +229,7 @@ class Progress:
     def _cycle_line(self, record: Brief, course: Course, old: bool) -> str:
         """Return a cycle's line in the log of a single run."""
         took = f"fit {record['fit_seconds']:.1f} s   query {record['query_seconds']:.1f} s"
-        left = "done before" if old else f"{clock(course.left)} left"
+        left = "done before" if old else f"{as_on_a_clock(course.left)} left"
         return f"{told_of(record, course)}   {took}   {left}"
 
 
@@ -243,4 +245,4 @@ def _bars() -> Bars:
 def _worked(task: Task) -> str:
     """Return how far a work is, and the time that it still takes as far as that can be told."""
     share = f"{task.completed:,.0f}" if task.total is None else f"{task.percentage:.0f} %"
-    return share if task.time_remaining is None else f"{share}   {clock(task.time_remaining)} left"
+    return share if task.time_remaining is None else f"{share}   {as_on_a_clock(task.time_remaining)} left"

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
-from typing import Any
 
 import torch
 from hydra.core.hydra_config import HydraConfig
@@ -28,7 +27,7 @@ from alsuite.command.tracking import Tracker
 from alsuite.errors import UserError
 from alsuite.journal import Journal, Record, set_aside
 from alsuite.loop import Run
-from alsuite.recorded import changed, ended_as
+from alsuite.recorded import Options, changed, ended_as
 from alsuite.strategies import Query
 
 __all__ = ["execute", "finish", "left_to_do", "perform", "task"]
@@ -130,7 +129,7 @@ def execute(job: Job, shown: Shown) -> None:
 
 
 def perform(
-    about: Mapping[str, Any],
+    about: Options,
     folder: Path,
     setting: Setting,
     parts: Parts,

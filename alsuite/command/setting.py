@@ -11,7 +11,6 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import hydra
 import torch
@@ -26,6 +25,7 @@ from alsuite.errors import UserError, positive
 from alsuite.metrics import counted
 from alsuite.oracle import Oracle
 from alsuite.pool import Pool
+from alsuite.recorded import Options
 from alsuite.strategies import Strategy
 from alsuite.tasks import Task
 
@@ -78,7 +78,7 @@ class Setting:
     made_up: bool = False
 
     @classmethod
-    def of(cls, config: Mapping[str, Any], choices: Mapping[str, str], parts: Parts) -> Setting:
+    def of(cls, config: Options, choices: Mapping[str, str], parts: Parts) -> Setting:
         """Load the data set, or make it up where the scale allows that, and cut it to the scale.
 
         Arguments:
@@ -99,7 +99,7 @@ class Setting:
         cls,
         dataset: Dataset,
         size: int | None,
-        scale: Mapping[str, Any],
+        scale: Options,
         parts: Parts,
         seed: int,
         enlarge: int | None = None,

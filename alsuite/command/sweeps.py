@@ -23,7 +23,7 @@ from alsuite.command.names import experiment_of
 from alsuite.command.papers import completed
 from alsuite.errors import AwaitingLabels, UserError
 
-__all__ = ["Composer", "expanded", "given_once", "jobs_of", "launched", "lines_of", "parsed", "swept_here"]
+__all__ = ["Composer", "expanded", "given_once", "handed_over", "jobs_of", "lines_of", "parsed", "swept_here"]
 
 Sweep = dict[str, list[str]]  # an option, and its values
 SETTLING = ("experiment", "scale", "strategy", "dataset", "hydra.searchpath")  # what decides which settings join
@@ -189,7 +189,7 @@ def _plainer(one: Sweep, other: Sweep) -> bool:
     return one != other and all(other.get(key) == values for key, values in one.items())
 
 
-def launched(launcher: Launcher, jobs: Sequence[Sequence[str]]) -> Sequence[JobReturn]:
+def handed_over(launcher: Launcher, jobs: Sequence[Sequence[str]]) -> Sequence[JobReturn]:
     """Hand the jobs to the launcher, tell which failed, and show what there is.
 
     Where jobs failed the process ends after the picture of the others is drawn: with 3 if all of them only wait for

@@ -18,6 +18,7 @@ from torch import Tensor
 from alsuite.errors import UserError
 from alsuite.journal import Record
 from alsuite.pool import Pool, gather
+from alsuite.recorded import Options
 from alsuite.strategies import Query
 from alsuite.training import once
 
@@ -30,7 +31,7 @@ class Tracker:
     run: wandb's own; None where it is disabled, or has failed
     """
 
-    def __init__(self, mode: str, folder: Path, about: Mapping[str, Any]) -> None:
+    def __init__(self, mode: str, folder: Path, about: Options) -> None:
         """Start a run in wandb, unless it is disabled.
 
         Arguments:
@@ -53,7 +54,7 @@ class Tracker:
         if self.run is not None:
             self._safely(self.run.finish)
 
-    def _start(self, mode: str, folder: Path, about: Mapping[str, Any]) -> None:
+    def _start(self, mode: str, folder: Path, about: Options) -> None:
         os.environ.setdefault("WANDB_SILENT", "true")
         import wandb
 

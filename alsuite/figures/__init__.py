@@ -16,7 +16,7 @@ An experiment lists its panels under `figure:`, each a mapping with the fields
                 masks      images that were asked for, above their labels per pixel, predictions and entropies
                 images     rows of images, from the runs' images_cycle_0000.npz
     title       above the panel
-    where       column: value, or a list of values; columns as in `alsuite.results.load`, null for a gap
+    where       column: value, or a list of values; columns as in `alsuite.results.load_runs`, null for a gap
     series      the columns that tell the series apart, by default [strategy]; "none" and gaps are left out
     for_each    {column: values}, a panel for each combination, or a list of such mappings with one value each. A value
                 filters the runs, beside those that `where` lists for its column, and {column} in the title is its name;
@@ -45,8 +45,8 @@ from alsuite.figures.names import name_of
 from alsuite.figures.panels import KINDS
 from alsuite.figures.parts import Part, part_named, parts_of
 from alsuite.figures.spec import Panel, panels_of, read_panels
-from alsuite.results import NoRunsError, load
-from alsuite.results.kept import kept
+from alsuite.results import NoRunsError, load_runs
+from alsuite.results.kept import kept_table
 from alsuite.results.statistics import SETTING, differing, telling, with_series
 
 __all__ = ["Panel", "draw", "draw_curves", "image_grid", "kept_runs", "panels_of", "runs_of"]
@@ -98,7 +98,7 @@ def runs_of(panels: Sequence[Panel], stem: str, scale: str, root: Path) -> dict[
     found: dict[str, pd.DataFrame | str] = {}
     for experiment in dict.fromkeys(panel.experiment for panel in panels):
         try:
-            found[experiment] = load(experiment, scale, root)
+            found[experiment] = load_runs(experiment, scale, root)
         except NoRunsError as error:
             found[experiment] = str(error).replace(f"experiment={experiment}", f"experiment={stem}")
     return found
@@ -117,7 +117,7 @@ def in_rows(groups: Sequence[Sequence[Part]]) -> list[Part]:
 
 def kept_runs(panels: Sequence[Panel], folder: Path) -> dict[str, pd.DataFrame | str]:
     """Return the published runs of each experiment that the panels show, or say that there are none."""
-    frame = kept(folder)
+    frame = kept_table(folder)
     runs = {str(name): part for name, part in frame.groupby("experiment")}
     return {panel.experiment: runs.get(panel.experiment, "not measured") for panel in panels}
 

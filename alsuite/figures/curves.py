@@ -20,7 +20,7 @@ from alsuite.results.statistics import ENOUGH, FULL, interval
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ENOUGH", "PUBLISHED", "curves", "values", "whole_ticks"]
+__all__ = ["ENOUGH", "PUBLISHED", "curves", "draw_values", "whole_ticks"]
 
 PUBLISHED = "published"
 HOLLOW = {"linestyle": "none", "markerfacecolor": "none", "markeredgewidth": 1.1, "zorder": 5}
@@ -127,7 +127,7 @@ def _published_entry(axes: "Axes") -> None:
     axes.plot([], [], marker="o", markersize=5.5, color=FAINT, markeredgecolor=FAINT, label=PUBLISHED, **HOLLOW)
 
 
-def values(axes: "Axes", part: Part, look: Look) -> None:
+def draw_values(axes: "Axes", part: Part, look: Look) -> None:
     """Draw a value per series with its interval, the published one beside it; against x where the panel names one."""
     (_dots if part.panel.x == "labelled" else curves)(axes, part, look)
 

@@ -19,7 +19,7 @@ from alsuite.figures.style import RC
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["CAPTION", "draw_rows", "grid_height", "groups_of", "image_grid", "read_rows", "rows_of", "stored_in"]
+__all__ = ["CAPTION", "draw_rows", "grid_height", "groups_of", "image_grid", "picture_rows", "read_rows", "stored_in"]
 
 CAPTION = 0.3
 SUFFIX = "_captions"
@@ -82,7 +82,7 @@ def draw_rows(axes: "Axes", rows: ImageRows, captions: Captions) -> None:
     axes.set_axis_off()
 
 
-def rows_of(part: Part) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
+def picture_rows(part: Part) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:
     """Read what a run of each series stored, as rows and captions; a row that all have alike stands once, on top.
 
     The rows are called as short as tells them apart: see `_label`.

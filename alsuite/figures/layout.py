@@ -15,7 +15,7 @@ import pandas as pd
 
 from alsuite.errors import UserError
 from alsuite.figures.curves import PUBLISHED
-from alsuite.figures.images import grid_height, rows_of
+from alsuite.figures.images import grid_height, picture_rows
 from alsuite.figures.names import name_of
 from alsuite.figures.panels import KINDS
 from alsuite.figures.parts import Part
@@ -120,7 +120,7 @@ def _height(part: Part, columns: int) -> float:
     """Return the inches of a part's panel, which for images follow from what is stored."""
     if part.panel.kind == "images" and not part.note:
         with contextlib.suppress(UserError):
-            return grid_height(*rows_of(part), 7.0) + 0.25
+            return grid_height(*picture_rows(part), 7.0) + 0.25
     if columns == 1:
         return 2.9
     return 2.6 if part.panel.kind in ("aubc", "penalty") else 2.2

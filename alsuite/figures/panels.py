@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from alsuite.figures.curves import curves, values, whole_ticks
-from alsuite.figures.images import draw_rows, groups_of, rows_of
+from alsuite.figures.curves import curves, draw_values, whole_ticks
+from alsuite.figures.images import draw_rows, groups_of, picture_rows
 from alsuite.figures.masks import masks
 from alsuite.figures.parts import Part
 from alsuite.figures.style import CLASS_COLOURS, GREEN, LABELS, SKY, VERMILLION, Look
@@ -106,7 +106,7 @@ def _heat(axes: "Axes", matrix: pd.DataFrame, texts: pd.DataFrame, scale: tuple[
 
 def images(axes: "Axes", part: Part, _: Look) -> None:
     """Draw the stored images of each series' run, row below row."""
-    draw_rows(axes, *rows_of(part))
+    draw_rows(axes, *picture_rows(part))
 
 
 def preparations(axes: "Axes", part: Part, look: Look) -> None:
@@ -147,11 +147,11 @@ KINDS: dict[str, Callable[["Axes", Part, Look], None]] = {
     "accuracy": curves,
     "entropy": curves,
     "labels": labels,
-    "bars": values,
-    "timing": values,
+    "bars": draw_values,
+    "timing": draw_values,
     "preparation": preparations,
     "transition": transition,
-    "gains": values,
+    "gains": draw_values,
     "images": images,
     "masks": masks,
     "plane": placed_groups,

@@ -6,7 +6,7 @@ both numbers are known and the run did less.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -15,6 +15,8 @@ import pandas as pd
 from alsuite.results.statistics import RUN
 
 __all__ = ["reductions"]
+
+Row = Mapping[Any, Any]
 
 WIDTHS = {"task_model.net.width": "networks", "strategy.vae.width": "VAEs", "generator.net.width": "generators"}
 
@@ -29,7 +31,7 @@ def reductions(frame: pd.DataFrame) -> list[str]:
     return [*told]
 
 
-def _of_run(row: dict[Any, Any]) -> Iterator[str]:
+def _of_run(row: Row) -> Iterator[str]:
     """Yield what one run was reduced in: images, widths of networks, epochs, steps, iterations and labels."""
     whole, pool = _number(row, "whole"), _number(row, "pool")
     if whole and pool and pool < whole:
@@ -49,12 +51,12 @@ def _of(limit: float | None, most: float | None, what: str) -> Iterator[str]:
         yield f"{limit:,.0f} of {most:,.0f} {what}"
 
 
-def _limit(row: dict[Any, Any], group: str) -> float | None:
+def _limit(row: Row, group: str) -> float | None:
     """Return the limit that a scale sets to a group's training; none where it sets none."""
     return _by_data_set(row, f"{group}.limit")
 
 
-def _game(row: dict[Any, Any]) -> float | None:
+def _game(row: Row) -> float | None:
     """Return the steps that a game of so many epochs of the whole unlabelled pool has at its first query.
 
     An initial set below one is a share of the pool, else a count.
@@ -67,7 +69,7 @@ def _game(row: dict[Any, Any]) -> float | None:
     return round(epochs * -(-(whole - labelled) // batch))
 
 
-def _end(row: dict[Any, Any]) -> float | None:
+def _end(row: Row) -> float | None:
     """Return the labels that the budget ends with, of as many images as the pool has.
 
     An end that is a share stays one of this pool; a count shrinks as the pool did.
@@ -78,16 +80,16 @@ def _end(row: dict[Any, Any]) -> float | None:
     return round(end * pool) if isinstance(row["budget.end"], float) and end <= 1 else round(end * pool / whole)
 
 
-def _by_data_set(row: dict[Any, Any], column: str) -> float | None:
+def _by_data_set(row: Row, column: str) -> float | None:
     """Return an option's value, which may be one for each data set: that of the longest key the name begins with."""
     if (value := _number(row, column)) is not None:
         return value
-    values = {name.removeprefix(f"{column}."): row[name] for name in row if str(name).startswith(f"{column}.")}
+    values = {str(name).removeprefix(f"{column}."): row[name] for name in row if str(name).startswith(f"{column}.")}
     fitting = [name for name in values if str(row["dataset"]).startswith(name) and _number(values, name) is not None]
     return _number(values, max(fitting, key=len, default="default"))
 
 
-def _number(row: dict[Any, Any], column: str) -> float | None:
+def _number(row: Row, column: str) -> float | None:
     """Return a cell's value where it is a number and no gap."""
     value = row.get(column)
     return float(value) if isinstance(value, int | float) and value == value else None

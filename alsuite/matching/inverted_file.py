@@ -18,11 +18,12 @@ from torch.nn.functional import pad
 from alsuite.matching.neighbours import finite
 from alsuite.training.progress import watched
 
-__all__ = ["FILE", "InvertedFile", "inverted_file", "opened"]
+__all__ = ["FILE", "InvertedFile", "inverted_file", "read_index"]
 
 FILE = "inverted_file.faiss"
 POINTS = 100  # a list's centre is placed by; with 40 a search reads a quarter more rows for the same recall
 PROBES, RECALL = 5000, 0.99  # reached with a confidence of 95 %
+Index = Any  # faiss tells no types
 CANDIDATES = 10  # for the nearest row, which is told by its true distance
 
 
@@ -36,7 +37,7 @@ class InvertedFile:
     Half precision keeps 11 bits of what each row is apart from its list's centre.
     """
 
-    def __init__(self, index: Any, unit: float, nprobe: int = 1, recall: float = 0.0) -> None:
+    def __init__(self, index: Index, unit: float, nprobe: int = 1, recall: float = 0.0) -> None:
         self.index, self.unit, self.nprobe, self.recall = index, unit, nprobe, recall
         self.free = np.full(-(-index.ntotal // 8), 255, np.uint8)  # a bit a row, read by the selector as it is
         self.selector = faiss.IDSelectorBitmap(len(self.free), faiss.swig_ptr(self.free))
@@ -90,12 +91,12 @@ def inverted_file(features: Tensor, folder: Path | None) -> InvertedFile:
         return built
     path = folder / FILE
     faiss.write_index(built.index, str(path))
-    return InvertedFile(opened(path), built.unit, built.nprobe, built.recall)
+    return InvertedFile(read_index(path), built.unit, built.nprobe, built.recall)
 
 
-def opened(path: Path) -> Any:
+def read_index(path: Path) -> Index:
     """Map a file that faiss has written: a search reads the pages that it needs."""
-    index: Any = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
+    index: Index = faiss.read_index(str(path), faiss.IO_FLAG_MMAP | faiss.IO_FLAG_READ_ONLY)
     lists: Any = faiss.downcast_InvertedLists(index.invlists)
     lists.prefetch_nthread = 0  # 32 threads that read ahead take the cores from the search: 2.5 times as long
     return index
@@ -121,7 +122,7 @@ def _built(features: Tensor) -> InvertedFile:
     return built
 
 
-def _trained(values: np.ndarray, lists: int) -> Any:
+def _trained(values: np.ndarray, lists: int) -> Index:
     """Place the centres of so many lists by these values, and return the index that holds no row yet."""
     d = values.shape[1]
     index = faiss.IndexIVFScalarQuantizer(faiss.IndexFlatL2(d), d, lists, faiss.ScalarQuantizer.QT_fp16)

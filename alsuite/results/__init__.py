@@ -23,7 +23,7 @@ __all__ = [
     "NoRunsError",
     "aubc",
     "lacking",
-    "load",
+    "load_runs",
     "of_runs",
     "paired_tests",
     "penalty_matrix",
@@ -39,7 +39,7 @@ class NoRunsError(UserError):
     """There is nothing finished to read yet."""
 
 
-def load(
+def load_runs(
     experiment: str, scale: str | None = None, root: str | Path = "outputs", complete: bool = True
 ) -> pd.DataFrame:
     """Read one row per run, cycle and test set.

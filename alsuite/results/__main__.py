@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from alsuite.errors import UserError
-from alsuite.results import load, select
+from alsuite.results import load_runs, select
 from alsuite.results.report import report
 from alsuite.results.statistics import with_series
 
@@ -46,7 +46,7 @@ def _compare(options: argparse.Namespace) -> None:
             "and its scale with --scale"
         )
     where = dict(item.split("=", 1) for item in options.where)
-    frame = select(load(options.experiment.rstrip("/"), options.scale, options.root), where)
+    frame = select(load_runs(options.experiment.rstrip("/"), options.scale, options.root), where)
     text, tables = report(frame, options.series, options.metric)
     scales = frame["scale"].unique()
     base = options.root / str(frame["experiment"].iloc[0]) / (str(scales[0]) if len(scales) == 1 else "")

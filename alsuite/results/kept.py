@@ -16,14 +16,14 @@ import pandas as pd
 
 from alsuite.errors import UserError
 
-__all__ = ["NAMED_BY", "keep", "keep_queried", "kept", "pictured_in", "queried"]
+__all__ = ["NAMED_BY", "keep", "keep_queried", "kept_table", "pictured_in", "queried"]
 
 TABLE, QUERIED, PICTURED = "runs.json.xz", "queried.npz.xz", "pictured"
 NAMED_BY = ["experiment", "scale", "run"]
 
 
 def keep(frame: pd.DataFrame, folder: Path) -> None:
-    """Store the rows that `alsuite.results.load` has read; the runs' own folders are left out.
+    """Store the rows that `alsuite.results.load_runs` has read; the runs' own folders are left out.
 
     They would name places of one machine; `kept` puts those of the pictures in their stead.
     """
@@ -31,7 +31,7 @@ def keep(frame: pd.DataFrame, folder: Path) -> None:
     (folder / TABLE).write_bytes(lzma.compress(json.dumps(columns).encode(), preset=9))
 
 
-def kept(folder: Path) -> pd.DataFrame:
+def kept_table(folder: Path) -> pd.DataFrame:
     """Read the rows again; where pictures of a run were kept, its folder is the one that holds them."""
     path = folder / TABLE
     if not path.exists():

@@ -1,7 +1,7 @@
 """Learning curves compared over seeds: areas, intervals, penalties and paired tests.
 
-All take the table of `alsuite.results.load` and the columns that tell its series apart. They refuse to average over
-what differs in more than the seed.
+All take the table of `alsuite.results.load_runs` and the columns that tell its series apart. They refuse to average
+over what differs in more than the seed.
 """
 
 import itertools

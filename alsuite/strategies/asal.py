@@ -145,7 +145,7 @@ class ASAL:
         matched = entropy(task.log_probs(pool.rows(indices)))
         notes |= {"entropy_matched": float(matched.mean()), MEMORY: matching.memory, **preparation}
         examples = pixels(generated[:SHOWN])
-        pictures = pictured(examples, pool.rows(indices[:SHOWN])[:], indices)
+        pictures = pairs_shown(examples, pool.rows(indices[:SHOWN])[:], indices)
         return Query(indices, None, notes, pictures, generated=examples)
 
     def _prepared(self, pool: Pool) -> tuple[Matching, dict[str, Any]]:
@@ -237,7 +237,7 @@ def differentiable(task: Task, pool: Pool, score: Callable[[Tensor], Tensor]) ->
     return log_probs
 
 
-def pictured(generated: Tensor, matched: Tensor, indices: Tensor) -> dict[str, np.ndarray]:
+def pairs_shown(generated: Tensor, matched: Tensor, indices: Tensor) -> dict[str, np.ndarray]:
     """Show the first images and their matches, as figure 2 does; a bare number would stand for a class."""
     captions = np.array([f"#{index}" for index in indices[:SHOWN].tolist()])
     return {"generated": generated.cpu().numpy(), "matched": matched.cpu().numpy(), "matched_captions": captions}

@@ -46,7 +46,7 @@ class M2VAAL:
                 "choose strategy=m2_vaal (adversarial) or strategy=m2_vaal_no_adv (detached) and leave it out"
             )
         logits = task.labelled_logits(pool.rows(unlabelled))
-        return watched(Query.best(unlabelled, -logits, n), pool, task, logits)
+        return with_diagnoses(Query.best(unlabelled, -logits, n), pool, task, logits)
 
 
 class M2Alg1:
@@ -65,7 +65,7 @@ class M2Alg1:
             members = torch.nonzero(clusters == cluster).squeeze(1)
             picks.append(members[most_apart(codes[members], totals[members], share)])
         turns = torch.cat([torch.arange(share) for share in shares]).sort(stable=True).indices
-        return watched(Query(pool.unlabelled[torch.cat(picks)[turns.to(pool.device)]]), pool, task)
+        return with_diagnoses(Query(pool.unlabelled[torch.cat(picks)[turns.to(pool.device)]]), pool, task)
 
 
 class M2Alg2:
@@ -79,7 +79,7 @@ class M2Alg2:
         codes, log_probs, clusters = located(pool, task)
         totals, counts = total_distances(codes, clusters, *anchors(pool, task), pool.classes)
         picks = doubtful_and_apart(codes, clusters, -log_probs.amax(1).expm1(), totals, counts, n)
-        return watched(Query(pool.unlabelled[picks]), pool, task)
+        return with_diagnoses(Query(pool.unlabelled[picks]), pool, task)
 
 
 def on_m2(task: Task) -> M2:
@@ -154,11 +154,11 @@ def doubtful_and_apart(
     return torch.stack(picks)
 
 
-def watched(query: Query, pool: Pool, task: M2, logits: Tensor | None = None) -> Query:
+def with_diagnoses(query: Query, pool: Pool, task: M2, logits: Tensor | None = None) -> Query:
     """Add to a query its notes and pictures; `logits` are D's of the unlabelled, where there is a D."""
     start, shown = clock(pool.device), sample(query.indices, SHOWN)
     notes = {**finding(pool, task, logits), **rebuilding(pool, task)}
-    images = pictured(pool, task, shown)
+    images = reconstructions(pool, task, shown)
     return replace(query, notes=diagnosed(notes, start, pool.device), images=images, shown=shown)
 
 
@@ -166,7 +166,7 @@ def finding(pool: Pool, task: M2, logits: Tensor | None) -> dict[str, float]:
     """Note how well D tells the pools apart, and how hard the VAE works against it."""
     if logits is None:
         return {}
-    batches = ((prepared(pool, sample(indices, task.batch)),) for indices in (pool.labelled, pool.unlabelled))
+    batches = ((normalised(pool, sample(indices, task.batch)),) for indices in (pool.labelled, pool.unlabelled))
     found = separation(task.labelled_logits(pool.rows(pool.labelled)), logits)
     return {**found, **adversary_share(task.game, *batches)}
 
@@ -175,14 +175,14 @@ def rebuilding(pool: Pool, task: M2) -> dict[str, float]:
     """Note what tells a live VAE from a collapsed one."""
     some = sample(pool.unlabelled, WATCHED)
     codes, log_probs = task.codes(pool.rows(some))
-    return reconstruction(task.vae, prepared(pool, some), codes, log_probs.exp())
+    return reconstruction(task.vae, normalised(pool, some), codes, log_probs.exp())
 
 
-def prepared(pool: Pool, indices: Tensor) -> Tensor:
+def normalised(pool: Pool, indices: Tensor) -> Tensor:
     return pool.normalise(pool.rows(indices)[:].to(pool.device))
 
 
-def pictured(pool: Pool, task: M2, indices: Tensor) -> dict[str, np.ndarray]:
+def reconstructions(pool: Pool, task: M2, indices: Tensor) -> dict[str, np.ndarray]:
     """Show images, their reconstructions, and the classes predicted, as figure 3 does."""
     shown = pool.rows(indices)
     predicted = task.log_probs(shown).argmax(1).tolist()

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alsuite.errors import UserError
+from alsuite.errors import one_of
 from alsuite.nets.vae import VAE, discriminator
 from alsuite.notes import FIT_SECONDS
 from alsuite.pool import Pool
@@ -70,8 +70,7 @@ class VAAL:
     def __init__(
         self, vae: Callable[..., VAE], *, discriminator_layers: int = 5, augment: str = "none", **rules: Any
     ) -> None:
-        if augment not in augmentations:
-            raise UserError(f"strategy.augment={augment} is unknown: choose one of {', '.join(augmentations)}")
+        one_of("strategy.augment", augment, augmentations)
         self.make_vae = required_vae(vae)
         self.layers = discriminator_layers
         self.augment = augmentations[augment]

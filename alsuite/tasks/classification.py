@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any, Self
 
@@ -12,7 +12,7 @@ from pytorch_lightning import LightningModule
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from alsuite.errors import UserError, positive
+from alsuite.errors import UserError, one_of, positive
 from alsuite.pool import Images, Pool
 from alsuite.training.augment import augmentations
 from alsuite.training.descent import schedules
@@ -113,14 +113,12 @@ class Classification:
         mirrored: bool = False,
         precision: str = "32-true",
     ) -> None:
-        _check_choice("loss", loss, LOSSES)
-        _check_choice("schedule", schedule, schedules)
-        _check_choice("augment", augment, augmentations)
+        one_of("task_model.loss", loss, LOSSES)
+        one_of("task_model.schedule", schedule, schedules)
+        one_of("task_model.augment", augment, augmentations)
         positive("task_model.", epochs=epochs, batch=batch, lr=lr)
         if smoothing and loss == "hinge":
-            raise UserError(
-                "task_model.smoothing is for cross entropy: leave it out, or take task_model.loss=cross_entropy"
-            )
+            raise UserError("task_model.smoothing is for task_model.loss=cross_entropy: leave it out, or take it")
         check_sense(batch, lr, getattr(net, "keywords", {}).get("dropout", 0.0))
         self.make_net = net
         self.loss = partial(LOSSES[loss], smoothing=smoothing) if smoothing else LOSSES[loss]
@@ -191,9 +189,7 @@ class Classification:
     def _begin(self, pool: Pool) -> Stream:
         """Build a new network, and serve the labelled images that it learns from."""
         if self.loss is hinge and pool.classes != 2:
-            raise UserError(
-                "task_model.loss=hinge needs two classes: take cross_entropy, or dataset=mnist57 or cifar10_two"
-            )
+            raise UserError("task_model.loss=hinge needs two classes: take cross_entropy, or dataset=mnist57")
         pool.one_label_each("this task model", "task_model=segnet_small")
         self.normalise = pool.normalise
         shape = tuple(pool.images.shape[1:])
@@ -244,11 +240,6 @@ def check_sense(batch: float, lr: float, dropout: float) -> None:
         raise UserError(f"task_model.lr={lr} lets every weight explode: give {FASTEST} at the most")
     if not 0 <= dropout < 1:
         raise UserError(f"task_model.net.dropout={dropout} is no share: give a number between 0 and 1")
-
-
-def _check_choice(name: str, value: str, choices: Collection[str]) -> None:
-    if value not in choices:
-        raise UserError(f"task_model.{name}={value} is unknown: choose one of {', '.join(choices)}")
 
 
 def _first_dropout(net: nn.Sequential) -> int:

@@ -28,6 +28,7 @@ from alsuite.pool import Pool
 from alsuite.training import rehearsal, weights
 from alsuite.training.fit import Stream, check_finite, fit
 from alsuite.training.progress import say, watched
+from alsuite.training.weights import Checkpoint
 
 __all__ = ["Game", "Kept", "Learner", "chosen", "learned_once", "originals", "trained_once"]
 
@@ -83,11 +84,11 @@ class Training(LightningModule):
         check_finite(losses.sum(), "generator")
         self.losses += losses.cpu()
 
-    def checkpoint(self) -> dict[str, Any]:
+    def checkpoint(self) -> Checkpoint:
         optimisers = [each.state_dict() for each in self.game.optimisers]
         return {"weights": self.state_dict(), "optimisers": optimisers, "done": self.done}
 
-    def resume(self, checkpoint: dict[str, Any], home: Path) -> None:
+    def resume(self, checkpoint: Checkpoint, home: Path) -> None:
         self.restore(checkpoint["weights"], home)
         for optimiser, state in zip(self.game.optimisers, checkpoint["optimisers"], strict=True):
             optimiser.load_state_dict(state)

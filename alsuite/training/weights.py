@@ -31,6 +31,7 @@ from alsuite.training.progress import say
 __all__ = ["about", "alone", "checksum", "fingerprint", "key", "read", "read_checkpoint", "write", "write_checkpoint"]
 
 State = dict[str, Tensor]
+Checkpoint = dict[str, Any]
 
 
 def about(images: Tensor, net: Callable[..., nn.Module], trainer: str, **config: Any) -> str:
@@ -96,7 +97,7 @@ def write(path: Path, net: nn.Module, facts: str) -> str:
     return told["checksum"]
 
 
-def read(path: Path, facts: str) -> State:
+def read(path: Path, facts: str) -> Checkpoint:
     """Return the weights; none where there is no file, or a damaged one, which is said."""
     if not path.exists():
         return {}
@@ -111,13 +112,13 @@ def read(path: Path, facts: str) -> State:
     return state
 
 
-def write_checkpoint(path: Path, state: Mapping[str, Any], facts: str) -> None:
+def write_checkpoint(path: Path, state: Checkpoint, facts: str) -> None:
     """Write the state of a training; the file before it stays until the new one is whole."""
     with written_whole(path) as part:
         torch.save({**state, "about": facts}, part)
 
 
-def read_checkpoint(path: Path, facts: str) -> dict[str, Any]:
+def read_checkpoint(path: Path, facts: str) -> Checkpoint:
     """Return the state of a training; nothing where there is no file, or a damaged one, which is said."""
     if not path.exists():
         return {}
@@ -132,7 +133,7 @@ def read_checkpoint(path: Path, facts: str) -> dict[str, Any]:
     return state
 
 
-def _damaged(path: Path, error: Exception) -> dict[str, Any]:
+def _damaged(path: Path, error: Exception) -> Checkpoint:
     """Say that a file is damaged, and return nothing in its place."""
     say(f"{path} is damaged ({error}): what it held is trained again")
     return {}

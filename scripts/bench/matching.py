@@ -26,7 +26,7 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from alsuite.matching.index import FeatureIndex
-from alsuite.matching.inverted_file import FILE, InvertedFile, opened
+from alsuite.matching.inverted_file import FILE, InvertedFile, read_index
 from alsuite.matching.neighbours import Exact
 
 __all__ = ["matching", "matching_growth"]
@@ -167,7 +167,7 @@ def large(found: Match, folder: Path, what: str, check: Check, seconds: float, s
     index = found.matcher.neighbours
     assert isinstance(index, InvertedFile)
     bound, (cold, mapped, searched) = 0.2e3, fresh(folder, index)
-    yield judged(f"{what}, resident, opened", mapped, "MB", bound)
+    yield judged(f"{what}, resident, read_index", mapped, "MB", bound)
     yield judged(f"{what}, resident, searched", searched, "MB", bound, f"first {cold:.0f} ms")
     tree, built = timed(partial(KDTree, found.features.numpy()))
     theirs = partial(tree.query, found.queries.numpy(), QUERIES)
@@ -177,7 +177,7 @@ def large(found: Match, folder: Path, what: str, check: Check, seconds: float, s
 
 
 def fresh(folder: Path, index: InvertedFile) -> list[float]:
-    """Milliseconds of the first search, MB resident more than before once opened and once searched."""
+    """Milliseconds of the first search, MB resident more than before once read_index and once searched."""
     paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, __file__, str(folder), repr(index.unit), str(index.nprobe)]
     told = subprocess.run(command, env=paths, check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -188,7 +188,7 @@ def open_and_search(folder: Path, unit: float, nprobe: int) -> None:
     queries = mapped(folder / "features")[:QUERIES] + 0.01
     FeatureIndex(torch.randn(500, DIMENSIONS), kind="ivf").neighbours.nearest(queries, QUERIES)  # what any search takes
     before = resident()
-    index = InvertedFile(opened(folder / FILE), unit, nprobe)
+    index = InvertedFile(read_index(folder / FILE), unit, nprobe)
     once_opened, begun = resident(), perf_counter()
     index.nearest(queries, QUERIES)
     print(1000 * (perf_counter() - begun), once_opened - before, resident() - before)

@@ -16,7 +16,7 @@ from alsuite import CONF
 from alsuite.claims import Claim, below_a_picture, judged, on_a_page, read_claims, verdicts
 from alsuite.claims.__main__ import main
 from alsuite.errors import UserError
-from alsuite.results import load
+from alsuite.results import load_runs
 from helpers.journals import write_run
 
 NOISE = (0.004, -0.003, 0.001, -0.004, 0.002)
@@ -33,7 +33,7 @@ def runs(root: Path, curves: Mapping[str, Sequence[float]], seeds: int = 5, **op
         for seed in range(seeds):
             noise = NOISE[(seed + place) % 5]
             write_run(root, strategy, seed, [value + noise for value in curve], experiment="demo", **options)
-    return load("demo", root=root)
+    return load_runs("demo", root=root)
 
 
 def test_an_effect_is_the_mean_paired_difference_with_its_interval(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_the_exponent_of_a_time_is_told(tmp_path: Path) -> None:
         for seed in range(3):
             options: dict[str, Any] = {"pool_counts": (size // 2, size // 2), "query_seconds": size**0.5 / 100}
             write_run(tmp_path, "asal", seed, (0.5, 0.6), experiment="demo", run=f"{seed}{size}", **options)
-    frame = load("demo", root=tmp_path)
+    frame = load_runs("demo", root=tmp_path)
     found = judged(claim(better=None, than=None, value="asal", measure="query_seconds", exponent="pool", most=1), frame)
     assert found.effect == pytest.approx(0.5, abs=0.01)
     assert found.holds
@@ -168,7 +168,7 @@ def test_a_list_of_values_is_averaged_over(tmp_path: Path) -> None:
         for seed in range(3):
             curve, chosen = (0.5, level + NOISE[seed]), {"features": features}
             write_run(tmp_path, "asal", seed, curve, experiment="demo", run=f"{seed}{features}", choices=chosen)
-    frame = load("demo", root=tmp_path)
+    frame = load_runs("demo", root=tmp_path)
     both = {"strategy": "asal", "features": ["gray", "autoencoder"]}
     found = judged(claim(better=None, than=None, value=both, at="last", least=80), frame)
     assert found.effect == pytest.approx(85, abs=0.5)

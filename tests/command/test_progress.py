@@ -9,7 +9,7 @@ from rich.console import Console
 
 from alsuite.command import pace
 from alsuite.command import progress as shown_by
-from alsuite.command.pace import Course, Pace, clock
+from alsuite.command.pace import Course, Pace, as_on_a_clock
 from alsuite.command.progress import Progress
 from alsuite.command.shown import Brief, Sent, brief
 from alsuite.training import progress as watching
@@ -74,7 +74,7 @@ def bars(progress: Progress) -> list[str]:
     ],
 )
 def test_time_is_shown_as_on_a_clock(seconds: float, shown: str) -> None:
-    assert clock(seconds) == shown
+    assert as_on_a_clock(seconds) == shown
 
 
 def test_a_cycle_is_told_in_brief_by_its_first_test_set() -> None:

@@ -24,7 +24,7 @@ from alsuite.matching.index import FeatureIndex
 from alsuite.nets.classifiers import linear
 from alsuite.oracle import ideal
 from alsuite.pool import Pool
-from alsuite.results import load
+from alsuite.results import load_runs
 from alsuite.strategies import asal as asal_module
 from alsuite.strategies.asal import ASAL, GAAL
 from alsuite.strategies.uncertainty import Uncertainty
@@ -232,7 +232,7 @@ def test_a_run_is_timed_without_its_preparation(tmp_path: Path) -> None:
     strategy = asal()
     run(tmp_path, "asal", strategy)
     assert cast(Trainer, strategy.generator).sizes == [300]
-    frame = load("sizes", "smoke", tmp_path).dropna(subset=["query_seconds"])
+    frame = load_runs("sizes", "smoke", tmp_path).dropna(subset=["query_seconds"])
     scans, ours = (frame[frame["strategy"] == name] for name in ("entropy", "asal"))
     assert scans["notes.memory"].to_list() == [2000 * 64] * 2
     assert ours["labelled"].to_list() == [20, 30]

@@ -23,7 +23,7 @@ from alsuite.figures.layout import compose
 from alsuite.figures.parts import parts_of
 from alsuite.figures.spec import Panel, read_panels
 from alsuite.figures.style import styles
-from alsuite.results import load
+from alsuite.results import load_runs
 from helpers.journals import synthetic_curve, write_run
 
 STRATEGIES = ("random", "entropy", "vaal")
@@ -62,7 +62,7 @@ def conf(tmp_path: Path) -> Callable[[Any], Path]:
 
 
 def composed(root: Path, conf: Path) -> Figure:
-    runs = load("toy", "smoke", root)
+    runs = load_runs("toy", "smoke", root)
     return compose(
         [part for panel in read_panels("fig1", conf) for part in parts_of(panel, runs, conf / "published.csv")]
     )
@@ -88,7 +88,7 @@ def legend(figure: Figure) -> list[str]:
 
 def test_runs_of_two_protocols_get_a_panel_each(toy: Path, conf: Callable[[Any], Path]) -> None:
     folder = conf([{"kind": "accuracy", "title": "VGG16"}, {"kind": "accuracy", "where": {"protocol": "fair"}}])
-    runs = load("toy", "smoke", toy)
+    runs = load_runs("toy", "smoke", toy)
     both = pd.concat([runs.assign(protocol="paper"), runs.assign(protocol="fair", run=runs["run"] + ",fair")])
     split, chosen = (parts_of(panel, both, folder / "published.csv") for panel in read_panels("fig1", folder))
     assert [part.panel.title for part in split] == ["VGG16\nprotocol: paper", "VGG16\nprotocol: fair"]
@@ -337,7 +337,7 @@ def test_costs_that_cannot_be_compared_are_told(
     prepare(tmp_path, 1000, 1.0, 2.0)
     write_run(tmp_path, "margin", 0, [0.5] * 3, pool_counts=(500, 500))
     (panel,) = read_panels("fig1", conf([{"kind": kind, "where": {"strategy": strategies}}]))
-    (part,) = parts_of(panel, load("toy", "smoke", tmp_path), tmp_path / "published.csv")
+    (part,) = parts_of(panel, load_runs("toy", "smoke", tmp_path), tmp_path / "published.csv")
     assert message in part.note
 
 
@@ -417,7 +417,7 @@ def test_draw_curves_tells_apart_what_a_sweep_varied(tmp_path: Path) -> None:
         for seed in range(2):
             curve = synthetic_curve(0.7 + rate, seed)
             write_run(tmp_path, "vaal", seed, curve, run=f"{rate},{seed}", config={"strategy": {"rate": rate}})
-    frame = load("toy", root=tmp_path)
+    frame = load_runs("toy", root=tmp_path)
     swept, bare = draw_curves(frame, tmp_path), draw_curves(frame[frame["strategy.rate"] == 0.1], tmp_path)
     one = draw_curves(frame[frame["run"] == "0.1,0"], tmp_path)
     names = [path.relative_to(tmp_path).name for path in (swept, bare, one)]

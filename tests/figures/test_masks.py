@@ -12,7 +12,7 @@ from alsuite.figures import draw
 from alsuite.figures.masks import ROWS, masks
 from alsuite.figures.parts import part_named
 from alsuite.figures.spec import Panel
-from alsuite.results import load
+from alsuite.results import load_runs
 from helpers.journals import synthetic_curve, write_run
 
 
@@ -27,7 +27,7 @@ def stored(root: Path, shown: int = 3) -> None:
 def test_each_image_has_a_column_and_each_class_an_entry(tmp_path: Path) -> None:
     stored(tmp_path)
     axes = Figure().add_subplot()
-    masks(axes, part_named(Panel("masks", experiment="toy"), load("toy", "smoke", tmp_path)), {})
+    masks(axes, part_named(Panel("masks", experiment="toy"), load_runs("toy", "smoke", tmp_path)), {})
     assert len(axes.images) == 3 * len(ROWS)
     extents = np.array([image.get_extent() for image in axes.images])
     width, height = extents[:, 1] - extents[:, 0], extents[:, 3] - extents[:, 2]

@@ -15,7 +15,7 @@ from alsuite.figures.parts import Part, part_named, parts_of
 from alsuite.figures.published import Point
 from alsuite.figures.spec import Panel, panels_of, read_panels
 from alsuite.figures.style import KNOWN
-from alsuite.results import load
+from alsuite.results import load_runs
 from alsuite.results.table import last_accuracies
 from helpers.journals import synthetic_curve, write_run
 
@@ -77,7 +77,7 @@ def test_own_strategies_are_drawn_and_listed(tmp_path: Path) -> None:
     for strategy in ("Mine", "random"):
         for seed in range(3):
             write_run(tmp_path, strategy, seed, synthetic_curve(0.8, seed))
-    runs = load("toy", "smoke", tmp_path)
+    runs = load_runs("toy", "smoke", tmp_path)
     drawn = compose(parts_of(Panel("accuracy"), runs, CONF / "published.csv"))
     assert {"Mine", "random"} <= {str(line.get_label()) for line in drawn.axes[0].lines}
     assert "Mine" in last_accuracies(runs)
@@ -147,8 +147,8 @@ def test_the_runs_of_an_experiment_are_read_once(tmp_path: Path, monkeypatch: py
 
     def counted(experiment: str, scale: str, root: Path) -> pd.DataFrame:
         read.append(experiment)
-        return load(experiment, scale, root)
+        return load_runs(experiment, scale, root)
 
-    monkeypatch.setattr(figures, "load", counted)
+    monkeypatch.setattr(figures, "load_runs", counted)
     figures.draw("fig1", "smoke", tmp_path, panels=panels() * 3)
     assert read == ["toy"]

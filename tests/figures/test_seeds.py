@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from alsuite.figures.layout import compose
 from alsuite.figures.parts import Part, parts_of
 from alsuite.figures.spec import Panel
-from alsuite.results import load
+from alsuite.results import load_runs
 from helpers.journals import write_run
 
 HEAD = "figure,dataset,series,x_name,x,y_name,y,source\n"
@@ -21,7 +21,7 @@ def drawn(root: Path, kind: str = "accuracy", published: str = "") -> tuple[Axes
     table = root / "published.csv"
     table.write_text(HEAD + published)
     panel = Panel(kind, published=("a",) if published else ())
-    parts: list[Part] = parts_of(panel, load("toy", root=root), table)
+    parts: list[Part] = parts_of(panel, load_runs("toy", root=root), table)
     figure = compose(parts)
     return figure.axes[0], figure
 

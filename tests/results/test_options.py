@@ -18,14 +18,14 @@ def test_what_changes_no_result_tells_no_runs_apart(tmp_path: Path, option: str)
     group, _, rest = option.partition(".")
     for value in ("1", "2"):
         write_run(tmp_path, "random", 0, [0.5], run=value, config={group: {rest: value} if rest else value})
-    frame = with_series(results.load("toy", root=tmp_path), "strategy")
+    frame = with_series(results.load_runs("toy", root=tmp_path), "strategy")
     assert differing(frame) == ["run"]
 
 
 def test_any_other_option_does_even_one_unheard_of(tmp_path: Path) -> None:
     for value in (1, 2):
         write_run(tmp_path, "random", 0, [0.5, 0.6], run=f"{value}", config={"mine": {"rate": value}})
-    frame = results.load("toy", root=tmp_path)
+    frame = results.load_runs("toy", root=tmp_path)
     assert differing(with_series(frame, "strategy")) == ["mine.rate"]
     assert telling(frame) == ["mine.rate"]
     assert last_accuracies(frame).split()[:2] == ["mine.rate", "labelled"]
@@ -36,14 +36,14 @@ def test_any_other_option_does_even_one_unheard_of(tmp_path: Path) -> None:
 def test_facts_about_a_run_are_no_options(tmp_path: Path) -> None:
     for pool in ((4, 6), (40, 60)):
         write_run(tmp_path, "random", 0, [0.5], run=str(pool[0]), pool_counts=pool)
-    assert differing(with_series(results.load("toy", root=tmp_path), "strategy")) == ["run"]
+    assert differing(with_series(results.load_runs("toy", root=tmp_path), "strategy")) == ["run"]
 
 
 def test_the_choices_come_before_what_follows_from_them(tmp_path: Path) -> None:
     for strategy, rate in (("vaal", 1), ("aalu", 2)):
         for seed in range(2):
             write_run(tmp_path, strategy, seed, [0.5], config={"strategy": {"rate": rate}})
-    frame = results.load("toy", root=tmp_path)
+    frame = results.load_runs("toy", root=tmp_path)
     assert telling(frame) == ["strategy"]
     table = last_accuracies(frame).splitlines()
     assert table[0].split() == ["strategy", "labelled", "seeds", "accuracy", "sd"]

@@ -23,7 +23,7 @@ def two_strategies(root: Path, seeds: int = 5, gap: float = 0.05) -> pd.DataFram
         curve = synthetic_curve(0.9, seed)
         write_run(root, "random", seed, curve)
         write_run(root, "entropy", seed, [value + gap * (1 + seed / 50) for value in curve])
-    return results.load("toy", root=root)
+    return results.load_runs("toy", root=root)
 
 
 def test_load_is_tidy(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_load_is_tidy(tmp_path: Path) -> None:
         notes={"agreement": 0.8, "list": [1]},
         choices={"experiment": "fig1", "scale": "mine"},
     )
-    frame = results.load("toy", "smoke", tmp_path)
+    frame = results.load_runs("toy", "smoke", tmp_path)
     assert len(frame) == 4
     row = frame[(frame["cycle"] == 0) & (frame["test"] == "usps57")].iloc[0]
     told = {"run": "seed=3,strategy=random", "scale": "smoke", "strategy": "random", "seed": 3, "protocol": "test"}
@@ -57,7 +57,7 @@ def test_load_is_tidy(tmp_path: Path) -> None:
 def test_a_query_is_also_timed_without_training_and_for_100_samples(tmp_path: Path) -> None:
     write_run(tmp_path, "vaal", 0, [0.5, 0.6], step=40, query_seconds=8.0, notes={"fit_seconds": 6.5})
     write_run(tmp_path, "random", 0, [0.5, 0.6], step=40, query_seconds=8.0)
-    frame = results.load("toy", root=tmp_path).sort_values(["cycle", "strategy"])
+    frame = results.load_runs("toy", root=tmp_path).sort_values(["cycle", "strategy"])
     timed = frame[["query_seconds", "select_seconds", "query_seconds_per_100"]].to_numpy(float)
     assert timed[:2].tolist() == [[8, 8, 20], [8, 1.5, 20]]
     assert bool(np.isnan(timed[2:]).all())
@@ -69,16 +69,16 @@ def test_agreement_weighs_the_annotators_classes_alike(tmp_path: Path) -> None:
     records[0]["queried"] |= {"generated_labels": [0, 0, 0, 1], "labels": [0, 0, 1, 1]}
     records[1]["queried"] |= {"generated_labels": [0], "labels": [0, 1, 1, 1]}
     path.write_text("".join(json.dumps(record) + "\n" for record in records))
-    assert results.load("toy", root=tmp_path)["agreement"].tolist() == [pytest.approx((3 / 4 + 1) / 2)] * 3
+    assert results.load_runs("toy", root=tmp_path)["agreement"].tolist() == [pytest.approx((3 / 4 + 1) / 2)] * 3
     path.write_text(path.read_text().replace("generated_labels", "others"))
-    assert bool(results.load("toy", root=tmp_path)["agreement"].isna().all())
+    assert bool(results.load_runs("toy", root=tmp_path)["agreement"].isna().all())
 
 
 def test_timings_are_never_taken_for_settings(tmp_path: Path) -> None:
     for seconds in (1.0, 2.0):
         write_run(tmp_path, "random", 0, [0.5, 0.6], run=str(seconds), query_seconds=seconds)
     with pytest.raises(UserError, match="differ in run: filter on run"):
-        results.summary(results.load("toy", root=tmp_path))
+        results.summary(results.load_runs("toy", root=tmp_path))
 
 
 def test_load_passes_over_torn_lines_and_unfinished_runs(tmp_path: Path) -> None:
@@ -86,26 +86,26 @@ def test_load_passes_over_torn_lines_and_unfinished_runs(tmp_path: Path) -> None
     journal.write_bytes(journal.read_bytes() + b'{"cycle": 2, "labelled": "\xc3')
     write_run(tmp_path, "random", 1, [0.5, 0.6], finished=False)
     (tmp_path / "toy" / "smoke" / "results").mkdir()
-    assert set(results.load("toy", root=tmp_path)["seed"]) == {0}
-    assert set(results.load("toy", root=tmp_path, complete=False)["seed"]) == {0, 1}
+    assert set(results.load_runs("toy", root=tmp_path)["seed"]) == {0}
+    assert set(results.load_runs("toy", root=tmp_path, complete=False)["seed"]) == {0, 1}
 
 
 def test_a_damaged_journal_is_told(tmp_path: Path) -> None:
     journal = write_run(tmp_path, "random", 0, [0.5, 0.6]) / "cycles.jsonl"
     journal.write_bytes(b"{\n" + journal.read_bytes())
     with pytest.raises(UserError, match="line 1"):
-        results.load("toy", root=tmp_path)
+        results.load_runs("toy", root=tmp_path)
 
 
 def test_no_runs_names_the_command(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="python -m alsuite experiment=toy scale=laptop"):
-        results.load("toy", "laptop", tmp_path)
+        results.load_runs("toy", "laptop", tmp_path)
 
 
 def test_select_matches_across_spellings(tmp_path: Path) -> None:
     write_run(tmp_path, "asal", 0, [0.5], config={"strategy": {"features": "gray", "n": 1, "on": True}})
     write_run(tmp_path, "random", 0, [0.5])
-    frame = results.load("toy", root=tmp_path)
+    frame = results.load_runs("toy", root=tmp_path)
     assert set(results.select(frame, {"strategy.n": "1"})["strategy"]) == {"asal"}
     assert set(results.select(frame, {"strategy.on": "true"})["strategy"]) == {"asal"}
     assert set(results.select(frame, {"strategy.features": None})["strategy"]) == {"random"}
@@ -119,7 +119,7 @@ def test_select_matches_across_spellings(tmp_path: Path) -> None:
 def test_series_leave_out_what_is_empty(tmp_path: Path) -> None:
     write_run(tmp_path, "asal", 0, [0.5], config={"strategy": {"features": "gray", "n": 2}})
     write_run(tmp_path, "random", 0, [0.5])
-    frame = results.load("toy", root=tmp_path)
+    frame = results.load_runs("toy", root=tmp_path)
     named = results.with_series(frame, ["strategy", "generator", "strategy.features", "strategy.n"])
     assert set(named["series"]) == {"asal · gray · n=2", "random"}
     with pytest.raises(UserError, match=r"no column strategy\.m"):
@@ -129,7 +129,7 @@ def test_series_leave_out_what_is_empty(tmp_path: Path) -> None:
 def test_aubc_of_a_straight_line_is_its_middle(tmp_path: Path) -> None:
     write_run(tmp_path, "random", 0, [0.2, 0.4, 0.6, 0.8])
     write_run(tmp_path, "full", 0, [0.97], start=1000)
-    areas = results.aubc(results.load("toy", root=tmp_path)).set_index("series")
+    areas = results.aubc(results.load_runs("toy", root=tmp_path)).set_index("series")
     assert areas.loc["random", "aubc"] == pytest.approx(0.5)
     assert areas.loc["random", "final"] == 0.8
     assert areas.loc["full", "aubc"] == 0.97
@@ -162,7 +162,7 @@ def test_penalties_count_the_budgets_won(tmp_path: Path) -> None:
         gains = [0.05 + seed / 1000, seed / 1000 - 0.002, -0.05 - seed / 1000, 0.0]
         write_run(tmp_path, "random", seed, curve)
         write_run(tmp_path, "entropy", seed, [value + gain for value, gain in zip(curve, gains, strict=True)])
-    matrix = results.penalty_matrix(results.load("toy", root=tmp_path))
+    matrix = results.penalty_matrix(results.load_runs("toy", root=tmp_path))
     assert matrix.loc["entropy", "random"] == 0.25
     assert matrix.loc["random", "entropy"] == 0.25
 
@@ -173,7 +173,7 @@ def test_paired_tests_agree_with_scipy(tmp_path: Path) -> None:
         write_run(tmp_path, "random", seed, list(curve))
         write_run(tmp_path, "entropy", seed, list(curve + 0.01 + 0.02 * (-1) ** seed / (seed + 1)))
         write_run(tmp_path, "twin", seed, list(curve))
-    frame = results.load("toy", root=tmp_path)
+    frame = results.load_runs("toy", root=tmp_path)
     tests = results.paired_tests(frame).set_index(["first", "second"]).to_dict("index")
     areas = results.aubc(frame).pivot(index="seed", columns="series", values="aubc")
     expected = np.asarray(stats.ttest_rel(areas["entropy"], areas["random"]))[1]
@@ -199,7 +199,7 @@ def test_holm_by_hand() -> None:
 
 def test_mixed_settings_are_refused(tmp_path: Path) -> None:
     write_run(tmp_path, "random", 0, [0.5, 0.6], tests=("mnist57", "usps57"))
-    frame = results.load("toy", root=tmp_path)
+    frame = results.load_runs("toy", root=tmp_path)
     with pytest.raises(UserError, match="several values of test"):
         results.paired_tests(frame)
     with pytest.raises(UserError, match="filter on one, such as test=mnist57"):
@@ -209,7 +209,7 @@ def test_mixed_settings_are_refused(tmp_path: Path) -> None:
 def test_runs_of_one_seed_are_not_averaged(tmp_path: Path) -> None:
     for loss in ("hinge", "cross_entropy"):
         write_run(tmp_path, "random", 0, [0.5, 0.6], run=loss, config={"task_model": {"loss": loss}})
-    frame = results.load("toy", root=tmp_path)
+    frame = results.load_runs("toy", root=tmp_path)
     for compare in (results.summary, results.penalty_matrix, results.paired_tests):
         with pytest.raises(UserError, match=r"differ in task_model\.loss"):
             compare(frame)

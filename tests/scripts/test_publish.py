@@ -15,8 +15,8 @@ from alsuite import figures
 from alsuite.claims import below_a_picture, verdicts_on
 from alsuite.errors import UserError
 from alsuite.figures.spec import Panel
-from alsuite.results import load
-from alsuite.results.kept import kept, queried
+from alsuite.results import load_runs
+from alsuite.results.kept import kept_table, queried
 from helpers import REPOSITORY
 from helpers.journals import synthetic_curve, write_run
 
@@ -78,7 +78,7 @@ def test_a_line_of_means_for_what_is_no_metric(publish: ModuleType, root: Path) 
 
 
 def test_an_entropy_is_tabled_as_an_entropy(publish: ModuleType, root: Path) -> None:
-    frame = load("asal_mnist", "smoke", root)
+    frame = load_runs("asal_mnist", "smoke", root)
     text, made = publish.tabled(
         frame[frame["test"] == "mnist"], Panel("entropy", y="entropy", series=("strategy", "features"))
     )
@@ -88,7 +88,7 @@ def test_an_entropy_is_tabled_as_an_entropy(publish: ModuleType, root: Path) -> 
 
 
 def test_a_timing_is_tabled_by_a_value_for_each_run(publish: ModuleType, root: Path) -> None:
-    frame = load("asal_mnist", "smoke", root)
+    frame = load_runs("asal_mnist", "smoke", root)
     panel = Panel("timing", y="query_seconds", at="mean", series=("strategy",))
     _, made = publish.tabled(frame[(frame["test"] == "mnist") & (frame["strategy"] == "random")], panel)
     assert [*made] == ["values"]
@@ -108,7 +108,7 @@ def test_a_published_figure_is_drawn_again_without_its_runs(publish: ModuleType,
 
 
 def beneath(folder: Path) -> str:
-    return below_a_picture(verdicts_on(folder.name, lambda _: kept(folder)))
+    return below_a_picture(verdicts_on(folder.name, lambda _: kept_table(folder)))
 
 
 def test_a_damaged_table_is_named(publish: ModuleType, root: Path, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_damaged_table_is_named(publish: ModuleType, root: Path, tmp_path: Pat
     table = tmp_path / "kept" / "runs.json.xz"
     table.write_bytes(table.read_bytes()[:-20])
     with pytest.raises(UserError, match="is damaged"):
-        kept(tmp_path / "kept")
+        kept_table(tmp_path / "kept")
 
 
 def test_what_was_not_run_is_not_published(publish: ModuleType, tmp_path: Path) -> None:

@@ -84,7 +84,7 @@ def test_smoothed_labels_keep_predictions_from_being_sure() -> None:
     pool, _ = digit_pool(100)
     sure, unsure = (fast_task(epochs=40, smoothing=share).learn(pool).log_probs(pool.images) for share in (0, 0.5))
     assert sure.exp().amax(1).mean() > 0.8 > unsure.exp().amax(1).mean() + 0.1
-    with pytest.raises(UserError, match="smoothing is for cross entropy"):
+    with pytest.raises(UserError, match=r"smoothing is for task_model.loss=cross_entropy"):
         fast_task(loss="hinge", smoothing=0.1)
 
 
