@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from alsuite.command.identity import code_of, data_of
 from alsuite.command.names import experiment_of
-from alsuite.command.sweeps import parsed
+from alsuite.command.papers import parsed
 from alsuite.journal import INCIDENTAL, Record
 
 __all__ = ["Job"]

@@ -10,10 +10,9 @@ import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from alsuite.command.papers import Pairs, beyond_the_paper
+from alsuite.command.papers import Pairs, beyond_the_paper, parsed
 from alsuite.journal import INCIDENTAL
 
 __all__ = ["ADHOC", "RESOLVERS", "experiment_of", "run_name"]
@@ -40,8 +39,7 @@ def run_name(overrides: Sequence[str], pairs: Pairs | None = None, dataset: str 
         pairs: what the strategy's paper used on each data set; None within an experiment, which has settings of its own
         dataset: the one that was chosen
     """
-    parsed = OverridesParser.create().parse_overrides([*overrides])
-    options = {one.get_key_element().lstrip("+~"): _shown(one.get_value_element_as_str()) for one in parsed}
+    options = {one.get_key_element().lstrip("+~"): _shown(one.get_value_element_as_str()) for one in parsed(overrides)}
     told = beyond_the_paper(options, pairs, dataset)
     kept = [f"{key}={value}" for key, value in sorted(told.items()) if key not in (*INCIDENTAL, *ABOVE)]
     exact = ",".join(kept)

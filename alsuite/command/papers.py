@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 
 from alsuite.recorded import Options
 
-__all__ = ["Pairs", "beyond_the_paper", "completed", "of_scale"]
+__all__ = ["Pairs", "beyond_the_paper", "completed", "of_scale", "parsed"]
 
 Pairs = Mapping[str, Mapping[str, object]]  # data set -> options with their values
 SETTING = ("dataset", "task_model", "initial", "budget", "oracle")  # an experiment's own, alike for all its strategies
@@ -33,8 +34,7 @@ def completed(
         overrides: the options of the command line, which win over what is added
         settled: gives the configuration and the groups' choices that the overrides lead to
     """
-    parsed = OverridesParser.create().parse_overrides([*overrides])
-    keys = {one.get_key_element().lstrip("+~"): one for one in parsed}
+    keys = {one.get_key_element().lstrip("+~"): one for one in parsed(overrides)}
     if any(keys[key].is_sweep_override() for key in SWEPT if key in keys):
         return [*overrides]
     config, choices = settled(overrides)
@@ -50,6 +50,11 @@ def completed(
         *overrides,
         *(_written(key, value) for key, value in left.items() if not _replaced(key, {**left, **values}, usual)),
     ]
+
+
+def parsed(overrides: Sequence[str]) -> list[Override]:
+    """Return overrides as Hydra's grammar understands them."""
+    return OverridesParser.create().parse_overrides([*overrides])
 
 
 def pair_of(pairs: Pairs | None, dataset: str) -> dict[str, str]:

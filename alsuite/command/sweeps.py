@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
@@ -20,10 +19,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig
 
 from alsuite.command.names import experiment_of
-from alsuite.command.papers import completed
+from alsuite.command.papers import completed, parsed
 from alsuite.errors import AwaitingLabels, UserError
 
-__all__ = ["Composer", "expanded", "given_once", "handed_over", "jobs_of", "lines_of", "parsed", "swept_here"]
+__all__ = ["Composer", "expanded", "given_once", "handed_over", "jobs_of", "lines_of", "swept_here"]
 
 Sweep = dict[str, list[str]]  # an option, and its values
 SETTLING = ("experiment", "scale", "strategy", "dataset", "hydra.searchpath")  # what decides which settings join
@@ -60,11 +59,6 @@ class Composer:
     def with_paper(self, overrides: Sequence[str]) -> list[str]:
         """Return the overrides, and those of the strategy's paper, and of the scale, on the data set."""
         return completed(overrides, self.settled)
-
-
-def parsed(overrides: Sequence[str]) -> list[Override]:
-    """Return overrides as Hydra's grammar understands them."""
-    return OverridesParser.create().parse_overrides([*overrides])
 
 
 def given_once(overrides: Sequence[str]) -> None:
