@@ -1,7 +1,7 @@
 """cycles.jsonl, a line per finished cycle: the result of a run and its checkpoint in one.
 
-Beside it lie run.json, which says what the run is, and the pictures of each query. `alsuite.recorded` reads both
-without opening the run, and compares it with what it would be now.
+Beside it lie run.json, which says what the run is, the pictures of each query, and asked.json, the query whose labels
+are awaited. `alsuite.recorded` reads them without opening the run, and compares it with what it would be now.
 """
 
 from __future__ import annotations
@@ -18,13 +18,26 @@ from filelock import FileLock, Timeout
 
 from alsuite.errors import UserError
 from alsuite.files import written_whole
-from alsuite.recorded import Record, about_of, difference, whole_lines
+from alsuite.recorded import ASKED, Record, about_of, but_for_code, by_hand, difference, whole_lines
 
 __all__ = ["INCIDENTAL", "Journal", "Record", "set_aside"]
 
-INCIDENTAL = ("again", "at_scale", "description", "device", "figure", "parallel", "root", "seeds", "sweeps", "wandb")
+INCIDENTAL = (
+    "again",
+    "at_scale",
+    "description",
+    "device",
+    "figure",
+    "parallel",
+    "root",
+    "seeds",
+    "sweeps",
+    "ui",
+    "wandb",
+)
 """The options that change no result: not in a folder's name, a run's identity or the columns that tell series apart."""
 OURS = {"run.json", "cycles.jsonl", "lock"}
+MADE_BY = ("commit", "versions", "device", "code")  # what asked.json tells of how a query was made
 
 
 class Journal:
@@ -39,6 +52,7 @@ class Journal:
     behind but what a person was asked.
 
     records: those of all finished cycles, as they stand in the file
+    made_by: the code and the machine of this process
     """
 
     def __init__(self, folder: Path) -> None:
@@ -48,6 +62,7 @@ class Journal:
             folder.mkdir(parents=True, exist_ok=True)
             self._lock = _locked(folder)
         self.records = self._read()
+        self.made_by: Record = {}
 
     def close(self) -> None:
         """Give the folder free for others; one in which nothing was recorded is removed."""
@@ -69,17 +84,44 @@ class Journal:
     def start(self, about: Mapping[str, object]) -> None:
         """Write what the run is; refuse to go on from a run of another configuration, code or data."""
         path = self.folder / "run.json"
-        if not self.records:
+        self.made_by = {key: about[key] for key in MADE_BY if key in about}
+        if not self.records and not self.asked:
             with self._explained("write run.json"), written_whole(path) as part:
                 part.write_text(json.dumps(about, indent=1))
             return
         before = about_of(path)
         if before is None:
             raise UserError(f"{path} is missing or damaged: delete its folder to start afresh")
-        if reason := difference(before, about):
+        if reason := difference(before, but_for_code(about) if by_hand(self.folder) else about):
             raise UserError(
                 f"{self.folder} holds another run ({reason}): again=true runs it anew and keeps the old one beside it"
             )
+
+    @property
+    def asked(self) -> Record | None:
+        """The record of the cycle whose labels are awaited, as far as it was known when they were asked for."""
+        try:
+            record = json.loads((self.folder / ASKED).read_text())
+        except (OSError, ValueError):
+            return None
+        del record["made_by"]
+        return record if record["cycle"] == len(self.records) else None
+
+    def ask(self, record: Record, arrays: Mapping[str, np.ndarray] | None = None) -> None:
+        """Write down what is going to be asked; once this returns, a restart asks the same, whatever has changed.
+
+        Arguments:
+            record: what JSON can hold
+            arrays: name -> what the answers are compared with, and what is shown, kept in a file that is there before
+        """
+        if arrays:
+            self._save("asked.npz", arrays)
+        with self._explained("write a query"), written_whole(self.folder / ASKED) as part:
+            part.write_text(json.dumps({**record, "made_by": self.made_by}))
+
+    def asked_arrays(self) -> dict[str, np.ndarray]:
+        """Return the arrays that were kept with what was asked."""
+        return _arrays(self.folder / "asked.npz")
 
     def append(self, record: Record, images: Mapping[str, np.ndarray] | None = None) -> None:
         """Write a finished cycle down; once this returns, not even a power cut loses it.
@@ -89,16 +131,17 @@ class Journal:
             images: name -> array of what the query shows, kept in a file of their own that is there before the line is
         """
         if images:
-            self._save(record["cycle"], images)
+            self._save(_pictures(record["cycle"]), images)
         line = json.dumps(record).encode() + b"\n"
         with self._explained("write a cycle"):
             _synced(self.path, line, "ab")
         self.records.append(record)
+        for name in (ASKED, "asked.npz"):
+            (self.folder / name).unlink(missing_ok=True)
 
     def images(self, cycle: int) -> dict[str, np.ndarray]:
         """Return what a cycle's query showed, by the names that it was kept under."""
-        with np.load(self.folder / f"images_cycle_{cycle:04d}.npz", allow_pickle=False) as file:
-            return dict(file)
+        return _arrays(self.folder / _pictures(cycle))
 
     def _read(self) -> list[Record]:
         """Return the records of the file, after a torn line is cut off it; one that is damaged elsewhere is refused."""
@@ -114,11 +157,10 @@ class Journal:
         except ValueError:
             raise UserError(f"{self.path} is damaged before its last line: delete its folder to start afresh") from None
 
-    def _save(self, cycle: int, images: Mapping[str, np.ndarray]) -> None:
-        """Keep a cycle's pictures, as a whole or not at all."""
-        path = self.folder / f"images_cycle_{cycle:04d}.npz"
-        with self._explained("save images"), written_whole(path) as part, part.open("wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **images)
+    def _save(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        """Keep arrays, as a whole or not at all."""
+        with self._explained("save images"), written_whole(self.folder / name) as part, part.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, **arrays)
 
     @contextmanager
     def _explained(self, what: str) -> Iterator[None]:
@@ -130,6 +172,15 @@ class Journal:
                 f"cannot {what} in {self.folder} ({error.strerror}): make room or mend the folder, then start the "
                 f"same command again; finished cycles are kept"
             ) from None
+
+
+def _pictures(cycle: int) -> str:
+    return f"images_cycle_{cycle:04d}.npz"
+
+
+def _arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as file:
+        return dict(file)
 
 
 def set_aside(folder: Path) -> Path:

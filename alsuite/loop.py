@@ -21,10 +21,10 @@ from alsuite.metrics import counted, measured, metrics
 from alsuite.notes import DIAGNOSIS_SECONDS
 from alsuite.oracle import Oracle
 from alsuite.pool import Images, Pool, gather
-from alsuite.scores import entropy
+from alsuite.question import Question, asked, doubted, kept, remember, replay, unsure
 from alsuite.strategies import Query, Strategy
 from alsuite.tasks import Task
-from alsuite.tasks.segmentation import masked, of_pixels
+from alsuite.tasks.segmentation import coloured, masked, of_pixels
 
 __all__ = ["Run", "seed_all"]
 
@@ -80,24 +80,43 @@ class Run:
     def go(self) -> None:
         """Run to the end of the budget: each cycle learns, measures, queries and asks, then is written down as a whole.
 
-        What the journal holds already is not done again, so a run that was stopped goes on as if it never had been.
+        What the journal holds is not done again, nor is a query that somebody was asked made again: a run that was
+        stopped goes on as if it never had been.
         """
         replay(self.pool, self.journal, self.oracle)
         if not self.journal.records:
-            self.pool.label(self.initial, self.oracle(self.pool, self.initial))
+            self._begin()
         while not self.journal.finished:
-            cycle = len(self.journal.records)
-            with _named(cycle):
-                record, query = self._cycle(cycle)
-            self.journal.append(record, self._images(query, record))
+            with _named(len(self.journal.records)):
+                record, query, images = self._answered(self._open_question() or self._cycle())
+            self.journal.append(record, images)
             self.report(record, query)
 
-    def _cycle(self, cycle: int) -> tuple[Record, Query | None]:
-        """Return a cycle's record, and its query unless it is the last.
+    def _begin(self) -> None:
+        """Label what the run starts from, or what it was to start from when a person was asked."""
+        record = self.journal.asked
+        if record is None:
+            record = {"cycle": 0, "initial": {"indices": self.initial.tolist()}, "queried": None}
+            self._write_down(record)
+        initial = record["initial"]
+        if "labels" in initial:
+            remember(self.pool, initial, self.oracle)
+            return
+        asked(self.pool, self.oracle, torch.tensor(initial["indices"], device=self.pool.device))
 
-        The query's labels join the pool only after all has been measured.
-        """
-        pool, labelled = self.pool, self.pool.labelled
+    def _open_question(self) -> Question | None:
+        """Return what was asked at an earlier start and is not recorded yet, with its synthetic images in the pool."""
+        record = self.journal.asked
+        if record is None or not record["queried"]:
+            return None
+        question = Question.kept(record, self.journal.asked_arrays())
+        for images in question.synthetic.values():
+            self.pool.extend(torch.from_numpy(images))
+        return question
+
+    def _cycle(self) -> Question:
+        """Learn, measure and query; the last cycle asks nothing."""
+        pool, labelled, cycle = self.pool, self.pool.labelled, len(self.journal.records)
         seed_all(self.seed, cycle)
         task, fit_seconds = _timed(lambda: self.task_model().learn(pool))
         record: Record = {
@@ -110,54 +129,66 @@ class Run:
             "queried": None,
         }
         if cycle == 0:
-            record["initial"] = {"indices": labelled.tolist(), **kept(gather(pool.labels, labelled))}
-        n = self.budget.next(len(labelled))
-        return (record, self._query(task, n, record)) if n else (record, None)
+            initial = {"indices": labelled.tolist(), **kept(gather(pool.labels, labelled))}
+            record["initial"] = {**initial, **unsure(pool.left_out)}
+        n = self._next()
+        return self._query(task, n, record) if n else Question(record)
 
-    def _query(self, task: Task, n: int, record: Record) -> Query:
-        """Ask the strategy for n samples, hold it to what it promises, and have the oracle label them.
+    def _next(self) -> int:
+        """Return how many are to be asked for, of what is left where some could not be labelled."""
+        n = self.budget.next(len(self.pool.labelled))
+        return min(n, len(self.pool.unlabelled)) if len(self.pool.left_out) else n
 
-        Arguments:
-            task: what has been trained in this cycle
-            n: how many samples are wanted
-            record: the cycle's, which gets what is to be kept of the query
-        """
+    def _query(self, task: Task, n: int, record: Record) -> Question:
+        """Ask the strategy for n samples, hold it to what it promises, and put what is kept into the cycle's record."""
         pool, size = self.pool, len(self.pool)
         seed_all(self.seed, record["cycle"], part=1)
         promise = Promise(self.strategy, pool)
         reply, record["query_seconds"] = _timed(lambda: self.strategy.query(pool, task, n))
         query = promise.kept(reply, n)
         record["query_seconds"] = round(record["query_seconds"] - query.notes.get(DIAGNOSIS_SECONDS, 0.0), 4)
-        if not pool.known[query.indices].all():  # a strategy that synthesises labelled images never asks
-            pool.label(query.indices, self.oracle(pool, query.indices))
         record["synthetic"] = len(pool) - size
-        record["queried"] = {**self._told(query, task), **self._judged(query)}
-        return self._with_masks(query, task)
-
-    def _told(self, query: Query, task: Task) -> Record:
-        """Return what the journal holds of a query."""
-        labels = gather(self.pool.labels, query.indices)
-        return {
+        doubt, predicted = doubted(pool, task, query.indices)
+        record["queried"] = {
             "indices": query.indices.tolist(),
-            **kept(labels),
+            "labels": None,
             "scores": None if query.scores is None else query.scores.tolist(),
-            **self._doubted(task, query.indices, labels),
+            "entropy": doubt,
+            "wrong": None,
             "notes": query.notes,
+            **self._judged(query),
         }
+        synthetic = {"synthetic": pool.images[size:].cpu().numpy()} if len(pool) > size else {}
+        question = Question(record, self._with_masks(query, task), predicted, synthetic)
+        if not pool.known[query.indices].all():
+            self._write_down(record, question.arrays)
+        return question
 
-    def _doubted(self, task: Task, indices: Tensor, labels: Tensor) -> Record:
-        """Return how unsure the task was of the samples, and how often it was wrong."""
-        images = self.pool.rows(indices)
-        if labels.ndim == 1:
-            log_probs = task.log_probs(images)
-            wrong = float((log_probs.argmax(1) != labels).float().mean())
-            return {"entropy": float(entropy(log_probs).mean()), "wrong": wrong}
-        doubt, right = task.scored(images, entropy).mean(), self._measure(task, images, labels)["accuracy"]
-        return {"entropy": float(doubt), "wrong": 1 - right}
+    def _write_down(self, record: Record, arrays: Callable[[], Pictures] = dict) -> None:
+        """Write down what is going to be asked, unless the oracle knows the answers and takes no time."""
+        if not getattr(self.oracle, "knows", False):
+            self.journal.ask(record, arrays())
+
+    def _answered(self, question: Question) -> tuple[Record, Query | None, Pictures]:
+        """Have a question answered, and return the record, the query, and what is kept of it in pictures.
+
+        The labels join the pool only now that all has been measured.
+        """
+        record, query = question.record, question.query
+        if query is None:
+            return record, None, {}
+        sure = asked(self.pool, self.oracle, query.indices)
+        indices, left = query.indices[sure], query.indices[~sure]
+        labels, queried = gather(self.pool.labels, indices), record["queried"]
+        if len(left):
+            scores = None if query.scores is None else query.scores[sure.to(query.scores.device)]
+            query = replace(query, indices=indices, scores=scores)
+            queried |= {"indices": indices.tolist(), "scores": None if scores is None else scores.tolist()}
+        record["queried"] = {**queried, **kept(labels), "wrong": question.wrong(labels, sure), **unsure(left)}
+        return record, query, {**query.images, **self._shown(query), **question.synthetic}
 
     def _with_masks(self, query: Query, task: Task) -> Query:
-        """Add to what a query shows the labels per pixel of its first images, what the task made of them, and where it
-        was unsure."""
+        """Add to what a query shows what the task makes of the pixels of its first images, and where it is unsure."""
         if self.pool.labels.ndim == 1:
             return query
         return replace(query, images={**query.images, **masked(self.pool, of_pixels(task), query.indices[:SHOWN])})
@@ -175,33 +206,14 @@ class Run:
             return measured(of_pixels(task).confusion(images, targets).cpu(), pixels=True)
         return metrics(task.log_probs(images).argmax(1).cpu(), targets, self.pool.classes)
 
-    def _images(self, query: Query | None, record: Record) -> Pictures:
-        """Return what is kept in pictures of a cycle: what the query shows, and the synthetic images that it added."""
-        grown = record.get("synthetic", 0)
-        synthetic = {"synthetic": self.pool.images[-grown:].cpu().numpy()} if grown else {}
-        return {**query.images, **self._answered(query), **synthetic} if query else {}
-
-    def _answered(self, query: Query) -> Pictures:
-        """Return the oracle's answers as captions of the originals, where these are not the first asked for."""
+    def _shown(self, query: Query) -> Pictures:
+        """Return the oracle's answers as pictures, or as captions of originals that aren't the first asked for."""
+        labels = self.pool.labels
+        if labels.ndim > 1:
+            return {"label": coloured(gather(labels, query.indices[:SHOWN].cpu()), self.pool.classes)}
         if query.shown is None:
             return {}
-        return {"original_captions": np.array([str(label) for label in self.pool.labels[query.shown].tolist()])}
-
-
-def kept(labels: Tensor) -> Record:
-    """Return what the journal keeps of an oracle's answers: masks are asked for again when a run goes on."""
-    return {"labels": labels.tolist() if labels.ndim == 1 else None}
-
-
-def replay(pool: Pool, journal: Journal, oracle: Oracle) -> None:
-    """Give the pool back the labels and the synthetic images that the journal remembers."""
-    for record in journal.records:
-        if record.get("synthetic"):
-            pool.extend(torch.from_numpy(journal.images(record["cycle"])["synthetic"]))
-        for answers in (record.get("initial"), record["queried"]):
-            if answers:
-                indices, labels = torch.tensor(answers["indices"]), answers["labels"]
-                pool.label(indices, oracle(pool, indices) if labels is None else torch.tensor(labels))
+        return {"original_captions": np.array([str(label) for label in labels[query.shown].tolist()])}
 
 
 def seed_all(seed: int, cycle: int, part: int = 0) -> None:

@@ -23,6 +23,8 @@ class NoisyMasks:
     All pixels of a class in an image are mistaken together.
     """
 
+    knows = True
+
     def __init__(
         self,
         targets: Tensor,

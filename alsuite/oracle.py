@@ -44,7 +44,10 @@ class Oracle(Protocol):
     asked: int  # how many labels it gave
 
     def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
-        """Return the (n,) labels of the images at `indices`."""
+        """Return the (n,) labels of the images at `indices`, -1 where it can't tell.
+
+        What it is asked is written down before, unless it has an attribute `knows` that is true: it answers at once.
+        """
         ...
 
     def judge(self, pool: Pool, images: Tensor) -> Tensor | None:
@@ -54,6 +57,8 @@ class Oracle(Protocol):
 
 class Ideal:
     """It is always right."""
+
+    knows = True
 
     def __init__(self, targets: Tensor) -> None:
         self.targets = targets

@@ -61,13 +61,14 @@ Images = Tensor | Rows
 
 
 class Pool:
-    """All images of a run, and the labels that are known so far; `label` and `extend` alone change it.
+    """All images of a run, and the labels that are known so far; `label`, `leave_out` and `extend` alone change it.
 
     images: (N, C, H, W) uint8, on the device, or a memory map or made anew where larger than it
     known: (N,) whether an image has a label
     labels: (N,) int64, -1 where unknown; with a label per pixel, `label_shape`, (N, H, W) uint8 on the host, VOID where
         unknown
     labelled: (L,) indices, in order of acquisition
+    left_out: (M,) indices, sorted, of those that nobody could label, which are known and have no label
     originals: how many images there were at the start; what comes after them is synthetic
 
     >>> images = torch.zeros(4, 1, 2, 2, dtype=torch.uint8)
@@ -107,6 +108,13 @@ class Pool:
         return torch.nonzero(~self.known).squeeze(1)
 
     @property
+    def left_out(self) -> Tensor:
+        """(M,) indices, sorted."""
+        known = self.known.clone()
+        known[self.labelled] = False
+        return torch.nonzero(known).squeeze(1)
+
+    @property
     def labelled_originals(self) -> Tensor:
         """(L,) indices of labelled images that are not synthetic, in order of acquisition."""
         return self.labelled[self.labelled < self.originals]
@@ -127,6 +135,10 @@ class Pool:
         self.known[indices] = True
         self.labels[indices.to(labels.device)] = labels
         self.labelled = torch.cat([self.labelled, indices])
+
+    def leave_out(self, indices: Tensor) -> None:
+        """Ask never again for (n,) images that nobody can label."""
+        self.known[indices.to(self.device)] = True
 
     def extend(self, images: Tensor, labels: Tensor | None = None) -> Tensor:
         """Take synthetic images into the pool, and return their indices.

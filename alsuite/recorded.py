@@ -7,9 +7,23 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Options", "Record", "about_of", "changed", "difference", "ended_as", "whole_lines"]
+__all__ = [
+    "ASKED",
+    "BY_HAND",
+    "Options",
+    "Record",
+    "about_of",
+    "but_for_code",
+    "by_hand",
+    "changed",
+    "difference",
+    "ended_as",
+    "whole_lines",
+]
 
 NAMED = 3  # how many changed modules a message names
+ASKED = "asked.json"  # the query whose labels are awaited
+BY_HAND = "queries"  # the folder of what a person was asked
 
 Record = dict[str, Any]
 Options = Mapping[str, Any]
@@ -34,15 +48,25 @@ def ended_as(
     return ended and not difference(before, _identity(config, code, data))
 
 
-def changed(folder: Path, config: Mapping[str, object], code: Mapping[str, str], data: str) -> str:
+def changed(folder: Path, config: Mapping[str, object], code: Mapping[str, str] | None, data: str) -> str:
     """Say what about the folder's run isn't as it would be now; "" if nothing, or if there is no run.
 
     Data that isn't here any more can't be compared, so that finished runs stay readable without it.
     """
     before = about_of(folder / "run.json")
-    if before is None or not _begun(folder / "cycles.jsonl"):
+    if before is None or not ((folder / ASKED).exists() or _begun(folder / "cycles.jsonl")):
         return ""
     return difference(before, _identity(config, code, data or None))
+
+
+def by_hand(folder: Path) -> bool:
+    """Tell whether a person labels for the run: no change of code bars it, since its labels can't be made anew."""
+    return (folder / BY_HAND).is_dir()
+
+
+def but_for_code(about: Options) -> Record:
+    """Return what a run is without the code that it was made with."""
+    return {key: value for key, value in about.items() if key != "code"}
 
 
 def _identity(config: Mapping[str, object], code: Mapping[str, str] | None, data: str | None) -> Record:

@@ -17,6 +17,7 @@ from alsuite.command.machine import choose_device
 from alsuite.command.papers import of_scale
 from alsuite.command.progress import Progress
 from alsuite.command.setting import Parts, Setting
+from alsuite.recorded import ASKED
 
 __all__ = ["tell"]
 
@@ -26,7 +27,7 @@ SMALLER = "laptop"
 def tell(config: DictConfig, hydra: HydraConf, progress: Progress) -> None:
     """Print what the run is, then about how long it takes; on a CPU also how long at a smaller scale.
 
-    At the smoke scale, which takes seconds, nothing is estimated.
+    At the smoke scale, which takes seconds, nothing is estimated, nor where a person has been asked and comes back.
 
     Arguments:
         config: the composed configuration
@@ -57,7 +58,7 @@ def tell(config: DictConfig, hydra: HydraConf, progress: Progress) -> None:
             threads=threads,
         )
     )
-    if scale == "smoke" or (seconds := _seconds(job, device)) is None:
+    if scale == "smoke" or (job.folder / ASKED).exists() or (seconds := _seconds(job, device)) is None:
         return
     smaller = _seconds(_at_scale(config, hydra, SMALLER), device) if cpu and scale == "paper" else None
     progress.print(cost(seconds, cpu, smaller))

@@ -140,12 +140,11 @@ def pairs(predicted: Tensor, targets: Tensor, classes: int) -> Tensor:
 
 
 def masked(pool: Pool, task: Segmentation, indices: Tensor) -> dict[str, np.ndarray]:
-    """Show images, their labels, what the task predicts, and its entropy, white where all classes are alike."""
+    """Show images, what the task predicts, and its entropy, white where all classes are alike."""
     images = pool.rows(indices)
     doubt = entropy(task.log_probs(images)) / math.log(pool.classes)
     return {
         "image": images[:].cpu().numpy(),
-        "label": coloured(gather(pool.labels, indices.cpu()), pool.classes),
         "prediction": coloured(task.predicted(images).cpu(), pool.classes),
         "entropy": (255 * doubt).round().clamp(0, 255).to(torch.uint8)[:, None].cpu().numpy(),
     }

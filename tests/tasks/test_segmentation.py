@@ -137,7 +137,6 @@ def test_pictures_have_a_row_each(learned: tuple[Segmentation, Pool, Tensor]) ->
     rows = masked(pool, task, torch.tensor([2, 5]))
     assert {name: row.shape for name, row in rows.items()} == {
         "image": (2, 3, 16, 24),
-        "label": (2, 3, 16, 24),
         "prediction": (2, 3, 16, 24),
         "entropy": (2, 1, 16, 24),
     }

@@ -1,0 +1,259 @@
+"""A query that somebody is asked: written down before, never made again, recorded as if answered at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from alsuite.budget import Budget
+from alsuite.errors import AwaitingLabels, UserError
+from alsuite.journal import Journal
+from alsuite.loop import Run
+from alsuite.oracle import Ideal, Oracle
+from alsuite.pool import Pool
+from alsuite.scores import entropy
+from alsuite.strategies import Query, Strategy
+from alsuite.strategies.uncertainty import Uncertainty
+from alsuite.tasks import Task
+from alsuite.tasks.segmentation import Segmentation
+from helpers.masks import fast_segmentation, masks_of
+from helpers.pools import digit_pool
+from helpers.tasks import fast_task
+
+ABOUT = {"config": {}, "code": {"mine": "1"}, "commit": "abc", "versions": {"torch": "2"}, "device": "cpu"}
+
+
+class Person:
+    """Answers rightly, but for the first few of many, once it has come."""
+
+    def __init__(self, targets: Tensor, here: bool = True, unsure: int = 0) -> None:
+        self.targets = targets
+        self.here = here
+        self.unsure = unsure
+        self.asked = 0
+
+    def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
+        if not self.here:
+            raise AwaitingLabels("nobody is here")
+        answers = self.targets[indices].clone()
+        answers[: self.unsure * (len(indices) > 5)] = -1
+        return answers
+
+    def judge(self, pool: Pool, images: Tensor) -> None:
+        return None
+
+
+class Negatives:
+    """Asks for negatives of unlabelled images, which join the pool, and shows every other one."""
+
+    def query(self, pool: Pool, task: Task, n: int) -> Query:
+        models = pool.unlabelled[:n]
+        indices = pool.extend(255 - pool.images[models])
+        images = {"original": pool.rows(models[::2])[:].numpy()}
+        return Query(indices, torch.linspace(1, 0.5, n), {"made": n}, images, shown=indices[::2])
+
+
+def never(*_: object) -> Task:
+    raise AssertionError("nothing may be trained or chosen again")
+
+
+class Never:
+    query = never
+
+
+def run(folder: Path, oracle: Oracle, strategy: Strategy, task_model: Callable[[], Task] = fast_task) -> Run:
+    pool, targets = digit_pool(0)
+    journal = Journal(folder)
+    journal.start(ABOUT)
+    tests = {"digits": (pool.images[:50], targets[:50])}
+    return Run(pool, tests, task_model, strategy, oracle, Budget(20, 10, 40), torch.arange(20), journal, 0)
+
+
+def all_targets() -> Tensor:
+    targets = digit_pool(0)[1]
+    return torch.cat([targets, torch.arange(20) % 10])  # of the synthetic images, too
+
+
+def lasting(journal: Journal) -> list[dict[str, object]]:
+    return [{k: v for k, v in record.items() if not k.endswith("seconds")} for record in journal.records]
+
+
+def away(made: Run) -> None:
+    """Go until somebody is awaited, and end as a process does."""
+    with pytest.raises(AwaitingLabels):
+        made.go()
+    made.journal.close()
+
+
+@pytest.mark.parametrize("strategy", [Uncertainty(entropy), Negatives()])
+def test_a_run_that_waits_for_each_answer_ends_in_the_same_records(strategy: Strategy, tmp_path: Path) -> None:
+    whole = run(tmp_path / "whole", Ideal(all_targets()), strategy)
+    whole.go()
+    folder, waits = tmp_path / "waits", 0
+    away(run(folder, Person(all_targets(), here=False), strategy))
+    while True:
+        person = Person(all_targets())
+        made = run(folder, person, strategy, fast_task)
+        made.journal.ask = leaving(made.journal.ask, person)  # type: ignore[method-assign]
+        try:
+            made.go()
+        except AwaitingLabels:
+            waits += 1
+            made.journal.close()
+            continue
+        break
+    assert waits == 2
+    assert lasting(made.journal) == lasting(whole.journal)
+    for cycle in (0, 1):
+        ours, theirs = made.journal, whole.journal
+        if isinstance(strategy, Negatives):
+            assert {k: v.tolist() for k, v in ours.images(cycle).items()} == {
+                k: v.tolist() for k, v in theirs.images(cycle).items()
+            }
+    assert not [*folder.glob("asked.*")]
+
+
+def leaving(ask: Callable[..., None], person: Person) -> Callable[..., None]:
+    def asked(*arguments: object) -> None:
+        person.here = False
+        ask(*arguments)
+
+    return asked
+
+
+def test_what_a_person_was_to_start_from_is_kept_though_another_draw_would_differ(tmp_path: Path) -> None:
+    away(run(tmp_path, Person(all_targets(), here=False), Uncertainty(entropy)))
+    again = replace(run(tmp_path, Person(all_targets()), Uncertainty(entropy)), initial=torch.arange(100, 120))
+    again.go()
+    assert again.journal.records[0]["initial"]["indices"] == [*range(20)]
+
+
+def test_a_waiting_query_is_answered_without_any_training(tmp_path: Path) -> None:
+    person = Person(all_targets())
+    made = run(tmp_path, person, Uncertainty(entropy))
+    ask = made.journal.ask
+
+    def second(record: dict[str, object], *arrays: object) -> None:
+        person.here = record["queried"] is None
+        ask(record, *arrays)  # type: ignore[arg-type]
+
+    made.journal.ask = second  # type: ignore[method-assign, assignment]
+    away(made)
+    waiting = json.loads((tmp_path / "asked.json").read_text())
+    assert waiting["made_by"] == {key: ABOUT[key] for key in ("commit", "versions", "device", "code")}
+    assert len(waiting["queried"]["scores"]) == len(waiting["queried"]["indices"]) == 10
+    assert waiting["queried"]["labels"] is None
+    again = run(tmp_path, Person(all_targets()), Never(), never)
+    with pytest.raises(AssertionError, match="nothing may be trained"):
+        again.go()  # in the next cycle
+    (record,) = again.journal.records
+    indices = waiting["queried"]["indices"]
+    assert record["queried"]["indices"] == indices
+    assert record["queried"]["labels"] == all_targets()[indices].tolist()
+    assert record["initial"]["indices"] == [*range(20)]
+    again.journal.close()
+
+
+def test_what_somebody_is_unsure_of_is_never_asked_again(tmp_path: Path) -> None:
+    made = run(tmp_path, Person(all_targets(), unsure=2), Uncertainty(entropy))
+    made.go()
+    first, second, third, *_ = made.journal.records
+    assert [first["labelled"], second["labelled"], third["labelled"]] == [18, 26, 34]
+    assert first["initial"]["unsure"] == [0, 1]
+    assert len(first["queried"]["indices"]) == len(first["queried"]["scores"]) == 8
+    left = [*first["initial"]["unsure"], *first["queried"]["unsure"], *second["queried"]["unsure"]]
+    later = [index for record in (second, third) for index in record["queried"]["indices"]]
+    assert not {*left} & {*later}
+    made.journal.close()
+    replayed = run(tmp_path, Person(all_targets()), Never())
+    replayed.go()
+    assert torch.equal(replayed.pool.left_out, made.pool.left_out)
+    assert torch.equal(replayed.pool.labelled, made.pool.labelled)
+
+
+def test_a_person_who_is_unsure_of_all_that_is_left_ends_the_run(tmp_path: Path) -> None:
+    pool, targets = digit_pool(0)
+    small = Pool(pool.images[:30], 10, pool.normalise.mean, pool.normalise.std)
+    journal, oracle = Journal(tmp_path), Person(targets, unsure=3)
+    Run(small, {}, fast_task, Uncertainty(entropy), oracle, Budget(20, 10, 30), torch.arange(20), journal, 0).go()
+    assert [record["labelled"] for record in journal.records] == [17, 24]
+    assert journal.records[-1]["queried"] is None
+    journal.close()
+
+
+def test_masks_that_are_awaited_need_no_training_either(tmp_path: Path) -> None:
+    images, targets = masks_of(40)
+
+    class Painter(Ideal):
+        knows = False
+        here = True
+
+        def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
+            if not self.here:
+                raise AwaitingLabels("nobody is here")
+            return super().__call__(pool, indices)
+
+    def segmenting(folder: Path, oracle: Oracle, task_model: Callable[[], Task]) -> Run:
+        pool = Pool(images, 3, [0.4] * 3, [0.25] * 3, label_shape=targets.shape[1:])
+        budget, journal = Budget(initial=6, query=6, end=12), Journal(folder)
+        return Run(pool, {}, task_model, Uncertainty(entropy), oracle, budget, torch.arange(6), journal, 0)
+
+    def task_model() -> Segmentation:
+        return fast_segmentation(epochs=2)
+
+    whole = segmenting(tmp_path / "whole", Ideal(targets), task_model)
+    whole.go()
+    painter = Painter(targets)
+    first = segmenting(tmp_path / "waits", painter, task_model)
+    ask = first.journal.ask
+
+    def leave(record: dict[str, object], *arrays: object) -> None:
+        painter.here = record["queried"] is None
+        ask(record, *arrays)  # type: ignore[arg-type]
+
+    first.journal.ask = leave  # type: ignore[method-assign, assignment]
+    away(first)
+    again = segmenting(tmp_path / "waits", Ideal(targets), never)
+    with pytest.raises(AssertionError, match="nothing may be trained"):
+        again.go()
+    assert lasting(again.journal)[0] == lasting(whole.journal)[0]
+    ours, theirs = again.journal.images(0), whole.journal.images(0)
+    assert {name: rows.tolist() for name, rows in ours.items()} == {k: rows.tolist() for k, rows in theirs.items()}
+
+
+def test_changed_code_bars_no_run_that_a_person_labels(tmp_path: Path) -> None:
+    for name, hand in (("by_hand", True), ("by_code", False)):
+        journal = Journal(tmp_path / name)
+        journal.start(ABOUT)
+        if hand:
+            (tmp_path / name / "queries").mkdir()
+        journal.ask({"cycle": 0, "initial": {"indices": [1]}, "queried": None})
+        journal.close()
+    other = {**ABOUT, "code": {"mine": "2"}}
+    journal = Journal(tmp_path / "by_hand")
+    journal.start(other)
+    with pytest.raises(UserError, match="made with another"):
+        journal.start({**other, "config": {"seed": 1}})
+    journal.close()
+    journal = Journal(tmp_path / "by_code")
+    with pytest.raises(UserError, match="mine changed since"):
+        journal.start(other)
+    journal.close()
+
+
+def test_a_query_that_has_been_recorded_is_asked_no_more(tmp_path: Path) -> None:
+    journal = Journal(tmp_path)
+    journal.ask({"cycle": 0, "queried": None})
+    assert journal.asked == {"cycle": 0, "queried": None}
+    left = (tmp_path / "asked.json").read_text()
+    journal.append({"cycle": 0, "queried": {}})
+    assert journal.asked is None
+    (tmp_path / "asked.json").write_text(left)  # as a process leaves it that is killed right after the record
+    assert journal.asked is None
+    journal.close()
