@@ -18,7 +18,8 @@ from pathlib import Path
 
 __all__ = ["INSTALLED", "code_behind", "digest", "own_file"]
 
-NO_RESULT = {"__init__", "__main__", "code", "command", "data", "errors", "figures", "files", "journal", "results"}
+NO_RESULT = {"__init__", "__main__", "code", "command", "data", "errors", "figures", "files", "journal", "labelling"}
+NO_RESULT |= {"pick", "recorded", "results"}
 """Parts of alsuite that can't change a number; the files that `data` makes have a hash of their own."""
 YET = "alsuite.data.dataset"  # which prepares images for every run
 INSTALLED = {"site-packages", "dist-packages"}

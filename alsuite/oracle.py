@@ -14,9 +14,11 @@ import torch
 from torch import Generator, Tensor
 
 from alsuite.data import Dataset
-from alsuite.errors import UserError
+from alsuite.errors import UserError, one_of
+from alsuite.labelling.human import Human
+from alsuite.labelling.page import Page
 from alsuite.pool import Pool
-from alsuite.sheet import Human
+from alsuite.recorded import BY_HAND
 from alsuite.tasks.classification import Classification
 from alsuite.training.once import learned_once
 
@@ -174,7 +176,14 @@ class Annotator(Ideal):
 
 def ideal(dataset: Dataset, folder: Path) -> Oracle:
     """Make an oracle that is always right, about images or their pixels."""
-    return Ideal(dataset.train.targets)
+    return Ideal(_known(dataset))
+
+
+def _known(dataset: Dataset) -> Tensor:
+    """Return the true targets, and refuse a data set that has none."""
+    if dataset.train.unlabelled:
+        raise UserError(f"nobody knows the labels of {dataset.name}: add oracle=human, and a person is asked")
+    return dataset.train.targets
 
 
 def noisy(
@@ -183,12 +192,10 @@ def noisy(
     """Make an oracle that is wrong for a share `flip` of the samples, or of the classes in each of their masks."""
     from alsuite.masks import NoisyMasks
 
-    classes, superclasses = len(dataset.classes), dataset.superclasses
-    if dataset.train.targets.ndim > 1:
-        return NoisyMasks(dataset.train.targets, flip=flip, classes=classes, confusion=confusion, seed=seed)
-    return Noisy(
-        dataset.train.targets, flip=flip, classes=classes, superclasses=superclasses, confusion=confusion, seed=seed
-    )
+    classes, superclasses, targets = len(dataset.classes), dataset.superclasses, _known(dataset)
+    if targets.ndim > 1:
+        return NoisyMasks(targets, flip=flip, classes=classes, confusion=confusion, seed=seed)
+    return Noisy(targets, flip=flip, classes=classes, superclasses=superclasses, confusion=confusion, seed=seed)
 
 
 def annotator(
@@ -206,12 +213,22 @@ def annotator(
         seed: of the classifier's training, the same for all runs
         folder: where the classifier is kept; None trains it anew in each run
     """
-    return Annotator(dataset.train.targets, task_model, seed, Path(folder) if folder else None)
+    return Annotator(_known(dataset), task_model, seed, Path(folder) if folder else None)
 
 
-def human(dataset: Dataset, folder: Path) -> Oracle:
-    """Make an oracle that asks a person, through files in the run's folder: a sheet of labels, or masks to draw."""
+def human(dataset: Dataset, folder: Path, *, ui: str = "csv") -> Oracle:
+    """Make an oracle that asks a person, through files in the run's folder: a sheet of labels, or masks to draw.
+
+    Arguments:
+        ui: csv ends the run until the files are filled in; page shows the images in a browser and waits
+    """
     from alsuite.masks import HumanMasks
 
-    of_pixels = dataset.train.targets.ndim > 1
-    return (HumanMasks if of_pixels else Human)(folder / "queries", dataset.classes)
+    one_of("ui", ui, ("csv", "page"))
+    queries = folder / BY_HAND
+    if dataset.train.targets.ndim > 1:
+        if ui == "page":
+            raise UserError("ui=page shows whole images, and these have a label per pixel: take ui=csv")
+        return HumanMasks(queries, dataset.classes)
+    page = Page(queries, dataset.classes) if ui == "page" else None
+    return Human(queries, dataset.classes, dataset.train.files, page)

@@ -18,10 +18,10 @@ from torch import Generator, Tensor
 
 from alsuite.data.digits import digits
 from alsuite.errors import AwaitingLabels, UserError
+from alsuite.labelling.human import Human
 from alsuite.nets.classifiers import linear
 from alsuite.oracle import Annotator, Ideal, Noisy, Oracle
 from alsuite.pool import Pool
-from alsuite.sheet import Human
 from alsuite.tasks.classification import Classification
 from helpers.configs import composed
 from helpers.pools import digit_pool, synthetic_pool
@@ -264,6 +264,11 @@ def test_a_filled_sheet_is_read_in_the_order_of_the_query(desk: Desk, labels: li
     assert desk.ask() == [2, 0, 1]
 
 
+def test_what_somebody_is_unsure_of_has_no_label(desk: Desk) -> None:
+    desk.fill(["cat", "unsure", "0"])
+    assert desk.ask() == [2, -1, 0]
+
+
 def test_a_sheet_as_spreadsheets_save_it(desk: Desk) -> None:
     desk.fill(["cat", "ant", "bee"])
     desk.sheet.write_bytes(b"\xef\xbb\xbf" + desk.sheet.read_bytes())
@@ -276,7 +281,8 @@ def test_a_sheet_as_spreadsheets_save_it(desk: Desk) -> None:
         (["cat", "dog", "ant"], r"line 3 \(index 2\): 'dog' is no class; write one of ant, bee, cat"),
         (["cat", "ant", "3"], r"line 4 \(index 11\): '3' is no class"),
         (["-1", "ant", "cat"], r"line 2 \(index 7\): '-1' is no class"),
-        (["cat", "ant", ""], r"line 4 \(index 11\): the label is missing"),
+        (["cat", "ant", ""], r"1 of 3 images still await labels \(ant, bee, cat\): fill the column 'label'"),
+        (["unsure", "unsure", "unsure"], r"is unsure of every image: label one at least \(ant, bee, cat\)"),
     ],
 )
 def test_a_wrong_label_is_named_by_its_row_and_nothing_is_lost(desk: Desk, labels: list[str], message: str) -> None:
@@ -310,7 +316,7 @@ def test_extra_changed_lacking_and_repeated_rows_are_refused(desk: Desk, change:
 def test_a_sheet_that_waits_is_not_written_again(desk: Desk) -> None:
     desk.fill(["cat", "", ""])
     before = desk.sheet.read_bytes()
-    with pytest.raises(UserError, match="the label is missing"):
+    with pytest.raises(AwaitingLabels, match="2 of 3 images still await labels"):
         desk.ask()
     assert desk.sheet.read_bytes() == before
 

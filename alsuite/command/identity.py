@@ -59,7 +59,7 @@ def _own_data(dataset: Options) -> str:
     target = dataset["_target_"]
     if target in EMBEDDED:
         return EMBEDDED[target]
-    named = dataset["path"] if target in FOLDERS else dataset
+    named = [dataset["path"], dataset.get("test")] if target in FOLDERS else dataset
     paths = [_arrays(dataset)] if target in ARRAYS else [*_paths(named)]
     return digest("".join(map(_checksum, paths)).encode()) if any(path.exists() for path in paths) else ""
 

@@ -84,7 +84,7 @@ class Job:
         if not path.exists():
             return float("nan")
         last = json.loads(path.read_bytes().splitlines()[-1])
-        return next(iter(last["metrics"].values()))["accuracy"]
+        return next((test["accuracy"] for test in last["metrics"].values()), float("nan"))
 
 
 def own_classes(overrides: Sequence[str]) -> dict[str, str]:
@@ -98,7 +98,8 @@ def own_classes(overrides: Sequence[str]) -> dict[str, str]:
 
 
 def _without_folders(value: object) -> object:
-    """Return a configuration's values without those named `folder`: where something is kept changes no result."""
+    """Return a configuration's values without those named `folder` or `ui`: where something is kept, and how a person
+    is asked, changes no result."""
     if not isinstance(value, Mapping):
         return value
-    return {key: _without_folders(part) for key, part in value.items() if key != "folder"}
+    return {key: _without_folders(part) for key, part in value.items() if key not in ("folder", "ui")}

@@ -27,7 +27,7 @@ from alsuite.command.tracking import Tracker
 from alsuite.errors import UserError
 from alsuite.journal import Journal, Record, set_aside
 from alsuite.loop import Run
-from alsuite.recorded import Options, changed, ended_as
+from alsuite.recorded import BY_HAND, Options, by_hand, changed, ended_as
 from alsuite.strategies import Query
 
 __all__ = ["execute", "finish", "left_to_do", "perform", "task"]
@@ -73,7 +73,7 @@ def left_to_do(jobs: Sequence[Job], progress: Progress) -> list[int]:
     with again=true the old run is set aside. All are looked at before any is, so that a refusal leaves all as they
     were.
     """
-    changes = [changed(job.folder, *job.identity) for job in jobs]
+    changes = [_barring(job, progress) for job in jobs]
     again = [bool(job.config["again"]) for job in jobs]
     if refused := [place for place, change in enumerate(changes) if change and not again[place]]:
         raise UserError(_refusal(jobs, refused, changes[refused[0]]))
@@ -85,6 +85,20 @@ def left_to_do(jobs: Sequence[Job], progress: Progress) -> list[int]:
     if any(done):
         progress.print(f"{sum(done)} of {len(jobs)} runs are finished already: {jobs[0].folder.parent}")
     return [place for place, is_done in enumerate(done) if not is_done]
+
+
+def _barring(job: Job, progress: Progress) -> str:
+    """Say what about a job's run isn't as it would be now and keeps it from going on; "" if nothing.
+
+    Labels by hand can't be made anew, so that changed code is only told of there.
+    """
+    change = changed(job.folder, *job.identity)
+    if not change or not by_hand(job.folder):
+        return change
+    if but := changed(job.folder, job.identity[0], None, job.identity[2]):
+        return but
+    progress.print(f"{job.folder}: {change}; its labels are kept, and it goes on")
+    return ""
 
 
 def _refusal(jobs: Sequence[Job], refused: Sequence[int], change: str) -> str:
@@ -103,6 +117,9 @@ def finish(jobs: Sequence[Job]) -> None:
         return
     config = jobs[0].config
     frame = results.of_runs(begun)
+    if frame.empty:
+        print(f"there are no test images to measure on; the labels: {begun[0] / BY_HAND}")
+        return
     print(*filter(None, (last_accuracies(frame), config["description"])), sep="\n")
     if config["figure"]:
         stem = Path(jobs[0].choices["experiment"]).name

@@ -16,7 +16,7 @@ import hydra
 import torch
 from torch import Generator, Tensor
 
-from alsuite.budget import Budget
+from alsuite.budget import Budget, uniform
 from alsuite.command.machine import onto
 from alsuite.data import Dataset
 from alsuite.data.enlarged import enlarged
@@ -92,6 +92,8 @@ class Setting:
         tests = [*(config["dataset"].get("extra_tests") or {})]
         shape = scale["stand_in"].get(name)
         whole, size = load_or_make_up(name, lambda: hydra.utils.instantiate(config["dataset"]), shape, tests)
+        if whole.train.unlabelled and choices["oracle"] == "ideal":
+            raise UserError(f"nobody knows the labels of {whole.name}: add oracle=human, and a person is asked")
         return cls.cut(whole, size, scale, parts, seed, config["enlarge"])
 
     @classmethod
@@ -123,7 +125,7 @@ class Setting:
         targets = smaller.train.targets
         budget = parts.budget.of(len(targets), whole, scale["cycles"], dataset.held)
         resized = smaller.train.images.shape[1:] != dataset.train.images.shape[1:]
-        first = _drawn(parts.initial, targets, budget, seed)
+        first = _drawn(parts.initial, smaller, budget, seed)
         return cls(smaller, budget, first, whole, scale["side"] if resized else None, size is not None)
 
     @property
@@ -144,16 +146,21 @@ class Setting:
     def facts(self) -> dict[str, object]:
         """What the results tell of a run beside its options."""
         targets, classes = self.dataset.train.targets, self.dataset.classes
-        counts = counted(targets, len(classes)).tolist()
+        counts = None if self.dataset.train.unlabelled else counted(targets, len(classes)).tolist()
         told = {"classes": [*classes], "pool": len(targets), "whole": self.whole, "pool_counts": counts}
         return {**told, "side": self.side, "stand_in": self.made_up}
 
 
-def _drawn(initial: Callable[..., Tensor], targets: Tensor, budget: Budget, seed: int) -> Tensor:
+def _drawn(initial: Callable[..., Tensor], dataset: Dataset, budget: Budget, seed: int) -> Tensor:
     """Return the indices that are labelled first; all of them in order where the budget starts with all."""
+    targets = dataset.train.targets
     if budget.initial == len(targets):
         return torch.arange(len(targets))
-    return initial(targets, int(budget.initial), Generator().manual_seed(seed))
+    parameters = inspect.signature(initial).parameters
+    looked_at = {"images": dataset.train.images} if "images" in parameters else {}
+    if dataset.train.unlabelled and not looked_at and getattr(initial, "func", initial) is not uniform:
+        raise UserError("nobody knows the images' labels, by which none can be drawn: take initial=uniform or coreset")
+    return initial(targets, int(budget.initial), Generator().manual_seed(seed), **looked_at)
 
 
 def check_options(factory: object, whole: bool = False) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Protocol, TypedDict
 
@@ -20,7 +21,7 @@ class Brief(TypedDict):
     labelled: how many labels it trained on
     fit_seconds: for training
     query_seconds: for the strategy's choice
-    accuracy: on the first test set
+    accuracy: on the first test set; nan where there is none
     warning: what the strategy has to warn of; "" if nothing
     """
 
@@ -48,14 +49,14 @@ class Shown(Protocol):
 
 def brief(record: Record) -> Brief:
     """Return what is shown of a journal's record."""
-    first = next(iter(record["metrics"].values()))
+    accuracies = (test["accuracy"] for test in record["metrics"].values())
     notes = (record.get("queried") or {}).get("notes", {})
     return {
         "cycle": record["cycle"],
         "labelled": record["labelled"],
         "fit_seconds": record["fit_seconds"],
         "query_seconds": record["query_seconds"],
-        "accuracy": first["accuracy"],
+        "accuracy": next(accuracies, math.nan),
         "warning": notes.get(WARNING, ""),
     }
 
@@ -63,7 +64,8 @@ def brief(record: Record) -> Brief:
 def told_of(record: Brief, course: Course) -> str:
     """Return a cycle in words: its place in the run, its labels and its accuracy."""
     place = f"cycle {record['cycle'] + 1:>3}/{course.cycles}"
-    return f"{place}   {record['labelled']:>7,} labelled   accuracy {record['accuracy']:.3f}"
+    measured = "" if math.isnan(record["accuracy"]) else f"   accuracy {record['accuracy']:.3f}"
+    return f"{place}   {record['labelled']:>7,} labelled{measured}"
 
 
 class Sent:

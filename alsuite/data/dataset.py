@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from alsuite.data.images import Files
 from alsuite.errors import UserError
 from alsuite.pool import VOID
 
@@ -21,11 +22,18 @@ Arrays = tuple[NDArray, NDArray]  # images (N, C, H, W) uint8, targets (N,) int6
 @dataclass(frozen=True)
 class Split:
     """Images (N, C, H, W) uint8 and their targets (N,) int64, or (N, H, W) uint8 with 255 for void; the images, and
-    targets of pixels, may be read-only memory maps.
+    targets of pixels, may be read-only memory maps. The targets are -1 where nobody knows them, and the files those
+    that a person looks at to tell.
     """
 
     images: Tensor
     targets: Tensor
+    files: Files | None = None
+
+    @property
+    def unlabelled(self) -> bool:
+        """Whether nobody knows a target."""
+        return self.targets.ndim == 1 and bool((self.targets < 0).any())
 
 
 @dataclass(frozen=True)
@@ -211,7 +219,7 @@ def no_larger(split: Split, side: int | None) -> Split:
     longest = max(split.images.shape[2:])
     height, width = (max(1, round(pixels * side / longest)) for pixels in split.images.shape[2:])
     chunks = [scaled(images, (height, width), antialias=True) for images in split.images.split(250)]
-    return Split(torch.cat(chunks), nearest(split.targets, (height, width)))
+    return Split(torch.cat(chunks), nearest(split.targets, (height, width)), split.files)
 
 
 def scaled(images: Tensor, size: tuple[int, int], antialias: bool = False) -> Tensor:
@@ -233,7 +241,7 @@ def first(split: Split, n: int | None) -> Split:
     if n < 1:
         raise UserError(f"a subset of {n} images was asked for: keep at least one")
     indices = torch.from_numpy(np.random.default_rng(0).permutation(len(split.targets))[:n])
-    return Split(split.images[indices], split.targets[indices])
+    return Split(split.images[indices], split.targets[indices], split.files and split.files.at(indices.tolist()))
 
 
 def statistics(images: Tensor, most: int = 10_000) -> tuple[tuple[float, ...], tuple[float, ...]]:

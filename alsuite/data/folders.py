@@ -6,6 +6,7 @@ own images, whose arrays are kept as the others' are, and made anew when a file 
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -13,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from alsuite.data.dataset import Dataset, check_pixels
-from alsuite.data.images import save_images
+from alsuite.data.dataset import Dataset, Split, as_split, check_pixels, statistics
+from alsuite.data.images import Files, save_images
 from alsuite.data.raw import fetch_tree
-from alsuite.data.store import load, save_lines
-from alsuite.errors import MissingDataError, UserError
+from alsuite.data.store import build_once, data_root, lines, load, opened, save_lines
+from alsuite.errors import MissingDataError, UserError, one_of
 
 __all__ = ["caltech256", "folder", "imagenet", "tiny_imagenet"]
 
@@ -34,23 +35,101 @@ def folder(
     path: str | Path,
     size: int = 64,
     *,
+    labelled: str = "folders",
     classes: Sequence[int | str] | None = None,
+    test: str | Path | None = None,
     extra_tests: Mapping[str, Dataset] | None = None,
     root: str | Path | None = None,
 ) -> Dataset:
     """Return your own images: path/{train,test}/<class>/*, or path/<class>/* of which every fifth is a test image.
 
     size: pixels a side, to which the centre square of each image is scaled
+    labelled: "none" takes all images in `path`, at any depth, which a person is asked about
+    classes: those to keep; without labels the names of all
+    test: without labels, a folder of images to measure on, test/<class>/*, if there is one
 
     All else means what it does in `alsuite.data.load`.
     """
+    one_of("dataset.labelled", labelled, ("folders", "none"))
     check_pixels("size", size)
     path = Path(str(path)).expanduser().resolve()
     if not path.is_dir():
         raise UserError(f"dataset.path={path} is no folder: name one that holds a folder of images per class")
+    if labelled == "none":
+        return unlabelled(path, size, named_classes(classes), test, root)
+    if test is not None:
+        raise UserError(
+            "dataset.test is for images without labels: add dataset.labelled=none, or lay out test/<class>/*"
+        )
     build = partial(own_images, path=path, size=size)
     source = f"folder/{path.name}-{version(path, size)}"
     return load(path.name, build, source=source, classes=classes, extra_tests=extra_tests, root=root)
+
+
+def named_classes(classes: object) -> tuple[str, ...]:
+    """Return the names of all classes, which nothing but the option tells where images have no labels."""
+    if not isinstance(classes, Sequence) or isinstance(classes, str) or len({*map(str, classes)}) < 2:
+        raise UserError("dataset.labelled=none needs the names of at least two classes: dataset.classes=[cat,dog]")
+    return tuple(map(str, dict.fromkeys(classes)))
+
+
+def unlabelled(
+    path: Path, size: int, names: tuple[str, ...], test: str | Path | None, root: str | Path | None
+) -> Dataset:
+    """Return all images of a folder as a pool that nobody has labelled, and those of a test folder, if there is one.
+
+    names: of the classes, which the test folder's folders are called after, too
+    """
+    home = Path(root).expanduser() if root else data_root()
+    folder = home / f"folder/{path.name}-{version(path, size)}-unlabelled"
+    files = Files(path, tuple(lines(folder / "files.txt") or ()))
+    if not files.names:
+        build_once(folder, path, partial(any_images, path=path, size=size), ("train_images.npy", "files.txt"))
+        files = Files(path, tuple(lines(folder / "files.txt") or ()))
+    images = opened(folder / "train_images.npy")
+    train = replace(as_split(images, np.full(len(images), -1)), files=files)
+    return Dataset(path.name, train, measured_on(test, size, names, root), names, None, *statistics(train.images))
+
+
+def any_images(folder: Path, raw: Path, *, path: Path, size: int) -> None:
+    """Write the arrays of all images below a folder, and the places of their files, in the order of their names."""
+    names = any_files(path)
+    save_images(folder / "train_images.npy", [path / name for name in names], size)
+    save_lines(folder / "files.txt", names)
+
+
+def any_files(path: Path) -> list[str]:
+    """Return the places below a folder of all image files that aren't hidden, in the order of their names."""
+    found = [file.relative_to(path) for file in sorted(path.glob("**/*")) if file.suffix.lower() in SUFFIXES]
+    names = [file.as_posix() for file in found if not any(part.startswith(".") for part in file.parts)]
+    if not names:
+        raise UserError(f"{path} holds no image: name a folder of images, at any depth")
+    return names
+
+
+def measured_on(
+    test: str | Path | None, size: int, names: tuple[str, ...], root: str | Path | None
+) -> dict[str, Split]:
+    """Return the images of a folder per class as a test set by the folder's name; none where there is no folder."""
+    if test is None:
+        return {}
+    path = Path(str(test)).expanduser().resolve()
+    missing = [name for name in names if not (path / name).is_dir()]
+    if missing:
+        raise UserError(f"dataset.test={path} holds no folder {missing[0]}: give it one for each of dataset.classes")
+    items = labelled(path, names, "**/*")
+    if not items:
+        raise UserError(f"dataset.test={path} holds no image: put some into the folders of the classes")
+    home = Path(root).expanduser() if root else data_root()
+    folder = home / f"folder/{path.name}-{version(path, size)}-test"
+    if not (folder / "images.npy").is_file():
+        build_once(folder, path, partial(some_images, items=items, size=size), ("images.npy",))
+    targets = np.array([label for _, label in items], dtype=np.int64)
+    return {path.name: as_split(opened(folder / "images.npy"), targets)}
+
+
+def some_images(folder: Path, raw: Path, *, items: Labelled, size: int) -> None:
+    save_images(folder / "images.npy", [file for file, _ in items], size)
 
 
 def version(path: Path, size: int) -> str:

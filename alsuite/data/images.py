@@ -1,8 +1,11 @@
 """Image files to arrays: decoded in threads, written one by one into a memory map."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +14,21 @@ from numpy.typing import NDArray
 from alsuite.errors import UserError
 from alsuite.training.progress import watched
 
-__all__ = ["allocate", "read_mask", "save_images", "square"]
+__all__ = ["Files", "allocate", "read_mask", "save_images", "square"]
 
 CHUNK = 1024  # images at a time
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where images came from: a folder, and the place of each below it."""
+
+    root: Path
+    names: tuple[str, ...]
+
+    def at(self, places: Sequence[int]) -> Files:
+        """Return some of them."""
+        return Files(self.root, tuple(self.names[place] for place in places))
 
 
 def save_images(target: Path, files: Sequence[Path], crop: int, short: int | None = None) -> None:

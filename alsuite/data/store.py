@@ -121,7 +121,7 @@ def save_lines(path: Path, content: Sequence[object]) -> None:
     path.write_text("".join(f"{line}\n" for line in content))
 
 
-def build_once(folder: Path, raw: Path, build: Build) -> None:
+def build_once(folder: Path, raw: Path, build: Build, files: Sequence[str] = FILES) -> None:
     """Build the arrays in a folder of this name, or check that those there are whole.
 
     Only a finished folder gets its name; a second process waits for the first, then finds the arrays there.
@@ -130,23 +130,23 @@ def build_once(folder: Path, raw: Path, build: Build) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(folder.with_name(f".{folder.name}.lock")):
             if folder.exists():
-                check_complete(folder)
+                check_complete(folder, files)
             else:
-                built(folder, raw, build)
+                built(folder, raw, build, files)
 
 
-def built(folder: Path, raw: Path, build: Build) -> None:
+def built(folder: Path, raw: Path, build: Build, files: Sequence[str] = FILES) -> None:
     """Build the arrays beside the folder, and let them take its name when none lacks."""
     with written_whole(folder) as part:
         part.mkdir()
         raw.mkdir(parents=True, exist_ok=True)
         build(part, raw)
-        check_complete(part)
+        check_complete(part, files)
 
 
-def check_complete(folder: Path) -> None:
-    """Refuse a folder that lacks one of the four files, which no build of this version leaves behind."""
-    missing = [file for file in FILES if not (folder / file).is_file()]
+def check_complete(folder: Path, files: Sequence[str] = FILES) -> None:
+    """Refuse a folder that lacks one of its files, which no build of this version leaves behind."""
+    missing = [file for file in files if not (folder / file).is_file()]
     if missing:
         raise UserError(f"{folder} lacks {', '.join(missing)}: delete the folder and start again to rebuild it")
 

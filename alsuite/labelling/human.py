@@ -1,0 +1,87 @@
+"""A person who answers by filling in a sheet, by hand or through a page."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from alsuite.data.images import Files
+from alsuite.errors import AwaitingLabels, UserError
+from alsuite.labelling.page import Page
+from alsuite.labelling.sheet import Sheet
+from alsuite.pool import Pool
+
+__all__ = ["Human"]
+
+
+class Human:
+    """It writes the queried images and a sheet, and answers with what is filled in there.
+
+    The folder holds images/, and labels_<how many were known>.csv for each query. Without a page a run ends until the
+    sheet is filled in; with one it waits, and goes on by itself.
+
+    folder: where these files are written
+    names: of the classes
+    files: the images' own, which are shown in place of the smaller ones that are learned from
+    page: where a person labels; None leaves the sheets to be filled in
+    asked: how many labels it gave
+    """
+
+    def __init__(
+        self, folder: Path, names: Sequence[str], files: Files | None = None, page: Page | None = None
+    ) -> None:
+        self.folder = folder
+        self.names = list(names)
+        self.files = files
+        self.page = page
+        self.asked = 0
+
+    def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
+        self.asked += len(indices)
+        sheet = Sheet(self.folder / f"labels_{len(pool.labelled):06d}.csv", self.names)
+        wanted = indices.tolist()
+        if not sheet.path.exists():
+            sheet.write([{"index": str(i), "image": f"images/{self._show(pool, i)}", "label": ""} for i in wanted])
+        answers = sheet.answers(wanted)
+        if self.page is not None and not _enough(answers):
+            self.page.until_filled(sheet)
+            answers = sheet.answers(wanted)
+        return torch.tensor(self._whole(answers, sheet))
+
+    def judge(self, pool: Pool, images: Tensor) -> Tensor | None:
+        return None
+
+    def _whole(self, answers: Sequence[int | None], sheet: Sheet) -> list[int]:
+        """Return the answers, or say how many there are to be given."""
+        given = [answer for answer in answers if answer is not None]
+        left, names = len(answers) - len(given), ", ".join(self.names[:12]) + ", ..." * (len(self.names) > 12)
+        if left:
+            which = f"{left} images await" if left == len(answers) else f"{left} of {len(answers)} images still await"
+            raise AwaitingLabels(
+                f"{which} labels ({names}): fill the column 'label' of {sheet.path}, or give ui=page, then start again"
+            )
+        if not _enough(answers):
+            raise UserError(f"{sheet.path} is unsure of every image: label one at least ({names}), then start again")
+        return given
+
+    def _show(self, pool: Pool, index: int) -> str:
+        """Write an image for the person to look at, and return its name: its own file, or what is learned from."""
+        name = self.files.names[index] if self.files and index < len(self.files.names) else f"{index}.png"
+        target = self.folder / "images" / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if self.files and index < len(self.files.names):
+            shutil.copyfile(self.files.root / name, target)
+            return name
+        from PIL import Image
+
+        Image.fromarray(pool.images[index].permute(1, 2, 0).squeeze(-1).cpu().numpy()).save(target)
+        return name
+
+
+def _enough(answers: Sequence[int | None]) -> bool:
+    """Tell whether all is answered, and something is labelled."""
+    return None not in answers and any(answer != -1 for answer in answers)

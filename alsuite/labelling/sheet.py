@@ -1,0 +1,81 @@
+"""A table of images that a person is asked about: a row for each, with its label as soon as there is one."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from alsuite.errors import UserError
+from alsuite.files import written_whole
+
+__all__ = ["UNSURE", "Sheet"]
+
+COLUMNS = ("index", "image", "label")
+UNSURE = "unsure"  # in place of a label: the image is never asked for again
+
+
+class Sheet:
+    """A CSV with the columns index, image and label, on disk as a whole at any moment.
+
+    path: the file, which need not be there yet
+    names: of the classes, any of which, or its number, or "unsure", may be filled in
+    """
+
+    def __init__(self, path: Path, names: Sequence[str]) -> None:
+        self.path = path
+        self.names = list(names)
+
+    def rows(self) -> list[dict[str, str]]:
+        """Return the rows as they stand in the file."""
+        with self.path.open(newline="", encoding="utf-8-sig") as file:
+            return list(csv.DictReader(file))
+
+    def write(self, rows: Sequence[Mapping[str, str]]) -> None:
+        """Write all rows; once this returns, not even a power cut loses them."""
+        columns = dict.fromkeys([*COLUMNS, *(name for row in rows[:1] for name in row if name)])
+        with written_whole(self.path) as part, part.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, [*columns], extrasaction="ignore")
+            writer.writeheader()
+            writer.writerows(rows)
+
+    def answers(self, wanted: Sequence[int]) -> list[int | None]:
+        """Return the classes of the wanted images: -1 of what somebody is unsure of, None where there is no label yet.
+
+        Rows may have been sorted otherwise since. One that is missing, comes twice, or names no class is refused by its
+        line.
+        """
+        found: dict[int, int | None] = {}
+        for number, row in enumerate(self.rows(), start=2):
+            where = f"{self.path}, line {number} (index {row.get('index')})"
+            index = _index(row, wanted, where)
+            if index in found:
+                raise UserError(f"{where}: this index stands here a second time; delete one of its rows")
+            found[index] = self.label(row.get("label"), where)
+        if missing := [index for index in wanted if index not in found]:
+            raise UserError(
+                f"{self.path} lacks a row for index {missing[0]}: add it, as it was written, with its label"
+            )
+        return [found[index] for index in wanted]
+
+    def label(self, told: str | None, where: str) -> int | None:
+        """Return the class that a cell tells by its name or number, -1 for "unsure", None for nothing."""
+        answer = (told or "").strip()
+        if answer in self.names:
+            return self.names.index(answer)
+        if answer.isdecimal() and int(answer) < len(self.names):
+            return int(answer)
+        if answer and answer != UNSURE:
+            raise UserError(
+                f"{where}: '{answer}' is no class; write one of {', '.join(self.names[:12])}, its number, or {UNSURE}, "
+                "and start again"
+            )
+        return -1 if answer else None
+
+
+def _index(row: Mapping[str, str], wanted: Sequence[int], where: str) -> int:
+    """Return the index of a row, if it is one of those that were asked for."""
+    index = (row.get("index") or "").strip()
+    if not index.isdecimal() or int(index) not in wanted:
+        raise UserError(f"{where}: this index was not asked for; restore the column 'index' as it was written")
+    return int(index)

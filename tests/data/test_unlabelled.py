@@ -1,0 +1,146 @@
+"""Folders of images that nobody has labelled."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from alsuite.data.folders import folder
+from alsuite.errors import AwaitingLabels, UserError
+from alsuite.labelling.human import Human
+from alsuite.labelling.sheet import Sheet
+from alsuite.oracle import ideal, noisy
+from alsuite.pool import Pool
+from helpers.commands import Command, records, started
+from helpers.data_files import GREY, write_image
+
+NAMES = ["cat", "dog"]
+ASKED = ("dataset=folder", "dataset.labelled=none", "dataset.classes=[cat,dog]", "dataset.size=8", "task_model=linear")
+SIZES = ("budget.initial=6", "budget.query=4", "budget.end=10")
+
+
+@pytest.fixture
+def alsuite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    return started(tmp_path / "outputs", monkeypatch, capsys)
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Twelve photos in folders, larger than what is learned from, cats darker than dogs."""
+    for i in range(12):
+        write_image(tmp_path / "photos" / f"day {i % 3}" / f"photo {i:02}.png", GREY * (1 + 8 * (i % 2)), kind="png")
+    write_image(tmp_path / "photos" / ".hidden" / "not.png", 0, kind="png")
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def tests(tmp_path: Path) -> Path:
+    for i in range(4):
+        write_image(tmp_path / "seen" / NAMES[i % 2] / f"{i}.png", GREY * (1 + 8 * (i % 2)), kind="png")
+    return tmp_path / "seen"
+
+
+def test_all_images_at_any_depth_are_the_pool(photos: Path, tests: Path, tmp_path: Path) -> None:
+    built, data = (folder(photos, 8, labelled="none", classes=NAMES, root=tmp_path / "data") for _ in range(2))
+    assert torch.equal(built.train.images, data.train.images)
+    assert data.train.images.shape == (12, 3, 8, 8)
+    assert data.train.targets.tolist() == [-1] * 12
+    assert data.train.unlabelled
+    assert (data.classes, data.tests) == (("cat", "dog"), {})
+    assert data.train.files is not None
+    assert data.train.files.names[0] == "day 0/photo 00.png"
+    few = data.subset(5, None, 4).train
+    assert few.files is not None
+    for name, image in zip(few.files.names, few.images, strict=True):
+        assert abs(float(image.float().mean()) - GREY * (1 + 8 * (int(name[-6:-4]) % 2))) < 2
+    measured = folder(photos, 8, labelled="none", classes=NAMES, test=tests, root=tmp_path / "data").tests
+    assert {name: split.targets.tolist() for name, split in measured.items()} == {"seen": [0, 0, 1, 1]}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"classes": None}, r"needs the names of at least two classes: dataset\.classes=\[cat,dog\]"),
+        ({"classes": ["cat"]}, "at least two classes"),
+        ({"classes": "cat"}, "at least two classes"),
+        ({"labelled": "some"}, r"dataset\.labelled=some is unknown: choose one of folders, none"),
+        ({"labelled": "folders"}, r"dataset\.test is for images without labels"),
+        ({"classes": ["cat", "cow"]}, r"dataset\.test=\S+ holds no folder cow"),
+        ({"size": 0}, r"dataset\.size=0"),
+    ],
+)
+def test_what_cannot_be_used_is_told(
+    options: dict[str, object], message: str, photos: Path, tests: Path, tmp_path: Path
+) -> None:
+    given = {"size": 8, "labelled": "none", "classes": NAMES, "test": tests, "root": tmp_path / "data", **options}
+    with pytest.raises(UserError, match=message):
+        folder(photos, **given)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_folder_without_an_image_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="empty holds no image"):
+        folder(tmp_path / "empty", labelled="none", classes=NAMES, root=tmp_path)
+
+
+def test_only_a_person_can_label_it(photos: Path, tmp_path: Path) -> None:
+    data = folder(photos, 8, labelled="none", classes=NAMES, root=tmp_path / "data")
+    with pytest.raises(UserError, match="nobody knows the labels of photos: add oracle=human"):
+        ideal(data, tmp_path)
+    with pytest.raises(UserError, match="add oracle=human"):
+        noisy(data, tmp_path, flip=0.1)
+
+
+def test_a_person_is_shown_the_files_themselves(photos: Path, tmp_path: Path) -> None:
+    data = folder(photos, 8, labelled="none", classes=NAMES, root=tmp_path / "data")
+    pool = Pool(data.train.images, 2, data.mean, data.std)
+    with pytest.raises(AwaitingLabels, match=r"^2 images await labels \(cat, dog\)"):
+        Human(tmp_path / "queries", NAMES, data.train.files)(pool, torch.tensor([5, 0]))
+    (sheet,) = (tmp_path / "queries").glob("*.csv")
+    shown = [row["image"] for row in Sheet(sheet, NAMES).rows()]
+    assert shown == ["images/day 1/photo 04.png", "images/day 0/photo 00.png"]
+    for name in shown:
+        assert (tmp_path / "queries" / name).read_bytes() == (photos / name.removeprefix("images/")).read_bytes()
+
+
+def fill(run: Path, some: int | None = None) -> None:
+    """Label the latest sheet, as the photos' names tell."""
+    sheet = Sheet(sorted((run / "queries").glob("labels_*.csv"))[-1], NAMES)
+    rows = sheet.rows()
+    for row in rows[:some]:
+        row["label"] = NAMES[int(row["image"][-6:-4]) % 2]
+    sheet.write(rows)
+
+
+def test_a_run_from_an_unlabelled_folder_to_its_end(
+    alsuite: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALSUITE_DATA", str(tmp_path / "data"))
+    command = [*ASKED, f"dataset.path={photos}", *SIZES, "scale.pool=null", "strategy=margin"]
+    assert "nobody knows the labels of photos: add oracle=human" in alsuite(*command).line
+    command.append("oracle=human")
+    first = alsuite(*command)
+    assert first.status == 3
+    assert "6 images await labels (cat, dog): fill the column 'label'" in first.line
+    (run,) = {path.parent.parent for path in tmp_path.rglob("labels_*.csv")}
+    fill(run, 2)
+    assert "4 of 6 images still await labels" in alsuite(*command).line
+    fill(run)
+    second = alsuite(*command)
+    assert (second.status, "cycle 0: 4 images await labels" in second.line) == (3, True)
+    fill(run)
+    last = alsuite(*command, "ui=page")  # it asks nothing more
+    assert (last.status, last.err) == (0, "")
+    assert "there are no test images to measure on; the labels:" in last.out
+    assert [record["labelled"] for record in records(run)] == [6, 10]
+    assert alsuite(*command).status == 0
+
+
+def test_labels_drawn_by_class_are_refused(
+    alsuite: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALSUITE_DATA", str(tmp_path / "data"))
+    given = [*ASKED, f"dataset.path={photos}", *SIZES, "oracle=human", "initial=stratified"]
+    assert "take initial=uniform or coreset" in alsuite(*given).line
