@@ -1,0 +1,101 @@
+"""A task model that somebody else has trained: its features and log-probabilities of each image stand for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from alsuite.errors import UserError
+from alsuite.pool import Images, Pool, Rows
+from alsuite.strategies import Strategy
+from alsuite.strategies.badge import Badge
+from alsuite.strategies.coreset import CoreSet
+from alsuite.strategies.random import Random
+from alsuite.strategies.uncertainty import Uncertainty
+
+__all__ = ["Foreign"]
+
+LOOKS_AT = {Badge: ("features", "log_probs"), CoreSet: ("features",), Uncertainty: ("log_probs",), Random: ()}
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """A task that learns nothing, and predicts what it was given of the pool's images.
+
+    features: (N, D)
+    predicted: (N, K) log-probabilities
+    """
+
+    features: Tensor | None = None
+    predicted: Tensor | None = None
+
+    @classmethod
+    def of(cls, features: ArrayLike | None, log_probs: ArrayLike | None) -> Self:
+        """Return the task of arrays, of which one may be missing."""
+        if features is None and log_probs is None:
+            raise UserError("there is nothing to pick from: give images, features or log-probabilities")
+        task = cls(_table(features, "features"), _table(log_probs, "log_probs"))
+        sizes = {len(table) for table in (task.features, task.predicted) if table is not None}
+        if len(sizes) > 1:
+            raise UserError(f"features and log_probs are of {' and '.join(map(str, sizes))} images: give the same ones")
+        if task.predicted is not None and bool((task.predicted > 1e-4).any()):
+            raise UserError("log_probs are above 0: give the logarithms of probabilities, such as log_softmax's")
+        return task
+
+    def check(self, strategy: Strategy, name: str) -> None:
+        """Refuse a strategy that looks at what wasn't given."""
+        wanted = LOOKS_AT.get(type(strategy))
+        if wanted is None:
+            raise UserError(f"strategy={name} looks at the images themselves: give these")
+        has = {"features": self.features is not None, "log_probs": self.predicted is not None}
+        if missing := [each for each in wanted if not has[each]]:
+            raise UserError(f"strategy={name} looks at {' and '.join(wanted)}: give {missing[0]}, too, or images")
+
+    def stand_ins(self) -> Tensor:
+        """Return (N, 1, 1, 1) black images, at which nobody looks."""
+        table = self.features if self.features is not None else self.predicted
+        assert table is not None
+        return torch.zeros(len(table), 1, 1, 1, dtype=torch.uint8)
+
+    def count(self, classes: Sequence[str]) -> list[str]:
+        """Return the classes, with numbers as names where the log-probabilities are of more than are labelled."""
+        more = 0 if self.predicted is None else self.predicted.shape[1] - len(classes)
+        return [*classes, *(f"unlabelled {i}" for i in range(more))]
+
+    def learn(self, pool: Pool) -> Self:
+        return self
+
+    def log_probs(self, images: Images) -> Tensor:
+        return _rows(self.predicted, images)
+
+    def scored(self, images: Images, score: Callable[[Tensor], Tensor], masks: int = 0, whole: bool = False) -> Tensor:
+        return score(self.log_probs(images))
+
+    def outputs(self, images: Images) -> tuple[Tensor, Tensor]:
+        features = _rows(self.features, images)
+        return features, features if self.predicted is None else _rows(self.predicted, images)
+
+
+def _rows(table: Tensor | None, images: Images) -> Tensor:
+    """Return the rows of some images of the pool."""
+    assert table is not None
+    assert isinstance(images, Rows)
+    return table[images.indices.to(table.device)]
+
+
+def _table(values: ArrayLike | None, name: str) -> Tensor | None:
+    """Return (N, D) floats, checked."""
+    if values is None:
+        return None
+    array = np.asarray(values)
+    if array.ndim != 2 or array.dtype.kind not in "fiu" or not array.size:
+        raise UserError(f"{name} are {array.dtype} of shape {array.shape}: give floats, a row for each image")
+    if np.isnan(array).any() or (name == "features" and np.isinf(array).any()):
+        raise UserError(f"{name} hold what is no number: look whether the model has diverged")
+    return torch.as_tensor(array).float()

@@ -1,0 +1,253 @@
+"""`python -m alsuite.pick`: the images that are best labelled next, by any strategy, without a run.
+
+`query` does the same in a notebook. What is labelled already goes in, and nothing is kept between two calls.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import ArrayLike
+from torch import Tensor
+
+from alsuite.contract import Promise
+from alsuite.data.dataset import statistics
+from alsuite.data.folders import unlabelled
+from alsuite.errors import UserError
+from alsuite.foreign import Foreign
+from alsuite.labelling.sheet import UNSURE
+from alsuite.loop import seed_all
+from alsuite.pool import Pool, pixels
+from alsuite.strategies import Query, Strategy
+from alsuite.tasks import Task
+
+__all__ = ["main", "query"]
+
+Known = dict[int, str]  # position -> class, or "unsure"
+
+
+def query(
+    images: str | Path | ArrayLike | None = None,
+    labels: Mapping[int, object] | Mapping[str, object] | ArrayLike = (),
+    strategy: str = "entropy",
+    n: int = 100,
+    *,
+    features: ArrayLike | None = None,
+    log_probs: ArrayLike | None = None,
+    options: Sequence[str] = (),
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Return the n images that are best labelled next: a table by position, best first, with file and score.
+
+    Arguments:
+        images: a folder of images, at any depth, or uint8 images, or floats in 0..1, (N, C, H, W) or (N, H, W)
+        labels: those that are known: position or file -> class, or one for each image, None or -1 where it is unknown
+        strategy: as in `python -m alsuite strategy=...`
+        n: how many
+        features: (N, D) of a model of your own, in place of images
+        log_probs: (N, K) of a model of your own, in place of images
+        options: of the command line, such as task_model=linear, scale=laptop or dataset.size=32
+        seed: decides all random draws
+    """
+    own = None if images is not None else Foreign.of(features, log_probs)
+    config = _composed(strategy, [*options, f"seed={seed}"])
+    shown, names = (own.stand_ins(), None) if own else _read(images, config["dataset"]["size"])
+    known = _known(labels, len(shown), names)
+    classes = _classes(known)
+    pool = _pool(shown, known, own.count(classes) if own else classes)
+    left = len(pool.unlabelled)
+    if not 0 < n <= left:
+        raise UserError(f"n={n}: {left:,} of {len(pool):,} images have no label; give a number from 1 to {left:,}")
+    chosen = _chosen(config, strategy, own, pool, n, seed)
+    if len(pool) > len(shown):
+        raise UserError(f"strategy={strategy} makes images of its own and picks none of yours: take strategy=asal")
+    scores = None if chosen.scores is None else chosen.scores.tolist()
+    places = chosen.indices.tolist()
+    files = {} if names is None else {"image": [names[place] for place in places]}
+    return pd.DataFrame({**files, "score": scores}, index=pd.Index(places, name="index"))
+
+
+def _composed(strategy: str, options: Sequence[str]) -> dict[str, dict[str, object]]:
+    """Return the configuration of a strategy on images of one's own, as the command line has it."""
+    from hydra import version
+    from hydra.core.utils import setup_globals
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    from alsuite.__main__ import loader
+    from alsuite.command.complaints import one_line
+    from alsuite.command.sweeps import Composer
+
+    version.setbase("1.3")
+    setup_globals()
+    composer = Composer(loader(None))
+    try:
+        overrides = composer.with_paper([f"strategy={strategy}", "dataset=folder", "dataset.path=.", *options])
+        config = composer(overrides)
+        keys = [str(key) for key in config if key != "hydra"]
+        values = OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True)
+    except (HydraException, OmegaConfBaseException) as error:
+        raise UserError(one_line(error)) from None
+    assert isinstance(values, dict)
+    return {str(key): value for key, value in values.items()}
+
+
+def _chosen(
+    config: Mapping[str, Mapping[str, object]], name: str, own: Foreign | None, pool: Pool, n: int, seed: int
+) -> Query:
+    """Train what the strategy looks at, unless it is given, and ask the strategy once, as a run does in a cycle."""
+    from hydra.utils import instantiate
+
+    strategy: Strategy = instantiate(config["strategy"])
+    if own is not None:
+        own.check(strategy, name)
+    elif name != "random" and not len(pool.labelled):
+        raise UserError(f"strategy={name} learns from labels, and none is known: give some, or take strategy=random")
+    seed_all(seed, 0)
+    task: Task = own or (instantiate(config["task_model"])().learn(pool) if name != "random" else Foreign())
+    seed_all(seed, 0, part=1)
+    promise = Promise(strategy, pool)
+    return promise.kept(strategy.query(pool, task, n), n)
+
+
+def _read(images: object, size: object) -> tuple[Tensor, Sequence[str] | None]:
+    """Return (N, C, H, W) uint8 images, and the names of their files, if they lie in a folder."""
+    if isinstance(images, str | Path):
+        path = Path(images).expanduser().resolve()
+        if not path.is_dir():
+            raise UserError(f"{images} is no folder: name one that holds images, or an array file.npy of them")
+        split = unlabelled(path, int(str(size)), ("a", "b"), None, None).train
+        return split.images, split.files.names if split.files else None
+    array = torch.as_tensor(np.asarray(images))
+    array = array[:, None] if array.ndim == 3 else array
+    if array.ndim != 4 or array.shape[1] not in (1, 3):
+        raise UserError(f"images are {tuple(array.shape)}: give them as (N, C, H, W), of 1 or 3 channels, or (N, H, W)")
+    if array.is_floating_point():
+        if not (len(array) and float(array.min()) >= 0 and float(array.max()) <= 1):
+            raise UserError("images are floats outside 0..1: divide them by 255, or give uint8")
+        return pixels(array), None
+    if array.dtype != torch.uint8:
+        raise UserError(f"images are {array.dtype}: give uint8, or floats in 0..1")
+    return array, None
+
+
+def _known(labels: object, size: int, names: Sequence[str] | None) -> Known:
+    """Return position -> class, or "unsure", of what somebody has looked at."""
+    if not isinstance(labels, Mapping):
+        listed = np.asarray(labels, dtype=object).ravel()
+        if len(listed) not in (0, size):
+            raise UserError(f"there are {len(listed):,} labels of {size:,} images: give one each, None where unknown")
+        labels = dict(enumerate(listed))
+    places = {name: place for place, name in enumerate(names or ())}
+    found: Known = {}
+    for key, label in labels.items():
+        place = places.get(key, key) if isinstance(key, str) else int(key)
+        place = int(place) if isinstance(place, str) and place.isdecimal() else place
+        if not isinstance(place, int) or not 0 <= place < size:
+            raise UserError(f"a label is given for {key!r}, which is none of the {size:,} images: mend or delete it")
+        if not _is_unknown(label):
+            found[place] = str(label).strip()
+    return found
+
+
+def _classes(known: Known) -> list[str]:
+    """Return the classes in order, numbers first."""
+    return sorted({*known.values()} - {UNSURE}, key=lambda name: (not name.isdecimal(), name.zfill(9), name))
+
+
+def _is_unknown(label: object) -> bool:
+    """Tell whether a label says nothing: None, nan, -1 or an empty text."""
+    return label is None or str(label).strip() in ("", "-1", "-1.0", "nan", "None")
+
+
+def _pool(images: Tensor, known: Known, classes: Sequence[str]) -> Pool:
+    """Return a pool of the images with the labels that are known, on the device that a run would take."""
+    from alsuite.command.machine import choose_device, onto
+
+    if not len(images):
+        raise UserError("there are no images to pick from: give some")
+    device = choose_device("auto")
+    pool = Pool(onto(images, device), max(2, len(classes)), *statistics(images), device)
+    numbers = {name: number for number, name in enumerate(classes)}
+    places = sorted(place for place, label in known.items() if label != UNSURE)
+    pool.label(torch.tensor(places, dtype=torch.int64), torch.tensor([numbers[known[i]] for i in places]).long())
+    pool.leave_out(torch.tensor(sorted({*known} - {*places}), dtype=torch.int64))
+    return pool
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Read the command line, and write the table of what is best labelled next, with a column to fill in."""
+    parser = argparse.ArgumentParser(prog="python -m alsuite.pick", description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("images", nargs="*", help="a folder, or an array file.npy; then options such as scale=laptop")
+    parser.add_argument(
+        "--labels", nargs="+", type=Path, default=[], help="CSVs with columns image or index, and label"
+    )
+    parser.add_argument("--features", type=Path, help="an array file.npy (N, D), in place of images")
+    parser.add_argument("--log-probs", type=Path, help="an array file.npy (N, K), in place of images")
+    parser.add_argument("--strategy", default="entropy", help="as in python -m alsuite strategy=...")
+    parser.add_argument("-n", type=int, default=100, help="how many")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, help="the CSV to write; by default it is printed")
+    try:
+        _picked(parser.parse_intermixed_args(arguments))
+    except UserError as error:
+        sys.exit(f"alsuite.pick: {error}")
+
+
+def _picked(given: argparse.Namespace) -> None:
+    """Pick as the command line says, and write the table."""
+    options = [word for word in given.images if "=" in word]
+    places = [word for word in given.images if "=" not in word]
+    if len(places) > 1:
+        raise UserError(f"{places[1]} is one too many: name one folder, or one array file.npy")
+    source = places[0] if places else None
+    images = _array(Path(source)) if source and source.endswith(".npy") else source
+    labels: dict[str, object] = {}
+    for path in given.labels:
+        labels |= _labels(path)
+    arrays = {
+        name: path and _array(path) for name, path in (("features", given.features), ("log_probs", given.log_probs))
+    }
+    table = query(images, labels, given.strategy, given.n, **arrays, options=options, seed=given.seed)
+    table.insert(len(table.columns) - 1, "label", "")
+    if given.out is None:
+        print(table.to_csv(), end="")
+        return
+    try:
+        table.to_csv(given.out)
+    except OSError as error:
+        raise UserError(f"{given.out} cannot be written ({error.strerror}): name another file") from None
+    print(f"{len(table)} images to label: {given.out}", file=sys.stderr)
+
+
+def _array(path: Path) -> np.ndarray:
+    """Read an array file."""
+    try:
+        return np.load(path, allow_pickle=False)
+    except (OSError, ValueError, EOFError) as error:
+        raise UserError(f"{path} cannot be read as an array ({error}): save it with numpy.save") from None
+
+
+def _labels(path: Path) -> dict[str, object]:
+    """Read the filled rows of a CSV, by their images' files or else by their positions."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} cannot be read ({error}): give a CSV with the columns image and label") from None
+    key = next((name for name in ("image", "index") if rows and name in rows[0]), None)
+    if rows and (key is None or "label" not in rows[0]):
+        raise UserError(f"{path} lacks a column: it must have image or index, and label")
+    return {str(row[key]).strip().removeprefix("images/"): row["label"] for row in rows if key}
+
+
+if __name__ == "__main__":
+    main()

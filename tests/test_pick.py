@@ -1,0 +1,146 @@
+"""Picking what is best labelled next, without a run: from folders, images, features and log-probabilities."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+import alsuite
+from alsuite.errors import UserError
+from alsuite.pick import main
+from alsuite.strategies.coreset import k_center_greedy
+from helpers.data_files import GREY, write_image
+from helpers.pools import digit_pool
+
+SMALL = ("task_model=linear", "scale=smoke")
+RNG = np.random.default_rng(0)
+LOG_PROBS = torch.from_numpy(RNG.normal(size=(30, 4))).log_softmax(1).numpy()
+FEATURES = RNG.normal(size=(30, 5))
+LABELS = ["cat", "dog", *[None] * 28]
+
+
+def test_by_log_probabilities_of_ones_own_model() -> None:
+    picked = alsuite.query(log_probs=LOG_PROBS, labels=LABELS, strategy="entropy", n=4)
+    doubt = -(np.exp(LOG_PROBS) * LOG_PROBS).sum(1)
+    best = sorted(range(2, 30), key=lambda i: -doubt[i])[:4]
+    assert [*picked.index] == best
+    assert picked["score"].to_numpy() == pytest.approx(doubt[best], rel=1e-5)
+
+
+def test_by_features_of_ones_own_model() -> None:
+    table = torch.from_numpy(FEATURES).float()
+    picked = alsuite.query(features=FEATURES, labels={3: "cat", 8: "dog"}, strategy="coreset", n=5)
+    among = [i for i in range(30) if i not in (3, 8)]
+    expected = [among[i] for i in k_center_greedy(table[among], table[[3, 8]], 5)[0].tolist()]
+    assert [*picked.index] == expected
+    both = alsuite.query(features=FEATURES, log_probs=LOG_PROBS, labels=LABELS, strategy="badge", n=5)
+    assert len({*both.index} - {0, 1}) == 5
+
+
+def test_images_are_learned_from_and_the_same_seed_picks_the_same() -> None:
+    pool, targets = digit_pool(0)
+    known = {i: int(targets[i]) for i in range(40)}
+    first, again = (alsuite.query(pool.images.numpy(), known, "margin", n=7, options=SMALL, seed=2) for _ in range(2))
+    assert first.equals(again)
+    assert len(first) == 7
+    assert not {*first.index} & {*known}
+    assert first["score"].is_monotonic_decreasing
+    floats = alsuite.query(pool.images.squeeze(1) / 255, known, "margin", n=7, options=SMALL, seed=2)
+    assert first.equals(floats)
+
+
+def test_any_strategy_of_the_command_line_will_do() -> None:
+    pool, targets = digit_pool(0)
+    known = dict(enumerate(targets[:30].tolist()))
+    picked = alsuite.query(pool.images[:200], known, "vaal", n=3, options=[*SMALL, "strategy.limit=2"])
+    assert len({*picked.index} - {*known}) == 3
+
+
+def test_a_folder_goes_in_and_a_sheet_comes_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ALSUITE_DATA", str(tmp_path / "data"))
+    for i in range(10):
+        write_image(tmp_path / "photos" / f"{i}.png", GREY * (i % 2 * 8 + 1), kind="png")
+    sheet, following = tmp_path / "known.csv", tmp_path / "next.csv"
+    sheet.write_text("image,label\n0.png,cat\n1.png,dog\n2.png,unsure\n3.png,\n")
+    command = [str(tmp_path / "photos"), "--labels", str(sheet), "--strategy", "entropy", "dataset.size=8", *SMALL]
+    main([*command, "-n", "3", "--out", str(following)])
+    assert "3 images to label" in capsys.readouterr().err
+    with following.open() as file:
+        rows = list(csv.DictReader(file))
+    assert [*rows[0]] == ["index", "image", "label", "score"]
+    assert {row["image"] for row in rows} <= {f"{i}.png" for i in range(3, 10)}
+    assert {row["label"] for row in rows} == {""}
+    following.write_text(following.read_text().replace(",,", ",cat,"))
+    main([*command, "--labels", str(following), "-n", "4"])
+    again = [*csv.DictReader(capsys.readouterr().out.splitlines())]
+    assert len({row["image"] for row in again} | {row["image"] for row in rows}) == 7
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"n": 29}, r"n=29: 28 of 30 images have no label; give a number from 1 to 28"),
+        ({"n": 0}, "n=0"),
+        ({"strategy": "vaal"}, "strategy=vaal looks at the images themselves"),
+        ({"strategy": "entropie"}, "choose entropy"),
+        ({"strategy": "coreset"}, "strategy=coreset looks at features: give features, too"),
+        ({"log_probs": None}, "nothing to pick from"),
+        ({"log_probs": np.exp(LOG_PROBS)}, "log_probs are above 0"),
+        ({"log_probs": LOG_PROBS[0]}, "a row for each image"),
+        ({"log_probs": LOG_PROBS * np.nan}, "no number"),
+        ({"features": FEATURES[:9]}, "of 9 and 30 images|of 30 and 9 images"),
+        ({"labels": ["cat"]}, "1 labels of 30 images"),
+        ({"labels": {30: "cat"}}, "a label is given for 30, which is none of the 30 images"),
+        ({"labels": {"x.png": "cat"}}, "a label is given for 'x.png'"),
+        ({"options": ["scale=tiny"]}, "scale=tiny"),
+    ],
+)
+def test_what_cannot_be_picked_from_is_told(given: dict[str, object], message: str) -> None:
+    with pytest.raises(UserError, match=message) as caught:
+        alsuite.query(**{"log_probs": LOG_PROBS, "labels": LABELS, "n": 3, **given})  # pyright: ignore[reportArgumentType]
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        (np.zeros((4, 8, 8, 3), np.uint8), r"give them as \(N, C, H, W\)"),
+        (np.zeros((4, 8, 8), np.int64), "images are torch.int64: give uint8"),
+        (np.full((4, 8, 8), 7.0), "floats outside 0..1"),
+        (np.zeros((0, 8, 8), np.uint8), "no images to pick from"),
+        ("/nonexistent", "/nonexistent is no folder"),
+    ],
+)
+def test_images_of_another_form_are_refused(images: object, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        alsuite.query(images, n=1)  # pyright: ignore[reportArgumentType]
+
+
+def test_a_strategy_that_learns_wants_labels() -> None:
+    images = np.zeros((4, 8, 8), np.uint8)
+    with pytest.raises(UserError, match="strategy=entropy learns from labels, and none is known"):
+        alsuite.query(images, n=1)
+    assert len(alsuite.query(images, n=2, strategy="random")) == 2
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "cannot be read"),
+        (b"image,class\na.png,cat\n", "lacks a column"),
+        (b"\xff\xfe\x00", "cannot be read"),
+    ],
+)
+def test_a_wrong_table_of_labels_ends_in_one_line(content: bytes | None, message: str, tmp_path: Path) -> None:
+    path, array = tmp_path / "known.csv", tmp_path / "log_probs.npy"
+    np.save(array, LOG_PROBS)
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(SystemExit, match=rf"^alsuite.pick: .*{message}"):
+        main(["--log-probs", str(array), "--labels", str(path)])
