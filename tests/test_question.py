@@ -64,7 +64,8 @@ def never(*_: object) -> Task:
 
 
 class Never:
-    query = never
+    def query(self, pool: Pool, task: Task, n: int) -> Query:
+        raise AssertionError("nothing may be trained or chosen again")
 
 
 def run(folder: Path, oracle: Oracle, strategy: Strategy, task_model: Callable[[], Task] = fast_task) -> Run:
