@@ -41,6 +41,7 @@ def counted(config: DictConfig, dataset: str) -> dict[str, int]:
     return dict(zip(COUNTS, (pool, budget.initial, budget.query, budget.end), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "place", "values"), ROWS)
 def test_a_command_means_the_paper(compose: Composer, command: str, place: str, values: dict[str, Any]) -> None:
     seed = [] if "seeds" in values else ["seed=0"]
@@ -49,6 +50,7 @@ def test_a_command_means_the_paper(compose: Composer, command: str, place: str, 
     assert all(each == values for each in found), place
 
 
+@pytest.mark.slow
 def test_every_pair_of_the_papers_is_in_the_table(compose: Composer) -> None:
     strategies = {"vaal", "aalu", "m2_vaal", "m2_alg1", "asal", "gaal", "active_gan"}
     settled = {name: compose.settled([f"strategy={name}"])[0] for name in strategies}

@@ -373,6 +373,7 @@ def overlaps(figure: Figure) -> list[bool]:
     return [bool(box.overlaps(below)) for box in boxes if box]
 
 
+@pytest.mark.slow
 def test_the_legend_covers_nothing(toy: Path, conf: Callable[[Any], Path]) -> None:
     for kinds in (["accuracy"], ["accuracy", "labels", "bars", "penalty"]):
         figure = composed(toy, conf([{"kind": kind, "published": ["a"]} for kind in kinds]))
@@ -388,6 +389,7 @@ def test_styles_are_stable_and_apart() -> None:
     assert len({(to_hex(style.colour), str(style.dash)) for style in many}) == len(many)
 
 
+@pytest.mark.slow
 def test_a_panel_without_runs_says_so(toy: Path, conf: Callable[[Any], Path]) -> None:
     where = conf([{"kind": "accuracy"}, {"kind": "accuracy", "experiment": "other"}, {"kind": "bars", "y": "nothing"}])
     draw("fig1", "smoke", toy, configuration=where)
@@ -425,6 +427,7 @@ def test_draw_curves_tells_apart_what_a_sweep_varied(tmp_path: Path) -> None:
     assert imread(swept).std() > imread(bare).std() > 0.05
 
 
+@pytest.mark.slow
 def test_command_ends_with_the_path_or_one_line(
     toy: Path, conf: Callable[[Any], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:

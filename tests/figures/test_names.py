@@ -132,6 +132,7 @@ def test_an_own_experiment_may_build_on_those_here_and_is_drawn_from_its_folder(
     assert figures.draw("alone", "smoke", tmp_path, configuration=folder)[0].exists()
 
 
+@pytest.mark.slow
 def test_given_panels_are_drawn_without_any_file(tmp_path: Path) -> None:
     write_run(tmp_path, "random", 0, [0.5, 0.6])
     given = panels_of([{"kind": "accuracy"}, {"kind": "bars"}], "anything", "toy")
@@ -141,6 +142,7 @@ def test_given_panels_are_drawn_without_any_file(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_runs_of_an_experiment_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_run(tmp_path, "random", 0, [0.5, 0.6])
     read: list[str] = []

@@ -93,6 +93,7 @@ def test_the_gates_can_fail() -> None:
     assert not training.same_weights((net, 5), (net, 6))[0]
 
 
+@pytest.mark.slow
 def test_a_peer_that_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise ModuleNotFoundError(f"No module named {name}", name=name)
@@ -102,6 +103,7 @@ def test_a_peer_that_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None
     assert (row.verdict, row.against) == ("not installed", "baal.modelwrapper")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", [None, "elsewhere"])
 @pytest.mark.parametrize("name", ["vaal_iteration", "vaal_scoring"])
 def test_a_missing_release_tells_where_it_is(monkeypatch: pytest.MonkeyPatch, name: str, folder: str | None) -> None:
@@ -113,6 +115,7 @@ def test_a_missing_release_tells_where_it_is(monkeypatch: pytest.MonkeyPatch, na
     assert row.gate.startswith("git clone https://github.com/sinhasam/vaal and set ALSUITE_VAAL_RELEASE")
 
 
+@pytest.mark.slow
 def test_the_release_and_ours_give_the_same_from_the_same_weights() -> None:
     adversarial = import_module("adversarial")
     peer = as_released(adversarial)
@@ -170,6 +173,7 @@ def test_the_sizes_of_the_pools_are_the_users(monkeypatch: pytest.MonkeyPatch) -
     assert matching.vectors(sizes()) == [300, 4000]
 
 
+@pytest.mark.slow
 def test_the_table_is_written_as_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     main = bench()["main"]
     monkeypatch.setitem(main.__globals__, "SMALL", tiny())

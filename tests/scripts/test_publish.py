@@ -48,6 +48,7 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_what_is_kept_calls_series_as_the_picture_does(publish: ModuleType, root: Path, tmp_path: Path) -> None:
     folder = tmp_path / "kept"
     publish.publish("asal_fig18", "smoke", root, folder)
@@ -95,6 +96,7 @@ def test_a_timing_is_tabled_by_a_value_for_each_run(publish: ModuleType, root: P
     assert made["values"]["mean"].tolist() == pytest.approx([0.2])
 
 
+@pytest.mark.slow
 def test_a_published_figure_is_drawn_again_without_its_runs(publish: ModuleType, root: Path, tmp_path: Path) -> None:
     folder = tmp_path / "published" / "asal_fig18"
     publish.publish("asal_fig18", "smoke", root, folder)
@@ -111,6 +113,7 @@ def beneath(folder: Path) -> str:
     return below_a_picture(verdicts_on(folder.name, lambda _: kept_table(folder)))
 
 
+@pytest.mark.slow
 def test_a_damaged_table_is_named(publish: ModuleType, root: Path, tmp_path: Path) -> None:
     publish.publish("asal_fig18", "smoke", root, tmp_path / "kept")
     table = tmp_path / "kept" / "runs.json.xz"
@@ -124,6 +127,7 @@ def test_what_was_not_run_is_not_published(publish: ModuleType, tmp_path: Path) 
         publish.publish("asal_fig18", "smoke", tmp_path, tmp_path / "kept")
 
 
+@pytest.mark.slow
 def test_the_lists_name_what_the_paper_prints_and_how_its_claims_came_out(
     publish: ModuleType, root: Path, tmp_path: Path
 ) -> None:

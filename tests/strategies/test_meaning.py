@@ -61,17 +61,20 @@ def excess(choose: Callable[[Pool, Classification], Tensor], net: Callable[..., 
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("net", NETS)
 def test_core_set_finds_missing_classes(net: str) -> None:
     """Measured: 0.37 (learned features), 0.46 (pixels); 100 random picks stray by 0.05."""
     assert excess(lambda pool, task: CoreSet().query(pool, task, 20).indices, NETS[net]) > 0.25
 
 
+@pytest.mark.slow
 def test_badge_finds_missing_classes() -> None:
     """Measured: 0.24, owed to the lengths of the gradients more than to their directions."""
     assert excess(lambda pool, task: Badge().query(pool, task, 20).indices, dropout_net) > 0.15
 
 
+@pytest.mark.slow
 def test_features_without_meaning_find_nothing() -> None:
     """The measure itself: core-set on random features is no better than chance."""
 
@@ -81,6 +84,7 @@ def test_features_without_meaning_find_nothing() -> None:
     assert abs(excess(blind, linear)) < 0.15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("score", "margin"), [(scores.entropy, 0.6), (scores.margin, 0.3)])
 def test_uncertain_picks_have_a_higher_entropy_than_random_ones(
     score: Callable[[Tensor], Tensor], margin: float

@@ -107,11 +107,13 @@ def share_of_others(strategy: Strategy) -> float:
     return float((which[strategy.query(pool, task, 30).indices] > 0).float().mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vaal", "coreset"])
 def test_frames_of_other_sequences_are_found(name: str) -> None:
     assert share_of_others(strategies()[name]) > 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vaal", "coreset"])
 def test_a_turned_sort_finds_them_no_more(name: str) -> None:
     assert share_of_others(Turned(strategies()[name])) < 0.75

@@ -74,6 +74,7 @@ def test_the_whole_rest_of_the_pool_can_be_asked_for(strategy: Strategy) -> None
     assert torch.equal(query.indices.sort().values, pool.unlabelled)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vaal", "vaal_no_d", "ta_vaal", "aalu"])
 @pytest.mark.parametrize("left", [1, 65])
 def test_an_adversary_can_ask_for_the_whole_rest_too(name: str, left: int) -> None:
