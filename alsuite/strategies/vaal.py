@@ -4,8 +4,8 @@ S. Sinha, S. Ebrahimi, T. Darrell: Variational Adversarial Active Learning, 2019
 
 A VAE learns codes z of all images, labelled and unlabelled (eq. 1), and hides from a discriminator D which pool a code
 comes from (eq. 2); D finds it out (eq. 3). Asked for are the images that D thinks least likely to be labelled: lowest
-D(mu) (algorithm 2). Only the encoder and D score the pool. That D sees the mean mu, not a draw, is the release's reading;
-an epoch is one of the unlabelled images, which algorithm 1 leaves open.
+D(mu) (algorithm 2). Only the encoder and D score the pool. That D sees the mean mu, and not a draw, is how the release
+reads it; an epoch is one of the unlabelled images, which algorithm 1 leaves open.
 
 The paper leaves open how squared error and KL are summed, on which lambda_2 depends: `kl_reduction` names the readings
 (alsuite.training.losses.bound). `elbo` sums both over an image, a true bound, beside which a lambda_2 of 1 pulls at the
