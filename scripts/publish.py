@@ -65,6 +65,7 @@ def publish(stem: str, scale: str, root: Path, folder: Path) -> None:
         raise UserError(f"{stem}: no finished runs of scale={scale} below {root}: make {stem} SCALE={scale}")
     runs = pd.concat([frame for _, frame in shown]).drop_duplicates([*NAMED_BY, "cycle", "test"])
     for name in TABLES:
+        (folder / f"{name}.csv").unlink(missing_ok=True)  # of an earlier measure
         if parts := [made[name] for made in tables if name in made]:
             pd.concat(parts, ignore_index=True).round(5).to_csv(folder / f"{name}.csv", index=False)
     record(runs, shown, folder)

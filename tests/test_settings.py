@@ -14,7 +14,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from alsuite.command.sweeps import Composer, jobs_of
-from helpers.configs import TRAIN_IMAGES, composer
+from alsuite.data.segmentation import SIDE
+from helpers.configs import TRAIN_IMAGES, composed, composer
 from helpers.settings import COUNTS, aalu, active_gan, asal, m2vaal, vaal
 
 ROWS = [*vaal.ROWS, *aalu.ROWS, *m2vaal.ROWS, *asal.ROWS, *active_gan.ROWS]
@@ -48,6 +49,14 @@ def test_a_command_means_the_paper(compose: Composer, command: str, place: str, 
     jobs = jobs_of([*command.split(), *seed], compose)
     found = [{key: value(config, key) for key in values} for config in map(compose, jobs)]
     assert all(each == values for each in found), place
+
+
+@pytest.mark.parametrize("dataset", vaal.SIZES)
+def test_vaal_tab2_gives_classes_and_sizes(dataset: str) -> None:
+    channels, height, width, classes, *masks = composed("scale=smoke").scale.stand_in[dataset]
+    sides = (SIDE, SIDE) if masks else (height, width)
+    side = vaal.SIZES[dataset][1]
+    assert (channels, classes, *sides) == (3, vaal.SIZES[dataset][0], side, side)
 
 
 @pytest.mark.slow

@@ -12,7 +12,6 @@ An experiment lists its panels under `figure:`, each a mapping with the fields
                 gains      points of F-score that each class gains from a run's first cycle to its last
                 aubc       areas of each two series compared; penalty: the penalty matrix
                 plane      groups of samples that a run placed on a plane
-                masks       images that were asked for, above their labels per pixel, predictions, entropies
                 masks      images that were asked for, above their labels per pixel, predictions and entropies
                 images     rows of images, from the runs' images_cycle_0000.npz
     title       above the panel

@@ -8,9 +8,10 @@ tells unlabelled (1) from labelled (0) while the VAE hides it (eq. 5-7), and ran
 (eq. 8). Asked for are the largest A(m). Features and predictions are computed once a cycle.
 
 In terms of VAAL's game A = 1 - D: eq. 2-7 are VAAL's eq. 2-4. Unstated are the widths, p (probabilities here), and
-whether lossLearn's A sees p (it does here, as in eq. 8). The paper encodes the features as the task model gives them;
-`standardise` brings them to zero mean and unit spread first, without which the bound of features that are small, or of
-very different size, says little about most of them.
+whether lossLearn's A sees p (it does here, as in eq. 8). Algorithm 1 leaves open which pool an epoch of the second loop
+goes through; here it is the unlabelled one. The paper encodes the features as the task model gives them; `standardise`
+brings them to zero mean and unit spread first, without which the bound of features that are small, or of very different
+size, says little about most of them.
 """
 
 from __future__ import annotations

@@ -142,11 +142,17 @@ class AdversarialGame(LightningModule):
         z = mu + torch.randn_like(mu) * (0.5 * logvar).exp()
         decoded = self.vae.decoder(torch.cat([z, conditioning.decoder], dim=1))
         rules = self.rules
-        bounds = rules.transductive * bound(x, decoded, mu, logvar, rules.beta, rules.kl_reduction)
+        bounds = rules.transductive * bound(x, decoded, mu, logvar, self.beta(weights), rules.kl_reduction)
         if not rules.adversarial or self.discriminator is None:
             return (weights * bounds).sum(), weights.new_zeros(())
         logits = self.discriminator(torch.cat([mu, conditioning.discriminator], dim=1))
         return (weights * bounds).sum(), rules.adversarial * (weights * F.softplus(-logits)).sum()
+
+    def beta(self, weights: Tensor) -> float | Tensor:
+        """Return the weight of each sample's KL; `sum` adds it up over each pool, of which all else takes a mean."""
+        if self.rules.kl_reduction != "sum":
+            return self.rules.beta
+        return self.rules.beta / (len(weights) * weights)
 
     def discriminator_loss(self, labelled: Batch, unlabelled: Batch) -> Tensor:
         """Return the loss of VAAL eq. 3."""

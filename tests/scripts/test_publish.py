@@ -51,6 +51,8 @@ def root(tmp_path: Path) -> Path:
 @pytest.mark.slow
 def test_what_is_kept_calls_series_as_the_picture_does(publish: ModuleType, root: Path, tmp_path: Path) -> None:
     folder = tmp_path / "kept"
+    folder.mkdir()
+    (folder / "values.csv").write_text("of an earlier measure")
     publish.publish("asal_fig18", "smoke", root, folder)
     assert {path.name for path in folder.iterdir()} == {
         *(f"{name}.csv" for name in ("summary", "aubc", "penalty", "tests")),

@@ -80,6 +80,20 @@ def test_the_decoder_sees_no_more_than_what_is_watched(one_game: tuple[Adversari
     assert 500 < sum(seen) < 1200 < len(large.unlabelled)
 
 
+def test_a_selection_is_timed_by_the_unlabelled_images_alone(
+    one_game: tuple[AdversarialGame, Pool, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    game, pool, beside = one_game
+    seen: list[int] = []
+    timed: list[int] = []
+    monkeypatch.setattr(vaal, "clock", lambda device: timed.append(sum(seen)) or 0.0)
+    hook = game.vae.encoder.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    VAAL(VAE_OF_DIGITS).scored(game, pool, beside)
+    hook.remove()
+    assert timed == [len(pool.unlabelled)]  # where the diagnosis begins
+    assert sum(seen) > len(pool)
+
+
 @pytest.mark.slow
 def test_only_the_training_is_augmented() -> None:
     augmented: list[int] = []
