@@ -1,6 +1,6 @@
 """The peak memory of one query in a pool as large as ImageNet's, whose images and predictions are made up as asked.
 
-python scripts/bench/simulated.py STRATEGY CUT    prints GB for the whole pool, measured with a CUT-th of its images
+python scripts/bench/simulated.py STRATEGY N    prints GB for the whole pool, from what N images and a quarter take
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 import resource
 import sys
 from collections.abc import Callable
-from typing import Any, Self
+from typing import Self
 
 import torch
 from torch import Tensor
@@ -29,8 +29,8 @@ from alsuite.training.fit import infer
 
 __all__ = ["STRATEGIES", "Simulated"]
 
-IMAGES, CLASSES, FEATURES, MASKS, ASKED = 1_281_167, 1000, 512, 10, 100
-QUICK = {"epochs": 1, "limit": 2}
+IMAGES, CLASSES, FEATURES, MASKS, ASKED = 1_281_167, 1000, 512, 10, 10
+STEPS = 2  # of a game
 
 
 class Simulated:
@@ -42,7 +42,7 @@ class Simulated:
     def log_probs(self, images: Images) -> Tensor:
         return infer(lambda chunk: torch.randn(len(chunk), CLASSES).log_softmax(-1), images)
 
-    def scored(self, images: Images, score: Callable[[Tensor], Tensor], masks: int = 0) -> Tensor:
+    def scored(self, images: Images, score: Callable[[Tensor], Tensor], masks: int = 0, whole: bool = False) -> Tensor:
         shape = (masks,) if masks else ()
         return infer(lambda chunk: score(torch.randn(*shape, len(chunk), CLASSES).log_softmax(-1)), images)
 
@@ -60,8 +60,8 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "coreset": lambda: CoreSet(),
     "badge": lambda: Badge(),
     "suggestive": lambda: Suggestive(Simulated),  # type: ignore[arg-type]
-    "aalu": lambda: AALU(feature_vae, **QUICK),
-    "vaal_no_vae": lambda: VAAL(no_vae, transductive=0, adversarial=0, **QUICK),
+    "aalu": lambda: AALU(feature_vae, limit=STEPS),
+    "vaal_no_vae": lambda: VAAL(no_vae, transductive=0, adversarial=0, limit=STEPS),
 }
 
 
@@ -71,19 +71,19 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
-def measured(name: str, cut: int) -> float:
-    """Return GB that a query takes beyond what the pool does, scaled up to all images."""
-    n = IMAGES // cut
+def peak_after(name: str, n: int) -> float:
+    """Return the peak after a query among n images, a tenth of them labelled."""
     pool = Pool(torch.zeros(n, 1, 8, 8, dtype=torch.uint8), CLASSES, [0.5], [0.25])
     pool.label(torch.arange(n // 10), torch.arange(n // 10) % CLASSES)
-    strategy, task = STRATEGIES[name](), Simulated()
-    few = Pool(pool.images[:2000], CLASSES, [0.5], [0.25])
-    few.label(torch.arange(1000), torch.arange(1000))
-    query: Any = strategy.query(few, task, 10)  # type: ignore[arg-type]  # what any query takes once
-    before = peak()
-    query = strategy.query(pool, task, ASKED)  # type: ignore[arg-type]
+    query = STRATEGIES[name]().query(pool, Simulated(), ASKED)
     assert len(query.indices) == ASKED
-    return (peak() - before) * cut / 1e9
+    return peak()
+
+
+def measured(name: str, n: int) -> float:
+    """Return GB that a query takes among all images, from two parts of them: what a query takes once, and for each."""
+    start, first, second = peak(), peak_after(name, n // 4), peak_after(name, n)
+    return (first - start + (second - first) * (IMAGES - n // 4) / (n - n // 4)) / 1e9
 
 
 if __name__ == "__main__":
