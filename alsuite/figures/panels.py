@@ -16,6 +16,7 @@ from alsuite.figures.images import draw_rows, groups_of, picture_rows
 from alsuite.figures.masks import masks
 from alsuite.figures.parts import Part
 from alsuite.figures.style import CLASS_COLOURS, GREEN, LABELS, SKY, VERMILLION, Look
+from alsuite.palette import shade
 from alsuite.results.statistics import paired_tests, penalty_matrix
 
 if TYPE_CHECKING:
@@ -27,7 +28,8 @@ __all__ = ["KINDS"]
 def labels(axes: "Axes", part: Part, _: Look) -> None:
     """Draw the share of each class in the labelled set of one series; ticks at the right: its share in the pool.
 
-    Shares are means over seeds. Where there are more classes than colours, lines are thin and have no entry.
+    Shares are means over seeds. Where there are more classes than colours, lines are thin and have no entry; theirs are
+    the colours of masks then.
     """
     frame = part.frame.sort_values("labelled")
     shares = frame[["labelled"]].join(pd.DataFrame([_shares(c) for c in frame["label_counts"]], index=frame.index))
@@ -36,7 +38,7 @@ def labels(axes: "Axes", part: Part, _: Look) -> None:
     thin = len(table.columns) > len(CLASS_COLOURS)
     edge = axes.get_yaxis_transform()
     for k, column in enumerate(table):
-        colour, label = CLASS_COLOURS[k % len(CLASS_COLOURS)], "" if thin else _class_name(first["classes"], k)
+        colour, label = (shade(k), "") if thin else (CLASS_COLOURS[k], _class_name(first["classes"], k))
         axes.plot(table.index, table[column], color=colour, linewidth=0.6 if thin else 1.4, label=label)
         for share in pool[k : k + 1]:
             axes.plot([1.01, 1.05], [share, share], color=colour, linewidth=2, transform=edge, clip_on=False)

@@ -46,7 +46,7 @@ from alsuite.training.losses import ranking_hinge
 
 __all__ = ["AALU", "Assistance"]
 
-WATCHED = 2**26  # values of features whose reconstruction is measured at the most
+WATCHED = 2**22  # values of features whose reconstruction is measured at the most
 
 
 class Assistance(AdversarialGame):
@@ -132,13 +132,14 @@ class AALU:
         assert assistant is not None
 
         def seen(places: Tensor) -> Tensor:
-            return torch.cat([codes[places], probs[places]], dim=1) if self.prediction else codes[places]
+            codes = game.vae.encode(features[places])[0]
+            return torch.cat([codes, probs[places]], dim=1) if self.prediction else codes
 
-        codes = infer(lambda x: game.vae.encode(x)[0], features)
-        logits = infer(assistant, torch.arange(len(codes), device=codes.device), seen)
+        logits = infer(assistant, torch.arange(len(features), device=features.device), seen)
         unlabelled, start = pool.unlabelled, clock(pool.device)
         watched = unlabelled[:: max(1, len(unlabelled) * features.shape[1] // WATCHED)]
-        notes = reconstruction(game.vae, features[watched], codes[watched], codes[watched, :0])
+        codes = infer(lambda x: game.vae.encode(x)[0], features[watched])
+        notes = reconstruction(game.vae, features[watched], codes, codes[:, :0])
         if self.rules.adversarial:
             notes |= separation(logits[pool.labelled], logits[unlabelled])
             some = [indices[: self.rules.batch] for indices in (pool.labelled, unlabelled)]

@@ -205,10 +205,15 @@ def reconstruction(vae: VAE, x: Tensor, codes: Tensor, conditioning: Tensor) -> 
     reconstruction_error, mean_sample_error: squared errors, per value, of the reconstructions and of the mean sample
     active_latents: how many dimensions of the code are in use
     """
-    decoded = infer(lambda code: vae.decoder(code).flatten(1), torch.cat([codes, conditioning], dim=1))
+
+    def error(places: Tensor) -> Tensor:
+        decoded = vae.decoder(torch.cat([codes[places], conditioning[places]], dim=1))
+        return (decoded - x[places]).square().flatten(1).mean(1)
+
+    mean = x.mean(0)
     return {
-        "reconstruction_error": float((decoded - x.flatten(1)).square().mean()),
-        "mean_sample_error": float((x - x.mean(0)).square().mean()),
+        "reconstruction_error": float(infer(error, torch.arange(len(x), device=x.device)).mean()),
+        "mean_sample_error": float(infer(lambda some: (some - mean).square().flatten(1).mean(1), x).mean()),
         "active_latents": int((codes.var(0, correction=0) > ACTIVE).sum()),
     }
 

@@ -17,6 +17,7 @@ from helpers import REPOSITORY
 
 ADVERSARIAL = ("vaal_iteration", "vaal_scoring", "query_times")
 MATCHING = ("matching", "matching_growth")
+PIXELS = ("pixel_epoch", "confusions")
 BENCH = REPOSITORY / "scripts" / "bench"
 
 
@@ -37,7 +38,7 @@ def bench() -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", ["core_set", "scan", "dropout", "epoch", "step", "small_cycle", *ADVERSARIAL])
+@pytest.mark.parametrize("name", ["core_set", "scan", "dropout", "epoch", "step", "small_cycle", *ADVERSARIAL, *PIXELS])
 def test_both_sides_did_the_same_work(name: str) -> None:
     rows = [row for row in bench()["table"]([name], tiny()) if row.verdict]
     assert rows
@@ -163,6 +164,15 @@ def test_the_matching_gate_can_fail() -> None:
     assert not matching.near(found, queries)[0]
     assert matching.judged("", 2.0, "", 1.0).verdict == "missed"
     assert matching.judged("", 1.0, "", 2.0, passed=False).verdict == "void"
+
+
+def test_the_gates_of_pixels_can_fail() -> None:
+    pixels = import_module("pixels")
+    assert pixels.same_totals((100.0, 5), (100.01, 5))[0]
+    assert not pixels.same_totals((100.0, 5), (101.0, 5))[0]
+    assert not pixels.same_totals((100.0, 5), (100.0, 6))[0]
+    assert pixels.both_learn(1.0, 2.0)[0]
+    assert not pixels.both_learn(1.0, 3.0)[0]
 
 
 def test_the_sizes_of_the_pools_are_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
