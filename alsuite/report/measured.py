@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +14,16 @@ from alsuite import CONF
 from alsuite.claims import live_runs, verdicts_on
 from alsuite.claims.verdicts import SCALES
 from alsuite.figures import kept_runs, parts_by_setting, runs_of, table_of
-from alsuite.figures.names import NAMES, name_of
+from alsuite.figures.names import NAMES
 from alsuite.figures.parts import DERIVED, Part, parts_of
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import PERCENT, STORED, Panel, description_of, read_panels
+from alsuite.report.titles import paper_of_figure, title_of
 from alsuite.results import NoRunsError, load_runs
 from alsuite.results.kept import TABLE
 from alsuite.results.report import report
 
-__all__ = ["Measured", "own_experiment", "paper_name", "paper_of_figure", "published_figures", "title_of"]
+__all__ = ["Measured", "own_experiment", "published_figures"]
 
 Runs = Mapping[str, pd.DataFrame | str]
 OTHER_ROWS = ("labels", *STORED, *DERIVED)  # kinds of panel whose rows are not all cycles of all their runs
@@ -99,7 +99,8 @@ def _published(folder: Path, verdicts: pd.DataFrame) -> Measured:
     panels = read_panels(stem) if known else []
     titles = _titles(panels)
     tables = {
-        name: table.assign(panel=table["panel"].map(lambda one: titles.get(one, one))) for name, table in tables.items()
+        name: table.assign(panel=[titles.get(str(one), str(one)) for one in table["panel"]])
+        for name, table in tables.items()
     }
     runs = kept_runs(panels, folder) if kept and panels else {}
     return Measured(
@@ -179,12 +180,13 @@ def own_experiment(name: str, root: Path, configuration: Path = CONF) -> Measure
 def _largest(folders: Iterable[str], root: Path) -> str:
     """Return the largest scale at which folders have finished runs; where none has any, the last is refused."""
     scales: set[str] = set()
+    missing: NoRunsError | None = None
     for folder in folders:
         try:
             scales |= {*load_runs(folder, None, root)["scale"]}
         except NoRunsError as error:
             missing = error
-    if not scales:
+    if not scales and missing:
         raise missing
     return next((scale for scale in SCALES if scale in scales), min(scales))
 
@@ -230,27 +232,6 @@ def _renamed(table: pd.DataFrame) -> pd.DataFrame:
 
     columns = [column for column in ("series", "first", "second") if column in table]
     named = table.assign(**{column: table[column].map(called) for column in columns})
-    return named.rename(columns={name: called(name) for name in table if " · " in name or name in NAMES["strategy"]})
-
-
-def paper_name(paper: str) -> str:
-    """Return a paper's short name, which is that of its strategy."""
-    names = {value.replace("_", ""): name for value, name in NAMES["strategy"].items()}
-    return names.get(paper.replace("_", ""), paper)
-
-
-def paper_of_figure(stem: str) -> str:
-    """Return whose figure it is; nothing of a comparison that no paper has."""
-    papers = (path.stem for path in (CONF / "paper").glob("*.yaml"))
-    return next((paper for paper in papers if stem.startswith(f"{paper}_")), "")
-
-
-def title_of(stem: str) -> str:
-    """Name a figure: "ASAL, figure 3" of asal_fig3, and what belongs to no paper by the words of its file."""
-    paper = paper_of_figure(stem)
-    what, _, dataset = stem.removeprefix(f"{paper}_").partition("_")
-    named = name_of("dataset", dataset)
-    what = re.sub("^fig", "figure ", re.sub("^tab", "table ", what))
-    about = f", {named}" if named != dataset else f" {dataset}".replace("_", " ").rstrip()
-    title = f"{paper_name(paper)}, {what}" if paper else what.capitalize()
-    return f"{title}{about}"
+    return named.rename(
+        columns={name: called(name) for name in map(str, table) if " · " in name or name in NAMES["strategy"]}
+    )

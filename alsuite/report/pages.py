@@ -11,25 +11,23 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from plotly.offline import get_plotlyjs
 
 from alsuite import CONF
 from alsuite.claims import measured_runs, read_claims, verdicts
 from alsuite.claims.pages import figures_of, paper_of
 from alsuite.claims.verdicts import VERDICTS
 from alsuite.report import tables
-from alsuite.report.charts import Section, section_of, summary_chart
-from alsuite.report.measured import Measured, own_experiment, paper_name, published_figures, title_of
+from alsuite.report.charts import section_of, summary_chart
+from alsuite.report.measured import Measured, own_experiment, published_figures
 from alsuite.report.pictures import Strip, of_part, thumbnail
 from alsuite.report.runs import address_of, pages_of_runs
+from alsuite.report.site import Site
 from alsuite.report.tables import Cell, Table
+from alsuite.report.titles import natural, paper_name, title_of
+from alsuite.report.traces import Chart, Section
 from alsuite.results.kept import NAMED_BY
 
 __all__ = ["write_report"]
-
-ASSETS = Path(__file__).parent / "assets"
-FOLDERS = ("assets", "experiments", "figures", "papers", "runs")
 
 
 @dataclass(frozen=True)
@@ -151,29 +149,6 @@ class PaperPage:
         return counted(self.verdicts)
 
 
-@dataclass(frozen=True)
-class Site:
-    """The folder that the pages are written to, and the templates that make them."""
-
-    out: Path
-
-    @cached_property
-    def templates(self) -> Environment:
-        loader = PackageLoader("alsuite.report")
-        made = Environment(
-            loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-        )
-        made.globals["verdicts"] = VERDICTS
-        return made
-
-    def write(self, template: str, address: str, **context: object) -> None:
-        """Write a page; `home` leads from it to the start, so that the site works wherever it lies."""
-        path = self.out / address
-        path.parent.mkdir(parents=True, exist_ok=True)
-        home = "../" * address.count("/")
-        path.write_text(self.templates.get_template(template).render(home=home, **context), encoding="utf-8")
-
-
 def write_report(root: Path, out: Path, experiments: Sequence[str] = (), configuration: Path = CONF) -> Path:
     """Write the site of what is published below the root and of the named experiments; return its start page.
 
@@ -188,9 +163,7 @@ def write_report(root: Path, out: Path, experiments: Sequence[str] = (), configu
     figures = [FigurePage(one) for one in published_figures(root / "published", judged)]
     figures.sort(key=lambda page: natural(page.of.name))
     site = Site(out)
-    for folder in FOLDERS:
-        shutil.rmtree(out / folder, ignore_errors=True)
-    _write_assets(out / "assets")
+    site.clear()
     addresses = {page.of.name: page.address for page in figures}
     made = [
         PaperPage(name, judged[judged["paper"] == name], _of_paper(figures, name))
@@ -210,19 +183,11 @@ def _verdicts(root: Path) -> pd.DataFrame:
     path = root / "published" / "claims.csv"
     if not path.exists():
         return verdicts(read_claims() if path.parent.exists() else [], measured_runs(root))
-    return pd.read_csv(path).fillna({"unit": "", "why": ""})
+    return pd.read_csv(path, dtype={"unit": str, "why": str}).fillna({"unit": "", "why": ""})
 
 
 def _of_paper(figures: Sequence[FigurePage], paper: str) -> list[FigurePage]:
     return [page for page in figures if page.of.paper == paper]
-
-
-def _write_assets(folder: Path) -> None:
-    """Write what all pages share: the style, the script, and plotly as its package brings it."""
-    folder.mkdir(parents=True)
-    for path in ASSETS.iterdir():
-        shutil.copyfile(path, folder / path.name)
-    (folder / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")
 
 
 def _write_figure(site: Site, page: FigurePage, made: Mapping[str, PaperPage]) -> None:
@@ -242,7 +207,7 @@ def _write_figure(site: Site, page: FigurePage, made: Mapping[str, PaperPage]) -
         site.write("run.html", run.address, run=run, of=page)
 
 
-def _summary_charts(summary: pd.DataFrame) -> Iterator[Any]:
+def _summary_charts(summary: pd.DataFrame) -> Iterator[Chart]:
     """Yield a chart of each panel and test set of a stored summary."""
     curves = summary[~summary["measure"].isin(tables.OVERALL) & summary["labelled"].notna()]
     for (panel, test, measure), part in curves.groupby(["panel", "test", "measure"], sort=False):
@@ -254,9 +219,3 @@ def counted(verdicts: pd.DataFrame) -> dict[str, int]:
     """Count each verdict."""
     counts = Counter(verdicts["verdict"] if len(verdicts) else ())
     return {verdict: counts[verdict] for verdict in VERDICTS}
-
-
-def natural(stem: str) -> list[tuple[int, str]]:
-    """Return what sorts names by the numbers in them: figure 3 before figure 10."""
-    words = "".join(letter if letter.isdigit() else f" {letter} " for letter in stem).split()
-    return [(int(word), "") if word.isdigit() else (-1, word) for word in words]

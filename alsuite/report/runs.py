@@ -14,10 +14,11 @@ import pandas as pd
 
 from alsuite.figures.spec import METRICS, unit
 from alsuite.figures.style import LABELS
-from alsuite.report.charts import Chart, Section, classes_chart, lines_chart
+from alsuite.report.charts import classes_chart, lines_chart
 from alsuite.report.measured import Measured
 from alsuite.report.pictures import Strip, of_run
 from alsuite.report.tables import Cell, Table, cycles, number, settings
+from alsuite.report.traces import Chart, Section
 from alsuite.results.kept import NAMED_BY, QUERIED, asked, place_of, queried
 
 __all__ = ["RunPage", "address_of", "pages_of_runs"]

@@ -12,7 +12,8 @@ import pytest
 
 from alsuite.errors import UserError
 from alsuite.report.__main__ import main
-from alsuite.report.pages import natural, write_report
+from alsuite.report.pages import write_report
+from alsuite.report.titles import natural
 from helpers.journals import synthetic_curve, write_run
 from helpers.pages import Page, broken_links
 from helpers.published import FIGURE, NOTES, add_pictures, publish_some
