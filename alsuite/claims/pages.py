@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
@@ -13,7 +15,7 @@ from alsuite.claims.claim import read_claims
 from alsuite.claims.told import what_was_measured
 from alsuite.claims.verdicts import VERDICTS, Runs, verdicts
 
-__all__ = ["below_a_picture", "of_papers", "on_a_page", "verdicts_on"]
+__all__ = ["below_a_picture", "figures_of", "of_papers", "on_a_page", "paper_of", "verdicts_on"]
 
 SHORT = {"agrees": "agreed", "disagrees": "disagreed", "undecided": "undecided", "not measured": "not measured"}
 
@@ -56,15 +58,26 @@ def of_papers(table: pd.DataFrame, published: Path) -> str:
 
 def _linked(paper: str) -> str:
     """Return a paper's title, as a link where it has an address in the web, with its authors and year."""
-    about = OmegaConf.load(CONF / "paper" / f"{paper}.yaml")
-    assert isinstance(about, DictConfig)
+    about = paper_of(paper)
     title, place = about["title"], about["address"]
     named = f"[{title}]({place})" if place.startswith("http") else f"{title} ({place})"
     return f"{named}, {about['authors']} {about['year']}"
 
 
+def paper_of(paper: str) -> Mapping[str, Any]:
+    """Return what the configuration says of a paper: its title, authors, year and address."""
+    about = OmegaConf.load(CONF / "paper" / f"{paper}.yaml")
+    assert isinstance(about, DictConfig)
+    return about
+
+
+def figures_of(paper: str) -> list[str]:
+    """List the names of a paper's figures and tables."""
+    return sorted(path.stem for path in (CONF / "experiment").glob(f"{paper}_*.yaml"))
+
+
 def _share(paper: str, published: Path) -> str:
     """Tell how many of a paper's figures and tables were measured."""
-    stems = [path.stem for path in (CONF / "experiment").glob(f"{paper}_*.yaml")]
+    stems = figures_of(paper)
     done = sum((published / stem / "about.json").exists() for stem in stems)
     return f"{done} of {len(stems)} measured"

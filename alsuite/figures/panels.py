@@ -22,7 +22,7 @@ from alsuite.results.statistics import paired_tests, penalty_matrix
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["KINDS"]
+__all__ = ["KINDS", "class_name", "shares"]
 
 
 def labels(axes: "Axes", part: Part, _: Look) -> None:
@@ -32,13 +32,13 @@ def labels(axes: "Axes", part: Part, _: Look) -> None:
     the colours of masks then.
     """
     frame = part.frame.sort_values("labelled")
-    shares = frame[["labelled"]].join(pd.DataFrame([_shares(c) for c in frame["label_counts"]], index=frame.index))
-    table, first = shares.groupby("labelled").mean(), frame.iloc[0]
-    pool = _shares(first["pool_counts"]) if isinstance(first["pool_counts"], list) else []
+    each = frame[["labelled"]].join(pd.DataFrame([shares(c) for c in frame["label_counts"]], index=frame.index))
+    table, first = each.groupby("labelled").mean(), frame.iloc[0]
+    pool = shares(first["pool_counts"]) if isinstance(first["pool_counts"], list) else []
     thin = len(table.columns) > len(CLASS_COLOURS)
     edge = axes.get_yaxis_transform()
     for k, column in enumerate(table):
-        colour, label = (shade(k), "") if thin else (CLASS_COLOURS[k], _class_name(first["classes"], k))
+        colour, label = (shade(k), "") if thin else (CLASS_COLOURS[k], class_name(first["classes"], k))
         axes.plot(table.index, table[column], color=colour, linewidth=0.6 if thin else 1.4, label=label)
         for share in pool[k : k + 1]:
             axes.plot([1.01, 1.05], [share, share], color=colour, linewidth=2, transform=edge, clip_on=False)
@@ -46,13 +46,13 @@ def labels(axes: "Axes", part: Part, _: Look) -> None:
     whole_ticks(axes)
 
 
-def _shares(counts: list[int]) -> np.ndarray:
+def shares(counts: list[int]) -> np.ndarray:
     """Return the percentages that counts make of their sum."""
     values = np.array(counts, float)
     return 100 * values / values.sum()
 
 
-def _class_name(classes: object, k: int) -> str:
+def class_name(classes: object, k: int) -> str:
     """Name class k; numbers get the word "class" before them, so that they are not read as shares.
 
     classes: the names that the runs noted, or a gap where they noted none

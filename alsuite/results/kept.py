@@ -16,7 +16,7 @@ import pandas as pd
 
 from alsuite.errors import UserError
 
-__all__ = ["NAMED_BY", "keep", "keep_queried", "kept_table", "pictured_in", "queried"]
+__all__ = ["NAMED_BY", "asked", "keep", "keep_queried", "kept_table", "pictured_in", "place_of", "queried"]
 
 TABLE, QUERIED, PICTURED = "runs.json.xz", "queried.npz.xz", "pictured"
 NAMED_BY = ["experiment", "scale", "run"]
@@ -63,7 +63,7 @@ def keep_queried(frame: pd.DataFrame, folder: Path) -> None:
     """
     arrays = {}
     for *names, source in frame[[*NAMED_BY, "folder"]].drop_duplicates().itertuples(index=False):
-        cycles = [np.sort(np.array(indices, np.int64)) for indices in _asked(Path(source))]
+        cycles = [np.sort(np.array(indices, np.int64)) for indices in asked(Path(source))]
         name = place_of(*names)
         arrays[f"{name}:sizes"] = np.array([len(indices) for indices in cycles], np.uint32)
         arrays[f"{name}:steps"] = np.diff(np.concatenate(cycles), prepend=0).astype(np.int32)
@@ -72,7 +72,7 @@ def keep_queried(frame: pd.DataFrame, folder: Path) -> None:
     (folder / QUERIED).write_bytes(lzma.compress(buffer.getvalue(), preset=9))
 
 
-def _asked(run: Path) -> Iterable[list[int]]:
+def asked(run: Path) -> Iterable[list[int]]:
     """Yield the initial indices of a run, then those of each cycle."""
     for number, line in enumerate((run / "cycles.jsonl").read_text().splitlines()):
         record = json.loads(line)

@@ -1,6 +1,5 @@
 """What is kept of a figure: tables, a line for each panel, and the README's table."""
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -17,20 +16,15 @@ from alsuite.errors import UserError
 from alsuite.figures.spec import Panel
 from alsuite.results import load_runs
 from alsuite.results.kept import kept_table, queried
-from helpers import REPOSITORY
 from helpers.journals import synthetic_curve, write_run
+from helpers.published import publish_script
 
 SEEDS = range(3)
 
 
 @pytest.fixture(scope="module")
 def publish() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("publish", REPOSITORY / "scripts" / "publish.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return publish_script()
 
 
 @pytest.fixture
