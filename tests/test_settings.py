@@ -53,7 +53,7 @@ def test_a_command_means_the_paper(compose: Composer, command: str, place: str, 
 
 @pytest.mark.parametrize("dataset", vaal.SIZES)
 def test_vaal_tab2_gives_classes_and_sizes(dataset: str) -> None:
-    channels, height, width, classes, *masks = composed("scale=smoke").scale.stand_in[dataset]
+    channels, height, width, classes, _, *masks = composed("scale=smoke").scale.stand_in[dataset]
     sides = (SIDE, SIDE) if masks else (height, width)
     side = vaal.SIZES[dataset][1]
     assert (channels, classes, *sides) == (3, vaal.SIZES[dataset][0], side, side)
