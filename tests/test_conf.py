@@ -109,6 +109,11 @@ def test_every_file_is_short() -> None:
     assert {path: size for path, size in sizes.items() if size > 31} == {}
 
 
+def test_no_line_is_too_long_to_read() -> None:
+    lines = [(path.name, line) for path in CONF.rglob("*.yaml") for line in path.read_text().splitlines()]
+    assert [(name, line) for name, line in lines if len(line) > 120] == []
+
+
 @pytest.mark.parametrize(("group", "choice"), CHOICES)
 def test_every_choice_composes(group: str, choice: str) -> None:
     found = composed(f"{group}={choice}")
