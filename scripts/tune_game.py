@@ -17,18 +17,16 @@ from itertools import product
 
 import pandas as pd
 import torch
-from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from torch import Tensor
-from tune_fair import listed
+from tune_fair import configured, listed
 
-from alsuite import CONF
 from alsuite.data import Dataset
 from alsuite.loop import seed_all
 from alsuite.pool import Pool
 from alsuite.strategies.vaal import VAAL
 from alsuite.training.fit import channels_last, infer
-from alsuite.training.game import AdversarialGame, reconstruction
+from alsuite.training.game import AdversarialGame, reconstruction, separation
 
 GRID = ("strategy.kl_reduction=elbo,elbo_per_value,sample,mean,sum", "strategy.adversarial=1,10")
 LABELLED, UNLABELLED, HELD_OUT = 1000, 9000, 2000
@@ -55,8 +53,7 @@ def main() -> None:
 
 def played(*chosen: str, seeds: int) -> Iterator[dict[str, float]]:
     """Yield what became of the game at each seed."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("config", ["strategy=vaal", *chosen])
+    config = configured("strategy=vaal", *chosen)
     dataset: Dataset = instantiate(config.dataset)
     strategy: VAAL = instantiate(config.strategy)
     for seed in range(seeds):
@@ -91,19 +88,14 @@ def judged(game: AdversarialGame, pool: Pool, images: Tensor, missing: Tensor) -
     codes = infer(game.vae.encode, x)[0]
     told = reconstruction(game.vae, x, codes, codes[:, :0])
     with torch.no_grad():
-        scores = -game.discriminator(codes) if game.discriminator else torch.zeros(len(codes))
-    asked = scores.topk(round(ASKED * len(scores))).indices
+        logits = game.discriminator(codes) if game.discriminator else torch.zeros(len(codes))
+    asked = logits.topk(round(ASKED * len(logits)), largest=False).indices
     return {
         "explained": 1 - told["reconstruction_error"] / told["mean_sample_error"],
         "active_latents": told["active_latents"],
-        "ranking": above(scores[missing], scores[~missing]),
+        "ranking": separation(logits[~missing], logits[missing])["d_ranking"],
         "found": float(missing[asked].float().mean() / missing.float().mean()),
     }
-
-
-def above(high: Tensor, low: Tensor) -> float:
-    """Return the chance that one of the first ranks above one of the second."""
-    return float(torch.searchsorted(low.sort().values, high).float().mean() / len(low))
 
 
 if __name__ == "__main__":

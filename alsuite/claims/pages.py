@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 from omegaconf import DictConfig, OmegaConf
@@ -14,8 +12,9 @@ from alsuite import CONF
 from alsuite.claims.claim import read_claims
 from alsuite.claims.told import what_was_measured
 from alsuite.claims.verdicts import VERDICTS, Runs, verdicts
+from alsuite.recorded import Options
 
-__all__ = ["below_a_picture", "figures_of", "of_papers", "on_a_page", "paper_of", "verdicts_on"]
+__all__ = ["below_a_picture", "count_of_each", "figures_of", "of_papers", "on_a_page", "paper_of", "verdicts_on"]
 
 SHORT = {"agrees": "agreed", "disagrees": "disagreed", "undecided": "undecided", "not measured": "not measured"}
 
@@ -51,9 +50,15 @@ def of_papers(table: pd.DataFrame, published: Path) -> str:
     heads = ["paper", "figures and tables", *(f"claims {SHORT[verdict]}" for verdict in VERDICTS)]
     rows = [heads, ["---"] * len(heads)]
     for paper, part in table.groupby("paper", sort=False):
-        counts = Counter(part["verdict"])
-        rows.append([_linked(str(paper)), _share(str(paper), published), *(str(counts[name]) for name in VERDICTS)])
+        counts = map(str, count_of_each(part).values())
+        rows.append([_linked(str(paper)), _share(str(paper), published), *counts])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def count_of_each(table: pd.DataFrame) -> dict[str, int]:
+    """Count how often each verdict was given; none of them in a table without rows."""
+    counts = Counter(table["verdict"] if len(table) else ())
+    return {verdict: counts[verdict] for verdict in VERDICTS}
 
 
 def _linked(paper: str) -> str:
@@ -64,7 +69,7 @@ def _linked(paper: str) -> str:
     return f"{named}, {about['authors']} {about['year']}"
 
 
-def paper_of(paper: str) -> Mapping[str, Any]:
+def paper_of(paper: str) -> Options:
     """Return what the configuration says of a paper: its title, authors, year and address."""
     about = OmegaConf.load(CONF / "paper" / f"{paper}.yaml")
     assert isinstance(about, DictConfig)

@@ -22,7 +22,7 @@ from alsuite.results.statistics import paired_tests, penalty_matrix
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["KINDS", "class_name", "shares"]
+__all__ = ["KINDS", "class_name", "class_shares", "shares"]
 
 
 def labels(axes: "Axes", part: Part, _: Look) -> None:
@@ -31,19 +31,24 @@ def labels(axes: "Axes", part: Part, _: Look) -> None:
     Shares are means over seeds. Where there are more classes than colours, lines are thin and have no entry; theirs are
     the colours of masks then.
     """
-    frame = part.frame.sort_values("labelled")
-    each = frame[["labelled"]].join(pd.DataFrame([shares(c) for c in frame["label_counts"]], index=frame.index))
-    table, first = each.groupby("labelled").mean(), frame.iloc[0]
-    pool = shares(first["pool_counts"]) if isinstance(first["pool_counts"], list) else []
+    table, pool = class_shares(part.frame)
+    classes = part.frame["classes"].iloc[0]
     thin = len(table.columns) > len(CLASS_COLOURS)
     edge = axes.get_yaxis_transform()
     for k, column in enumerate(table):
-        colour, label = (shade(k), "") if thin else (CLASS_COLOURS[k], class_name(first["classes"], k))
+        colour, label = (shade(k), "") if thin else (CLASS_COLOURS[k], class_name(classes, k))
         axes.plot(table.index, table[column], color=colour, linewidth=0.6 if thin else 1.4, label=label)
         for share in pool[k : k + 1]:
             axes.plot([1.01, 1.05], [share, share], color=colour, linewidth=2, transform=edge, clip_on=False)
     axes.set(xlabel=LABELS["labelled"], ylabel="Share of labels (%)")
     whole_ticks(axes)
+
+
+def class_shares(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[float]]:
+    """Return the mean share of each class at each labelled count, in percent, and that in the pool; none if unknown."""
+    each = frame[["labelled"]].join(pd.DataFrame([shares(c) for c in frame["label_counts"]], index=frame.index))
+    counts = frame["pool_counts"].iloc[0]
+    return each.groupby("labelled").mean(), shares(counts).tolist() if isinstance(counts, list) else []
 
 
 def shares(counts: list[int]) -> np.ndarray:

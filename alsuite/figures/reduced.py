@@ -68,7 +68,7 @@ def _game(row: Row) -> float | None:
     if not (epochs and batch and whole):
         return None
     initial = _number(row, "budget.initial") or 0
-    labelled = initial * (whole + (_number(row, "dataset.validation") or 0)) if initial < 1 else initial
+    labelled = initial * _with_held(row, whole) if initial < 1 else initial
     return round(epochs * -(-(whole - labelled) // batch))
 
 
@@ -90,8 +90,13 @@ def images(row: Row) -> float:
 
     What is set aside for validation counts as well, as far as the scale has left it.
     """
-    pool, whole, held = (_number(row, name) or 0 for name in ("pool", "whole", "dataset.validation"))
-    return pool * (whole + held) / whole if whole else pool
+    pool, whole = (_number(row, name) or 0 for name in ("pool", "whole"))
+    return pool * _with_held(row, whole) / whole if whole else pool
+
+
+def _with_held(row: Row, whole: float) -> float:
+    """Return the training images with those that are set aside for validation."""
+    return whole + (_number(row, "dataset.validation") or 0)
 
 
 def _by_data_set(row: Row, column: str) -> float | None:

@@ -14,7 +14,7 @@ import pandas as pd
 from alsuite.figures.curves import along_x, band, in_lines, one_each, y_label
 from alsuite.figures.images import groups_of
 from alsuite.figures.names import name_of
-from alsuite.figures.panels import class_name, shares
+from alsuite.figures.panels import class_name, class_shares
 from alsuite.figures.parts import Part, per_run
 from alsuite.figures.spec import bare, unit
 from alsuite.figures.style import BLUE, CLASS_COLOURS, LABELS, Look, Style, styles
@@ -37,7 +37,7 @@ def section_of(parts: Iterable[Part]) -> Section:
 def chart_of(part: Part, look: Look) -> Chart:
     """Make the chart of a part: curves, a dot for each series, class shares or places on a plane."""
     if part.panel.kind == "labels":
-        return _labels(part)
+        return classes_chart(part.panel.title, part.frame)
     if part.panel.kind == "plane":
         return _plane(part)
     curved = part.panel.kind in ("accuracy", "entropy") or part.panel.x != "labelled"
@@ -90,17 +90,10 @@ def _dots(part: Part, look: Look) -> Chart:
     return Chart(panel.title, traces, {**axes, "yaxis": lines, "hovermode": "closest"}, _used(part, look, traces))
 
 
-def _labels(part: Part) -> Chart:
-    return classes_chart(part.panel.title, part.frame)
-
-
 def classes_chart(title: str, frame: pd.DataFrame) -> Chart:
     """Draw the mean share of each class in the labelled set, and a dotted line at its share in the pool."""
-    frame = frame.drop_duplicates(["run", "cycle"]).sort_values("labelled")
-    each = frame[["labelled"]].join(pd.DataFrame([shares(c) for c in frame["label_counts"]], index=frame.index))
-    table, first = each.groupby("labelled").mean(), frame.iloc[0]
-    pool = shares(first["pool_counts"]) if isinstance(first["pool_counts"], list) else []
-    names = [class_name(first["classes"], k) for k in range(len(table.columns))]
+    table, pool = class_shares(frame.drop_duplicates(["run", "cycle"]))
+    names = [class_name(frame["classes"].iloc[0], k) for k in range(len(table.columns))]
     look = {name: Style(CLASS_COLOURS[k % len(CLASS_COLOURS)], "o") for k, name in enumerate(names)}
     traces: list[Trace] = []
     for k, (name, style) in enumerate(look.items()):

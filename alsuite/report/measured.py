@@ -6,7 +6,6 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -18,16 +17,16 @@ from alsuite.figures.names import NAMES
 from alsuite.figures.parts import DERIVED, Part, parts_of
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import PERCENT, STORED, Panel, description_of, read_panels
+from alsuite.recorded import Options
 from alsuite.report.titles import paper_of_figure, title_of
 from alsuite.results import NoRunsError, load_runs
-from alsuite.results.kept import TABLE
+from alsuite.results.kept import TABLE, TABLES, facts_of
 from alsuite.results.report import report
 
 __all__ = ["Measured", "own_experiment", "published_figures"]
 
 Runs = Mapping[str, pd.DataFrame | str]
 OTHER_ROWS = ("labels", *STORED, *DERIVED)  # kinds of panel whose rows are not all cycles of all their runs
-TABLES = ("summary", "aubc", "penalty", "tests", "values")
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ class Measured:
 
     name: str
     folder: Path | None
-    about: Mapping[str, Any]
+    about: Options
     parts: list[Part]
     runs: pd.DataFrame
     tables: Mapping[str, pd.DataFrame]
@@ -127,8 +126,8 @@ def _titles(panels: Sequence[Panel]) -> dict[str, str]:
     for panel in panels:
         where = ", ".join(f"{column}={value}" for column, value in panel.where.items())
         measure = panel.kind if panel.kind in DERIVED else panel.y.replace("aubc", "accuracy")
-        titles.setdefault(f"{measure}: {where}", panel.title or where)
         title = panel.title or where
+        titles.setdefault(f"{measure}: {where}", title)
         titles.setdefault(where, title if measure == "accuracy" else f"{title}: the accuracy of its runs")
     return titles
 
@@ -167,7 +166,7 @@ def own_experiment(name: str, root: Path, configuration: Path = CONF) -> Measure
     return Measured(
         name=name,
         folder=None,
-        about=_facts(name, scale, runs),
+        about=facts_of(runs, f"python -m alsuite experiment={name} scale={scale}", scale),
         parts=parts,
         runs=runs,
         tables=_compared(parts),
@@ -189,25 +188,6 @@ def _largest(folders: Iterable[str], root: Path) -> str:
     if not scales and missing:
         raise missing
     return next((scale for scale in SCALES if scale in scales), min(scales))
-
-
-def _facts(name: str, scale: str, frame: pd.DataFrame) -> dict[str, Any]:
-    """Tell what runs were, as a published folder notes it."""
-    abouts = [json.loads(Path(folder, "run.json").read_text()) for folder in frame["folder"].unique()]
-
-    def each(key: str) -> str:
-        return ", ".join(sorted({str(about[key]) for about in abouts}))
-
-    seeds = ", ".join(str(int(seed)) for seed in sorted(frame["seed"].unique()))
-    facts = {"command": f"python -m alsuite experiment={name} scale={scale}", "scale": scale, "commit": each("commit")}
-    return {
-        **facts,
-        "device": each("device"),
-        "seeds": seeds,
-        "runs": len(abouts),
-        "pool": each("pool"),
-        "versions": abouts[0]["versions"],
-    }
 
 
 def _compared(parts: list[Part]) -> dict[str, pd.DataFrame]:

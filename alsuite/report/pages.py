@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from alsuite import CONF
 from alsuite.claims import measured_runs, read_claims, verdicts
-from alsuite.claims.pages import figures_of, paper_of
-from alsuite.claims.verdicts import VERDICTS
+from alsuite.claims.pages import count_of_each, figures_of, paper_of
+from alsuite.recorded import Options
 from alsuite.report import tables
 from alsuite.report.charts import section_of, summary_chart
 from alsuite.report.measured import Measured, own_experiment, published_figures
@@ -51,7 +49,7 @@ class FigurePage:
 
     @cached_property
     def counts(self) -> dict[str, int]:
-        return counted(self.of.verdicts)
+        return count_of_each(self.of.verdicts)
 
     @cached_property
     def charts(self) -> Section:
@@ -131,7 +129,7 @@ class PaperPage:
         return paper_name(self.name)
 
     @cached_property
-    def about(self) -> Mapping[str, Any]:
+    def about(self) -> Options:
         return paper_of(self.name)
 
     @property
@@ -146,7 +144,7 @@ class PaperPage:
 
     @property
     def counts(self) -> dict[str, int]:
-        return counted(self.verdicts)
+        return count_of_each(self.verdicts)
 
 
 def write_report(root: Path, out: Path, experiments: Sequence[str] = (), configuration: Path = CONF) -> Path:
@@ -172,8 +170,9 @@ def write_report(root: Path, out: Path, experiments: Sequence[str] = (), configu
     for page in made:
         table = tables.claims(page.verdicts, lambda stem: addresses.get(stem, ""))
         site.write("paper.html", page.address, page=page, claims=table)
+    papers = {paper.name: paper for paper in made}
     for page in (*figures, *own):
-        _write_figure(site, page, {paper.name: paper for paper in made})
+        _write_figure(site, page, papers)
     site.write("start.html", "index.html", papers=made, own=own, others=_of_paper(figures, ""))
     return out / "index.html"
 
@@ -190,7 +189,7 @@ def _of_paper(figures: Sequence[FigurePage], paper: str) -> list[FigurePage]:
     return [page for page in figures if page.of.paper == paper]
 
 
-def _write_figure(site: Site, page: FigurePage, made: Mapping[str, PaperPage]) -> None:
+def _write_figure(site: Site, page: FigurePage, papers: Mapping[str, PaperPage]) -> None:
     """Write a figure's page, the files beside it and the pages of its runs."""
     of = page.of
     folder = (site.out / page.address).parent
@@ -202,7 +201,7 @@ def _write_figure(site: Site, page: FigurePage, made: Mapping[str, PaperPage]) -
         thumbnail(of.picture, site.out / page.thumbnail)
     runs = [*pages_of_runs(of)]
     claims = tables.claims(of.verdicts) if len(of.verdicts) else None
-    site.write("figure.html", page.address, page=page, of=of, paper=made.get(of.paper), claims=claims)
+    site.write("figure.html", page.address, page=page, of=of, paper=papers.get(of.paper), claims=claims)
     for run in runs:
         site.write("run.html", run.address, run=run, of=page)
 
@@ -213,9 +212,3 @@ def _summary_charts(summary: pd.DataFrame) -> Iterator[Chart]:
     for (panel, test, measure), part in curves.groupby(["panel", "test", "measure"], sort=False):
         several = curves.loc[curves["panel"] == panel, "test"].nunique() > 1
         yield summary_chart(f"{panel}, {test}" if several else str(panel), part, str(measure))
-
-
-def counted(verdicts: pd.DataFrame) -> dict[str, int]:
-    """Count each verdict."""
-    counts = Counter(verdicts["verdict"] if len(verdicts) else ())
-    return {verdict: counts[verdict] for verdict in VERDICTS}

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from alsuite.figures.spec import METRICS, unit
 from alsuite.figures.style import LABELS
+from alsuite.recorded import Options
 from alsuite.report.charts import classes_chart, lines_chart
 from alsuite.report.measured import Measured
 from alsuite.report.pictures import Strip, of_run
@@ -54,7 +54,7 @@ class RunPage:
         return address_of(self.rows.iloc[0])
 
     @cached_property
-    def about(self) -> Mapping[str, Any]:
+    def about(self) -> Options:
         """What the run noted of itself, or else what was noted of all runs when they were published."""
         path = Path(self.rows["folder"].iloc[0], "run.json")
         return json.loads(path.read_text()) if path.exists() else self.of.about

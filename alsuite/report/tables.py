@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from alsuite.claims.told import what_was_measured
+from alsuite.claims.told import Row, what_was_measured
 from alsuite.figures.panels import class_name, shares
 from alsuite.figures.spec import unit
 from alsuite.results.statistics import FULL, SETTING, interval
@@ -66,7 +65,7 @@ def _areas(panel: str, part: pd.DataFrame) -> Table:
     return Table(f"{panel}: mean ± sd over seeds [95 % interval]", heads, rows)
 
 
-def spread(row: Mapping[Hashable, Any] | None, scale: float = 1) -> Cell:
+def spread(row: Row | None, scale: float = 1) -> Cell:
     """Write mean ± standard deviation [interval], as far as there are seeds for them."""
     if row is None or row["mean"] != row["mean"]:
         return Cell("")
@@ -99,7 +98,7 @@ def tests(table: pd.DataFrame) -> list[Table]:
     ]
 
 
-def _test(row: Mapping[Hashable, Any]) -> list[Cell]:
+def _test(row: Row) -> list[Cell]:
     p = [number(row[name], ".2g") for name in ("t_p", "holm_p", "wilcoxon_p")]
     return [
         Cell(str(row["first"])),
@@ -126,7 +125,7 @@ def penalties(table: pd.DataFrame) -> list[Table]:
     return made
 
 
-def _penalty(row: Mapping[Hashable, Any], name: str) -> Cell:
+def _penalty(row: Row, name: str) -> Cell:
     value = float(row[name])
     return Cell("") if row["series"] == name or np.isnan(value) else Cell(f"{value:.2f}", value, value)
 
