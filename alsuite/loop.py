@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from time import perf_counter
 from typing import TypeVar
 
 import numpy as np
@@ -25,6 +24,7 @@ from alsuite.scores import entropy
 from alsuite.strategies import Query, Strategy
 from alsuite.tasks import Task
 from alsuite.tasks.segmentation import masked, of_pixels
+from alsuite.training.clock import clock
 
 __all__ = ["Run", "seed_all"]
 
@@ -99,14 +99,14 @@ class Run:
         """
         pool, labelled = self.pool, self.pool.labelled
         seed_all(self.seed, cycle)
-        task, fit_seconds = _timed(lambda: self.task_model().learn(pool))
+        task, fit_seconds = _timed(lambda: self.task_model().learn(pool), pool.device)
         record: Record = {
             "cycle": cycle,
             "labelled": len(labelled),
             "metrics": {name: self._measure(task, *test) for name, test in self.tests.items()},
             "fit_seconds": fit_seconds,
             "query_seconds": 0.0,
-            "label_counts": counted(gather(pool.labels, labelled), pool.classes).tolist(),
+            "label_counts": counted(gather(pool.labels, labelled.to(pool.labels.device)), pool.classes).tolist(),
             "queried": None,
         }
         if cycle == 0:
@@ -125,7 +125,7 @@ class Run:
         pool, size = self.pool, len(self.pool)
         seed_all(self.seed, record["cycle"], part=1)
         promise = Promise(self.strategy, pool)
-        reply, record["query_seconds"] = _timed(lambda: self.strategy.query(pool, task, n))
+        reply, record["query_seconds"] = _timed(lambda: self.strategy.query(pool, task, n), pool.device)
         query = promise.kept(reply, n)
         record["query_seconds"] = round(record["query_seconds"] - query.notes.get(DIAGNOSIS_SECONDS, 0.0), 4)
         if not pool.known[query.indices].all():  # a strategy that synthesises labelled images never asks
@@ -216,13 +216,11 @@ def seed_all(seed: int, cycle: int, part: int = 0) -> None:
     torch.manual_seed(state)
 
 
-def _timed(work: Callable[[], Result]) -> tuple[Result, float]:
+def _timed(work: Callable[[], Result], device: torch.device) -> tuple[Result, float]:
     """Return what the work gives, and its seconds, those of a GPU that still computes among them."""
-    start = perf_counter()
+    start = clock(device)
     done = work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return done, round(perf_counter() - start, 4)
+    return done, round(clock(device) - start, 4)
 
 
 @contextmanager
