@@ -22,7 +22,19 @@ from alsuite.recorded import Record, about_of, difference, whole_lines
 
 __all__ = ["INCIDENTAL", "Journal", "Record", "set_aside"]
 
-INCIDENTAL = ("again", "at_scale", "description", "device", "figure", "parallel", "root", "seeds", "sweeps", "wandb")
+INCIDENTAL = (
+    "again",
+    "at_scale",
+    "description",
+    "deterministic",
+    "device",
+    "figure",
+    "parallel",
+    "root",
+    "seeds",
+    "sweeps",
+    "wandb",
+)
 """The options that change no result: not in a folder's name, a run's identity or the columns that tell series apart."""
 OURS = {"run.json", "cycles.jsonl", "lock"}
 
