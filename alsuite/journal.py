@@ -26,6 +26,7 @@ INCIDENTAL = (
     "again",
     "at_scale",
     "description",
+    "deterministic",
     "device",
     "figure",
     "parallel",

@@ -6,7 +6,6 @@ import random
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from time import perf_counter
 from typing import TypeVar
 
 import numpy as np
@@ -25,6 +24,7 @@ from alsuite.question import Question, asked, doubted, kept, remember, replay, u
 from alsuite.strategies import Query, Strategy
 from alsuite.tasks import Task
 from alsuite.tasks.segmentation import coloured, masked, of_pixels
+from alsuite.training.clock import clock
 
 __all__ = ["Run", "seed_all"]
 
@@ -118,14 +118,14 @@ class Run:
         """Learn, measure and query; the last cycle asks nothing."""
         pool, labelled, cycle = self.pool, self.pool.labelled, len(self.journal.records)
         seed_all(self.seed, cycle)
-        task, fit_seconds = _timed(lambda: self.task_model().learn(pool))
+        task, fit_seconds = _timed(lambda: self.task_model().learn(pool), pool.device)
         record: Record = {
             "cycle": cycle,
             "labelled": len(labelled),
             "metrics": {name: self._measure(task, *test) for name, test in self.tests.items()},
             "fit_seconds": fit_seconds,
             "query_seconds": 0.0,
-            "label_counts": counted(gather(pool.labels, labelled), pool.classes).tolist(),
+            "label_counts": counted(gather(pool.labels, labelled.to(pool.labels.device)), pool.classes).tolist(),
             "queried": None,
         }
         if cycle == 0:
@@ -144,7 +144,7 @@ class Run:
         pool, size = self.pool, len(self.pool)
         seed_all(self.seed, record["cycle"], part=1)
         promise = Promise(self.strategy, pool)
-        reply, record["query_seconds"] = _timed(lambda: self.strategy.query(pool, task, n))
+        reply, record["query_seconds"] = _timed(lambda: self.strategy.query(pool, task, n), pool.device)
         query = promise.kept(reply, n)
         record["query_seconds"] = round(record["query_seconds"] - query.notes.get(DIAGNOSIS_SECONDS, 0.0), 4)
         record["synthetic"] = len(pool) - size
@@ -228,13 +228,11 @@ def seed_all(seed: int, cycle: int, part: int = 0) -> None:
     torch.manual_seed(state)
 
 
-def _timed(work: Callable[[], Result]) -> tuple[Result, float]:
+def _timed(work: Callable[[], Result], device: torch.device) -> tuple[Result, float]:
     """Return what the work gives, and its seconds, those of a GPU that still computes among them."""
-    start = perf_counter()
+    start = clock(device)
     done = work()
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-    return done, round(perf_counter() - start, 4)
+    return done, round(clock(device) - start, 4)
 
 
 @contextmanager

@@ -39,7 +39,7 @@ def tell(config: DictConfig, hydra: HydraConf, progress: Progress) -> None:
     job = Job.of(config, hydra)
     parts = Parts.of(job.config)
     setting = Setting.of(job.config, job.choices, parts)
-    device = choose_device(job.config["device"])
+    device = choose_device(job.config["device"], job.config["deterministic"])
     cpu, scale = device.type == "cpu", job.config["scale"]["name"]
     strategy, dataset, task_model = (
         name_of(group, job.choices[group]) for group in ("strategy", "dataset", "task_model")

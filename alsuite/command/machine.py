@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from contextlib import suppress
 
 import torch
@@ -25,11 +26,12 @@ def keep_freed_memory() -> None:
         libc.mallopt(mmap_threshold, 2**25)
 
 
-def choose_device(device: str) -> torch.device:
+def choose_device(device: str, deterministic: bool = False) -> torch.device:
     """Return the device of an option: `auto` is a GPU where there is one.
 
     A GPU that is asked for and isn't there is refused, since the run would take days in silence. On a GPU, products of
-    float32 matrices may use TF32 from then on.
+    float32 matrices may use TF32 from then on, and with `deterministic` it gives the same bits each time, but for what
+    torch warns of.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise UserError(f"device={device} is unknown: choose auto, cpu or cuda")
@@ -38,6 +40,9 @@ def choose_device(device: str) -> torch.device:
     if device == "cpu" or not torch.cuda.is_available():
         return torch.device("cpu")
     torch.set_float32_matmul_precision("high")
+    if deterministic:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at the first product of matrices
+        torch.use_deterministic_algorithms(True, warn_only=True)
     return torch.device("cuda")
 
 

@@ -41,6 +41,7 @@ PRELOADED = ["alsuite.command.run", "alsuite.tasks.classification", "alsuite.net
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 Work = Callable[[Job, Shown], None]
 SHARE = 0.85  # of a GPU's memory
+CONTEXT = 2**29  # bytes of it that a process takes before it has a tensor there
 
 
 def launched(
@@ -137,6 +138,7 @@ class _Runs:
 
     running: pipe -> the job's number, and its process
     errors: number -> why it ended early
+    held: the largest share of a GPU's memory that a run has taken so far
     room: how many may run at once for the sake of a GPU's memory: one, until a first run tells what it needs
     """
 
@@ -146,6 +148,7 @@ class _Runs:
         self.progress = progress
         self.running: dict[Connection, tuple[int, BaseProcess]] = {}
         self.errors: dict[int, Exception] = {}
+        self.held = 0.0
         self.room = 1 if GPU.exists() else sys.maxsize
 
     def start(self, number: int, job: Job) -> None:
@@ -172,12 +175,13 @@ class _Runs:
             self._cycle(number, *told)
 
     def _cycle(self, number: int, record: Brief, cycles: int, old: bool, held: float) -> None:
-        """Show a cycle, and reckon how many runs a GPU holds, if each takes as much as this one.
+        """Show a cycle, and reckon how many runs a GPU holds, if each takes as much as the largest so far.
 
         Arguments:
             held: the share of a GPU's memory that the run took at most; 0.0 on a CPU
         """
-        self.room = max(1, int(SHARE / (held + 0.005))) if held else sys.maxsize
+        self.held = max(self.held, held)
+        self.room = max(1, int(SHARE / self.held)) if self.held else sys.maxsize
         self.progress.cycle(number, record, cycles, old)
 
     def _end(self, number: int, status: int | None) -> None:
@@ -216,13 +220,19 @@ class _Told:
 
     def cycle(self, number: int, record: Brief, cycles: int, old: bool) -> None:
         """Send a cycle to the parent, with the share of a GPU's memory that was taken at most."""
-        import torch
-
-        held = torch.cuda.max_memory_reserved() / torch.cuda.mem_get_info()[1] if torch.cuda.is_available() else 0.0
-        self.parent.send(("cycle", record, cycles, old, held))
+        self.parent.send(("cycle", record, cycles, old, held()))
 
     def print(self, text: str) -> None:
         """Keep silent: the sweep's own lines say what runs."""
+
+
+def held() -> float:
+    """Return the share of a GPU's memory that this process has taken at most; 0.0 where it computes on the CPU."""
+    import torch
+
+    if not torch.cuda.is_initialized():  # to ask would take memory there
+        return 0.0
+    return (torch.cuda.max_memory_reserved() + CONTEXT) / torch.cuda.mem_get_info()[1]
 
 
 def unexpected(folder: Path) -> str:

@@ -141,7 +141,8 @@ def execute(job: Job, shown: Shown) -> None:
     slots(job.config["parallel"])
     parts = Parts.of(job.config)
     setting = Setting.of(job.config, job.choices, parts)
-    device, config = choose_device(job.config["device"]), job.config
+    config = job.config
+    device = choose_device(config["device"], config["deterministic"])
     perform(job.about, job.folder, setting, parts, config["seed"], device, config["wandb"], shown)
 
 

@@ -61,7 +61,9 @@ class Whitening(nn.Module):
         """Take the directions from (B, C, H, W) images; `floor` keeps those of nearly no variance small."""
         patches = x.float().unfold(2, 2, 1).unfold(3, 2, 1).permute(0, 2, 3, 1, 4, 5).flatten(0, 2)
         flat = patches.flatten(1)
-        variances, directions = torch.linalg.eigh(flat.T @ flat / len(flat))
+        kind = "cpu" if x.is_meta else x.device.type
+        with torch.autocast(kind, enabled=False):  # there are no eigenvalues in half precision
+            variances, directions = torch.linalg.eigh(flat.T @ flat / len(flat))
         weight = (directions / (variances + floor).sqrt()).T.reshape(-1, *self.weight.shape[1:])
         self.weight.copy_(torch.cat([weight, -weight]))
         self.fitted = True

@@ -111,7 +111,7 @@ class VAAL:
 
     def scored(self, game: AdversarialGame, pool: Pool, conditioning: Tensor) -> tuple[Tensor, dict[str, Any]]:
         """Return for each unlabelled image -log odds of "labelled", and what tells a live game from a dead one."""
-        net, size = game.discriminator, chunk_size(pool.images)
+        net, size = game.discriminator, chunk_size(pool.rows(pool.labelled))
         assert net is not None
 
         def logits(some: Tensor) -> Tensor:

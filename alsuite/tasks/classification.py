@@ -16,7 +16,7 @@ from alsuite.errors import UserError, one_of, positive
 from alsuite.pool import Images, Pool
 from alsuite.training.augment import augmentations
 from alsuite.training.descent import schedules
-from alsuite.training.fit import Batch, Stream, channels_last, check_finite, fit, infer, optimiser
+from alsuite.training.fit import Batch, Stream, channels_last, check_finite, chunk_size, fit, infer, optimiser
 from alsuite.training.losses import cross_entropy, hinge, two_class
 
 __all__ = ["Classification", "Classifier"]
@@ -156,7 +156,7 @@ class Classification:
             features = self._features(x)
             return features, self._log_probs(self.net[-1](features))
 
-        return infer(both, images, self._prepare)
+        return infer(both, images, self._prepare, self._at_a_time(images))
 
     def differentiable_log_probs(self, images: Tensor) -> Tensor:
         """Return (N, K) log-probabilities of images in 0..1; gradients reach the images."""
@@ -216,8 +216,8 @@ class Classification:
         return (trunk(x) + trunk(x.flip(-1))) / 2 if self.mirrored else trunk(x)
 
     def _at_a_time(self, images: Images, masks: int = 0) -> int:
-        """Return how many images are scanned at a time; 0 leaves it to the inference."""
-        return 0
+        """Return how many images are scanned at a time, under dropout masks if there are any."""
+        return chunk_size(images, self.device, steady=masks > 0)
 
     @staticmethod
     def _log_probs(logits: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
 from alsuite.errors import UserError
-from alsuite.pool import gather
+from alsuite.pool import Rows, gather
 from alsuite.training import rehearsal
 from alsuite.training.progress import watched
 
@@ -25,6 +25,7 @@ Batch = tuple[Tensor, ...]
 PRECISIONS = ("32-true", "bf16-mixed")  # 16-mixed would need its gradients scaled, which no step here does
 Module = TypeVar("Module", bound=LightningModule)
 BLOCK_STEPS = 256  # the loop's fixed costs are paid once a block
+LAYERS = 256  # bytes that a network holds at once for each value of an image, such as three maps of 64 channels
 BLOCK_VALUES = {"cpu": 2**18, "cuda": 2**23}  # and a block's images fit into the cache, or 32 MB, as floats
 if not torch.cuda.is_available():  # Lightning's "1" would have every step of Adam look for a driver, 100 us
     os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
@@ -156,11 +157,29 @@ def infer(
     return tuple(joined) if several else joined[0]
 
 
-def chunk_size(images: Any) -> int:
-    """Return how many images an inference takes at a time: a CPU's caches hold no more than 64 small ones."""
-    most, values = (512, 2**27) if torch.cuda.is_available() else (64, 2**24)
+def chunk_size(images: Any, device: torch.device | None = None, steady: bool = False) -> int:
+    """Return how many images an inference takes at a time.
+
+    A CPU's caches hold no more than 64 small ones. A GPU takes a power of two of them, 512 at the most, whose layers
+    half of the memory that is free there holds.
+
+    device: where they are computed, by default where they are served
+    steady: whether it must be the same however much is free, as random numbers are drawn a chunk at a time
+    """
     shape = getattr(getattr(images, "images", images), "shape", (0,))
-    return max(1, min(most, values // max(1, math.prod(shape[1:]))))
+    values = max(1, math.prod(shape[1:]))
+    served = images.indices if isinstance(images, Rows) else images  # a tensor has a method of that name
+    where: torch.device = device or getattr(served, "device", torch.device("cpu"))
+    if where.type == "cpu":
+        return max(1, min(64, 2**24 // values))
+    held = 2**27 // values if steady else _free(where) // (2 * LAYERS * values)
+    return min(512, 1 << max(0, held.bit_length() - 1))
+
+
+def _free(device: torch.device) -> int:
+    """Return how many bytes of a GPU's memory are free, with those that torch keeps for later."""
+    kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + kept
 
 
 def _for_all(part: Tensor, n: int) -> Tensor:

@@ -33,7 +33,7 @@ def pixel_cross_entropy(outputs: Tensor, labels: Tensor, weights: Tensor | None 
     `weights` are those of the classes, (K,); without any labelled pixel the loss is 0.
     """
     loss = F.cross_entropy(outputs.float(), labels.long(), weights, ignore_index=VOID)
-    return loss.nan_to_num(nan=0.0) if (labels == VOID).all() else loss
+    return loss.masked_fill((labels == VOID).all(), 0.0)  # an `if` would have each step wait for a GPU
 
 
 def hinge(outputs: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:
@@ -52,6 +52,7 @@ def bound(
     the KL more weight than a bound does: `sample` sums it over a sample's code, `mean` averages it over the code, and
     `sum` adds it up over the whole batch, as VAAL's release does.
     """
+    decoded, mu, logvar = (each.to(x.dtype) for each in (decoded, mu, logvar))  # bfloat16 has 8 bits for what is summed
     error = (x - decoded).square().flatten(1)
     kl = 0.5 * (mu.square() + logvar.exp() - logvar - 1)
     if reduction in ("elbo", "elbo_per_value"):

@@ -26,6 +26,7 @@ class Convolutions:
         with torch.random.fork_rng([]):
             torch.manual_seed(0)
             net = nn.Sequential(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten())
+        net.to(device)
 
         def features(images: Tensor) -> Tensor:
             time.sleep(self.pause if self.seen >= self.after else 0)
