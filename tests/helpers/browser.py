@@ -1,93 +1,129 @@
-"""A headless Chromium, told what to do through a pipe in its own protocol, which takes no package."""
+"""Debian's Chromium without a window, driven over a pair of pipes by its own protocol, which takes no package."""
 
 from __future__ import annotations
 
 import base64
+import fcntl
 import json
 import os
 import shutil
 import subprocess
 import time
 from pathlib import Path
-from typing import Any, Self
+from types import TracebackType
+from typing import Any
 
 __all__ = ["CHROMIUM", "Browser"]
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-pipe")
-KEYS = {"ArrowLeft": 37, "ArrowRight": 39, "Enter": 13, "Tab": 9}
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", "--remote-debugging-pipe")
+PATIENCE = 60.0  # seconds
+APART = 20  # descriptors from which on none is one of the browser's own
+CODES = {"ArrowLeft": 37, "ArrowRight": 39, "Enter": 13}
 
 
 class Browser:
-    """One page of a browser, until the block ends."""
+    """One page of a browser, which has no network unless it is given one.
 
-    def __init__(self, profile: Path, width: int = 1100, height: int = 760) -> None:
-        to_it, ours = os.pipe()
-        theirs, from_it = os.pipe()
-        size = f"--window-size={width},{height}"
-        command = f'exec "$0" "$@" 3<&{to_it} 4>&{from_it}'
-        flags = [*FLAGS, size, f"--user-data-dir={profile}", "about:blank"]
-        self.process = subprocess.Popen(
-            ["/bin/bash", "-c", command, str(CHROMIUM), *flags], pass_fds=(to_it, from_it), stderr=subprocess.DEVNULL
+    errors: what pages have thrown, logged as an error or failed to load
+    """
+
+    def __init__(self, profile: Path, network: bool = False) -> None:
+        reads, self._writes = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, APART) for end in os.pipe())
+        self._reads, writes = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, APART) for end in os.pipe())
+        command = ["bash", "-c", f'exec "$0" "$@" 3<&{reads} 4>&{writes}', str(CHROMIUM), *OPTIONS]
+        self._process = subprocess.Popen(
+            [*command, f"--user-data-dir={profile}", "about:blank"], pass_fds=(reads, writes), stderr=subprocess.DEVNULL
         )
-        os.close(to_it)
-        os.close(from_it)
-        self.input, self.output = os.fdopen(ours, "wb", buffering=0), os.fdopen(theirs, "rb")
-        self.number, self.session, self.complaints = 0, "", []
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self.session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log"):
-            self.call(f"{domain}.enable")
-        self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+        os.close(reads)
+        os.close(writes)
+        self._left, self._count, self._session = b"", 0, ""
+        self._loaded = False
+        self.errors: list[str] = []
+        target = self._ask("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self._ask("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self._ask(f"{domain}.enable")
+        limits = {"latency": 0, "downloadThroughput": -1, "uploadThroughput": -1}
+        self._ask("Network.emulateNetworkConditions", offline=not network, **limits)
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> Browser:
         return self
 
-    def __exit__(self, *error: object) -> None:
-        self.process.kill()
-        self.process.wait()
-        self.input.close()
-        self.output.close()
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self._process.terminate()
+        self._process.wait(PATIENCE)
+        os.close(self._reads)
+        os.close(self._writes)
 
-    def call(self, method: str, **parameters: object) -> Any:
-        """Call a method of the protocol, and return what it gives; what the page complains of meanwhile is kept."""
-        self.number += 1
-        message = {"id": self.number, "method": method, "params": parameters}
-        if self.session:
-            message["sessionId"] = self.session
-        self.input.write(json.dumps(message).encode() + b"\0")
-        while True:
-            reply = json.loads(self._read())
-            if reply.get("method") in ("Runtime.exceptionThrown", "Log.entryAdded"):
-                self.complaints.append(json.dumps(reply["params"])[:500])
-            if reply.get("id") == self.number:
-                assert "error" not in reply, reply
-                return reply["result"]
+    def shape(self, width: int, height: int = 900, scheme: str = "light") -> None:
+        """Make the window so large, and its person prefer light or dark pages."""
+        size = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self._ask("Emulation.setDeviceMetricsOverride", **size)
+        self._ask("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
 
-    def _read(self) -> bytes:
-        found = bytearray()
-        while (byte := self.output.read(1)) != b"\0":
-            assert byte, "the browser has ended"
-            found += byte
-        return bytes(found)
+    def open(self, page: Path | str) -> None:
+        """Load a page from its file or its address, and wait until it is there."""
+        self._loaded = False
+        self._ask("Page.navigate", url=page.absolute().as_uri() if isinstance(page, Path) else page)
+        deadline = time.monotonic() + PATIENCE
+        while not self._loaded:
+            assert time.monotonic() < deadline, f"{page} did not load"
+            self._take(self._next())
 
-    def value(self, script: str) -> Any:
-        """Return what an expression gives in the page."""
-        return self.call("Runtime.evaluate", expression=script, returnByValue=True)["result"].get("value")
+    def value(self, expression: str) -> Any:
+        """Return what JavaScript says; what it throws is raised."""
+        told = self._ask("Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True)
+        assert "exceptionDetails" not in told, told["exceptionDetails"]
+        return told["result"].get("value")
 
-    def until(self, script: str, seconds: float = 30) -> None:
-        """Wait until an expression is true in the page."""
-        deadline = time.monotonic() + seconds
-        while not self.value(script):
-            assert time.monotonic() < deadline, (script, self.value("document.body.innerText"))
+    def wait(self, expression: str) -> None:
+        """Wait until JavaScript says that it is so."""
+        deadline = time.monotonic() + PATIENCE
+        while not self.value(f"Boolean({expression})"):
+            assert time.monotonic() < deadline, f"never: {expression}; {self.value('document.body.innerText')}"
             time.sleep(0.05)
 
-    def press(self, key: str) -> None:
-        """Press a key and let it go."""
-        text = {"text": key} if len(key) == 1 else {}
-        code = KEYS.get(key, ord(key.upper()) if len(key) == 1 else 0)
-        self.call("Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=code, **text)
-        self.call("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
+    def press(self, *keys: str) -> None:
+        """Press keys, one after the other, and let each go."""
+        for key in keys:
+            text = {"text": key} if len(key) == 1 else {}
+            code = CODES.get(key) or ord(key.upper())
+            self._ask("Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=code, **text)
+            self._ask("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
 
-    def picture(self, path: Path) -> None:
-        path.write_bytes(base64.b64decode(self.call("Page.captureScreenshot")["data"]))
+    def picture(self, path: Path, whole: bool = False) -> None:
+        """Store what the window shows, or the whole page."""
+        told = self._ask("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
+        path.write_bytes(base64.b64decode(told["data"]))
+
+    def _ask(self, method: str, **parameters: Any) -> dict[str, Any]:
+        self._count += 1
+        session = {"sessionId": self._session} if self._session else {}
+        message = {"id": self._count, "method": method, "params": parameters, **session}
+        os.write(self._writes, json.dumps(message).encode() + b"\0")
+        while True:
+            reply = self._next()
+            if reply.get("id") == self._count:
+                assert "error" not in reply, (method, reply["error"])
+                return reply["result"]
+            self._take(reply)
+
+    def _next(self) -> dict[str, Any]:
+        while b"\0" not in self._left:
+            read = os.read(self._reads, 1 << 16)
+            assert read, "the browser has ended"
+            self._left += read
+        message, _, self._left = self._left.partition(b"\0")
+        return json.loads(message)
+
+    def _take(self, event: dict[str, Any]) -> None:
+        """Note that the page has loaded, and what went wrong on it; what it has called off itself did not."""
+        name, told = event.get("method"), event.get("params", {})
+        self._loaded |= name == "Page.loadEventFired"
+        if name == "Runtime.exceptionThrown":
+            self.errors.append(json.dumps(told["exceptionDetails"].get("exception", told["exceptionDetails"])))
+        if name == "Log.entryAdded" and told["entry"]["level"] == "error":
+            self.errors.append(f"{told['entry']['text']} {told['entry'].get('url', '')}")
+        if name == "Network.loadingFailed" and not told.get("canceled"):
+            self.errors.append(told["errorText"])

@@ -37,35 +37,35 @@ def test_a_query_is_labelled_by_keys_and_the_next_one_comes_by_itself(tmp_path: 
     waiting.start()
     while not page.url:
         waiting.join(0.01)
-    with Browser(tmp_path / "profile") as browser:
-        browser.call("Page.navigate", url=page.url)
-        browser.until("!document.getElementById('footer').hidden")
-        browser.until("document.getElementById('image').naturalWidth === 40")
+    with Browser(tmp_path / "profile", network=True) as browser:
+        browser.open(page.url)
+        browser.wait("!document.getElementById('footer').hidden")
+        browser.wait("document.getElementById('image').naturalWidth === 40")
         assert browser.value("document.querySelectorAll('#classes button').length") == 3
         browser.press("2")
-        browser.until("document.getElementById('name').textContent === '0_1.png'")
+        browser.wait("document.getElementById('name').textContent === '0_1.png'")
         browser.press("9")  # there is no ninth class
         browser.press("s")
         browser.press("u")
-        browser.until("document.getElementById('name').textContent === '0_1.png'")
+        browser.wait("document.getElementById('name').textContent === '0_1.png'")
         browser.press("ArrowRight")
         browser.press("3")
-        browser.until("document.getElementById('count').textContent === '2 of 4'")
+        browser.wait("document.getElementById('count').textContent === '2 of 4'")
         assert labels(first) == ["bee", "", "cat", ""]
         browser.press("1")
         browser.press("1")
-        browser.until("document.getElementById('message').textContent.includes('All 4 are answered')")
+        browser.wait("document.getElementById('message').textContent.includes('All 4 are answered')")
         browser.press("u")
-        browser.until("document.getElementById('count').textContent === '3 of 4'")
+        browser.wait("document.getElementById('count').textContent === '3 of 4'")
         browser.press("s")
-        browser.until("document.getElementById('name').textContent === '4_0.png'")
+        browser.wait("document.getElementById('name').textContent === '4_0.png'")
         assert sorted(labels(first)) == ["ant", "bee", "cat", "unsure"]
         browser.press("1")
         browser.press("2")
         waiting.join(20)
         assert not waiting.is_alive()
-        browser.until("document.getElementById('message').textContent.includes('next images come')")
-        assert browser.complaints == []
+        browser.wait("document.getElementById('message').textContent.includes('next images come')")
+        assert browser.errors == []
     assert labels(second) == ["ant", "bee"]
 
 
@@ -77,16 +77,16 @@ def test_many_classes_are_found_by_their_names(tmp_path: Path) -> None:
     waiting.start()
     while not page.url:
         waiting.join(0.01)
-    with Browser(tmp_path / "profile", 390, 800) as browser:
-        browser.call("Page.navigate", url=page.url)
-        browser.until("!document.getElementById('footer').hidden")
+    with Browser(tmp_path / "profile", network=True) as browser:
+        browser.shape(390, 800)
+        browser.open(page.url)
+        browser.wait("!document.getElementById('footer').hidden")
         assert browser.value("document.documentElement.scrollWidth <= innerWidth")
         browser.press("/")
-        for key in "17":
-            browser.press(key)
-        browser.until("document.querySelectorAll('#classes button:not([hidden])').length === 1")
+        browser.press(*"17")
+        browser.wait("document.querySelectorAll('#classes button:not([hidden])').length === 1")
         browser.press("Enter")
-        browser.until("document.getElementById('count').textContent === '1 of 2'")
+        browser.wait("document.getElementById('count').textContent === '1 of 2'")
         browser.press("5")
         waiting.join(20)
     assert labels(sheet) == ["kind 17", "kind 04"]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from alsuite.report.pages import write_report
-from helpers.chromium import CHROMIUM, Browser
+from helpers.browser import CHROMIUM, Browser
 from helpers.journals import synthetic_curve, write_run
 from helpers.published import FIGURE, publish_some
 
