@@ -1,12 +1,11 @@
 """`python -m alsuite.pick`: the images that are best labelled next, by any strategy, without a run.
 
-`query` does the same in a notebook. What is labelled already goes in, and nothing is kept between two calls.
+`query` does the same in a notebook. What is labelled already goes in, and no answer is kept between two calls.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -19,9 +18,10 @@ from torch import Tensor
 
 from alsuite.contract import Promise
 from alsuite.data.dataset import statistics
-from alsuite.data.folders import unlabelled
+from alsuite.data.unlabelled import unlabelled
 from alsuite.errors import UserError
 from alsuite.foreign import Foreign
+from alsuite.labelling.known import Known, by_position, classes_of, read_labels
 from alsuite.labelling.sheet import UNSURE
 from alsuite.loop import seed_all
 from alsuite.pool import Pool, pixels
@@ -29,8 +29,6 @@ from alsuite.strategies import Query, Strategy
 from alsuite.tasks import Task
 
 __all__ = ["main", "query"]
-
-Known = dict[int, str]  # position -> class, or "unsure"
 
 
 def query(
@@ -56,11 +54,13 @@ def query(
         options: of the command line, such as task_model=linear, scale=laptop or dataset.size=32
         seed: decides all random draws
     """
+    if images is not None and (features is not None or log_probs is not None):
+        raise UserError("images are given beside a model's features or log-probabilities: give either, not both")
     own = None if images is not None else Foreign.of(features, log_probs)
     config = _composed(strategy, [*options, f"seed={seed}"])
     shown, names = (own.stand_ins(), None) if own else _read(images, config["dataset"]["size"])
-    known = _known(labels, len(shown), names)
-    classes = _classes(known)
+    known = by_position(labels, len(shown), names)
+    classes = classes_of(known)
     pool = _pool(shown, known, own.count(classes) if own else classes)
     left = len(pool.unlabelled)
     if not 0 < n <= left:
@@ -139,35 +139,6 @@ def _read(images: object, size: object) -> tuple[Tensor, Sequence[str] | None]:
     return array, None
 
 
-def _known(labels: object, size: int, names: Sequence[str] | None) -> Known:
-    """Return position -> class, or "unsure", of what somebody has looked at."""
-    if not isinstance(labels, Mapping):
-        listed = np.asarray(labels, dtype=object).ravel()
-        if len(listed) not in (0, size):
-            raise UserError(f"there are {len(listed):,} labels of {size:,} images: give one each, None where unknown")
-        labels = dict(enumerate(listed))
-    places = {name: place for place, name in enumerate(names or ())}
-    found: Known = {}
-    for key, label in labels.items():
-        place = places.get(key, key) if isinstance(key, str) else int(key)
-        place = int(place) if isinstance(place, str) and place.isdecimal() else place
-        if not isinstance(place, int) or not 0 <= place < size:
-            raise UserError(f"a label is given for {key!r}, which is none of the {size:,} images: mend or delete it")
-        if not _is_unknown(label):
-            found[place] = str(label).strip()
-    return found
-
-
-def _classes(known: Known) -> list[str]:
-    """Return the classes in order, numbers first."""
-    return sorted({*known.values()} - {UNSURE}, key=lambda name: (not name.isdecimal(), name.zfill(9), name))
-
-
-def _is_unknown(label: object) -> bool:
-    """Tell whether a label says nothing: None, nan, -1 or an empty text."""
-    return label is None or str(label).strip() in ("", "-1", "-1.0", "nan", "None")
-
-
 def _pool(images: Tensor, known: Known, classes: Sequence[str]) -> Pool:
     """Return a pool of the images with the labels that are known, on the device that a run would take."""
     from alsuite.command.machine import choose_device, onto
@@ -212,7 +183,7 @@ def _picked(given: argparse.Namespace) -> None:
     images = _array(Path(source)) if source and source.endswith(".npy") else source
     labels: dict[str, object] = {}
     for path in given.labels:
-        labels |= _labels(path)
+        labels |= read_labels(path)
     arrays = {
         name: path and _array(path) for name, path in (("features", given.features), ("log_probs", given.log_probs))
     }
@@ -234,19 +205,6 @@ def _array(path: Path) -> np.ndarray:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{path} cannot be read as an array ({error}): save it with numpy.save") from None
-
-
-def _labels(path: Path) -> dict[str, object]:
-    """Read the filled rows of a CSV, by their images' files or else by their positions."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read ({error}): give a CSV with the columns image and label") from None
-    key = next((name for name in ("image", "index") if rows and name in rows[0]), None)
-    if rows and (key is None or "label" not in rows[0]):
-        raise UserError(f"{path} lacks a column: it must have image or index, and label")
-    return {str(row[key]).strip().removeprefix("images/"): row["label"] for row in rows if key}
 
 
 if __name__ == "__main__":

@@ -91,6 +91,7 @@ def test_a_folder_goes_in_and_a_sheet_comes_out(
         ({"strategy": "entropie"}, "choose entropy"),
         ({"strategy": "coreset"}, "strategy=coreset looks at features: give features, too"),
         ({"log_probs": None}, "nothing to pick from"),
+        ({"images": np.zeros((30, 8, 8), np.uint8)}, "give either, not both"),
         ({"log_probs": np.exp(LOG_PROBS)}, "log_probs are above 0"),
         ({"log_probs": LOG_PROBS[0]}, "a row for each image"),
         ({"log_probs": LOG_PROBS * np.nan}, "no number"),

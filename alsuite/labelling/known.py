@@ -1,0 +1,58 @@
+"""What is labelled already: a class for some images, as somebody has written it down."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from alsuite.errors import UserError
+from alsuite.labelling.sheet import UNSURE
+
+__all__ = ["Known", "by_position", "classes_of", "read_labels"]
+
+Known = dict[int, str]  # position -> class, or "unsure"
+
+
+def by_position(labels: object, size: int, names: Sequence[str] | None) -> Known:
+    """Return position -> class, or "unsure", of what somebody has looked at."""
+    if not isinstance(labels, Mapping):
+        listed = np.asarray(labels, dtype=object).ravel()
+        if len(listed) not in (0, size):
+            raise UserError(f"there are {len(listed):,} labels of {size:,} images: give one each, None where unknown")
+        labels = dict(enumerate(listed))
+    places = {name: place for place, name in enumerate(names or ())}
+    found: Known = {}
+    for key, label in labels.items():
+        place = places.get(key, key) if isinstance(key, str) else int(key)
+        place = int(place) if isinstance(place, str) and place.isdecimal() else place
+        if not isinstance(place, int) or not 0 <= place < size:
+            raise UserError(f"a label is given for {key!r}, which is none of the {size:,} images: mend or delete it")
+        if not _is_unknown(label):
+            found[place] = str(label).strip()
+    return found
+
+
+def classes_of(known: Known) -> list[str]:
+    """Return the classes in order, numbers first."""
+    return sorted({*known.values()} - {UNSURE}, key=lambda name: (not name.isdecimal(), name.zfill(9), name))
+
+
+def read_labels(path: Path) -> dict[str, object]:
+    """Read the filled rows of a CSV, by their images' files or else by their positions."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} cannot be read ({error}): give a CSV with the columns image and label") from None
+    key = next((name for name in ("image", "index") if rows and name in rows[0]), None)
+    if rows and (key is None or "label" not in rows[0]):
+        raise UserError(f"{path} lacks a column: it must have image or index, and label")
+    return {str(row[key]).strip().removeprefix("images/"): row["label"] for row in rows if key}
+
+
+def _is_unknown(label: object) -> bool:
+    """Tell whether a label says nothing: None, nan, -1 or an empty text."""
+    return label is None or str(label).strip() in ("", "-1", "-1.0", "nan", "None")
