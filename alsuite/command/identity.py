@@ -93,7 +93,7 @@ def _checksum(path: Path) -> str:
     sampled = files[:: -(-len(files) // MOST_FILES) or 1]
     blocks = 64 if len(files) <= FEW_FILES else 2
     names = "\n".join(file.relative_to(path).as_posix() for file in files)
-    return digest(names.encode(), *(_sample(file, blocks) for file in sampled))
+    return digest(names.encode(errors="surrogateescape"), *(_sample(file, blocks) for file in sampled))
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""What a data set is, what makes one unfit for training, and its reduction to fewer images or classes."""
+"""What a data set is, how arrays become one, and its reduction to fewer images or classes."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from alsuite.data.checks import check_arrays, check_labels, check_pixels
 from alsuite.data.images import Files
 from alsuite.errors import UserError
 from alsuite.pool import VOID
@@ -102,45 +103,6 @@ def assemble(
     return Dataset(name, train_split, tests, kept, kept_superclasses, *statistics(train_split.images), validation)
 
 
-def check_arrays(where: str, images: NDArray, targets: NDArray) -> None:
-    of_targets = ("uint8", 3) if targets.ndim == 3 else ("int64", 1)
-    for kind, array, dtype, ndim in (("images", images, "uint8", 4), ("targets", targets, *of_targets)):
-        if array.dtype != dtype:
-            raise UserError(f"{where}_{kind} are {array.dtype}, they must be {dtype}")
-        if array.ndim != ndim:
-            raise UserError(f"{where}_{kind} have {array.ndim} dimensions, they must have {ndim}")
-    if images.shape[3] <= 4 < images.shape[1]:
-        advice = "save them as (N, C, H, W), by images.transpose(0, 3, 1, 2)"
-        raise UserError(f"{where}_images are {images.shape}, with their channels last: {advice}")
-    if len(images) != len(targets):
-        raise UserError(f"{where} holds {len(images)} images but {len(targets)} targets")
-    if targets.ndim == 3 and targets.shape[1:] != images.shape[2:]:
-        raise UserError(f"{where}_targets are {targets.shape[1:]} pixels large, their images {images.shape[2:]}")
-    if images.size == 0:
-        raise UserError(f"{where} is empty: it holds no image")
-
-
-def check_labels(name: str, train: NDArray, test: NDArray, names: Sequence[str]) -> None:
-    of_pixels = train.ndim > 1
-    train, test = (spaced(targets) if of_pixels else targets for targets in (train, test))
-    for split, targets in (("train", train), ("test", test)):
-        outside = targets[(targets < 0) | (targets >= len(names))]
-        outside = outside[outside != VOID] if of_pixels else outside
-        if len(outside):
-            raise UserError(f"{name}: {split}_targets hold the label {outside[0]}, outside 0..{len(names) - 1}")
-    if of_pixels:
-        return
-    counts = np.bincount(train, minlength=len(names))
-    absent = [label for label, count in zip(names, counts, strict=True) if count == 0]
-    if absent:
-        raise UserError(f"{name}: no train image of the class {', '.join(absent[:5])} ({len(absent)} of {len(names)})")
-
-
-def spaced(targets: NDArray, most: int = 2**26) -> NDArray:
-    """Return evenly spaced masks of at most 64 MB."""
-    return targets[:: max(1, targets.size // most)].ravel()
-
-
 def check_classes(name: str, classes: Sequence[int | str] | None, names: Sequence[str]) -> list[int]:
     """Return the numbers of the classes to keep, which are given by number or name."""
     if classes is None:
@@ -155,11 +117,6 @@ def check_classes(name: str, classes: Sequence[int | str] | None, names: Sequenc
     if not chosen or len(set(chosen)) < len(chosen):
         raise UserError(f"dataset.classes={[*classes]}: name each class of {name} once, and at least one")
     return chosen
-
-
-def check_pixels(option: str, value: object, least: int = 1) -> None:
-    if type(value) is not int or value < least:
-        raise UserError(f"dataset.{option}={value} is no number of pixels: give a whole one from {least}, such as 32")
 
 
 def check_shapes(name: str, train: Split, tests: Mapping[str, Split]) -> None:

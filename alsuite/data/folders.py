@@ -4,9 +4,7 @@ Caltech-256, Tiny-ImageNet and ImageNet are builds for `alsuite.data.store`; `fo
 own images, whose arrays are kept as the others' are, and made anew when a file has changed.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -14,21 +12,20 @@ from pathlib import Path
 
 import numpy as np
 
-from alsuite.data.dataset import Dataset, Split, as_split, check_pixels, statistics
-from alsuite.data.images import Files, save_images
+from alsuite.data.checks import check_pixels
+from alsuite.data.dataset import Dataset
+from alsuite.data.images import Labelled, labelled_files, save_images, version
 from alsuite.data.raw import fetch_tree
-from alsuite.data.store import build_once, data_root, lines, load, opened, save_lines
+from alsuite.data.store import load, save_lines
+from alsuite.data.unlabelled import named_classes, unlabelled
 from alsuite.errors import MissingDataError, UserError, one_of
 
 __all__ = ["caltech256", "folder", "imagenet", "tiny_imagenet"]
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".webp", ".tif", ".tiff"}
 CALTECH256_URL = "https://data.caltech.edu/records/nyy15-4j048/files/256_ObjectCategories.tar"
 CALTECH256_MD5 = "67b4f42ca05d46448c6bb8ecd2220f6d"
 TINY_IMAGENET_URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 TINY_IMAGENET_MD5 = "90528d7ca1a48142e341f4ef8d21d0de"
-
-Labelled = list[tuple[Path, int]]  # image files and their class
 
 
 def folder(
@@ -66,78 +63,6 @@ def folder(
     return load(path.name, build, source=source, classes=classes, extra_tests=extra_tests, root=root)
 
 
-def named_classes(classes: object) -> tuple[str, ...]:
-    """Return the names of all classes, which nothing but the option tells where images have no labels."""
-    if not isinstance(classes, Sequence) or isinstance(classes, str) or len({*map(str, classes)}) < 2:
-        raise UserError("dataset.labelled=none needs the names of at least two classes: dataset.classes=[cat,dog]")
-    return tuple(map(str, dict.fromkeys(classes)))
-
-
-def unlabelled(
-    path: Path, size: int, names: tuple[str, ...], test: str | Path | None, root: str | Path | None
-) -> Dataset:
-    """Return all images of a folder as a pool that nobody has labelled, and those of a test folder, if there is one.
-
-    names: of the classes, which the test folder's folders are called after, too
-    """
-    home = Path(root).expanduser() if root else data_root()
-    folder = home / f"folder/{path.name}-{version(path, size)}-unlabelled"
-    files = Files(path, tuple(lines(folder / "files.txt") or ()))
-    if not files.names:
-        build_once(folder, path, partial(any_images, path=path, size=size), ("train_images.npy", "files.txt"))
-        files = Files(path, tuple(lines(folder / "files.txt") or ()))
-    images = opened(folder / "train_images.npy")
-    train = replace(as_split(images, np.full(len(images), -1)), files=files)
-    return Dataset(path.name, train, measured_on(test, size, names, root), names, None, *statistics(train.images))
-
-
-def any_images(folder: Path, raw: Path, *, path: Path, size: int) -> None:
-    """Write the arrays of all images below a folder, and the places of their files, in the order of their names."""
-    names = any_files(path)
-    save_images(folder / "train_images.npy", [path / name for name in names], size)
-    save_lines(folder / "files.txt", names)
-
-
-def any_files(path: Path) -> list[str]:
-    """Return the places below a folder of all image files that aren't hidden, in the order of their names."""
-    found = [file.relative_to(path) for file in sorted(path.glob("**/*")) if file.suffix.lower() in SUFFIXES]
-    names = [file.as_posix() for file in found if not any(part.startswith(".") for part in file.parts)]
-    if not names:
-        raise UserError(f"{path} holds no image: name a folder of images, at any depth")
-    return names
-
-
-def measured_on(
-    test: str | Path | None, size: int, names: tuple[str, ...], root: str | Path | None
-) -> dict[str, Split]:
-    """Return the images of a folder per class as a test set by the folder's name; none where there is no folder."""
-    if test is None:
-        return {}
-    path = Path(str(test)).expanduser().resolve()
-    missing = [name for name in names if not (path / name).is_dir()]
-    if missing:
-        raise UserError(f"dataset.test={path} holds no folder {missing[0]}: give it one for each of dataset.classes")
-    items = labelled(path, names, "**/*")
-    if not items:
-        raise UserError(f"dataset.test={path} holds no image: put some into the folders of the classes")
-    home = Path(root).expanduser() if root else data_root()
-    folder = home / f"folder/{path.name}-{version(path, size)}-test"
-    if not (folder / "images.npy").is_file():
-        build_once(folder, path, partial(some_images, items=items, size=size), ("images.npy",))
-    targets = np.array([label for _, label in items], dtype=np.int64)
-    return {path.name: as_split(opened(folder / "images.npy"), targets)}
-
-
-def some_images(folder: Path, raw: Path, *, items: Labelled, size: int) -> None:
-    save_images(folder / "images.npy", [file for file, _ in items], size)
-
-
-def version(path: Path, size: int) -> str:
-    """Return a hash of the size and of all files' names, sizes and times, which changes whenever one of them does."""
-    content = [f"{file}{file.lstat().st_size}{file.lstat().st_mtime_ns}" for file in sorted(path.glob("**/*"))]
-    return hashlib.sha256("\n".join([str(size), *content]).encode()).hexdigest()[:12]
-
-
 def own_images(folder: Path, raw: Path, *, path: Path, size: int) -> None:
     """Write the arrays of the user's own images; `raw` is not used, as they lie at `path`.
 
@@ -147,10 +72,10 @@ def own_images(folder: Path, raw: Path, *, path: Path, size: int) -> None:
         names = class_folders(path / "train")
         if class_folders(path / "test") != names:
             raise UserError(f"dataset.path={path}: train and test hold different classes, give both the same folders")
-        train, test = (labelled(path / split, names, "**/*") for split in ("train", "test"))
+        train, test = (labelled_files(path / split, names, "**/*") for split in ("train", "test"))
     else:
         names = class_folders(path)
-        train, test = divided(labelled(path, names, "**/*"), lambda n: range(4, n, 5))
+        train, test = divided(labelled_files(path, names, "**/*"), lambda n: range(4, n, 5))
     if len({label for _, label in train}) < 2:
         raise UserError(f"dataset.path={path} holds no images of two classes: give each class a folder with images")
     if not test:
@@ -168,7 +93,7 @@ def caltech256(folder: Path, raw: Path) -> None:
     tree = fetch_tree(raw, "256_ObjectCategories", file, CALTECH256_MD5, CALTECH256_URL)
     names = [name for name in class_folders(tree) if not name.startswith("257.")]
     rng = np.random.default_rng(256)
-    train, test = divided(labelled(tree, names), lambda n: rng.permutation(n)[:10].tolist())
+    train, test = divided(labelled_files(tree, names), lambda n: rng.permutation(n)[:10].tolist())
     save_files(folder, train, test, [name.partition(".")[2] for name in names], 224, short=256)
 
 
@@ -183,7 +108,7 @@ def tiny_imagenet(folder: Path, raw: Path) -> None:
     words = dict(line.split("\t", 1) for line in (tree / "words.txt").read_text().splitlines())
     annotations = [line.split("\t")[:2] for line in (tree / "val" / "val_annotations.txt").read_text().splitlines()]
     test = [(tree / "val" / "images" / file, wnids.index(wnid)) for file, wnid in annotations]
-    save_files(folder, labelled(tree / "train", wnids, "images/*"), test, [words[wnid] for wnid in wnids], 64)
+    save_files(folder, labelled_files(tree / "train", wnids, "images/*"), test, [words[wnid] for wnid in wnids], 64)
 
 
 def imagenet(folder: Path, raw: Path) -> None:
@@ -199,22 +124,13 @@ def imagenet(folder: Path, raw: Path) -> None:
     wnids = class_folders(raw / "train")
     if class_folders(raw / "val") != wnids:
         raise UserError(f"imagenet: sort the images of {raw}/val into the same folders, a wnid each, as {raw}/train")
-    train, test = (labelled(raw / split, wnids) for split in ("train", "val"))
+    train, test = (labelled_files(raw / split, wnids) for split in ("train", "val"))
     save_files(folder, train, test, wnids, 224, short=256)
 
 
 def class_folders(tree: Path) -> list[str]:
     """Return the sorted names of the folders in a tree, hidden ones apart; their order numbers the classes."""
     return sorted(path.name for path in tree.iterdir() if path.is_dir() and not path.name.startswith("."))
-
-
-def labelled(tree: Path, names: Sequence[str], pattern: str = "*") -> Labelled:
-    """Return the image files in tree/<name>, each with the position of that name as its class.
-
-    pattern: which files of a class's folder count, "**/*" for those at any depth
-    """
-    files = [(file, label) for label, name in enumerate(names) for file in sorted((tree / name).glob(pattern))]
-    return [(file, label) for file, label in files if file.suffix.lower() in SUFFIXES]
 
 
 def divided(items: Labelled, tests: Callable[[int], Iterable[int]]) -> tuple[Labelled, Labelled]:

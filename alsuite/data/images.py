@@ -1,7 +1,8 @@
-"""Image files to arrays: decoded in threads, written one by one into a memory map."""
+"""Image files: found in folders, decoded in threads, written one by one into a memory map."""
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -14,9 +15,23 @@ from numpy.typing import NDArray
 from alsuite.errors import UserError
 from alsuite.training.progress import watched
 
-__all__ = ["Files", "allocate", "read_mask", "save_images", "square"]
+__all__ = [
+    "SUFFIXES",
+    "Files",
+    "Labelled",
+    "allocate",
+    "labelled_files",
+    "read_mask",
+    "save_images",
+    "square",
+    "version",
+]
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".webp", ".tif", ".tiff"}
 
 CHUNK = 1024  # images at a time
+
+Labelled = list[tuple[Path, int]]  # image files and their class
 
 
 @dataclass(frozen=True)
@@ -29,6 +44,25 @@ class Files:
     def at(self, places: Sequence[int]) -> Files:
         """Return some of them."""
         return Files(self.root, tuple(self.names[place] for place in places))
+
+
+def labelled_files(tree: Path, names: Sequence[str], pattern: str = "*") -> Labelled:
+    """Return the image files in tree/<name>, each with the position of that name as its class.
+
+    pattern: which files of a class's folder count, "**/*" for those at any depth
+    """
+    files = [(file, label) for label, name in enumerate(names) for file in sorted((tree / name).glob(pattern))]
+    return [(file, label) for file, label in files if file.suffix.lower() in SUFFIXES]
+
+
+def version(path: Path, size: int, names: Sequence[str] = ()) -> str:
+    """Return a hash of the size and of all files' names, sizes and times, which changes whenever one of them does.
+
+    names: of the classes, where their order counts
+    """
+    content = [f"{file}{file.lstat().st_size}{file.lstat().st_mtime_ns}" for file in sorted(path.glob("**/*"))]
+    text = "\n".join([str(size), *names, *content])
+    return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]
 
 
 def save_images(target: Path, files: Sequence[Path], crop: int, short: int | None = None) -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from alsuite.data.dataset import Dataset, check_pixels
-from alsuite.data.folders import SUFFIXES, version
-from alsuite.data.images import allocate, read_mask
+from alsuite.data.checks import check_pixels
+from alsuite.data.dataset import Dataset
+from alsuite.data.images import SUFFIXES, allocate, read_mask, version
 from alsuite.data.raw import unpack
 from alsuite.data.store import load, save_lines
 from alsuite.errors import MissingDataError, UserError

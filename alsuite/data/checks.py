@@ -1,0 +1,58 @@
+"""What makes arrays and options unfit for a data set, each told in one line."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alsuite.errors import UserError
+from alsuite.pool import VOID
+
+__all__ = ["check_arrays", "check_labels", "check_pixels"]
+
+
+def check_pixels(option: str, value: object, least: int = 1) -> None:
+    """Refuse an option that is no whole number of pixels, or less than the least."""
+    if type(value) is not int or value < least:
+        raise UserError(f"dataset.{option}={value} is no number of pixels: give a whole one from {least}, such as 32")
+
+
+def check_arrays(where: str, images: NDArray, targets: NDArray) -> None:
+    """Refuse arrays that aren't images, each with a target or a mask, in the form that all else takes them."""
+    of_targets = ("uint8", 3) if targets.ndim == 3 else ("int64", 1)
+    for kind, array, dtype, ndim in (("images", images, "uint8", 4), ("targets", targets, *of_targets)):
+        if array.dtype != dtype:
+            raise UserError(f"{where}_{kind} are {array.dtype}, they must be {dtype}")
+        if array.ndim != ndim:
+            raise UserError(f"{where}_{kind} have {array.ndim} dimensions, they must have {ndim}")
+    if images.shape[3] <= 4 < images.shape[1]:
+        advice = "save them as (N, C, H, W), by images.transpose(0, 3, 1, 2)"
+        raise UserError(f"{where}_images are {images.shape}, with their channels last: {advice}")
+    if len(images) != len(targets):
+        raise UserError(f"{where} holds {len(images)} images but {len(targets)} targets")
+    if targets.ndim == 3 and targets.shape[1:] != images.shape[2:]:
+        raise UserError(f"{where}_targets are {targets.shape[1:]} pixels large, their images {images.shape[2:]}")
+    if images.size == 0:
+        raise UserError(f"{where} is empty: it holds no image")
+
+
+def check_labels(name: str, train: NDArray, test: NDArray, names: Sequence[str]) -> None:
+    """Refuse labels without a name, and names without a training image."""
+    of_pixels = train.ndim > 1
+    train, test = (spaced(targets) if of_pixels else targets for targets in (train, test))
+    for split, targets in (("train", train), ("test", test)):
+        outside = targets[(targets < 0) | (targets >= len(names))]
+        outside = outside[outside != VOID] if of_pixels else outside
+        if len(outside):
+            raise UserError(f"{name}: {split}_targets hold the label {outside[0]}, outside 0..{len(names) - 1}")
+    if of_pixels:
+        return
+    counts = np.bincount(train, minlength=len(names))
+    absent = [label for label, count in zip(names, counts, strict=True) if count == 0]
+    if absent:
+        raise UserError(f"{name}: no train image of the class {', '.join(absent[:5])} ({len(absent)} of {len(names)})")
+
+
+def spaced(targets: NDArray, most: int = 2**26) -> NDArray:
+    """Return evenly spaced masks of at most 64 MB."""
+    return targets[:: max(1, targets.size // most)].ravel()

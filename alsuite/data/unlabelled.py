@@ -1,0 +1,83 @@
+"""Folders of images that nobody has labelled yet."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from alsuite.data.dataset import Dataset, Split, as_split, statistics
+from alsuite.data.images import SUFFIXES, Files, Labelled, labelled_files, save_images, version
+from alsuite.data.store import build_once, data_root, lines, opened, save_lines
+from alsuite.errors import UserError
+
+__all__ = ["named_classes", "unlabelled"]
+
+
+def named_classes(classes: object) -> tuple[str, ...]:
+    """Return the names of all classes, which nothing but the option tells where images have no labels."""
+    if not isinstance(classes, Sequence) or isinstance(classes, str) or len({*map(str, classes)}) < 2:
+        raise UserError("dataset.labelled=none needs the names of at least two classes: dataset.classes=[cat,dog]")
+    return tuple(dict.fromkeys(map(str, classes)))
+
+
+def unlabelled(
+    path: Path, size: int, names: tuple[str, ...], test: str | Path | None, root: str | Path | None
+) -> Dataset:
+    """Return all images of a folder as a pool that nobody has labelled, and those of a test folder, if there is one.
+
+    names: of the classes, which the test folder's folders are called after, too
+    """
+    home = (Path(root).expanduser() if root else data_root()) / "folder"
+    tests = {} if test is None else measured_on(Path(str(test)).expanduser().resolve(), path, size, names, home)
+    folder = home / f"{path.name}-{version(path, size)}-unlabelled"
+    files = Files(path, tuple(lines(folder / "files.txt") or ()))
+    if not files.names:
+        build_once(folder, path, partial(any_images, path=path, size=size), ("train_images.npy", "files.txt"))
+        files = Files(path, tuple(lines(folder / "files.txt") or ()))
+    images = opened(folder / "train_images.npy")
+    train = replace(as_split(images, np.full(len(images), -1)), files=files)
+    return Dataset(path.name, train, tests, names, None, *statistics(train.images))
+
+
+def any_images(folder: Path, raw: Path, *, path: Path, size: int) -> None:
+    """Write the arrays of all images below a folder, and the places of their files, in the order of their names."""
+    names = any_files(path)
+    save_images(folder / "train_images.npy", [path / name for name in names], size)
+    save_lines(folder / "files.txt", names)
+
+
+def any_files(path: Path) -> list[str]:
+    """Return the places below a folder of all image files that aren't hidden, in the order of their names."""
+    found = [file.relative_to(path) for file in sorted(path.glob("**/*")) if file.suffix.lower() in SUFFIXES]
+    names = [file.as_posix() for file in found if not any(part.startswith(".") for part in file.parts)]
+    if not names:
+        raise UserError(f"{path} holds no image: name a folder of images, at any depth")
+    if odd := [name for name in names if name.encode(errors="replace").decode().splitlines() != [name]]:
+        raise UserError(f"the file name {odd[0]!a} in {path} is no text on one line: rename the file")
+    return names
+
+
+def measured_on(path: Path, pool: Path, size: int, names: tuple[str, ...], home: Path) -> dict[str, Split]:
+    """Return the images of a folder per class as a test set by the folder's name.
+
+    One within the pool's folder is refused, since its images would be asked about and learned from, too.
+    """
+    missing = [name for name in names if not (path / name).is_dir()]
+    if missing:
+        raise UserError(f"dataset.test={path} holds no folder {missing[0]}: give it one for each of dataset.classes")
+    if path.is_relative_to(pool):
+        raise UserError(f"dataset.test={path} lies in dataset.path, whose images are learned from: move it elsewhere")
+    items = labelled_files(path, names, "**/*")
+    if not items:
+        raise UserError(f"dataset.test={path} holds no image: put some into the folders of the classes")
+    folder = home / f"{path.name}-{version(path, size, names)}-test"
+    if not (folder / "images.npy").is_file():
+        build_once(folder, path, partial(some_images, items=items, size=size), ("images.npy",))
+    targets = np.array([label for _, label in items], dtype=np.int64)
+    return {path.name: as_split(opened(folder / "images.npy"), targets)}
+
+
+def some_images(folder: Path, raw: Path, *, items: Labelled, size: int) -> None:
+    save_images(folder / "images.npy", [file for file, _ in items], size)
