@@ -277,6 +277,19 @@ def test_a_sheet_as_spreadsheets_save_it(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"index;image;label\n7;images/7.png;cat\n", "lacks a column: save it with index, image, label"),
+        ("index,image,label\n7,images/7.png,müde\n".encode("latin-1"), "save it as CSV in UTF-8"),
+    ],
+)
+def test_a_sheet_that_was_saved_otherwise_is_told(desk: Desk, content: bytes, message: str) -> None:
+    desk.sheet.write_bytes(content)
+    with pytest.raises(UserError, match=message):
+        desk.ask()
+
+
+@pytest.mark.parametrize(
     ("labels", "message"),
     [
         (["cat", "dog", "ant"], r"line 3 \(index 2\): 'dog' is no class; write one of ant, bee, cat"),

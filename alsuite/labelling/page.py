@@ -10,6 +10,7 @@ import io
 import json
 import os
 import secrets
+import sys
 from collections.abc import Mapping, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -28,6 +29,7 @@ KINDS = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif
 GRACE = 4.0  # seconds after the last answer in which it can be taken back
 MOST = 10_000  # bytes of a request
 LOCAL = {"127.0.0.1", "localhost"}
+TOKEN = 16  # bytes, all of them random
 
 
 class Page:
@@ -74,15 +76,16 @@ class Page:
             said: `sheet` and `index`, which say what was asked, and `label`: a class, "unsure", or "" to take it back
         """
         with self.changed:
-            rows = [row for row in self.rows if row["index"] == said.get("index")]
-            label = said.get("label")
-            if self.sheet is None or said.get("sheet") != self.sheet.path.stem or not rows:
+            index, label = said.get("index"), said.get("label")
+            if self.sheet is None or said.get("sheet") != self.sheet.path.stem:
                 return None
             if not isinstance(label, str) or label not in (*self.names, UNSURE, ""):
                 return None
-            rows[0]["label"] = label
-            self.sheet.write(self.rows)
-            self.answered = monotonic()
+            if index not in [row["index"] for row in self.rows]:
+                return None
+            rows = [{**row, "label": label} if row["index"] == index else row for row in self.rows]
+            self.sheet.write(rows)
+            self.rows, self.answered = rows, monotonic()
             self.changed.notify_all()
             return {"rest": self._rest()}
 
@@ -119,11 +122,11 @@ class Page:
         port, self.token = _address(kept)
         try:
             server = _Server(self, port)
-        except OSError:
+        except (OSError, OverflowError):
             server = _Server(self, 0)
         port = server.server_address[1]
         kept.unlink(missing_ok=True)
-        with open(os.open(kept, os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+        with open(os.open(kept, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
             json.dump({"port": port, "token": self.token}, file)
         self.url = f"http://127.0.0.1:{port}/?token={self.token}"
         Thread(target=server.serve_forever, daemon=True).start()
@@ -131,11 +134,13 @@ class Page:
 
 def _address(path: Path) -> tuple[int, str]:
     """Return the port and the token of an earlier start, or a free port and a new token."""
+    fresh = secrets.token_urlsafe(TOKEN)
     try:
         kept = json.loads(path.read_text())
-        return int(kept["port"]), str(kept["token"])
+        port, token = int(kept["port"]), str(kept["token"])
     except (OSError, ValueError, TypeError, KeyError):
-        return 0, secrets.token_urlsafe(16)
+        return 0, fresh
+    return (port, token) if len(token) == len(fresh) else (0, fresh)
 
 
 def _as_png(path: Path) -> bytes:
@@ -156,9 +161,16 @@ class _Server(ThreadingHTTPServer):
         self.page = page
         super().__init__(("127.0.0.1", port), _Requests)
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Keep silent about browsers that go away, and whoever asks for what is no address."""
+        if not isinstance(sys.exception(), OSError | ValueError):
+            super().handle_error(request, client_address)  # pyright: ignore[reportArgumentType]
+
 
 class _Requests(BaseHTTPRequestHandler):
     """Answers those who know the token."""
+
+    timeout = 10  # seconds for a request to come in
 
     @property
     def page(self) -> Page:

@@ -27,9 +27,17 @@ class Sheet:
         self.names = list(names)
 
     def rows(self) -> list[dict[str, str]]:
-        """Return the rows as they stand in the file."""
-        with self.path.open(newline="", encoding="utf-8-sig") as file:
-            return list(csv.DictReader(file))
+        """Return the rows as they stand in the file, with a label, if only an empty one, in each."""
+        try:
+            with self.path.open(newline="", encoding="utf-8-sig") as file:
+                rows = list(csv.DictReader(file))
+        except (OSError, UnicodeDecodeError, csv.Error) as error:
+            raise UserError(
+                f"{self.path} cannot be read ({error}): save it as CSV in UTF-8, then start again"
+            ) from None
+        if rows and not {*COLUMNS} <= {*rows[0]}:
+            raise UserError(f"{self.path} lacks a column: save it with {', '.join(COLUMNS)}, and commas between them")
+        return [{**row, "label": (row["label"] or "").strip()} for row in rows]
 
     def write(self, rows: Sequence[Mapping[str, str]]) -> None:
         """Write all rows; once this returns, not even a power cut loses them."""
@@ -47,20 +55,19 @@ class Sheet:
         """
         found: dict[int, int | None] = {}
         for number, row in enumerate(self.rows(), start=2):
-            where = f"{self.path}, line {number} (index {row.get('index')})"
+            where = f"{self.path}, line {number} (index {row['index']})"
             index = _index(row, wanted, where)
             if index in found:
                 raise UserError(f"{where}: this index stands here a second time; delete one of its rows")
-            found[index] = self.label(row.get("label"), where)
+            found[index] = self.label(row["label"], where)
         if missing := [index for index in wanted if index not in found]:
             raise UserError(
                 f"{self.path} lacks a row for index {missing[0]}: add it, as it was written, with its label"
             )
         return [found[index] for index in wanted]
 
-    def label(self, told: str | None, where: str) -> int | None:
+    def label(self, answer: str, where: str) -> int | None:
         """Return the class that a cell tells by its name or number, -1 for "unsure", None for nothing."""
-        answer = (told or "").strip()
         if answer in self.names:
             return self.names.index(answer)
         if answer.isdecimal() and int(answer) < len(self.names):
@@ -75,7 +82,7 @@ class Sheet:
 
 def _index(row: Mapping[str, str], wanted: Sequence[int], where: str) -> int:
     """Return the index of a row, if it is one of those that were asked for."""
-    index = (row.get("index") or "").strip()
+    index = (row["index"] or "").strip()
     if not index.isdecimal() or int(index) not in wanted:
         raise UserError(f"{where}: this index was not asked for; restore the column 'index' as it was written")
     return int(index)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import stat
 from collections.abc import Iterator
 from http.client import HTTPConnection
@@ -160,11 +161,51 @@ def test_its_address_stays_the_same_and_is_this_machines_own(visit: Visit) -> No
     assert again.url != visit.page.url
 
 
-def test_a_damaged_address_is_made_anew(tmp_path: Path) -> None:
-    (tmp_path / "page.json").write_text("{")
+def test_it_listens_on_no_address_but_its_own(visit: Visit) -> None:
+    port = urlsplit(visit.page.url).port
+    socket.create_connection(("127.0.0.1", port), timeout=5).close()
+    with pytest.raises(OSError, match=r"refused|assign|unreachable|timed out"):
+        socket.create_connection(("127.0.0.2", port), timeout=1)  # this machine, too, but another address
+
+
+@pytest.mark.parametrize("kept", ["{", "[]", '{"port": 1}', '{"port": 0, "token": ""}', '{"port": 70000, "token": 1}'])
+def test_a_damaged_address_is_made_anew(kept: str, tmp_path: Path) -> None:
+    (tmp_path / "page.json").write_text(kept)
     page = Page(tmp_path, NAMES)
     page._serve()
     assert len(page.token) > 20
+    assert json.loads((tmp_path / "page.json").read_text())["token"] == page.token
+
+
+def test_a_port_that_cannot_be_is_replaced(visit: Visit) -> None:
+    kept = visit.page.folder / "page.json"
+    kept.write_text(json.dumps({"port": 70_000, "token": visit.page.token}))
+    again = Page(visit.page.folder, NAMES)
+    again._serve()
+    assert (again.token, 0 < int(urlsplit(again.url).port or 0) < 65_536) == (visit.page.token, True)
+
+
+def test_an_answer_that_the_disk_refuses_does_not_count(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(rows: object) -> None:
+        raise OSError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(visit.sheet, "write", full)
+        status, said = visit.ask("/answer", {"sheet": "labels_000020", "index": "7", "label": "cat"})
+    assert (status, said) == (500, b"the disk is full\n")
+    assert [item["label"] for item in json.loads(visit.ask("/state")[1])["items"]] == ["", "", ""]
+
+
+def test_nothing_is_printed_of_who_goes_away_or_asks_for_no_address(
+    visit: Visit, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for request in (b"GET //[ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", b"POST /answer HTTP/1.1\r\n"):
+        with socket.create_connection(("127.0.0.1", urlsplit(visit.page.url).port or 0), timeout=5) as visitor:
+            visitor.sendall(request)
+            visitor.shutdown(socket.SHUT_WR)
+            visitor.recv(1000)
+    assert visit.say(7, "cat") == 200
+    assert capsys.readouterr() == ("", "")
 
 
 def test_a_sheet_half_filled_by_hand_is_shown_as_it_is(tmp_path: Path) -> None:
