@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import count
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -101,12 +102,15 @@ class Journal:
     @property
     def asked(self) -> Record | None:
         """The record of the cycle whose labels are awaited, as far as it was known when they were asked for."""
-        try:
-            record = json.loads((self.folder / ASKED).read_text())
-        except (OSError, ValueError):
+        path = self.folder / ASKED
+        if not path.exists():
             return None
-        del record["made_by"]
-        return record if record["cycle"] == len(self.records) else None
+        try:
+            record = dict(json.loads(path.read_text()))
+            waited_for = record["cycle"] == len(self.records)
+        except (OSError, ValueError, TypeError, KeyError):
+            raise UserError(f"{path} is damaged: delete it to have another query made and asked") from None
+        return {key: value for key, value in record.items() if key != "made_by"} if waited_for else None
 
     def ask(self, record: Record, arrays: Mapping[str, np.ndarray] | None = None) -> None:
         """Write down what is going to be asked; once this returns, a restart asks the same, whatever has changed.
@@ -122,7 +126,12 @@ class Journal:
 
     def asked_arrays(self) -> dict[str, np.ndarray]:
         """Return the arrays that were kept with what was asked."""
-        return _arrays(self.folder / "asked.npz")
+        path = self.folder / "asked.npz"
+        try:
+            return _arrays(path)
+        except (OSError, ValueError, EOFError, BadZipFile):
+            advice = f"delete it and {ASKED} to have another query made and asked"
+            raise UserError(f"{path} is missing or damaged: {advice}") from None
 
     def append(self, record: Record, images: Mapping[str, np.ndarray] | None = None) -> None:
         """Write a finished cycle down; once this returns, not even a power cut loses it.
@@ -180,8 +189,8 @@ def _pictures(cycle: int) -> str:
 
 
 def _arrays(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as file:
-        return dict(file)
+    with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+        return dict(arrays)
 
 
 def set_aside(folder: Path) -> Path:

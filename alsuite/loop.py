@@ -20,7 +20,7 @@ from alsuite.metrics import counted, measured, metrics
 from alsuite.notes import DIAGNOSIS_SECONDS
 from alsuite.oracle import Oracle
 from alsuite.pool import Images, Pool, gather
-from alsuite.question import Question, asked, doubted, kept, remember, replay, unsure
+from alsuite.question import Question, ask, doubted, kept, remember, replay, unsure
 from alsuite.strategies import Query, Strategy
 from alsuite.tasks import Task
 from alsuite.tasks.segmentation import coloured, masked, of_pixels
@@ -102,14 +102,14 @@ class Run:
         if "labels" in initial:
             remember(self.pool, initial, self.oracle)
             return
-        asked(self.pool, self.oracle, torch.tensor(initial["indices"], device=self.pool.device))
+        ask(self.pool, self.oracle, torch.tensor(initial["indices"], device=self.pool.device))
 
     def _open_question(self) -> Question | None:
         """Return what was asked at an earlier start and is not recorded yet, with its synthetic images in the pool."""
         record = self.journal.asked
         if record is None or not record["queried"]:
             return None
-        question = Question.kept(record, self.journal.asked_arrays())
+        question = Question.of(record, self.journal.asked_arrays())
         for images in question.synthetic.values():
             self.pool.extend(torch.from_numpy(images))
         return question
@@ -177,12 +177,13 @@ class Run:
         record, query = question.record, question.query
         if query is None:
             return record, None, {}
-        sure = asked(self.pool, self.oracle, query.indices)
+        sure = ask(self.pool, self.oracle, query.indices)
         indices, left = query.indices[sure], query.indices[~sure]
         labels, queried = gather(self.pool.labels, indices), record["queried"]
         if len(left):
             scores = None if query.scores is None else query.scores[sure.to(query.scores.device)]
-            query = replace(query, indices=indices, scores=scores)
+            shown = query.indices[: len(query.images.get("original", ()))] if query.shown is None else query.shown
+            query = replace(query, indices=indices, scores=scores, shown=shown)
             queried |= {"indices": indices.tolist(), "scores": None if scores is None else scores.tolist()}
         record["queried"] = {**queried, **kept(labels), "wrong": question.wrong(labels, sure), **unsure(left)}
         return record, query, {**query.images, **self._shown(query), **question.synthetic}
@@ -213,7 +214,8 @@ class Run:
             return {"label": coloured(gather(labels, query.indices[:SHOWN].cpu()), self.pool.classes)}
         if query.shown is None:
             return {}
-        return {"original_captions": np.array([str(label) for label in labels[query.shown].tolist()])}
+        told = ["unsure" if label < 0 else str(label) for label in labels[query.shown].tolist()]
+        return {"original_captions": np.array(told)}
 
 
 def seed_all(seed: int, cycle: int, part: int = 0) -> None:

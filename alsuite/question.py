@@ -22,7 +22,7 @@ from alsuite.strategies import Query
 from alsuite.tasks import Task
 from alsuite.tasks.segmentation import of_pixels
 
-__all__ = ["Question", "asked", "doubted", "kept", "remember", "replay", "unsure"]
+__all__ = ["Question", "ask", "doubted", "kept", "remember", "replay", "unsure"]
 
 PREDICTED, SHOWN, SYNTHETIC = "asked: predicted", "asked: shown", "synthetic"
 
@@ -49,11 +49,11 @@ class Question:
         return {**self.query.images, **self.synthetic, PREDICTED: self.predicted.cpu().numpy(), **shown}
 
     @classmethod
-    def kept(cls, record: Record, arrays: Mapping[str, np.ndarray]) -> Question:
-        """Return the question that a journal holds."""
+    def of(cls, record: Record, arrays: Mapping[str, np.ndarray]) -> Question:
+        """Return the question of which a journal holds the record and the arrays."""
         queried = record["queried"]
         images = {name: array for name, array in arrays.items() if name not in (PREDICTED, SHOWN, SYNTHETIC)}
-        scores = None if queried["scores"] is None else torch.tensor(queried["scores"])
+        scores = None if queried["scores"] is None else torch.tensor(queried["scores"], dtype=torch.float64)
         shown = torch.from_numpy(arrays[SHOWN]) if SHOWN in arrays else None
         query = Query(torch.tensor(queried["indices"]), scores, queried["notes"], images, shown=shown)
         synthetic = {SYNTHETIC: arrays[SYNTHETIC]} if SYNTHETIC in arrays else {}
@@ -63,7 +63,7 @@ class Question:
         """Return how often the task was wrong about the samples, or their pixels, whose (n, ...) labels are known."""
         if not len(labels):
             return None
-        predicted = self.predicted.to(labels.device)[sure]
+        predicted = self.predicted.to(labels.device)[sure.to(labels.device)]
         if labels.ndim == 1:
             return float((predicted != labels).float().mean())
         counted = labels != VOID
@@ -81,7 +81,7 @@ def unsure(indices: Tensor) -> Record:
     return {"unsure": indices.tolist()} if len(indices) else {}
 
 
-def asked(pool: Pool, oracle: Oracle, indices: Tensor) -> Tensor:
+def ask(pool: Pool, oracle: Oracle, indices: Tensor) -> Tensor:
     """Have the oracle label samples, and return (n,) which it could; the others are never asked for again.
 
     A strategy that synthesises labelled images never asks.
@@ -117,6 +117,6 @@ def replay(pool: Pool, journal: Journal, oracle: Oracle) -> None:
 
 def remember(pool: Pool, answers: Record, oracle: Oracle) -> None:
     """Give the pool back the labels of one query; masks are asked for again."""
-    indices, labels = torch.tensor(answers["indices"]), answers["labels"]
-    pool.label(indices, oracle(pool, indices) if labels is None else torch.tensor(labels))
+    indices, labels = torch.tensor(answers["indices"], dtype=torch.int64), answers["labels"]
+    pool.label(indices, oracle(pool, indices) if labels is None else torch.tensor(labels, dtype=torch.int64))
     pool.leave_out(torch.tensor(answers.get("unsure", []), dtype=torch.int64))

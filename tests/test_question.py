@@ -128,6 +128,16 @@ def leaving(ask: Callable[..., None], person: Person) -> Callable[..., None]:
     return asked
 
 
+def leaving_later(ask: Callable[..., None], person: Person) -> Callable[..., None]:
+    """Go away when the first query is asked, after the labels to start from."""
+
+    def asked(record: dict[str, object], *arrays: object) -> None:
+        person.here = record["queried"] is None
+        ask(record, *arrays)
+
+    return asked
+
+
 def test_what_a_person_was_to_start_from_is_kept_though_another_draw_would_differ(tmp_path: Path) -> None:
     away(run(tmp_path, Person(all_targets(), here=False), Uncertainty(entropy)))
     again = replace(run(tmp_path, Person(all_targets()), Uncertainty(entropy)), initial=torch.arange(100, 120))
@@ -138,13 +148,7 @@ def test_what_a_person_was_to_start_from_is_kept_though_another_draw_would_diffe
 def test_a_waiting_query_is_answered_without_any_training(tmp_path: Path) -> None:
     person = Person(all_targets())
     made = run(tmp_path, person, Uncertainty(entropy))
-    ask = made.journal.ask
-
-    def second(record: dict[str, object], *arrays: object) -> None:
-        person.here = record["queried"] is None
-        ask(record, *arrays)  # type: ignore[arg-type]
-
-    made.journal.ask = second  # type: ignore[method-assign, assignment]
+    made.journal.ask = leaving_later(made.journal.ask, person)  # type: ignore[method-assign]
     away(made)
     waiting = json.loads((tmp_path / "asked.json").read_text())
     assert waiting["made_by"] == {key: ABOUT[key] for key in ("commit", "versions", "device", "code")}
@@ -212,13 +216,7 @@ def test_masks_that_are_awaited_need_no_training_either(tmp_path: Path) -> None:
     whole.go()
     painter = Painter(targets)
     first = segmenting(tmp_path / "waits", painter, task_model)
-    ask = first.journal.ask
-
-    def leave(record: dict[str, object], *arrays: object) -> None:
-        painter.here = record["queried"] is None
-        ask(record, *arrays)  # type: ignore[arg-type]
-
-    first.journal.ask = leave  # type: ignore[method-assign, assignment]
+    first.journal.ask = leaving_later(first.journal.ask, painter)  # type: ignore[method-assign]
     away(first)
     again = segmenting(tmp_path / "waits", Ideal(targets), never)
     with pytest.raises(AssertionError, match="nothing may be trained"):
@@ -246,6 +244,45 @@ def test_changed_code_bars_no_run_that_a_person_labels(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="mine changed since"):
         journal.start(other)
     journal.close()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "3", '{"cycle": ', '{"made_by": {}}'])
+def test_a_damaged_query_is_told_and_never_made_again_by_itself(content: str, tmp_path: Path) -> None:
+    away(run(tmp_path, Person(all_targets(), here=False), Uncertainty(entropy)))
+    (tmp_path / "asked.json").write_text(content)
+    with pytest.raises(UserError, match=r"asked\.json is damaged: delete it to have another query made and asked"):
+        run(tmp_path, Person(all_targets()), Uncertainty(entropy))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"PK\x03\x04 torn"])
+def test_what_the_answers_are_compared_with_must_be_whole(content: bytes | None, tmp_path: Path) -> None:
+    person = Person(all_targets())
+    made = run(tmp_path, person, Uncertainty(entropy))
+    made.journal.ask = leaving_later(made.journal.ask, person)  # type: ignore[method-assign]
+    away(made)
+    if content is None:
+        (tmp_path / "asked.npz").unlink()
+    else:
+        (tmp_path / "asked.npz").write_bytes(content)
+    with pytest.raises(UserError, match=r"asked\.npz is missing or damaged: delete it and asked\.json"):
+        run(tmp_path, Person(all_targets()), Uncertainty(entropy)).go()
+
+
+def test_pictures_say_of_what_somebody_is_unsure(tmp_path: Path) -> None:
+    class Pictured:
+        def query(self, pool: Pool, task: Task, n: int) -> Query:
+            indices = pool.unlabelled[:n]
+            return Query(indices, images={"original": pool.images[indices[:4]].numpy()})
+
+    made = run(tmp_path, Person(all_targets(), unsure=2), Pictured())
+    made.go()
+    indices = [*made.journal.records[0]["queried"]["unsure"], *made.journal.records[0]["queried"]["indices"]]
+    assert made.journal.images(0)["original_captions"].tolist() == [
+        "unsure",
+        "unsure",
+        *map(str, all_targets()[indices[2:4]].tolist()),
+    ]
+    made.journal.close()
 
 
 def test_a_query_that_has_been_recorded_is_asked_no_more(tmp_path: Path) -> None:

@@ -164,8 +164,8 @@ def read_rows(path: Path, rows: Sequence[str], columns: int) -> tuple[dict[str, 
     rows: the names of the rows to read; none reads all there are
 
     A caption that is a number stands for a class. Without captions, the images that were asked for have the oracle's
-    answers, and images of the pool that were matched with made ones have their index, too. A row that the run did not
-    store is refused.
+    answers, and images of the pool that were matched with made ones have their index, too, or it alone where some of
+    the answers are missing. A row that the run did not store is refused.
     """
     with np.load(path, allow_pickle=False) as file:
         stored = dict(file)
@@ -175,7 +175,7 @@ def read_rows(path: Path, rows: Sequence[str], columns: int) -> tuple[dict[str, 
     asked = json.loads(path.with_name("cycles.jsonl").read_text().splitlines()[_cycle_of(path)])["queried"]
     texts = {ASKED + SUFFIX: asked["labels"] or (), MADE + SUFFIX: asked.get("generated_labels", ()), **stored}
     captions = {name: _with_classes(texts.get(name + SUFFIX, ())[:columns], path) for name in names}
-    if MATCHED in captions:
+    if MATCHED in captions and "unsure" not in asked:
         labels = _with_classes(asked["labels"], path)
         captions[MATCHED] = [f"{label}\n{index}" for label, index in zip(labels, captions[MATCHED], strict=False)]
     return {name: stored[name][:columns] for name in names}, {name: told for name, told in captions.items() if told}
