@@ -30,6 +30,7 @@ __all__ = [
     "annotator",
     "human",
     "ideal",
+    "known_targets",
     "noisy",
 ]
 
@@ -176,10 +177,10 @@ class Annotator(Ideal):
 
 def ideal(dataset: Dataset, folder: Path) -> Oracle:
     """Make an oracle that is always right, about images or their pixels."""
-    return Ideal(_known(dataset))
+    return Ideal(known_targets(dataset))
 
 
-def _known(dataset: Dataset) -> Tensor:
+def known_targets(dataset: Dataset) -> Tensor:
     """Return the true targets, and refuse a data set that has none."""
     if dataset.train.unlabelled:
         raise UserError(f"nobody knows the labels of {dataset.name}: add oracle=human, and a person is asked")
@@ -192,7 +193,7 @@ def noisy(
     """Make an oracle that is wrong for a share `flip` of the samples, or of the classes in each of their masks."""
     from alsuite.masks import NoisyMasks
 
-    classes, superclasses, targets = len(dataset.classes), dataset.superclasses, _known(dataset)
+    classes, superclasses, targets = len(dataset.classes), dataset.superclasses, known_targets(dataset)
     if targets.ndim > 1:
         return NoisyMasks(targets, flip=flip, classes=classes, confusion=confusion, seed=seed)
     return Noisy(targets, flip=flip, classes=classes, superclasses=superclasses, confusion=confusion, seed=seed)
@@ -213,7 +214,7 @@ def annotator(
         seed: of the classifier's training, the same for all runs
         folder: where the classifier is kept; None trains it anew in each run
     """
-    return Annotator(_known(dataset), task_model, seed, Path(folder) if folder else None)
+    return Annotator(known_targets(dataset), task_model, seed, Path(folder) if folder else None)
 
 
 def human(dataset: Dataset, folder: Path, *, ui: str = "csv") -> Oracle:

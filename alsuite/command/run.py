@@ -90,10 +90,10 @@ def left_to_do(jobs: Sequence[Job], progress: Progress) -> list[int]:
 def _barring(job: Job, progress: Progress) -> str:
     """Say what about a job's run isn't as it would be now and keeps it from going on; "" if nothing.
 
-    Labels by hand can't be made anew, so that changed code is only told of there.
+    Labels by hand can't be made anew, so that changed code is only told of there, unless all is to be run anew.
     """
     change = changed(job.folder, *job.identity)
-    if not change or not by_hand(job.folder):
+    if not change or job.config["again"] or not by_hand(job.folder):
         return change
     if but := changed(job.folder, job.identity[0], None, job.identity[2]):
         return but

@@ -23,7 +23,7 @@ from alsuite.data.enlarged import enlarged
 from alsuite.data.made_up import load_or_make_up
 from alsuite.errors import UserError, positive
 from alsuite.metrics import counted
-from alsuite.oracle import Oracle
+from alsuite.oracle import Oracle, known_targets
 from alsuite.pool import Pool
 from alsuite.recorded import Options
 from alsuite.strategies import Strategy
@@ -92,8 +92,12 @@ class Setting:
         tests = [*(config["dataset"].get("extra_tests") or {})]
         shape = scale["stand_in"].get(name)
         whole, size = load_or_make_up(name, lambda: hydra.utils.instantiate(config["dataset"]), shape, tests)
-        if whole.train.unlabelled and choices["oracle"] == "ideal":
-            raise UserError(f"nobody knows the labels of {whole.name}: add oracle=human, and a person is asked")
+        if choices["oracle"] == "ideal":
+            known_targets(whole)
+        if whole.train.files and Path(config["root"]).resolve().is_relative_to(whole.train.files.root):
+            raise UserError(
+                f"root={config['root']} lies in dataset.path, whose images all are asked about: give another"
+            )
         return cls.cut(whole, size, scale, parts, seed, config["enlarge"])
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,22 @@ def test_all_images_at_any_depth_are_the_pool(photos: Path, tests: Path, tmp_pat
     assert {name: split.targets.tolist() for name, split in measured.items()} == {"seen": [0, 0, 1, 1]}
 
 
+def test_test_images_keep_their_classes_in_whatever_order_these_are_named(
+    photos: Path, tests: Path, tmp_path: Path
+) -> None:
+    for names in (NAMES, NAMES[::-1]):
+        data = folder(photos, 8, labelled="none", classes=names, test=tests, root=tmp_path / "data")
+        split = data.tests["seen"]
+        dark = split.images.float().mean((1, 2, 3)) < 5 * GREY
+        assert [names[target] == "cat" for target in split.targets] == dark.tolist()
+
+
+def test_a_file_name_of_two_lines_is_refused(tmp_path: Path) -> None:
+    write_image(tmp_path / "photos" / "a\nb.png", 0, kind="png")
+    with pytest.raises(UserError, match=r"file name 'a\\nb\.png' in \S+ is no text on one line: rename"):
+        folder(tmp_path / "photos", labelled="none", classes=NAMES, root=tmp_path / "data")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -77,6 +94,13 @@ def test_what_cannot_be_used_is_told(
     given = {"size": 8, "labelled": "none", "classes": NAMES, "test": tests, "root": tmp_path / "data", **options}
     with pytest.raises(UserError, match=message):
         folder(photos, **given)  # pyright: ignore[reportArgumentType]
+
+
+def test_test_images_among_those_learned_from_are_refused(photos: Path, tmp_path: Path) -> None:
+    for i in range(2):
+        write_image(photos / "seen" / NAMES[i] / "1.png", GREY, kind="png")
+    with pytest.raises(UserError, match=r"dataset\.test=\S+ lies in dataset\.path, whose images are learned from"):
+        folder(photos, labelled="none", classes=NAMES, test=photos / "seen", root=tmp_path / "data")
 
 
 def test_a_folder_without_an_image_is_refused(tmp_path: Path) -> None:
@@ -136,6 +160,31 @@ def test_a_run_from_an_unlabelled_folder_to_its_end(
     assert "there are no test images to measure on; the labels:" in last.out
     assert [record["labelled"] for record in records(run)] == [6, 10]
     assert alsuite(*command).status == 0
+
+
+def test_runs_among_the_images_are_refused(
+    alsuite: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALSUITE_DATA", str(tmp_path / "data"))
+    given = [*ASKED, f"dataset.path={photos}", *SIZES, "oracle=human", f"root={photos}/outputs"]
+    assert "lies in dataset.path, whose images all are asked about" in alsuite(*given).line
+    assert not (photos / "outputs").exists()
+
+
+def test_again_runs_anew_what_a_person_labelled_for_other_code(
+    alsuite: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALSUITE_DATA", str(tmp_path / "data"))
+    command = [*ASKED, f"dataset.path={photos}", *SIZES, "scale.pool=null", "strategy=margin", "oracle=human"]
+    alsuite(*command)
+    (run,) = {path.parent.parent for path in tmp_path.rglob("labels_*.csv")}
+    about = json.loads((run / "run.json").read_text())
+    about["code"]["alsuite.loop"] = "another"
+    (run / "run.json").write_text(json.dumps(about))
+    fill(run, 2)
+    assert "alsuite.loop changed since; its labels are kept, and it goes on" in alsuite(*command).out
+    assert "6 images await labels" in alsuite(*command, "again=true").line
+    assert run.with_name(f"{run.name}~1").is_dir()
 
 
 def test_labels_drawn_by_class_are_refused(
