@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-__all__ = ["AwaitingLabels", "MissingDataError", "UserError", "one_of", "positive"]
+__all__ = ["AwaitingLabels", "MissingDataError", "UserError", "one_of", "positive", "reason"]
 
 
 class UserError(Exception):
@@ -31,3 +31,8 @@ def one_of(option: str, value: str, choices: Collection[str]) -> None:
     """Refuse a value of an option that is none of its choices."""
     if value not in choices:
         raise UserError(f"{option}={value} is unknown: choose one of {', '.join(choices)}")
+
+
+def reason(error: Exception) -> str:
+    """Return the kind and the first line of an error of a library's, for a line of ours."""
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'unreadable'}"

@@ -47,6 +47,7 @@ from alsuite.training.losses import pixel_cross_entropy
 from helpers.configs import composed
 from helpers.features import svm
 from helpers.masks import fast_segmentation, mask_pool
+from helpers.nets import lite_weights
 from helpers.pools import digit_pool, synthetic_pool
 from helpers.pretended import CUDA, MEMORY, PretendedGPU, pretended
 from helpers.tasks import dropout_net, fast_task
@@ -54,7 +55,7 @@ from helpers.tasks import dropout_net, fast_task
 SMALL = ["scale=smoke", "scale.epochs=2", "scale.steps=4", "scale.gan_steps=4", "task_model.net.dropout=0.5"]
 STRATEGIES = sorted(path.stem for path in (CONF / "strategy").glob("*.yaml"))
 TASKS = sorted(path.stem for path in (CONF / "task_model").glob("*.yaml"))
-OF_PIXELS = {"drn", "segnet_small"}
+OF_PIXELS = {"drn", "segnet_small", "lite_unet"}
 
 
 @pytest.fixture
@@ -110,7 +111,11 @@ def builders() -> dict[str, Callable[..., nn.Module]]:
     modules = [importlib.import_module(f"{nets.__name__}.{each.name}") for each in pkgutil.iter_modules(nets.__path__)]
     found = {name: make for each in modules for name, make in inspect.getmembers(each, inspect.isfunction)}
     of_shapes = {name: make for name, make in found.items() if [*inspect.signature(make).parameters][:1] == ["shape"]}
-    return {name: make for name, make in of_shapes.items() if not name.startswith("_") and name != "sides_of"}
+    return {
+        name: make
+        for name, make in of_shapes.items()
+        if not name.startswith("_") and name not in ("sides_of", "lite_unet")
+    }
 
 
 NETS = builders()
@@ -153,7 +158,8 @@ def task_of(name: str, folder: Path) -> tuple[Any, Pool]:
         return svm(folder), pool
     if name == "ranked":
         return Ranked(dropout_net, epochs=2), pool
-    config = composed(f"task_model={name}", "scale=smoke", "scale.epochs=2", "++task_model.epochs=2")
+    weights = [f"task_model.net.weights={lite_weights(folder)}"] if name == "lite_unet" else []
+    config = composed(f"task_model={name}", "scale=smoke", "scale.epochs=2", "++task_model.epochs=2", *weights)
     return instantiate(config.task_model)(), pool
 
 

@@ -82,10 +82,10 @@ def of_scale(scale: Options, usual: Mapping[str, str]) -> dict[str, str]:
         scale: its node of the configuration; its `fast` says which task models it replaces, and on which data sets
         usual: group -> the option that would be taken
     """
-    fast = scale.get("fast")
-    if not fast or usual["task_model"] not in fast["instead_of"] or usual["dataset"] not in fast["datasets"]:
-        return {}
-    return {"task_model": fast["task_model"]}
+    for fast in scale.get("fast") or ():
+        if usual["task_model"] in fast["instead_of"] and usual["dataset"] in fast["datasets"]:
+            return {"task_model": fast["task_model"]}
+    return {}
 
 
 def _written(key: str, value: str) -> str:

@@ -112,6 +112,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
         "convnet": "M2's classifier",
         "drn": "DRN",
         "segnet_small": "small U-Net",
+        "lite_unet": "U-Net on EfficientNet-Lite0",
     },
     "task_model.loss": {"hinge": "hinge loss", "cross_entropy": "cross entropy"},
     "dataset": DATA_SETS,

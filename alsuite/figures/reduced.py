@@ -18,7 +18,10 @@ __all__ = ["images", "reductions"]
 
 Row = Mapping[Any, Any]
 
-SMALL = "fastnet"  # the network of a reduced scale, where a paper has a deep one
+SMALL = {  # the networks of a reduced scale, where a paper has a deep one that it trains as a whole
+    "fastnet": "fastnet in the place of a deep network",
+    "lite_unet": "a decoder alone is trained, on an encoder of ImageNet's",
+}
 WIDTHS = {"task_model.net.width": "networks", "strategy.vae.width": "VAEs", "generator.net.width": "generators"}
 
 
@@ -37,8 +40,8 @@ def _of_run(row: Row) -> Iterator[str]:
     whole, pool = _number(row, "whole"), _number(row, "pool")
     if whole and pool and pool < whole:
         yield f"{pool:,.0f} of {whole:,.0f} images"
-    if row.get("task_model") == SMALL and row.get("scale") != "paper":
-        yield f"{SMALL} in the place of a deep network"
+    if row.get("task_model") in SMALL and row.get("scale") != "paper":
+        yield SMALL[row["task_model"]]
     for column, name in WIDTHS.items():
         if (width := _number(row, column) or 1) != 1:
             yield f"{name} of {Fraction(width).limit_denominator(64)} width"

@@ -16,7 +16,7 @@ from torch.nn import functional as F  # noqa: N812
 from alsuite.errors import UserError
 from alsuite.nets.layers import Layers, Shape, at_width, initialised
 
-__all__ = ["drn", "segnet_small"]
+__all__ = ["Decoder", "DeepestDropout", "Enlarge", "drn", "segnet_small"]
 
 Sides = tuple[int, int]
 BLOCKS = {22: (2, 2, 2, 2), 38: (3, 4, 6, 3), 54: (3, 4, 6, 3)}  # residual blocks of levels 3 to 6
@@ -42,7 +42,7 @@ def drn(shape: Shape, outputs: int, depth: int = 22, width: float = 1.0, dropout
             layers, channels = [*layers, made], made.channels
     last = sizes[-1]
     layers += [*_conv(channels, last, dilation=2), *_conv(last, last)]
-    head = nn.Sequential(nn.Conv2d(last, outputs, 1), _Enlarge((shape[1], shape[2])))
+    head = nn.Sequential(nn.Conv2d(last, outputs, 1), Enlarge((shape[1], shape[2])))
     return initialised(nn.Sequential(nn.Sequential(*layers), nn.Dropout(dropout), head))
 
 
@@ -54,8 +54,8 @@ def segnet_small(
     "U-Net: Convolutional Networks for Biomedical Image Segmentation", Olaf Ronneberger, Philipp Fischer and Thomas
     Brox, 2015, https://arxiv.org/abs/1505.04597
     """
-    head = nn.Sequential(_Decoder(channels), nn.Conv2d(channels[0], outputs, 1))
-    return initialised(nn.Sequential(_Encoder((shape[0], *channels)), _DeepestDropout(dropout), head))
+    head = nn.Sequential(Decoder(channels), nn.Conv2d(channels[0], outputs, 1))
+    return initialised(nn.Sequential(_Encoder((shape[0], *channels)), DeepestDropout(dropout), head))
 
 
 class _Encoder(nn.Module):
@@ -73,14 +73,14 @@ class _Encoder(nn.Module):
         return maps
 
 
-class _DeepestDropout(nn.Dropout):
+class DeepestDropout(nn.Dropout):
     """Drops values of the last of several maps."""
 
     def forward(self, input: list[Tensor]) -> list[Tensor]:  # type: ignore[override]  # noqa: A002
         return [*input[:-1], super().forward(input[-1])]
 
 
-class _Decoder(nn.Module):
+class Decoder(nn.Module):
     """Joins maps from the deepest on: [(B, channels[i], H / 2^i, W / 2^i)] -> (B, channels[0], H, W)."""
 
     def __init__(self, channels: Sequence[int]) -> None:
@@ -96,7 +96,7 @@ class _Decoder(nn.Module):
         return x
 
 
-class _Enlarge(nn.Module):
+class Enlarge(nn.Module):
     """Interpolates to the image's sides."""
 
     def __init__(self, sides: Sides) -> None:

@@ -29,7 +29,7 @@ from alsuite.strategies import Query
 from alsuite.tasks import Task
 from alsuite.tasks.segmentation import of_pixels
 from alsuite.training.clock import clock
-from alsuite.training.fit import Stream, infer
+from alsuite.training.fit import Stream, chunk_size, infer
 from alsuite.training.game import (
     AdversarialGame,
     AdversarialRules,
@@ -46,6 +46,7 @@ from alsuite.training.losses import ranking_hinge
 
 __all__ = ["AALU", "Assistance"]
 
+LARGE = 2**28  # probabilities, a gigabyte
 WATCHED = 2**22  # values of features whose reconstruction is measured at the most
 
 
@@ -62,7 +63,7 @@ class Assistance(AdversarialGame):
 
     def conditioning(self, x: Tensor, *given: Tensor) -> Conditioning:
         probs, *_ = given
-        return Conditioning(x.new_empty(len(x), 0), probs if self.prediction else x.new_empty(len(x), 0))
+        return Conditioning(x.new_empty(len(x), 0), probs.to(x.dtype) if self.prediction else x.new_empty(len(x), 0))
 
     def discriminator_loss(self, labelled: Batch, unlabelled: Batch) -> Tensor:
         loss = torch.zeros((), device=self.device)
@@ -109,10 +110,8 @@ class AALU:
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         start = clock(pool.device)
-        features, log_probs = task.outputs(pool.rows(torch.arange(len(pool), device=pool.device)))
-        losses = losses_of(task, pool, log_probs)
+        features, probs, losses = scanned(task, pool)
         features = standardised(features) if self.standardise else features
-        probs = log_probs.exp_()  # in place: each of these may fill half of the memory
         game = self.trained(pool, features, probs, losses)
         seconds = clock(pool.device) - start
         scores, notes = self.scored(game, pool, features, probs)
@@ -133,7 +132,7 @@ class AALU:
 
         def seen(places: Tensor) -> Tensor:
             codes = game.vae.encode(features[places])[0]
-            return torch.cat([codes, probs[places]], dim=1) if self.prediction else codes
+            return torch.cat([codes, probs[places].to(codes.dtype)], dim=1) if self.prediction else codes
 
         logits = infer(assistant, torch.arange(len(features), device=features.device), seen)
         unlabelled, start = pool.unlabelled, clock(pool.device)
@@ -147,13 +146,25 @@ class AALU:
         return -logits[unlabelled], diagnosed(notes, start, pool.device)
 
 
-def losses_of(task: Task, pool: Pool, log_probs: Tensor) -> Tensor:
-    """Return the task's (N,) losses, which are read where there is a label alone."""
-    if pool.labels.ndim == 1:
-        return -log_probs.gather(1, pool.labels.clamp(min=0)[:, None]).squeeze(1)
-    labelled, losses = pool.labelled, log_probs.new_zeros(len(pool))
-    losses[labelled] = of_pixels(task).losses(pool.rows(labelled), gather(pool.labels, labelled.to(pool.labels.device)))
-    return losses
+def scanned(task: Task, pool: Pool) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the task's (N, D) features, (N, K) probabilities and (N,) losses, which are read where there is a label.
+
+    Probabilities that would fill gigabytes are kept in half precision.
+    """
+    kind = torch.float16 if len(pool) * pool.classes > LARGE else torch.float32
+    each = pool.labels.ndim == 1
+
+    def seen(indices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        features, log_probs = task.outputs(pool.rows(indices))
+        labels = pool.labels[indices].clamp(min=0) if each else torch.zeros_like(indices)
+        return features, log_probs.exp().to(kind), -log_probs.gather(1, labels[:, None]).squeeze(1)
+
+    size = chunk_size(pool.images)
+    features, probs, losses = infer(seen, torch.arange(len(pool), device=pool.device), size=size)
+    if not each:
+        labels = gather(pool.labels, pool.labelled.to(pool.labels.device))
+        losses[pool.labelled] = of_pixels(task).losses(pool.rows(pool.labelled), labels)
+    return features, probs, losses
 
 
 def standardised(features: Tensor) -> Tensor:

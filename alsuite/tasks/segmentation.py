@@ -98,8 +98,9 @@ class Segmentation(Classification):
     def _begin(self, pool: Pool) -> Stream:
         if pool.labels.ndim != 3:
             raise UserError("this task model learns from a label per pixel: take dataset=camvid, or task_model=vgg16")
-        self.normalise, self.device, self.classes = pool.normalise, pool.device, pool.classes
+        self.device, self.classes = pool.device, pool.classes
         net = self.make_net(tuple(pool.images.shape[1:]), pool.classes).to(pool.device)
+        self.normalise = getattr(net[0], "normalise", pool.normalise)
         self.net = net.to(memory_format=torch.channels_last)
         weights = self._weights(gather(pool.labels, pool.labelled.cpu())) if self.weighted else None
         self.loss = partial(pixel_cross_entropy, weights=weights)

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from alsuite.data.store import data_root
-from alsuite.errors import UserError
+from alsuite.errors import UserError, reason
+from alsuite.nets.pretrained import read_weights
 from alsuite.nets.ranges import unit
 from alsuite.pool import Images, Normalise, Pool
 from alsuite.training import rehearsal
@@ -109,11 +110,10 @@ def convolutions(path: str | Path | None) -> dict[str, Tensor]:
     try:
         return _before_classifier(_loaded(path, url))
     except Exception as error:
-        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'unreadable'}"
         where = "downloaded" if path is None else f"read from {path}"
         raise UserError(
-            f"the ImageNet weights of VGG-16 cannot be {where} ({reason}): fetch {url} and set features.weights, "
-            "or task_model.features.weights of svm_vgg, to where it lies"
+            f"the ImageNet weights of VGG-16 cannot be {where} ({reason(error)}): fetch {url} and set "
+            "features.weights, or task_model.features.weights of svm_vgg, to where it lies"
         ) from None
 
 
@@ -121,10 +121,7 @@ def _loaded(path: str | Path | None, url: str) -> dict[str, Tensor]:
     """Read all of the weights from a file, or download them where there is none."""
     if path is None:
         return torch.hub.load_state_dict_from_url(url, map_location="cpu", check_hash=True, weights_only=True)
-    if Path(path).suffix == ".npz":
-        with Path(path).open("rb") as file, np.load(file) as arrays:
-            return {name: torch.from_numpy(values) for name, values in arrays.items()}
-    return torch.load(path, map_location="cpu", weights_only=True)
+    return read_weights(path)
 
 
 def _before_classifier(state: dict[str, Tensor]) -> dict[str, Tensor]:

@@ -103,6 +103,8 @@ def test_an_experiment_keeps_its_setting_for_each_strategy(short: Composed) -> N
         (["strategy=asal", "dataset=cifar10"], "fastnet"),
         (["strategy=random", "dataset=tiny_imagenet", "protocol=fair"], "fastnet"),
         (["experiment=aalu_fig2_svhn", "strategy=vaal"], "fastnet"),
+        (["experiment=segmentation_camvid", "strategy=vaal"], "lite_unet"),
+        (["strategy=entropy", "dataset=camvid"], "lite_unet"),
         (["strategy=vaal", "dataset=caltech256"], "vgg16"),
         (["strategy=active_gan", "dataset=cifar10"], "svm_vgg"),
         (["strategy=m2_vaal", "dataset=cifar10"], "m2"),
