@@ -14,11 +14,13 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, read_write
 
 from alsuite.command import names
 
-__all__ = ["ExperimentSweeper", "ProcessLauncher"]
+__all__ = ["ExperimentSweeper", "ProcessLauncher", "SlurmLauncher"]
+
+SUBMITIT = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
 
 
 class ExperimentSweeper(Sweeper):
@@ -31,6 +33,9 @@ class ExperimentSweeper(Sweeper):
         """Keep what Hydra gives a sweeper, for the launcher as well."""
         self.loader = hydra_context.config_loader
         self.composed = config
+        if config.hydra.launcher._target_ == SUBMITIT:  # its own gives up all at the first task that fails
+            with read_write(config.hydra):
+                config.hydra.launcher._target_ = f"{__name__}.{SlurmLauncher.__name__}"
         self.jobs_launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> Sequence[JobReturn]:
@@ -55,9 +60,26 @@ class ProcessLauncher(Launcher):
             job_overrides: the options of each
             initial_job_idx: the number of the first
         """
-        from alsuite.command.processes import launched
+        from alsuite.command.processes import alone, launched, together
 
-        return launched(self.loader, self.composed, job_overrides, initial_job_idx)
+        run = alone if len(job_overrides) == 1 else together
+        return launched(self.loader, self.composed, job_overrides, initial_job_idx, run)
+
+
+class SlurmLauncher(ProcessLauncher):
+    """Runs jobs as an array of Slurm's, a task each."""
+
+    def __init__(self, **options: object) -> None:
+        """Keep the options, which are those of Hydra's submitit_slurm."""
+        self.options = options
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run jobs, and return what Hydra wants to know of each."""
+        from alsuite.command.processes import launched
+        from alsuite.command.run import execute
+        from alsuite.command.slurm import Array
+
+        return launched(self.loader, self.composed, job_overrides, initial_job_idx, Array(execute, self.options))
 
 
 def _register() -> None:

@@ -34,30 +34,32 @@ from alsuite.errors import AwaitingLabels, UserError
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext, SpawnContext
 
-__all__ = ["launched", "side_by_side", "slots"]
+__all__ = ["alone", "launched", "side_by_side", "slots", "together"]
 
 GPU = Path("/dev/nvidiactl")
 PRELOADED = ["alsuite.command.run", "alsuite.tasks.classification", "alsuite.nets.classifiers"]
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 Work = Callable[[Job, Shown], None]
+Running = Callable[[Sequence[Job], Progress], dict[int, Exception]]
 SHARE = 0.85  # of a GPU's memory
 
 
 def launched(
-    loader: ConfigLoader, master: DictConfig, overrides: Sequence[Sequence[str]], first: int
+    loader: ConfigLoader, master: DictConfig, overrides: Sequence[Sequence[str]], first: int, run: Running
 ) -> list[JobReturn]:
     """Run jobs as Hydra's launchers do, and return what they return of each; the value of a run is its last accuracy.
 
     All configurations are read before the first run starts, so that a wrong option is told at once. Runs that are
-    finished already aren't run again. A single run stays in this process, with all its threads.
+    finished already aren't run again.
 
     Arguments:
         loader: Hydra's own, which composes the configurations
         master: the configuration that the command line begins with
         overrides: of each job
         first: the number of the first job
+        run: runs those that are left to do, and returns place -> error of those that ended early
     """
-    from alsuite.command.run import execute, left_to_do
+    from alsuite.command.run import left_to_do
 
     setup_globals()
     with Progress() as progress:
@@ -68,17 +70,28 @@ def launched(
             jobs.append(Job.of(returns[-1].cfg, returns[-1].hydra_cfg.hydra))
         to_do = left_to_do(jobs, progress)
         progress.runs([jobs[number].name for number in to_do])
-        errors: dict[int, Exception] = {}
-        if len(jobs) == 1 and to_do:
-            execute(jobs[0], progress)
-        elif to_do:
-            errors = side_by_side(execute, [jobs[number] for number in to_do], jobs[0].config["parallel"], progress)
+        errors = run([jobs[number] for number in to_do], progress) if to_do else {}
     for place, error in errors.items():
         _fail(returns[to_do[place]], error)
     for each, job in zip(returns, jobs, strict=True):
         if each.status is JobStatus.UNKNOWN:
             each.status, each.return_value = JobStatus.COMPLETED, job.accuracy()
     return returns
+
+
+def alone(jobs: Sequence[Job], progress: Progress) -> dict[int, Exception]:
+    """Run a single job in this process, with all its threads; what goes wrong ends the command."""
+    from alsuite.command.run import execute
+
+    execute(jobs[0], progress)
+    return {}
+
+
+def together(jobs: Sequence[Job], progress: Progress) -> dict[int, Exception]:
+    """Run jobs in processes of this machine."""
+    from alsuite.command.run import execute
+
+    return side_by_side(execute, jobs, jobs[0].config["parallel"], progress)
 
 
 def _fail(job: JobReturn, error: Exception) -> None:
