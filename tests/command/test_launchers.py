@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from helpers.commands import SMALL, records
+from helpers.commands import SMALL, accuracies, started
 
 SWEEP = ("-m", "dataset=digits", "strategy=random,margin", "parallel=1")
 
@@ -25,22 +25,12 @@ def run(root: Path, *options: str) -> str:
     return ended.stdout
 
 
-def results(root: Path) -> dict[str, list[tuple[Any, Any]]]:
-    """What each run below a root queried, and how right it was."""
-    return {
-        file.parent.name: [
-            (record["queried"], record["metrics"]["digits"]["accuracy"]) for record in records(file.parent)
-        ]
-        for file in root.rglob("cycles.jsonl")
-    }
-
-
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[Any, Any]]]:
     root = tmp_path_factory.mktemp("own")
     run(root, *SWEEP)
-    assert len(results(root)) == 2
-    return results(root)
+    assert len(accuracies(root)) == 2
+    return accuracies(root)
 
 
 @pytest.mark.slow
@@ -49,8 +39,19 @@ def test_a_launcher_of_hydras_runs_the_same_runs(launcher: str, tmp_path: Path, 
     if find_spec("joblib" if launcher == "joblib" else "submitit") is None:
         pytest.skip("pip install 'alsuite[launchers]' brings it")
     run(tmp_path, *SWEEP, f"hydra/launcher={launcher}")
-    assert results(tmp_path) == expected
+    assert accuracies(tmp_path) == expected
     assert [*tmp_path.rglob("curve*.png")]
+
+
+@pytest.mark.parametrize("launcher", ["slurm", "submitit_slurm"])
+def test_without_a_slurm_both_its_launchers_say_so(
+    launcher: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    start = started(tmp_path, monkeypatch, capsys)
+    ended = start("-m", "dataset=digits", "seed=0,1", f"hydra/launcher={launcher}")
+    assert ended.line == "alsuite: there is no squeue here: give the command on a machine of the Slurm cluster"
 
 
 @pytest.mark.slow
@@ -68,6 +69,6 @@ def test_optuna_finds_the_most_accurate_of_its_trials(tmp_path: Path) -> None:
     search = ("hydra/sweeper=optuna", "hydra.sweeper.direction=maximize", "hydra.sweeper.n_trials=4")
     run(tmp_path, "-m", *search, "hydra.sweeper.n_jobs=1", "dataset=digits", "task_model.lr=tag(log,interval(0.001,1))")
     found = yaml.safe_load((tmp_path / "adhoc" / "smoke" / "optimization_results.yaml").read_text())
-    ends = [cycles[-1][1] for cycles in results(tmp_path).values()]
+    ends = [cycles[-1][1] for cycles in accuracies(tmp_path).values()]
     assert len(ends) == 4
     assert found["best_value"] == pytest.approx(max(ends))
