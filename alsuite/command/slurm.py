@@ -22,12 +22,11 @@ from typing import TYPE_CHECKING
 from alsuite.command.job import Job
 from alsuite.command.processes import THREADS, Work
 from alsuite.command.progress import Progress
-from alsuite.command.shown import brief
+from alsuite.command.shown import Growing, brief
 from alsuite.errors import AwaitingLabels, UserError
-from alsuite.journal import Record
 
 if TYPE_CHECKING:
-    from submitit import SlurmJob
+    from submitit import Job as Handed
     from submitit.core.utils import DelayedSubmission
 
 __all__ = ["Array", "Task", "in_queue", "prepared"]
@@ -98,7 +97,7 @@ class Array:
         watch = _Watch([tasks[job.folder] for job in jobs], [job.folder for job in jobs], cycles, progress)
         return watch.until_all_ended()
 
-    def queued(self) -> dict[Path, SlurmJob]:
+    def queued(self) -> dict[Path, Handed[None]]:
         """Return the folder of each run that is in the queue, with its task."""
         from submitit import SlurmJob
 
@@ -108,7 +107,7 @@ class Array:
         handed_in = [task for task in tasks if task.paths.submitted_pickle.exists()]
         return {task.submission().args[0].folder: task for task in handed_in}
 
-    def submitted(self, jobs: Sequence[Job], progress: Progress) -> dict[Path, SlurmJob]:
+    def submitted(self, jobs: Sequence[Job], progress: Progress) -> dict[Path, Handed[None]]:
         """Hand in jobs as one array, and return the folder of each with its task."""
         from submitit import AutoExecutor
 
@@ -178,12 +177,12 @@ class _Watch:
     """
 
     def __init__(
-        self, tasks: Sequence[SlurmJob], folders: Sequence[Path], cycles: Sequence[int], progress: Progress
+        self, tasks: Sequence[Handed[None]], folders: Sequence[Path], cycles: Sequence[int], progress: Progress
     ) -> None:
         self.tasks = tasks
         self.cycles = cycles
         self.progress = progress
-        self.journals = [_Growing(folder / "cycles.jsonl") for folder in folders]
+        self.journals = [Growing(folder / "cycles.jsonl") for folder in folders]
         self.seen = [monotonic()] * len(tasks)
         self.left = {*range(len(tasks))}
         self.errors: dict[int, Exception] = {}
@@ -219,32 +218,7 @@ class _Watch:
         tell(place, str(error))
 
 
-class _Growing:
-    """A journal that another process writes.
-
-    at: the bytes that were read
-    finished: whether the last record ends the run
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.at = 0
-        self.finished = False
-
-    def added(self) -> list[Record]:
-        """Return the records that were written since the last call; a line that is not whole yet is left for later."""
-        if not self.path.exists() or self.path.stat().st_size <= self.at:
-            return []
-        with self.path.open("rb") as file:
-            file.seek(self.at)
-            lines = [line for line in file if line.endswith(b"\n")]
-        self.at += sum(map(len, lines))
-        records = [json.loads(line) for line in lines]
-        self.finished = bool(records) and records[-1]["queried"] is None
-        return records
-
-
-def _failure(task: SlurmJob) -> UserError:
+def _failure(task: Handed[None]) -> UserError:
     """Return why a task left the queue before its run had ended, with the path of its log."""
     told = _last_words(task)
     kind, _, text = told.partition(": ")
@@ -252,7 +226,7 @@ def _failure(task: SlurmJob) -> UserError:
     return AwaitingLabels(line) if kind == f"{OURS}.AwaitingLabels" else UserError(line)
 
 
-def _last_words(task: SlurmJob) -> str:
+def _last_words(task: Handed[None]) -> str:
     """Return the last line of the error that submitit keeps; of a task that was killed, that of its log."""
     from submitit.core.utils import pickle_load
 
