@@ -4,10 +4,10 @@ BIN := .venv/bin
 LAUNCH := $(if $(LAUNCHER),hydra/launcher=$(LAUNCHER))
 FIGURES := $(sort $(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 
-.PHONY: help test test-slow test-slurm mutants lint bench figures clean $(FIGURES)
+.PHONY: help test test-slow test-slurm mutants lint bench figures report clean $(FIGURES)
 
 help:
-	@echo "make demo | test | test-slow | test-slurm | mutants | lint | bench | figures | <figure>, with SCALE=paper|laptop|smoke, LAUNCHER=joblib|slurm|...; figures: $(FIGURES)"
+	@echo "make demo | test | test-slow | test-slurm | mutants | lint | bench | figures | report | <figure>, with SCALE=paper|laptop|smoke, LAUNCHER=joblib|slurm|...; figures: $(FIGURES)"
 
 $(FIGURES): %: .venv/ready
 	@$(BIN)/python -m alsuite experiment=$* scale=$(SCALE) $(LAUNCH)
@@ -15,6 +15,9 @@ $(FIGURES): %: .venv/ready
 figures: .venv/ready
 	@for stem in $(FIGURES); do $(BIN)/python -m alsuite experiment=$$stem scale=$(SCALE) $(LAUNCH) || missing="$$missing $$stem"; done; \
 	[ -z "$$missing" ] || { echo "not drawn, for the reasons above:$$missing"; exit 1; }
+
+report: .venv/ready
+	@$(BIN)/python -m alsuite.report
 
 test: .venv/ready
 	@$(BIN)/python -m pytest -m "not slow"

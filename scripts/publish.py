@@ -25,13 +25,12 @@ from alsuite.figures.names import name_of
 from alsuite.figures.parts import DERIVED, Part, part_named, per_run
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import METRICS, PERCENT, STORED, Panel, description_of, read_panels
-from alsuite.results.kept import NAMED_BY, PICTURED, keep, keep_queried, pictured_in
+from alsuite.results.kept import NAMED_BY, PICTURED, TABLES, facts_of, keep, keep_queried, pictured_in
 from alsuite.results.report import report
 from alsuite.results.statistics import interval
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "outputs" / "published"
 README = PUBLISHED.parent.parent / "README.md"
-TABLES = ("summary", "aubc", "penalty", "tests", "values")
 MARK = "<!-- papers: written by scripts/publish.py -->"
 
 
@@ -65,12 +64,17 @@ def publish(stem: str, scale: str, root: Path, folder: Path) -> None:
         raise UserError(f"{stem}: no finished runs of scale={scale} below {root}: make {stem} SCALE={scale}")
     runs = pd.concat([frame for _, frame in shown]).drop_duplicates([*NAMED_BY, "cycle", "test"])
     for name in TABLES:
+        (folder / f"{name}.csv").unlink(missing_ok=True)  # of an earlier measure
         if parts := [made[name] for made in tables if name in made]:
             pd.concat(parts, ignore_index=True).round(5).to_csv(folder / f"{name}.csv", index=False)
     record(runs, shown, folder)
     verdicts = claims.verdicts_on(stem, lambda _: runs)
     figures.draw(stem, scale, root, out=folder, published=folder, beneath=claims.below_a_picture(verdicts))
-    facts = {**provenance(stem, scale, runs), "reduced to": "; ".join(reductions(runs)), "measured": measured}
+    facts = {
+        **facts_of(runs, f"make {stem} SCALE={scale}", scale),
+        "reduced to": "; ".join(reductions(runs)),
+        "measured": measured,
+    }
     facts["not measured"] = ", ".join(dict.fromkeys(absent))
     write_about(stem, {name: fact for name, fact in facts.items() if fact}, claims.on_a_page(verdicts), texts, folder)
 
@@ -173,24 +177,6 @@ def last_or_mean(frame: pd.DataFrame, y: str) -> pd.Series:
 
 def cell(name: object, mean: float, sd: float, digits: str) -> str:
     return f"{name} {mean:{digits}}" + (f" ± {sd:{digits}}" if sd == sd else "")
-
-
-def provenance(stem: str, scale: str, frame: pd.DataFrame) -> dict[str, Any]:
-    abouts = [json.loads(Path(folder, "run.json").read_text()) for folder in frame["folder"].unique()]
-
-    def each(name: str) -> list[Any]:
-        return sorted({str(about[name]) for about in abouts})
-
-    return {
-        "command": f"make {stem} SCALE={scale}",
-        "scale": scale,
-        "commit": ", ".join(each("commit")),
-        "device": ", ".join(each("device")),
-        "seeds": ", ".join(map(str, sorted({about["config"]["seed"] for about in abouts}))),
-        "runs": len(abouts),
-        "pool": ", ".join(each("pool")),
-        "versions": abouts[0]["versions"],
-    }
 
 
 def renew(published: Path, readme: Path) -> None:

@@ -16,6 +16,7 @@ import pandas as pd
 import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
+from omegaconf import DictConfig
 
 from alsuite import CONF
 from alsuite.data import Dataset
@@ -59,9 +60,14 @@ def listed(option: str) -> list[str]:
     return [f"{key}={value}" for value in values.split(",")]
 
 
-def composed(*options: str) -> tuple[Dataset, Callable[[], Task]]:
+def configured(*options: str) -> DictConfig:
+    """Compose the configuration with these options."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        config = compose("config", ["protocol=fair", *options])
+        return compose("config", [*options])
+
+
+def composed(*options: str) -> tuple[Dataset, Callable[[], Task]]:
+    config = configured("protocol=fair", *options)
     return instantiate(config.dataset), instantiate(config.task_model)
 
 

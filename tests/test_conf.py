@@ -109,6 +109,11 @@ def test_every_file_is_short() -> None:
     assert {path: size for path, size in sizes.items() if size > 31} == {}
 
 
+def test_no_line_is_too_long_to_read() -> None:
+    lines = [(path.name, line) for path in CONF.rglob("*.yaml") for line in path.read_text().splitlines()]
+    assert [(name, line) for name, line in lines if len(line) > 120] == []
+
+
 @pytest.mark.parametrize(("group", "choice"), CHOICES)
 def test_every_choice_composes(group: str, choice: str) -> None:
     found = composed(f"{group}={choice}")
@@ -144,6 +149,7 @@ def test_a_strategy_brings_its_generator_unless_the_command_line_has_another() -
     assert composed("generator=feature_vae", "strategy=vaal").values["strategy"]["vae"]["hidden"] == 512
 
 
+@pytest.mark.slow
 def test_only_strategies_that_need_the_ranking_train_it() -> None:
     tasks = {choice: composed(f"strategy={choice}").values["task_model"] for choice in choices_of("strategy")}
     rankings = {choice: task["ranking"] for choice, task in tasks.items() if task["_target_"].endswith(".Ranked")}
@@ -179,6 +185,7 @@ def test_every_scale_limits_the_same_things() -> None:
     assert not scales["laptop"]["stand_in"]
 
 
+@pytest.mark.slow
 @together
 def test_smoke_has_pictures_for_the_data_of_every_experiment() -> None:
     shapes = composed("scale=smoke").values["scale"]["stand_in"]
@@ -253,6 +260,7 @@ def test_the_sweeps_of_an_experiment_compose_and_fit_their_data(figure: str) -> 
             assert bool(cut.next(int(cut.initial))) == (found.choices["strategy"] not in ("full", "svm")), name
 
 
+@pytest.mark.slow
 @together
 @pytest.mark.parametrize("figure", FIGURES)
 def test_each_sweep_composes_without_the_options_that_it_sweeps(figure: str) -> None:
@@ -285,6 +293,7 @@ def columns(found: Composed) -> Iterator[dict[str, Any]]:
         yield {**flat, "test": test}
 
 
+@pytest.mark.slow
 def test_the_sweeps_of_an_experiment_become_runs_in_folders_of_their_own() -> None:
     compose = composer()
     folders = set()
@@ -322,6 +331,7 @@ def test_what_is_given_keeps_the_sweeps_that_have_it(given: list[str], expected:
         assert len({argument.split("=")[0] for argument in line}) == len(line)
 
 
+@pytest.mark.slow
 def test_a_figure_that_draws_on_other_experiments_makes_their_runs_too() -> None:
     made = {argument for line in asked(["experiment=asal_fig4"]) for argument in line}
     assert {"experiment=asal_fig4", "experiment=runs/asal_mnist", "experiment=runs/asal_cifar10_two"} <= made

@@ -9,7 +9,7 @@ import torch
 
 from alsuite.budget import Budget
 from alsuite.journal import Journal
-from alsuite.loop import Run
+from alsuite.loop import Run, seed_all
 from alsuite.notes import DIAGNOSIS_SECONDS
 from alsuite.oracle import Ideal
 from alsuite.pool import Pool
@@ -62,3 +62,13 @@ def test_diagnosis_is_not_timed_and_what_is_shown_has_the_oracles_answers(tmp_pa
     captions = journal.images(0)["original_captions"].tolist()
     assert captions == [str(int(label)) for label in targets[-6::2]]
     journal.close()
+
+
+def test_each_seed_cycle_and_part_has_random_numbers_of_its_own() -> None:
+    def drawn(*key: int) -> float:
+        seed_all(*key)
+        return float(torch.rand(()))
+
+    keys = [(seed, cycle, part) for seed in range(3) for cycle in (-1, 0, 1) for part in (0, 1)]
+    assert len({drawn(*key) for key in keys}) == len(keys)
+    assert drawn(2, 1, 1) == drawn(2, 1, 1)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, recall_score
+from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, jaccard_score, recall_score
 from torch import Tensor
 
-from alsuite.metrics import confusion, metrics
+from alsuite.metrics import confusion, measured, metrics
 
 CLASSES = 6
 CASES = {
@@ -48,3 +48,13 @@ def test_confusion_has_a_row_a_true_class() -> None:
     predicted, targets = drawn([0, 1, 4])
     expected = confusion_matrix(targets, predicted, labels=range(CLASSES))
     assert confusion(predicted, targets, CLASSES).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_union_counts_what_was_claimed_and_what_was_missed(case: str) -> None:
+    present = CASES[case]
+    predicted, targets = drawn(present)
+    found = measured(confusion(predicted, targets, CLASSES), pixels=True)
+    each = jaccard_score(targets, predicted, labels=range(CLASSES), average=None, zero_division=0)  # type: ignore[arg-type]
+    assert found["per_class_iou"] == pytest.approx(list(each))  # type: ignore[arg-type]
+    assert found["mean_iou"] == pytest.approx(float(each[present].mean()))  # type: ignore[index]

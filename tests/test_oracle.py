@@ -98,6 +98,7 @@ def test_noisy_from_its_configuration(overrides: list[str], tmp_path: Path) -> N
     assert bool(wrong[~named].any()) == (len(overrides) == 1)
 
 
+@pytest.mark.slow
 def test_each_run_is_answered_wrongly_in_its_own_way(tmp_path: Path) -> None:
     (pool, targets), all_of_it = digit_pool(0), torch.arange(1437)
     oracles = [instantiate(composed("oracle=noisy", "oracle.flip=0.3", f"seed={seed}").oracle) for seed in (1, 1, 2)]

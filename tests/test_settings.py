@@ -14,7 +14,8 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from alsuite.command.sweeps import Composer, jobs_of
-from helpers.configs import TRAIN_IMAGES, composer
+from alsuite.data.segmentation import SIDE
+from helpers.configs import TRAIN_IMAGES, composed, composer
 from helpers.settings import COUNTS, aalu, active_gan, asal, m2vaal, vaal
 
 ROWS = [*vaal.ROWS, *aalu.ROWS, *m2vaal.ROWS, *asal.ROWS, *active_gan.ROWS]
@@ -41,6 +42,7 @@ def counted(config: DictConfig, dataset: str) -> dict[str, int]:
     return dict(zip(COUNTS, (pool, budget.initial, budget.query, budget.end), strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("command", "place", "values"), ROWS)
 def test_a_command_means_the_paper(compose: Composer, command: str, place: str, values: dict[str, Any]) -> None:
     seed = [] if "seeds" in values else ["seed=0"]
@@ -49,6 +51,15 @@ def test_a_command_means_the_paper(compose: Composer, command: str, place: str, 
     assert all(each == values for each in found), place
 
 
+@pytest.mark.parametrize("dataset", vaal.SIZES)
+def test_vaal_tab2_gives_classes_and_sizes(dataset: str) -> None:
+    channels, height, width, classes, _, *masks = composed("scale=smoke").scale.stand_in[dataset]
+    sides = (SIDE, SIDE) if masks else (height, width)
+    side = vaal.SIZES[dataset][1]
+    assert (channels, classes, *sides) == (3, vaal.SIZES[dataset][0], side, side)
+
+
+@pytest.mark.slow
 def test_every_pair_of_the_papers_is_in_the_table(compose: Composer) -> None:
     strategies = {"vaal", "aalu", "m2_vaal", "m2_alg1", "asal", "gaal", "active_gan"}
     settled = {name: compose.settled([f"strategy={name}"])[0] for name in strategies}

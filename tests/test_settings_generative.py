@@ -7,10 +7,12 @@ from functools import cache
 from typing import Any
 
 import pytest
+import yaml
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
+from alsuite import CONF
 from alsuite.generators.autoencoder import AutoEncoder
 from alsuite.generators.gan import GAN
 from alsuite.nets.classifiers import celeba_cnn
@@ -109,6 +111,14 @@ def test_the_auto_encoders_are_the_papers(
     assert found == [features, epochs, batch, lr], place
 
 
+def test_active_gan_tab2_and_fig3_sweep_the_papers_values() -> None:
+    rewards = yaml.safe_load((CONF / "experiment" / "runs" / "active_gan_rewards.yaml").read_text())
+    thresholds, shares = rewards["sweeps"]
+    assert thresholds["strategy.epsilon"] == "0.0,0.1,0.2,0.3,0.4,0.5,0.6,1.0"  # table 2
+    assert {"0.0", "1.0"} <= {*shares["strategy.alpha"].split(",")}  # figure 3; table 2 has the 0.5
+    assert "active_gan_10000" in str(rewards["defaults"])
+
+
 def layers(net: nn.Module) -> list[tuple[int, ...]]:
     """Return inputs, outputs and kernel of each layer with weights, as the tables draw them."""
     convolutions = (nn.Conv2d, nn.ConvTranspose2d)
@@ -125,8 +135,9 @@ def test_asal_tab1_draws_the_networks_for_celeba() -> None:
     pair = on_paper(instantiate(configuration("generator=wgan_gp", "dataset=celeba_hat").generator).net, FACES)
     assert layers(pair.generator) == [(128, 4096), (256, 256, 5), (256, 128, 5), (128, 64, 5), (64, 3, 5)]
     assert layers(pair.discriminator) == [(3, 128, 5), (128, 256, 5), (256, 512, 5), (512, 512, 5), (8192, 1)]
-    classifier = on_paper(celeba_cnn, FACES, 2)
-    assert layers(classifier)[:4] == [(3, 16, 3), (16, 32, 3), (32, 64, 3), (4096, 1024)]
+    classifier = on_paper(celeba_cnn, FACES, 1, dropout=configuration("task_model=celeba_cnn").task_model.net.dropout)
+    assert layers(classifier) == [(3, 16, 3), (16, 32, 3), (32, 64, 3), (4096, 1024), (1024, 1)]
+    assert [layer.p for layer in classifier.modules() if isinstance(layer, nn.Dropout)] == [0.5]
 
 
 def test_asal_tab2_draws_the_auto_encoder_for_celeba() -> None:

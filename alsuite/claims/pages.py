@@ -12,8 +12,9 @@ from alsuite import CONF
 from alsuite.claims.claim import read_claims
 from alsuite.claims.told import what_was_measured
 from alsuite.claims.verdicts import VERDICTS, Runs, verdicts
+from alsuite.recorded import Options
 
-__all__ = ["below_a_picture", "of_papers", "on_a_page", "verdicts_on"]
+__all__ = ["below_a_picture", "count_of_each", "figures_of", "of_papers", "on_a_page", "paper_of", "verdicts_on"]
 
 SHORT = {"agrees": "agreed", "disagrees": "disagreed", "undecided": "undecided", "not measured": "not measured"}
 
@@ -49,22 +50,39 @@ def of_papers(table: pd.DataFrame, published: Path) -> str:
     heads = ["paper", "figures and tables", *(f"claims {SHORT[verdict]}" for verdict in VERDICTS)]
     rows = [heads, ["---"] * len(heads)]
     for paper, part in table.groupby("paper", sort=False):
-        counts = Counter(part["verdict"])
-        rows.append([_linked(str(paper)), _share(str(paper), published), *(str(counts[name]) for name in VERDICTS)])
+        counts = map(str, count_of_each(part).values())
+        rows.append([_linked(str(paper)), _share(str(paper), published), *counts])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def count_of_each(table: pd.DataFrame) -> dict[str, int]:
+    """Count how often each verdict was given; none of them in a table without rows."""
+    counts = Counter(table["verdict"] if len(table) else ())
+    return {verdict: counts[verdict] for verdict in VERDICTS}
 
 
 def _linked(paper: str) -> str:
     """Return a paper's title, as a link where it has an address in the web, with its authors and year."""
-    about = OmegaConf.load(CONF / "paper" / f"{paper}.yaml")
-    assert isinstance(about, DictConfig)
+    about = paper_of(paper)
     title, place = about["title"], about["address"]
     named = f"[{title}]({place})" if place.startswith("http") else f"{title} ({place})"
     return f"{named}, {about['authors']} {about['year']}"
 
 
+def paper_of(paper: str) -> Options:
+    """Return what the configuration says of a paper: its title, authors, year and address."""
+    about = OmegaConf.load(CONF / "paper" / f"{paper}.yaml")
+    assert isinstance(about, DictConfig)
+    return about
+
+
+def figures_of(paper: str) -> list[str]:
+    """List the names of a paper's figures and tables."""
+    return sorted(path.stem for path in (CONF / "experiment").glob(f"{paper}_*.yaml"))
+
+
 def _share(paper: str, published: Path) -> str:
     """Tell how many of a paper's figures and tables were measured."""
-    stems = [path.stem for path in (CONF / "experiment").glob(f"{paper}_*.yaml")]
+    stems = figures_of(paper)
     done = sum((published / stem / "about.json").exists() for stem in stems)
     return f"{done} of {len(stems)} measured"

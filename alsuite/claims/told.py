@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping
 from typing import Any
 
-__all__ = ["told", "what_was_measured"]
+__all__ = ["Row", "told", "what_was_measured"]
 
 Row = Mapping[Hashable, Any]
 

@@ -15,6 +15,7 @@ from alsuite.command.identity import code_of, data_of
 from alsuite.command.names import experiment_of
 from alsuite.command.papers import parsed
 from alsuite.journal import INCIDENTAL, Record
+from alsuite.recorded import Options
 
 __all__ = ["Job"]
 
@@ -31,7 +32,7 @@ class Job:
     folder: where its journal lies
     """
 
-    config: Record
+    config: Options
     choices: dict[str, str]
     folder: Path
 

@@ -187,8 +187,7 @@ def handed_over(launcher: Launcher, jobs: Sequence[Sequence[str]]) -> Sequence[J
     """Hand the jobs to the launcher, tell which failed, and show what there is.
 
     Where jobs failed the process ends after the picture of the others is drawn: with 3 if all of them only wait for
-        labels,
-    else with 1.
+    labels, else with 1.
     """
     from alsuite.command.job import Job
     from alsuite.command.run import finish

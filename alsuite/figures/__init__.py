@@ -12,7 +12,6 @@ An experiment lists its panels under `figure:`, each a mapping with the fields
                 gains      points of F-score that each class gains from a run's first cycle to its last
                 aubc       areas of each two series compared; penalty: the penalty matrix
                 plane      groups of samples that a run placed on a plane
-                masks       images that were asked for, above their labels per pixel, predictions, entropies
                 masks      images that were asked for, above their labels per pixel, predictions and entropies
                 images     rows of images, from the runs' images_cycle_0000.npz
     title       above the panel
@@ -49,7 +48,17 @@ from alsuite.results import NoRunsError, load_runs
 from alsuite.results.kept import kept_table
 from alsuite.results.statistics import SETTING, differing, telling, with_series
 
-__all__ = ["Panel", "draw", "draw_curves", "image_grid", "kept_runs", "panels_of", "runs_of"]
+__all__ = [
+    "Panel",
+    "draw",
+    "draw_curves",
+    "image_grid",
+    "kept_runs",
+    "panels_of",
+    "parts_by_setting",
+    "runs_of",
+    "table_of",
+]
 
 PUBLISHED = "published.csv"
 BLANK = Part(Panel("labels"), note=" ")
@@ -82,12 +91,17 @@ def draw(
     if unknown := [panel.kind for panel in panels if panel.kind not in KINDS]:
         raise UserError(f"{stem}: no kind of panel is called {unknown[0]}; there are {', '.join(KINDS)}")
     runs = runs_of(panels, stem, scale, Path(root)) if published is None else kept_runs(panels, published)
-    table = next(path for path in (configuration / PUBLISHED, CONF / PUBLISHED) if path.exists())
+    table = table_of(configuration)
     parts = in_rows([parts_of(panel, runs[panel.experiment], table) for panel in panels])
     if all(part.note for part in parts):
         raise UserError(parts[0].note)
     folder = Path(out) if out else Path(root, "figures", scale)
     return save_figure(parts, [folder / f"{stem}.png", folder / f"{stem}.pdf"], beneath)
+
+
+def table_of(configuration: Path) -> Path:
+    """Return the file of published values: the configuration's own, or that of the papers."""
+    return next(path for path in (configuration / PUBLISHED, CONF / PUBLISHED) if path.exists())
 
 
 def runs_of(panels: Sequence[Panel], stem: str, scale: str, root: Path) -> dict[str, pd.DataFrame | str]:
@@ -127,13 +141,18 @@ def draw_curves(frame: pd.DataFrame, folder: str | Path) -> Path:
 
     Where strategies ran in several ways, these tell the series apart. It returns the picture's path.
     """
+    return save_figure(parts_by_setting(frame), [Path(folder, f"{_called(frame)}.png")])[0]
+
+
+def parts_by_setting(frame: pd.DataFrame) -> list[Part]:
+    """Return a part with the accuracy of each setting, of runs that no experiment describes a figure of."""
     series = _telling_apart(frame)
     varying = [column for column in SETTING if frame[column].nunique() > 1] or ["dataset"]
     parts = []
     for _, part in frame.groupby(SETTING, dropna=False):
         title = " · ".join(name_of(column, part[column].iloc[0]) for column in varying)
         parts.append(part_named(Panel("accuracy", title=title, series=tuple(series)), part))
-    return save_figure(parts, [Path(folder, f"{_called(frame)}.png")])[0]
+    return parts
 
 
 def _telling_apart(frame: pd.DataFrame) -> list[str]:

@@ -13,14 +13,25 @@ import pandas as pd
 
 from alsuite.figures.parts import Part, per_run
 from alsuite.figures.published import Point
-from alsuite.figures.spec import PERCENT, Panel, bare
+from alsuite.figures.spec import Panel, bare, most, unit
 from alsuite.figures.style import BLUE, FAINT, LABELS, Look, Style
 from alsuite.results.statistics import ENOUGH, FULL, interval
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["ENOUGH", "PUBLISHED", "curves", "draw_values", "whole_ticks"]
+__all__ = [
+    "ENOUGH",
+    "PUBLISHED",
+    "along_x",
+    "band",
+    "curves",
+    "draw_values",
+    "in_lines",
+    "one_each",
+    "whole_ticks",
+    "y_label",
+]
 
 PUBLISHED = "published"
 HOLLOW = {"linestyle": "none", "markerfacecolor": "none", "markeredgewidth": 1.1, "zorder": 5}
@@ -33,8 +44,7 @@ def curves(axes: "Axes", part: Part, look: Look) -> None:
     look: the style of each series, by its name
     """
     panel, full = part.panel, part.frame["strategy"] == FULL
-    data = _scaled(part.frame[~full], panel)
-    table = interval(data, ["series", panel.x], "value", _most(panel.y))
+    data, table = along_x(part)
     if panel.kind == "timing":
         axes.set(xscale="log", yscale="log")
         table["low"] = table["low"].clip(lower=table["mean"] / 10)
@@ -42,20 +52,33 @@ def curves(axes: "Axes", part: Part, look: Look) -> None:
         _each_seed(axes, data[data["series"] == name], look[name], panel)
         _curve(axes, table[table["series"] == name], look[name], panel, name)
     for name, runs in per_run(part.frame[full], panel).groupby("series"):
-        style, level = look[str(name)], _unit(panel.y) * runs[panel.y].mean()
+        style, level = look[str(name)], unit(panel.y) * runs[panel.y].mean()
         axes.axhline(level, color=style.colour, linestyle=style.dash, linewidth=1.1, label=str(name))
     _overlay(axes, part, look)
-    axes.set(xlabel=LABELS.get(panel.x, bare(panel.x)), ylabel=_y_label(panel))
+    axes.set(xlabel=LABELS.get(panel.x, bare(panel.x)), ylabel=y_label(panel))
     if panel.x == "labelled":
         whole_ticks(axes)
 
 
-def _scaled(frame: pd.DataFrame, panel: Panel) -> pd.DataFrame:
-    """Return what is drawn against x, its values in the unit of the axis."""
+def along_x(part: Part) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return what curves show, both in the unit of the axis: each run's `value`, and the means over seeds.
+
+    A run with all labels has no curve, and is left out.
+    """
+    panel = part.panel
+    frame = part.frame[part.frame["strategy"] != FULL]
     data = frame if panel.x == "labelled" else per_run(frame, panel)
     if (shown := data[panel.x] >= panel.since).any():  # a reduced scale may end before
         data = data[shown]
-    return data.assign(value=_unit(panel.y) * data[panel.y])
+    data = data.assign(value=unit(panel.y) * data[panel.y])
+    return data, interval(data, ["series", panel.x], "value", most(panel.y))
+
+
+def in_lines(part: Part) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return what a dot for each series shows, both in the unit of the axis: each run's `value`, and the means."""
+    panel, runs = part.panel, per_run(part.frame, part.panel)
+    runs = runs.assign(value=unit(panel.y) * runs[panel.y])
+    return runs, interval(runs, ["series"], "value", most(panel.y))
 
 
 def whole_ticks(axes: "Axes") -> None:
@@ -83,7 +106,7 @@ def _curve(axes: "Axes", table: pd.DataFrame, style: Style, panel: Panel, label:
     A series with one x has no line to carry a band, so that it gets whiskers.
     """
     x, mean = table[panel.x].to_numpy(float), table["mean"].to_numpy(float)
-    low, high = _band(table, panel)
+    low, high = band(table, panel)
     axes.fill_between(x, low, high, color=style.colour, alpha=0.15, linewidth=0)
     if len(x) == 1:
         axes.errorbar(x, mean, yerr=np.nan_to_num([mean - low, high - mean]), color=style.colour, capsize=2)
@@ -91,7 +114,7 @@ def _curve(axes: "Axes", table: pd.DataFrame, style: Style, panel: Panel, label:
     axes.plot(x, mean, color=style.colour, linestyle=style.dash, marker=style.marker, markevery=every, label=label)
 
 
-def _band(table: pd.DataFrame, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
+def band(table: pd.DataFrame, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
     """Return the edges of the band, within what the measure can be; NaN where the seeds are too few.
 
     table: rows of `interval`; the panel chooses between its interval and the standard deviation
@@ -100,8 +123,8 @@ def _band(table: pd.DataFrame, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
     if panel.band == "sd":
         low, high = table["mean"] - table["sd"], table["mean"] + table["sd"]
     edges = [edge.where(table["n"] >= ENOUGH).to_numpy(float) for edge in (low, high)]
-    if most := _most(panel.y):
-        edges = [edge.clip(0, most) for edge in edges]
+    if highest := most(panel.y):
+        edges = [edge.clip(0, highest) for edge in edges]
     return edges[0], edges[1]
 
 
@@ -137,9 +160,8 @@ def _dots(axes: "Axes", part: Part, look: Look) -> None:
 
     Where numbers name the series, such as values of a parameter, all share one style, and the parameter names the axis.
     """
-    panel, runs = part.panel, per_run(part.frame, part.panel)
-    runs = runs.assign(value=_unit(panel.y) * runs[panel.y])
-    table, points = interval(runs, ["series"], "value", _most(panel.y)), _one_each(part.points, panel)
+    panel, (runs, table) = part.panel, in_lines(part)
+    points = one_each(part.points, panel)
     names = [name for name in part.order if name in {*table["series"], *points}]
     if all(map(_is_number, names)):
         look = dict.fromkeys(names, Style(BLUE, "o"))
@@ -151,7 +173,7 @@ def _dots(axes: "Axes", part: Part, look: Look) -> None:
     _published_dots(axes, points, names, look)
     at = f"\nat {runs['labelled'].iloc[0]:,} labelled samples" if isinstance(panel.at, int) else ""
     scale = "log" if panel.kind == "timing" else "linear"
-    axes.set(xlabel=_y_label(panel) + at, ylim=(len(names) - 0.4, -0.6), xscale=scale)
+    axes.set(xlabel=y_label(panel) + at, ylim=(len(names) - 0.4, -0.6), xscale=scale)
     axes.set_yticks(range(len(names)), names)
     axes.margins(x=0.08)
     axes.grid(visible=False, axis="y")
@@ -187,11 +209,11 @@ def _dot(axes: "Axes", place: int, row: pd.DataFrame, style: Style, panel: Panel
 
     On the logarithmic axis of times a whisker must not reach zero.
     """
-    mean, (low, high) = float(row["mean"].iloc[0]), (float(edge[0]) for edge in _band(row, panel))
+    mean, (low, high) = float(row["mean"].iloc[0]), (float(edge[0]) for edge in band(row, panel))
     down = min(mean - low, 0.9 * mean) if panel.kind == "timing" else mean - low
     whiskers = np.nan_to_num([[down], [high - mean]])
     axes.errorbar([mean], [place], xerr=whiskers, fmt=style.marker, color=style.colour, capsize=2.5, markersize=5.5)
-    shown = f"{mean:.1f}" if _unit(panel.y) == 100 else f"{mean:.3g}"
+    shown = f"{mean:.1f}" if unit(panel.y) == 100 else f"{mean:.3g}"
     axes.text(1.02, place, shown, transform=axes.get_yaxis_transform(), va="center", size=7.5)
 
 
@@ -201,7 +223,7 @@ def _seed_dots(axes: "Axes", place: int, seeds: pd.Series, style: Style) -> None
         axes.plot(seeds, [place] * len(seeds), linestyle="none", marker=".", color=style.colour, alpha=0.6)
 
 
-def _one_each(points: Sequence[Point], panel: Panel) -> dict[str, Point]:
+def one_each(points: Sequence[Point], panel: Panel) -> dict[str, Point]:
     """Return one point per series: the last, or the one nearest to the labelled count that is shown.
 
     Points without an x come last, so that any other of their series is taken before them.
@@ -215,20 +237,10 @@ def _one_each(points: Sequence[Point], panel: Panel) -> dict[str, Point]:
     return {point.series: point for point in sorted(points, key=nearness)}
 
 
-def _unit(y: str) -> int:
-    """Return what turns a stored value into the unit of its axis: fractions are shown in percent."""
-    return 100 if y in PERCENT else 1
-
-
-def _most(y: str) -> float | None:
-    """Return the largest value that a measure can have, where there is one."""
-    return 100.0 if y in PERCENT else None
-
-
 def _is_number(name: str) -> bool:
     """Tell whether a series' name is a number, as values of a parameter are."""
     return name.replace(".", "", 1).isdigit()
 
 
-def _y_label(panel: Panel) -> str:
+def y_label(panel: Panel) -> str:
     return LABELS.get(panel.y, bare(panel.y).replace("_", " "))

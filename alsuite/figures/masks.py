@@ -8,7 +8,7 @@ import numpy as np
 from alsuite.figures.images import read_rows, stored_in
 from alsuite.figures.parts import Part
 from alsuite.figures.style import Look
-from alsuite.palette import colour
+from alsuite.palette import shade
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,7 +31,7 @@ def masks(axes: "Axes", part: Part, _: Look) -> None:
     axes.set(xlim=(0, len(stored["image"])), ylim=(-len(ROWS) * ratio, 0), aspect="equal")
     axes.set_axis_off()
     for label, title in enumerate(first["classes"]):
-        axes.plot([], [], linestyle="none", marker="s", color=[value / 255 for value in colour(label)], label=title)
+        axes.plot([], [], linestyle="none", marker="s", color=shade(label), label=title)
 
 
 def _draw(axes: "Axes", image: np.ndarray, place: tuple[int, int], ratio: float) -> None:

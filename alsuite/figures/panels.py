@@ -16,27 +16,27 @@ from alsuite.figures.images import draw_rows, groups_of, picture_rows
 from alsuite.figures.masks import masks
 from alsuite.figures.parts import Part
 from alsuite.figures.style import CLASS_COLOURS, GREEN, LABELS, SKY, VERMILLION, Look
+from alsuite.palette import shade
 from alsuite.results.statistics import paired_tests, penalty_matrix
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["KINDS"]
+__all__ = ["KINDS", "class_name", "class_shares", "shares"]
 
 
 def labels(axes: "Axes", part: Part, _: Look) -> None:
     """Draw the share of each class in the labelled set of one series; ticks at the right: its share in the pool.
 
-    Shares are means over seeds. Where there are more classes than colours, lines are thin and have no entry.
+    Shares are means over seeds. Where there are more classes than colours, lines are thin and have no entry; theirs are
+    the colours of masks then.
     """
-    frame = part.frame.sort_values("labelled")
-    shares = frame[["labelled"]].join(pd.DataFrame([_shares(c) for c in frame["label_counts"]], index=frame.index))
-    table, first = shares.groupby("labelled").mean(), frame.iloc[0]
-    pool = _shares(first["pool_counts"]) if isinstance(first["pool_counts"], list) else []
+    table, pool = class_shares(part.frame)
+    classes = part.frame["classes"].iloc[0]
     thin = len(table.columns) > len(CLASS_COLOURS)
     edge = axes.get_yaxis_transform()
     for k, column in enumerate(table):
-        colour, label = CLASS_COLOURS[k % len(CLASS_COLOURS)], "" if thin else _class_name(first["classes"], k)
+        colour, label = (shade(k), "") if thin else (CLASS_COLOURS[k], class_name(classes, k))
         axes.plot(table.index, table[column], color=colour, linewidth=0.6 if thin else 1.4, label=label)
         for share in pool[k : k + 1]:
             axes.plot([1.01, 1.05], [share, share], color=colour, linewidth=2, transform=edge, clip_on=False)
@@ -44,13 +44,20 @@ def labels(axes: "Axes", part: Part, _: Look) -> None:
     whole_ticks(axes)
 
 
-def _shares(counts: list[int]) -> np.ndarray:
+def class_shares(frame: pd.DataFrame) -> tuple[pd.DataFrame, list[float]]:
+    """Return the mean share of each class at each labelled count, in percent, and that in the pool; none if unknown."""
+    each = frame[["labelled"]].join(pd.DataFrame([shares(c) for c in frame["label_counts"]], index=frame.index))
+    counts = frame["pool_counts"].iloc[0]
+    return each.groupby("labelled").mean(), shares(counts).tolist() if isinstance(counts, list) else []
+
+
+def shares(counts: list[int]) -> np.ndarray:
     """Return the percentages that counts make of their sum."""
     values = np.array(counts, float)
     return 100 * values / values.sum()
 
 
-def _class_name(classes: object, k: int) -> str:
+def class_name(classes: object, k: int) -> str:
     """Name class k; numbers get the word "class" before them, so that they are not read as shares.
 
     classes: the names that the runs noted, or a gap where they noted none

@@ -13,8 +13,9 @@ from pathlib import Path
 import pandas as pd
 
 from alsuite.errors import UserError
+from alsuite.figures.reduced import images
 from alsuite.figures.spec import Entry, Panel, bare
-from alsuite.results.statistics import FULL
+from alsuite.results.statistics import FULL, RUN
 
 __all__ = ["Point", "published"]
 
@@ -57,12 +58,13 @@ class Point:
 def published(panel: Panel, frame: pd.DataFrame, path: Path) -> list[Point]:
     """Read the points of the panel's measure on its test sets that `published:` asks for.
 
-    frame: the runs that are drawn beside them; their pool turns percentages of labels into counts
+    frame: the runs that are drawn beside them; their images turn percentages of labels into counts
     path: the file of published values
     """
     rows = _rows(path) if panel.published else []
     found = [row for wanted in panel.published for row in _asked(rows, wanted, set(frame["test"]))]
-    points = [_point(row, panel, float(frame["pool"].max())) for row in found]
+    whole = max(map(images, frame.drop_duplicates(RUN).to_dict("records")))
+    points = [_point(row, panel, whole) for row in found]
     return [point for point in points if point]
 
 
@@ -86,10 +88,10 @@ def _asked(rows: list[dict[str, str]], wanted: str | Entry, tests: set[str]) -> 
     return [row for row in matching if "dataset" in filters or row["dataset"] in tests]
 
 
-def _point(row: Mapping[str, str], panel: Panel, pool: float) -> Point | None:
+def _point(row: Mapping[str, str], panel: Panel, whole: float) -> Point | None:
     """Return the row's point; none where it tells another measure, or has no place in this panel.
 
-    pool: how many images the measured runs choose from
+    whole: how many training images the data set of the measured runs has
 
     Where the panel's series are values of the row's x, such as budgets, this x names the point's series.
     """
@@ -97,7 +99,7 @@ def _point(row: Mapping[str, str], panel: Panel, pool: float) -> Point | None:
     y = offset + factor * _number(row["y"])
     if measure != panel.y or math.isnan(y):
         return None
-    x_name, x = _x(row, pool)
+    x_name, x = _x(row, whole)
     if x_name in map(bare, panel.series):
         return Point(f"{x:g}", x, y) if _fits(x_name, x, panel) else None
     if row["series"] == FULL:
@@ -105,10 +107,10 @@ def _point(row: Mapping[str, str], panel: Panel, pool: float) -> Point | None:
     return Point(row["series"], x, y) if _fits(x_name, x, panel) else None
 
 
-def _x(row: Mapping[str, str], pool: float) -> tuple[str, float]:
-    """Return the column that a row's x speaks of, and its value; percentages of labels become counts of this pool."""
+def _x(row: Mapping[str, str], whole: float) -> tuple[str, float]:
+    """Return the column that a row's x speaks of, and its value; percentages of labels become counts of the whole."""
     x = _number(row["x"])
-    return ("labelled", x / 100 * pool) if row["x_name"] == "labelled_percent" else (row["x_name"], x)
+    return ("labelled", x / 100 * whole) if row["x_name"] == "labelled_percent" else (row["x_name"], x)
 
 
 def _fits(x_name: str, x: float, panel: Panel) -> bool:

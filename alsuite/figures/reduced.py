@@ -14,10 +14,11 @@ import pandas as pd
 
 from alsuite.results.statistics import RUN
 
-__all__ = ["reductions"]
+__all__ = ["images", "reductions"]
 
 Row = Mapping[Any, Any]
 
+SMALL = "fastnet"  # the network of a reduced scale, where a paper has a deep one
 WIDTHS = {"task_model.net.width": "networks", "strategy.vae.width": "VAEs", "generator.net.width": "generators"}
 
 
@@ -36,6 +37,8 @@ def _of_run(row: Row) -> Iterator[str]:
     whole, pool = _number(row, "whole"), _number(row, "pool")
     if whole and pool and pool < whole:
         yield f"{pool:,.0f} of {whole:,.0f} images"
+    if row.get("task_model") == SMALL and row.get("scale") != "paper":
+        yield f"{SMALL} in the place of a deep network"
     for column, name in WIDTHS.items():
         if (width := _number(row, column) or 1) != 1:
             yield f"{name} of {Fraction(width).limit_denominator(64)} width"
@@ -65,7 +68,7 @@ def _game(row: Row) -> float | None:
     if not (epochs and batch and whole):
         return None
     initial = _number(row, "budget.initial") or 0
-    labelled = initial * whole if initial < 1 else initial
+    labelled = initial * _with_held(row, whole) if initial < 1 else initial
     return round(epochs * -(-(whole - labelled) // batch))
 
 
@@ -77,7 +80,23 @@ def _end(row: Row) -> float | None:
     end, pool, whole = (_number(row, name) for name in ("budget.end", "pool", "whole"))
     if not (end and pool and whole):
         return None
-    return round(end * pool) if isinstance(row["budget.end"], float) and end <= 1 else round(end * pool / whole)
+    if isinstance(row["budget.end"], float) and end <= 1:
+        return round(end * images(row))
+    return round(end * pool / whole)
+
+
+def images(row: Row) -> float:
+    """Return how many training images a run has, which shares of labels are shares of.
+
+    What is set aside for validation counts as well, as far as the scale has left it.
+    """
+    pool, whole = (_number(row, name) or 0 for name in ("pool", "whole"))
+    return pool * _with_held(row, whole) / whole if whole else pool
+
+
+def _with_held(row: Row, whole: float) -> float:
+    """Return the training images with those that are set aside for validation."""
+    return whole + (_number(row, "dataset.validation") or 0)
 
 
 def _by_data_set(row: Row, column: str) -> float | None:

@@ -20,9 +20,11 @@ __all__ = [
     "Panel",
     "bare",
     "description_of",
+    "most",
     "own_folder",
     "panels_of",
     "read_panels",
+    "unit",
 ]
 
 METRICS = ("accuracy", "macro_f1", "mean_iou")
@@ -93,6 +95,16 @@ def panels_of(figure: object, stem: str, experiment: str) -> list[Panel]:
 def bare(column: str) -> str:
     """Return a column's name without the groups that hold it."""
     return column.rpartition(".")[2]
+
+
+def unit(y: str) -> int:
+    """Return what turns a stored value into the unit of its axis: fractions are shown in percent."""
+    return 100 if y in PERCENT else 1
+
+
+def most(y: str) -> float | None:
+    """Return the largest value that a measure can have, in the unit of its axis, where there is one."""
+    return 100.0 if y in PERCENT else None
 
 
 def _merged(stem: str, configuration: Path) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def allcnn(shape: Shape, outputs: int, width: float = 1.0, dropout: float = 0.5)
 
 
 def vgg16(shape: Shape, outputs: int, width: float = 1.0, head: str = "cifar", dropout: float = 0.5) -> nn.Sequential:
-    """Build VGG16 with batch norm and Xavier initialisation (VAAL, section 4.1).
+    """Build VGG16 with Xavier initialisation (VAAL, section 4.1), and batch norm as VAAL's release has it.
 
     "Very Deep Convolutional Networks for Large-Scale Image Recognition", Karen Simonyan and Andrew Zisserman, 2014,
     https://arxiv.org/abs/1409.1556. The hidden layers of the `head` have 512 units on the average of the maps (cifar),

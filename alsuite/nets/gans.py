@@ -10,7 +10,8 @@
   https://arxiv.org/abs/1808.06671
 
 Gray images lie in [0, 1] (sigmoid), coloured ones in [-1, 1] (tanh); WGAN-GP's generator of gray images has no batch
-norm. Sides are halved, or doubled and cut, down to four pixels; `width` scales the channels.
+norm. Sides are halved, or doubled and cut, down to four pixels; `width` scales the channels. After the training batch
+norm takes its running statistics, so that an image depends on its own code alone; the releases keep each batch's own.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """What the runs wrote, as one tidy table, and how its series compare.
 
-A run's folder holds run.json, what it is, and cycles.jsonl, what it did. `load` joins both into a table with a row per
-run, cycle and test set. Its columns are experiment, scale and run; the run's configuration, groups joined by dots, such
-as strategy.alpha; facts such as pool; and what each cycle measured, its notes under notes.*. All else reads this table.
+A run's folder holds run.json, what it is, and cycles.jsonl, what it did. `load_runs` joins both into a table with a
+row per run, cycle and test set. Its columns are experiment, scale and run; the run's configuration, groups joined by
+dots, such as strategy.alpha; facts such as pool; and what each cycle measured, its notes under notes.*. All else reads
+this table.
 """
 
 import json

@@ -15,17 +15,30 @@ import numpy as np
 import pandas as pd
 
 from alsuite.errors import UserError
+from alsuite.recorded import Record
 
-__all__ = ["NAMED_BY", "keep", "keep_queried", "kept_table", "pictured_in", "queried"]
+__all__ = [
+    "NAMED_BY",
+    "TABLES",
+    "asked",
+    "facts_of",
+    "keep",
+    "keep_queried",
+    "kept_table",
+    "pictured_in",
+    "place_of",
+    "queried",
+]
 
 TABLE, QUERIED, PICTURED = "runs.json.xz", "queried.npz.xz", "pictured"
 NAMED_BY = ["experiment", "scale", "run"]
+TABLES = ("summary", "aubc", "penalty", "tests", "values")  # the comparisons beside it, each a CSV
 
 
 def keep(frame: pd.DataFrame, folder: Path) -> None:
     """Store the rows that `alsuite.results.load_runs` has read; the runs' own folders are left out.
 
-    They would name places of one machine; `kept` puts those of the pictures in their stead.
+    They would name places of one machine; `kept_table` puts those of the pictures in their stead.
     """
     columns = {str(name): column.tolist() for name, column in frame.drop(columns="folder").items()}
     (folder / TABLE).write_bytes(lzma.compress(json.dumps(columns).encode(), preset=9))
@@ -63,7 +76,7 @@ def keep_queried(frame: pd.DataFrame, folder: Path) -> None:
     """
     arrays = {}
     for *names, source in frame[[*NAMED_BY, "folder"]].drop_duplicates().itertuples(index=False):
-        cycles = [np.sort(np.array(indices, np.int64)) for indices in _asked(Path(source))]
+        cycles = [np.sort(np.array(indices, np.int64)) for indices in asked(Path(source))]
         name = place_of(*names)
         arrays[f"{name}:sizes"] = np.array([len(indices) for indices in cycles], np.uint32)
         arrays[f"{name}:steps"] = np.diff(np.concatenate(cycles), prepend=0).astype(np.int32)
@@ -72,7 +85,29 @@ def keep_queried(frame: pd.DataFrame, folder: Path) -> None:
     (folder / QUERIED).write_bytes(lzma.compress(buffer.getvalue(), preset=9))
 
 
-def _asked(run: Path) -> Iterable[list[int]]:
+def facts_of(frame: pd.DataFrame, command: str, scale: str) -> Record:
+    """Tell what runs were: the command that makes them, and what each of them noted of itself.
+
+    frame: rows with the folders of the runs
+    """
+    abouts = [json.loads(Path(folder, "run.json").read_text()) for folder in frame["folder"].unique()]
+
+    def each(name: str) -> str:
+        return ", ".join(sorted({str(about[name]) for about in abouts}))
+
+    return {
+        "command": command,
+        "scale": scale,
+        "commit": each("commit"),
+        "device": each("device"),
+        "seeds": ", ".join(map(str, sorted({about["config"]["seed"] for about in abouts}))),
+        "runs": len(abouts),
+        "pool": each("pool"),
+        "versions": abouts[0]["versions"],
+    }
+
+
+def asked(run: Path) -> Iterable[list[int]]:
     """Yield the initial indices of a run, then those of each cycle."""
     for number, line in enumerate((run / "cycles.jsonl").read_text().splitlines()):
         record = json.loads(line)

@@ -8,9 +8,10 @@ tells unlabelled (1) from labelled (0) while the VAE hides it (eq. 5-7), and ran
 (eq. 8). Asked for are the largest A(m). Features and predictions are computed once a cycle.
 
 In terms of VAAL's game A = 1 - D: eq. 2-7 are VAAL's eq. 2-4. Unstated are the widths, p (probabilities here), and
-whether lossLearn's A sees p (it does here, as in eq. 8). The paper encodes the features as the task model gives them;
-`standardise` brings them to zero mean and unit spread first, without which the bound of features that are small, or of
-very different size, says little about most of them.
+whether lossLearn's A sees p (it does here, as in eq. 8). Algorithm 1 leaves open which pool an epoch of the second loop
+goes through; here it is the unlabelled one. The paper encodes the features as the task model gives them; `standardise`
+brings them to zero mean and unit spread first, without which the bound of features that are small, or of very different
+size, says little about most of them.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ from alsuite.training.losses import ranking_hinge
 
 __all__ = ["AALU", "Assistance"]
 
-WATCHED = 2**26  # values of features whose reconstruction is measured at the most
+WATCHED = 2**22  # values of features whose reconstruction is measured at the most
 
 
 class Assistance(AdversarialGame):
@@ -131,13 +132,14 @@ class AALU:
         assert assistant is not None
 
         def seen(places: Tensor) -> Tensor:
-            return torch.cat([codes[places], probs[places]], dim=1) if self.prediction else codes[places]
+            codes = game.vae.encode(features[places])[0]
+            return torch.cat([codes, probs[places]], dim=1) if self.prediction else codes
 
-        codes = infer(lambda x: game.vae.encode(x)[0], features)
-        logits = infer(assistant, torch.arange(len(codes), device=codes.device), seen)
+        logits = infer(assistant, torch.arange(len(features), device=features.device), seen)
         unlabelled, start = pool.unlabelled, clock(pool.device)
         watched = unlabelled[:: max(1, len(unlabelled) * features.shape[1] // WATCHED)]
-        notes = reconstruction(game.vae, features[watched], codes[watched], codes[watched, :0])
+        codes = infer(lambda x: game.vae.encode(x)[0], features[watched])
+        notes = reconstruction(game.vae, features[watched], codes, codes[:, :0])
         if self.rules.adversarial:
             notes |= separation(logits[pool.labelled], logits[unlabelled])
             some = [indices[: self.rules.batch] for indices in (pool.labelled, unlabelled)]

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from alsuite.pool import Pool
 from alsuite.strategies import Query
+from alsuite.strategies.coreset import squares
 from alsuite.tasks import Task
 
 __all__ = ["Badge", "k_means_plus_plus"]
@@ -33,7 +34,7 @@ class Badge:
 
 def k_means_plus_plus(errors: Tensor, features: Tensor, n: int) -> Tensor:
     """Return positions (n,): first the longest gradient, then each by its squared distance to the nearest pick."""
-    lengths = _squares(errors) * _squares(features)
+    lengths = squares(errors) * squares(features)
     nearest = torch.full_like(lengths, torch.inf)
     picks = [int(lengths.argmax())]
     while len(picks) < n:
@@ -43,10 +44,6 @@ def k_means_plus_plus(errors: Tensor, features: Tensor, n: int) -> Tensor:
         nearest[last] = 0
         picks.append(_draw(nearest, picks))
     return torch.tensor(picks, device=errors.device)
-
-
-def _squares(vectors: Tensor, rows: int = 65_536) -> Tensor:
-    return torch.cat([part.square().sum(1) for part in vectors.split(rows)])
 
 
 def _draw(weights: Tensor, picks: list[int]) -> int:

@@ -18,9 +18,10 @@ from torch import Tensor
 
 from alsuite.pool import Pool
 from alsuite.strategies import Query
-from alsuite.tasks import Task
+from alsuite.tasks import Task, features_of
+from alsuite.training.fit import infer
 
-__all__ = ["CoreSet", "k_center_greedy"]
+__all__ = ["CoreSet", "k_center_greedy", "squares"]
 
 FIRST = 1024  # of the centres, what all distances are measured to at once
 
@@ -36,8 +37,7 @@ class CoreSet:
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         among = pool.unlabelled
-        features = task.outputs(pool.rows(among))[0]
-        centres = task.outputs(pool.rows(pool.labelled))[0]
+        features, centres = (features_of(task, pool.rows(indices)) for indices in (among, pool.labelled))
         picks, distances = k_center_greedy(features, centres, n, self.candidates)
         return Query(among[picks], distances)
 
@@ -74,7 +74,7 @@ class Cover:
         shift = features.mean(0)  # so that features far from 0 lose no digits
         self.n = n
         self.points = features - shift
-        self.squares = self.points.square().sum(1)
+        self.squares = squares(self.points)
         self.centres = torch.cat([centres - shift, self.points.new_empty(n, features.shape[1])])  # room for the picks
         self.count, first = len(centres), min(FIRST, len(centres))
         unknown = torch.full_like(self.squares, torch.inf)
@@ -115,10 +115,15 @@ class Cover:
         return nearest
 
 
+def squares(vectors: Tensor) -> Tensor:
+    """Return (N,) squared lengths, a chunk at a time, so that no table of squares is ever held."""
+    return infer(lambda chunk: chunk.square().sum(1), vectors)
+
+
 def _approached(nearest: Tensor, points: Tensor, squares: Tensor, centres: Tensor, rows: int = 4096) -> Tensor:
     """Return min(nearest, squared distance to the closest of the centres)."""
     if not len(centres):
         return nearest
     norms = centres.square().sum(1)
-    reach = [torch.addmm(norms, block, centres.T, alpha=-2).amin(1) for block in points.split(rows)]
-    return torch.minimum(nearest, torch.cat(reach) + squares)
+    reach = infer(lambda block: torch.addmm(norms, block, centres.T, alpha=-2).amin(1), points, size=rows)
+    return torch.minimum(nearest, reach + squares)

@@ -4,6 +4,7 @@ A. Losalka, D. Singhania, X. Sun: Active Learning using Deep Generative Models, 
 University of Singapore, without an address that we know.
 
 All of it happens in the task: the discriminator over code and prediction [z, y'], and the codes (`task_model=m2`).
+Distances are those of the codes z alone, and a cluster is a predicted class.
 """
 
 from __future__ import annotations

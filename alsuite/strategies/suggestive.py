@@ -25,11 +25,11 @@ from alsuite.pool import Pool
 from alsuite.scores import variance
 from alsuite.strategies import Query
 from alsuite.strategies.committee import disagreement
-from alsuite.tasks import Task
+from alsuite.tasks import Task, features_of
 
 __all__ = ["Suggestive", "most_representative"]
 
-BLOCK = 256  # candidates whose likeness to all is held at once
+BLOCK = 32  # candidates whose likeness to all is held at once
 
 
 class Suggestive:
@@ -61,7 +61,7 @@ class Suggestive:
         members = [self.task_model().learn(bootstrapped(pool)) for _ in range(self.members)]
         doubts = disagreement(members, images, self.score, int(pool.labels.ndim > 1))
         candidates = doubts.topk(min(len(among), round(self.candidates * n))).indices
-        picks, gains = most_representative(task.outputs(images)[0], candidates, n)
+        picks, gains = most_representative(features_of(task, images), candidates, n)
         return Query(among[picks], gains)
 
 
@@ -79,7 +79,7 @@ def most_representative(features: Tensor, candidates: Tensor, n: int) -> tuple[T
     """
     directions = torch.nn.functional.normalize(features, dim=1)
     covered = features.new_full((len(features),), -1.0)
-    bounds = torch.cat([(directions @ directions[part].T + 1).sum(0) for part in candidates.split(BLOCK)])
+    bounds = len(features) + torch.cat([(directions @ directions[part].T).sum(0) for part in candidates.split(BLOCK)])
     picks, gains = [], []
     while len(picks) < n:
         best = int(bounds.argmax())

@@ -4,7 +4,8 @@ S. Sinha, S. Ebrahimi, T. Darrell: Variational Adversarial Active Learning, 2019
 
 A VAE learns codes z of all images, labelled and unlabelled (eq. 1), and hides from a discriminator D which pool a code
 comes from (eq. 2); D finds it out (eq. 3). Asked for are the images that D thinks least likely to be labelled: lowest
-D(mu) (algorithm 2). Only the encoder and D score the pool.
+D(mu) (algorithm 2). Only the encoder and D score the pool. That D sees the mean mu, and not a draw, is how the release
+reads it; an epoch is one of the unlabelled images, which algorithm 1 leaves open.
 
 The paper leaves open how squared error and KL are summed, on which lambda_2 depends: `kl_reduction` names the readings
 (alsuite.training.losses.bound). `elbo` sums both over an image, a true bound, beside which a lambda_2 of 1 pulls at the
@@ -12,7 +13,8 @@ encoder hardly at all where images are large; `sum` is the authors' release, whe
 also takes `vae_steps=2` for each step of D, and `discriminator_layers=3` in its later commits.
 
 Each query notes what tells whether the game is alive: how well D ranks (`d_ranking`), the adversary's share of the
-gradient that moves the encoder (`adversary_share`), and how well the VAE reconstructs. No timing counts that.
+gradient that moves the encoder (`adversary_share`), and how well the VAE reconstructs. No timing counts that, nor the
+scan of the labelled images that it takes.
 """
 
 from __future__ import annotations
@@ -61,7 +63,7 @@ class VAAL:
     """Asks for the images that D is surest are unlabelled.
 
     vae: `vae(shape, extra=...)` builds the VAE, for `extra` values beside the code
-    discriminator_layers: of D, which has 512 units in each (table 3)
+    discriminator_layers: of D (section 4.1), each with 512 units, as in the release
     augment: how images are changed at random while VAE and D train
     rules: of the game (alsuite.training.game.AdversarialRules): among them transductive, lambda_1, which weighs eq. 1
         in eq. 4; adversarial, lambda_2, which weighs eq. 2 there; beta, of the KL in eq. 1; kl_reduction; vae_steps
@@ -116,10 +118,10 @@ class VAAL:
             codes = game.vae.encode(prepared(pool, pool.rows(some)[:]))[0]
             return net(torch.cat([codes, conditioning[some]], dim=1))
 
-        labelled, unlabelled = (infer(logits, part, size=size) for part in (pool.labelled, pool.unlabelled))
+        unlabelled = infer(logits, pool.unlabelled, size=size)
         start = clock(pool.device)
         notes = {
-            **separation(labelled, unlabelled),
+            **separation(infer(logits, pool.labelled, size=size), unlabelled),
             **self.reconstruction_notes(game.vae, pool, conditioning),
             **adversary_share(game, *(self.batch(pool, conditioning, i) for i in (pool.labelled, pool.unlabelled))),
         }

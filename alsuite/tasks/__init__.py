@@ -7,9 +7,10 @@ from typing import Protocol, Self
 
 from torch import Tensor
 
-from alsuite.pool import Images, Pool
+from alsuite.pool import Images, Pool, Rows
+from alsuite.training.fit import chunk_size, infer
 
-__all__ = ["Task"]
+__all__ = ["Task", "features_of"]
 
 
 class Task(Protocol):
@@ -44,3 +45,8 @@ class Task(Protocol):
     def outputs(self, images: Images) -> tuple[Tensor, Tensor]:
         """Return (N, D) features and (N, K) log-probabilities from one pass."""
         ...
+
+
+def features_of(task: Task, rows: Rows) -> Tensor:
+    """Return (N, D) features; the log-probabilities beside them are held for a chunk of images at a time alone."""
+    return infer(lambda indices: task.outputs(Rows(rows.images, indices))[0], rows.indices, size=chunk_size(rows))

@@ -142,11 +142,17 @@ class AdversarialGame(LightningModule):
         z = mu + torch.randn_like(mu) * (0.5 * logvar).exp()
         decoded = self.vae.decoder(torch.cat([z, conditioning.decoder], dim=1))
         rules = self.rules
-        bounds = rules.transductive * bound(x, decoded, mu, logvar, rules.beta, rules.kl_reduction)
+        bounds = rules.transductive * bound(x, decoded, mu, logvar, self.beta(weights), rules.kl_reduction)
         if not rules.adversarial or self.discriminator is None:
             return (weights * bounds).sum(), weights.new_zeros(())
         logits = self.discriminator(torch.cat([mu, conditioning.discriminator], dim=1))
         return (weights * bounds).sum(), rules.adversarial * (weights * F.softplus(-logits)).sum()
+
+    def beta(self, weights: Tensor) -> float | Tensor:
+        """Return the weight of each sample's KL; `sum` adds it up over each pool, of which all else takes a mean."""
+        if self.rules.kl_reduction != "sum":
+            return self.rules.beta
+        return self.rules.beta / (len(weights) * weights)
 
     def discriminator_loss(self, labelled: Batch, unlabelled: Batch) -> Tensor:
         """Return the loss of VAAL eq. 3."""
@@ -199,10 +205,15 @@ def reconstruction(vae: VAE, x: Tensor, codes: Tensor, conditioning: Tensor) -> 
     reconstruction_error, mean_sample_error: squared errors, per value, of the reconstructions and of the mean sample
     active_latents: how many dimensions of the code are in use
     """
-    decoded = infer(lambda code: vae.decoder(code).flatten(1), torch.cat([codes, conditioning], dim=1))
+
+    def error(places: Tensor) -> Tensor:
+        decoded = vae.decoder(torch.cat([codes[places], conditioning[places]], dim=1))
+        return (decoded - x[places]).square().flatten(1).mean(1)
+
+    mean = x.mean(0)
     return {
-        "reconstruction_error": float((decoded - x.flatten(1)).square().mean()),
-        "mean_sample_error": float((x - x.mean(0)).square().mean()),
+        "reconstruction_error": float(infer(error, torch.arange(len(x), device=x.device)).mean()),
+        "mean_sample_error": float(infer(lambda some: (some - mean).square().flatten(1).mean(1), x).mean()),
         "active_latents": int((codes.var(0, correction=0) > ACTIVE).sum()),
     }
 

@@ -42,7 +42,9 @@ def hinge(outputs: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:
     return losses.mean() if reduction == "mean" else losses
 
 
-def bound(x: Tensor, decoded: Tensor, mu: Tensor, logvar: Tensor, beta: float = 1.0, reduction: str = "elbo") -> Tensor:
+def bound(
+    x: Tensor, decoded: Tensor, mu: Tensor, logvar: Tensor, beta: float | Tensor = 1.0, reduction: str = "elbo"
+) -> Tensor:
     """Return the (B,) negatives of VAAL's eq. 1: squared error, a decoder of unit variance, + beta KL.
 
     `elbo` sums both over what a sample holds, a true bound; `elbo_per_value` divides that by how many values a sample

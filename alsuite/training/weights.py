@@ -97,7 +97,7 @@ def write(path: Path, net: nn.Module, facts: str) -> str:
     return told["checksum"]
 
 
-def read(path: Path, facts: str) -> Checkpoint:
+def read(path: Path, facts: str) -> State:
     """Return the weights; none where there is no file, or a damaged one, which is said."""
     if not path.exists():
         return {}

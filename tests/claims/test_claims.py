@@ -186,6 +186,7 @@ def test_each_claim_speaks_of_what_is_there(stated: Claim) -> None:
     assert stated.bounds[0] < stated.bounds[1]
 
 
+@pytest.mark.slow
 def test_all_papers_claims_are_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["--root", str(tmp_path)])
     told = capsys.readouterr().out

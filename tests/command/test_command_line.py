@@ -31,6 +31,7 @@ def test_a_root_that_is_no_folder_ends_in_one_line(alsuite: Command, tmp_path: P
     assert str(tmp_path / "file") in alsuite(f"root={tmp_path / 'file'}").line
 
 
+@pytest.mark.slow
 def test_a_gpu_that_is_not_there_is_refused(alsuite: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert "device=cuda, but torch sees no GPU here: take device=cpu" in alsuite("device=cuda").line
@@ -67,12 +68,14 @@ def test_a_run_that_another_process_holds_is_refused(alsuite: Command, tmp_path:
     journal.close()
 
 
+@pytest.mark.slow
 def test_a_run_folder_with_another_configuration_is_refused(alsuite: Command, tmp_path: Path) -> None:
     assert alsuite("seed=1").status == 0
     (tmp_path / "adhoc" / "smoke" / "seed=1").rename(tmp_path / "adhoc" / "smoke" / "seed=2")
     assert "made with another seed; again=true" in alsuite("seed=2").line
 
 
+@pytest.mark.slow
 def test_a_finished_run_says_so_and_does_nothing(alsuite: Command, tmp_path: Path) -> None:
     folder = tmp_path / "adhoc" / "smoke" / "strategy=margin"
     first = alsuite("strategy=margin")
@@ -89,6 +92,7 @@ def test_a_finished_run_says_so_and_does_nothing(alsuite: Command, tmp_path: Pat
     assert Path(second.out.splitlines()[-1]) == folder / "curve.png"
 
 
+@pytest.mark.slow
 def test_help_lists_every_choice_and_imports_nothing_slow() -> None:
     script = "import sys; sys.argv = ['alsuite', '--help']\nfrom alsuite.__main__ import main\ntry: main()\n"
     script += "except SystemExit as ended: assert not ended.code\nprint('imported', *sys.modules, sep=' ')"

@@ -25,6 +25,7 @@ def short() -> Composed:
     return lambda *options: composer(composer.with_paper(options))
 
 
+@pytest.mark.slow
 def test_every_paper_says_what_it_is(short: Composed) -> None:
     for strategy in ("vaal", "aalu", "m2_vaal", "m2_alg1", "asal", "gaal", "active_gan", "acgan_filtered"):
         paper = short(f"strategy={strategy}").paper
@@ -48,6 +49,7 @@ def test_what_the_paper_says_can_be_said_again(short: Composed, more: str) -> No
     assert (config.task_model.net.head, config.strategy.adversarial, config.generator.latent) == ("vaal", 10, 64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dataset", "other"), [("mnist", "usps"), ("mnist57", "usps57")])
 def test_another_test_set_leaves_the_setting_alone(short: Composed, dataset: str, other: str) -> None:
     plain = short(f"dataset={dataset}").hydra.runtime.choices
@@ -55,6 +57,7 @@ def test_another_test_set_leaves_the_setting_alone(short: Composed, dataset: str
     assert all(choices[group] == plain[group] for group in ("task_model", "budget", "initial", "dataset"))
 
 
+@pytest.mark.slow
 def test_a_pair_of_no_paper_takes_what_is_usual_for_the_data_set(short: Composed) -> None:
     for strategy, dataset, network, budget in (
         ("vaal", "mnist", "lenet", "asal_mnist"),
@@ -84,6 +87,7 @@ def test_a_pool_is_the_papers_and_a_fair_one_is_whole(short: Composed, options: 
     assert short("dataset=cifar10", *options).dataset.validation == held
 
 
+@pytest.mark.slow
 def test_an_experiment_keeps_its_setting_for_each_strategy(short: Composed) -> None:
     config = short("experiment=vaal_fig2_caltech256", "strategy=aalu")
     assert config.hydra.runtime.choices.task_model == "vgg16"

@@ -241,6 +241,7 @@ def test_a_run_is_timed_without_its_preparation(tmp_path: Path) -> None:
     assert 0 < ours["select_seconds"].iloc[0] < ours["query_seconds"].iloc[0]
 
 
+@pytest.mark.slow
 def test_the_pools_of_the_timings_are_their_scales() -> None:
     for scale, sizes in (("smoke", "1000,3000"), ("paper", "160000,480000,1600000,4800000,16000000")):
         found = lines(["experiment=asal_fig7", f"scale={scale}"])

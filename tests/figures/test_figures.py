@@ -16,6 +16,7 @@ from matplotlib.image import imread
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
+from alsuite import CONF
 from alsuite.errors import UserError
 from alsuite.figures import draw, draw_curves, image_grid
 from alsuite.figures.__main__ import main
@@ -373,6 +374,7 @@ def overlaps(figure: Figure) -> list[bool]:
     return [bool(box.overlaps(below)) for box in boxes if box]
 
 
+@pytest.mark.slow
 def test_the_legend_covers_nothing(toy: Path, conf: Callable[[Any], Path]) -> None:
     for kinds in (["accuracy"], ["accuracy", "labels", "bars", "penalty"]):
         figure = composed(toy, conf([{"kind": kind, "published": ["a"]} for kind in kinds]))
@@ -388,6 +390,7 @@ def test_styles_are_stable_and_apart() -> None:
     assert len({(to_hex(style.colour), str(style.dash)) for style in many}) == len(many)
 
 
+@pytest.mark.slow
 def test_a_panel_without_runs_says_so(toy: Path, conf: Callable[[Any], Path]) -> None:
     where = conf([{"kind": "accuracy"}, {"kind": "accuracy", "experiment": "other"}, {"kind": "bars", "y": "nothing"}])
     draw("fig1", "smoke", toy, configuration=where)
@@ -425,6 +428,7 @@ def test_draw_curves_tells_apart_what_a_sweep_varied(tmp_path: Path) -> None:
     assert imread(swept).std() > imread(bare).std() > 0.05
 
 
+@pytest.mark.slow
 def test_command_ends_with_the_path_or_one_line(
     toy: Path, conf: Callable[[Any], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -441,3 +445,15 @@ def test_the_panel_defaults_follow_the_kind(conf: Callable[[Any], Path]) -> None
     entropy, timing = read_panels("fig1", conf([{"kind": "entropy"}, {"kind": "timing", "series": "strategy"}]))
     assert entropy == Panel("entropy", experiment="toy", y="entropy")
     assert timing == Panel("timing", experiment="toy", y="query_seconds", at="mean")
+
+
+@pytest.mark.parametrize(
+    ("column", "numbers"), [("generator", (13, 32, 33, 34, 35)), ("features", (2, 5, 13, 28, 29, 30, 31))]
+)
+def test_a_figure_asks_for_all_that_it_sweeps_so_that_it_names_what_is_missing(
+    column: str, numbers: tuple[int, ...]
+) -> None:
+    for stem in (f"asal_fig{number}" for number in numbers):
+        sweeps = yaml.safe_load((CONF / "experiment" / f"{stem}.yaml").read_text())["sweeps"]
+        (panel,) = read_panels(stem)
+        assert set(panel.where[column]) == {value for line in sweeps for value in line[column].split(",")}, stem

@@ -36,6 +36,7 @@ def test_each_image_has_a_column_and_each_class_an_entry(tmp_path: Path) -> None
     assert axes.get_legend_handles_labels()[1] == ["0", "1"]
 
 
+@pytest.mark.slow
 def test_it_stands_beside_curves(tmp_path: Path) -> None:
     stored(tmp_path)
     panels = [Panel("accuracy", experiment="toy"), Panel("masks", experiment="toy", columns=2)]

@@ -14,7 +14,7 @@ from alsuite.figures.names import NAMES, name_of
 from alsuite.figures.parts import Part, part_named, parts_of
 from alsuite.figures.published import Point
 from alsuite.figures.spec import Panel, panels_of, read_panels
-from alsuite.figures.style import KNOWN
+from alsuite.figures.style import KNOWN, styles
 from alsuite.results import load_runs
 from alsuite.results.table import last_accuracies
 from helpers.journals import synthetic_curve, write_run
@@ -132,6 +132,7 @@ def test_an_own_experiment_may_build_on_those_here_and_is_drawn_from_its_folder(
     assert figures.draw("alone", "smoke", tmp_path, configuration=folder)[0].exists()
 
 
+@pytest.mark.slow
 def test_given_panels_are_drawn_without_any_file(tmp_path: Path) -> None:
     write_run(tmp_path, "random", 0, [0.5, 0.6])
     given = panels_of([{"kind": "accuracy"}, {"kind": "bars"}], "anything", "toy")
@@ -141,6 +142,7 @@ def test_given_panels_are_drawn_without_any_file(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_runs_of_an_experiment_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_run(tmp_path, "random", 0, [0.5, 0.6])
     read: list[str] = []
@@ -152,3 +154,11 @@ def test_the_runs_of_an_experiment_are_read_once(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr(figures, "load_runs", counted)
     figures.draw("fig1", "smoke", tmp_path, panels=panels() * 3)
     assert read == ["toy"]
+
+
+@pytest.mark.parametrize("runs", ["segmentation_camvid", "vaal_cityscapes"])
+def test_series_of_labels_per_pixel_look_different(runs: str) -> None:
+    sweeps = yaml.safe_load((CONF / "experiment" / "runs" / f"{runs}.yaml").read_text())["sweeps"]
+    names = [name_of("strategy", name) for sweep in sweeps for name in sweep["strategy"].split(",")]
+    looks = {(style.colour, str(style.dash)) for style in styles(names).values()}
+    assert len(looks) == len(names) >= 7

@@ -124,6 +124,7 @@ def test_other_configurations_are_kept_apart(changes: dict[str, Any], tmp_path: 
     assert one.home.parent == other.home.parent
 
 
+@pytest.mark.slow
 def test_other_pools_are_kept_apart(tmp_path: Path) -> None:
     pool, changed = pool_of(), pool_of()
     changed.images[7, 0, 3, 3] += 1
@@ -139,6 +140,7 @@ def changing(module: str, changed: Path) -> Callable[[str], Path | None]:
     return lambda name: changed if name == module else find(name)
 
 
+@pytest.mark.slow
 def test_other_code_is_kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A loss, a network and a step each count."""
     homes = {gan(tmp_path).kept(pool_of()).home}
@@ -349,6 +351,7 @@ def test_a_failing_training_says_what_to_do(tmp_path: Path) -> None:
         gan(tmp_path, lr=1e30).trained(pool_of())
 
 
+@pytest.mark.slow
 def test_a_generator_learns_how_bright_the_images_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(once, "EVERY", 500)
     pool, options = Pool(torch.full((60, 1, 8, 8), 230, dtype=torch.uint8), 2, [0.5], [0.5]), {"lr": 5e-3, "batch": 20}
@@ -358,6 +361,7 @@ def test_a_generator_learns_how_bright_the_images_are(tmp_path: Path, monkeypatc
     assert before < 0.6 < 0.65 < after
 
 
+@pytest.mark.slow
 def test_an_auto_encoder_learns_to_give_images_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(once, "EVERY", 500)
     digits = digit_pool()[0].images[:300]
@@ -384,6 +388,7 @@ def test_every_configuration_trains(choice: str, shape: tuple[int, int, int], tm
     assert [path.name[: len(choice)] for path in (tmp_path / "pretrained" / "images").iterdir()] == [choice]
 
 
+@pytest.mark.slow
 def test_asal_tab3_iterations(tmp_path: Path) -> None:
     expected = {
         "dcgan": [40_000, 100_000, 100_000, 200_000],
@@ -401,6 +406,7 @@ def built(choice: str, dataset: str, root: Path, *more: str) -> Any:
     return instantiate(composed(f"generator={choice}", f"dataset={dataset}", f"root={root}", *more).generator)
 
 
+@pytest.mark.slow
 def test_the_configurations_follow_their_papers(tmp_path: Path) -> None:
     rules = {choice: built(choice, "cifar10", tmp_path).rules for choice in GANS}
     assert {choice: each.loss for choice, each in rules.items()} == {

@@ -216,6 +216,7 @@ def test_runs_of_one_seed_are_not_averaged(tmp_path: Path) -> None:
     assert len(results.paired_tests(frame, ["strategy", "task_model.loss"])) == 1
 
 
+@pytest.mark.slow
 def test_command_prints_and_stores(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     two_strategies(tmp_path)
     for _ in range(2):
@@ -237,6 +238,7 @@ def test_command_says_what_is_wrong_in_one_line(tmp_path: Path, wrong: list[str]
     assert len(stop.value.code.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_reading_needs_no_network_library() -> None:
     heavy = "{'torch', 'pytorch_lightning', 'lightning', 'wandb', 'hydra'}"
     code = f"import sys, alsuite.results, alsuite.figures; print({heavy} & set(sys.modules))"

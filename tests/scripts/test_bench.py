@@ -17,6 +17,7 @@ from helpers import REPOSITORY
 
 ADVERSARIAL = ("vaal_iteration", "vaal_scoring", "query_times")
 MATCHING = ("matching", "matching_growth")
+PIXELS = ("pixel_epoch", "confusions")
 BENCH = REPOSITORY / "scripts" / "bench"
 
 
@@ -37,7 +38,7 @@ def bench() -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", ["core_set", "scan", "dropout", "epoch", "step", "small_cycle", *ADVERSARIAL])
+@pytest.mark.parametrize("name", ["core_set", "scan", "dropout", "epoch", "step", "small_cycle", *ADVERSARIAL, *PIXELS])
 def test_both_sides_did_the_same_work(name: str) -> None:
     rows = [row for row in bench()["table"]([name], tiny()) if row.verdict]
     assert rows
@@ -93,6 +94,7 @@ def test_the_gates_can_fail() -> None:
     assert not training.same_weights((net, 5), (net, 6))[0]
 
 
+@pytest.mark.slow
 def test_a_peer_that_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise ModuleNotFoundError(f"No module named {name}", name=name)
@@ -102,6 +104,7 @@ def test_a_peer_that_is_missing_is_said(monkeypatch: pytest.MonkeyPatch) -> None
     assert (row.verdict, row.against) == ("not installed", "baal.modelwrapper")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", [None, "elsewhere"])
 @pytest.mark.parametrize("name", ["vaal_iteration", "vaal_scoring"])
 def test_a_missing_release_tells_where_it_is(monkeypatch: pytest.MonkeyPatch, name: str, folder: str | None) -> None:
@@ -113,6 +116,7 @@ def test_a_missing_release_tells_where_it_is(monkeypatch: pytest.MonkeyPatch, na
     assert row.gate.startswith("git clone https://github.com/sinhasam/vaal and set ALSUITE_VAAL_RELEASE")
 
 
+@pytest.mark.slow
 def test_the_release_and_ours_give_the_same_from_the_same_weights() -> None:
     adversarial = import_module("adversarial")
     peer = as_released(adversarial)
@@ -162,6 +166,15 @@ def test_the_matching_gate_can_fail() -> None:
     assert matching.judged("", 1.0, "", 2.0, passed=False).verdict == "void"
 
 
+def test_the_gates_of_pixels_can_fail() -> None:
+    pixels = import_module("pixels")
+    assert pixels.same_totals((100.0, 5), (100.01, 5))[0]
+    assert not pixels.same_totals((100.0, 5), (101.0, 5))[0]
+    assert not pixels.same_totals((100.0, 5), (100.0, 6))[0]
+    assert pixels.both_learn(1.0, 2.0)[0]
+    assert not pixels.both_learn(1.0, 3.0)[0]
+
+
 def test_the_sizes_of_the_pools_are_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
     matching, sizes = import_module("matching"), import_module("race").Sizes
     assert matching.vectors(sizes())[-1] == 16_000_000
@@ -170,6 +183,7 @@ def test_the_sizes_of_the_pools_are_the_users(monkeypatch: pytest.MonkeyPatch) -
     assert matching.vectors(sizes()) == [300, 4000]
 
 
+@pytest.mark.slow
 def test_the_table_is_written_as_csv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     main = bench()["main"]
     monkeypatch.setitem(main.__globals__, "SMALL", tiny())

@@ -1,6 +1,5 @@
 """What is kept of a figure: tables, a line for each panel, and the README's table."""
 
-import importlib.util
 import json
 import shutil
 from pathlib import Path
@@ -17,20 +16,15 @@ from alsuite.errors import UserError
 from alsuite.figures.spec import Panel
 from alsuite.results import load_runs
 from alsuite.results.kept import kept_table, queried
-from helpers import REPOSITORY
 from helpers.journals import synthetic_curve, write_run
+from helpers.published import publish_script
 
 SEEDS = range(3)
 
 
 @pytest.fixture(scope="module")
 def publish() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("publish", REPOSITORY / "scripts" / "publish.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return publish_script()
 
 
 @pytest.fixture
@@ -48,8 +42,11 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_what_is_kept_calls_series_as_the_picture_does(publish: ModuleType, root: Path, tmp_path: Path) -> None:
     folder = tmp_path / "kept"
+    folder.mkdir()
+    (folder / "values.csv").write_text("of an earlier measure")
     publish.publish("asal_fig18", "smoke", root, folder)
     assert {path.name for path in folder.iterdir()} == {
         *(f"{name}.csv" for name in ("summary", "aubc", "penalty", "tests")),
@@ -95,6 +92,7 @@ def test_a_timing_is_tabled_by_a_value_for_each_run(publish: ModuleType, root: P
     assert made["values"]["mean"].tolist() == pytest.approx([0.2])
 
 
+@pytest.mark.slow
 def test_a_published_figure_is_drawn_again_without_its_runs(publish: ModuleType, root: Path, tmp_path: Path) -> None:
     folder = tmp_path / "published" / "asal_fig18"
     publish.publish("asal_fig18", "smoke", root, folder)
@@ -111,6 +109,7 @@ def beneath(folder: Path) -> str:
     return below_a_picture(verdicts_on(folder.name, lambda _: kept_table(folder)))
 
 
+@pytest.mark.slow
 def test_a_damaged_table_is_named(publish: ModuleType, root: Path, tmp_path: Path) -> None:
     publish.publish("asal_fig18", "smoke", root, tmp_path / "kept")
     table = tmp_path / "kept" / "runs.json.xz"
@@ -124,6 +123,7 @@ def test_what_was_not_run_is_not_published(publish: ModuleType, tmp_path: Path) 
         publish.publish("asal_fig18", "smoke", tmp_path, tmp_path / "kept")
 
 
+@pytest.mark.slow
 def test_the_lists_name_what_the_paper_prints_and_how_its_claims_came_out(
     publish: ModuleType, root: Path, tmp_path: Path
 ) -> None:

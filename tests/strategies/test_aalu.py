@@ -61,6 +61,7 @@ def queried(strategy: AALU, n: int = 20, seed: int = 1) -> Query:
     return strategy.query(pool, task, n)
 
 
+@pytest.mark.slow
 def test_the_assistant_learns_to_rank_by_the_tasks_losses() -> None:
     """By predictions whose entropy is the loss."""
     pool, _ = digit_pool(400)
@@ -92,6 +93,7 @@ def test_the_largest_a_come_first() -> None:
     torch.testing.assert_close(torch.sigmoid(query.scores), A[query.indices], atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_query_follows_the_seed() -> None:
     found = [queried(AALU(SMALL, **FAST), seed=seed).indices for seed in (1, 1, 2)]
     assert torch.equal(found[0], found[1])
@@ -185,6 +187,7 @@ def test_ranking_alone_says_nothing_of_a_discriminator() -> None:
     assert "can't tell" not in notes.get("warning", "")
 
 
+@pytest.mark.slow
 def test_a_collapsed_vae_is_warned_of_and_a_live_one_is_not() -> None:
     pool, targets = digit_pool(0)
     chosen = torch.nonzero(targets < 7).squeeze(1)[:200]

@@ -172,6 +172,7 @@ def bare_game(weight: float, prior: float, c: float = 1.0) -> Guided:
     return Guided(net, rules, Gaussian(2, 1), lambda images: -(images[:, 0, 0, 0] - c).square(), guidance)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("weight", [0.1, 2.0])
 def test_a_step_climbs_the_reward_and_the_prior_holds_it(weight: float) -> None:
     """z' ~ N(0, 1) and r = -(z' - 1)^2: E[r] climbs by 2 in mu and falls by 2 in sigma, in units of sd(r) = sqrt(6)."""
@@ -606,6 +607,7 @@ def test_the_configuration_is_the_cited_one(name: str, iterations: int, rates: t
     assert instantiate(composed("strategy=acgan_filtered").strategy).thresholds == [0.1, 0.15, 0.2, 0.25, 0.3]
 
 
+@pytest.mark.slow
 def test_as_many_images_are_made_as_are_labelled_and_the_svm_ends_where_it_starts() -> None:
     for n in (500, 1000, 5000, 10000, 20000):
         made, alone = (

@@ -102,18 +102,21 @@ def advantage(strategy: ASAL) -> list[float]:
     return found
 
 
+@pytest.mark.slow
 def test_matches_have_a_higher_entropy_than_random_picks() -> None:
     """Measured: 0.34 to 0.46 nats, where random picks have 0.53 to 0.65; -0.42 to -0.54 with the wrong sign."""
     assert min(advantage(asal())) > 0.2
     assert max(advantage(asal(score=lambda log_probs: -scores.entropy(log_probs)))) < -0.2
 
 
+@pytest.mark.slow
 def test_without_ascent_or_with_random_matches_the_advantage_is_gone() -> None:
     """The measure itself. Measured: -0.04 to 0.11, and -0.12 to 0.12."""
     assert max(advantage(asal(steps=0))) < 0.2
     assert max(advantage(asal(find=Anything))) < 0.2
 
 
+@pytest.mark.slow
 def test_matches_lie_closer_to_the_plane_of_two_classes_than_random_picks() -> None:
     """Measured: by 0.4 to 1.0, where random picks lie 2.7 to 3.5 away."""
     for seed in range(5):
@@ -175,6 +178,7 @@ def test_components_may_be_found_from_fewer_images(monkeypatch: pytest.MonkeyPat
     assert rows == [288]
 
 
+@pytest.mark.slow
 def test_what_joins_the_pool_later_is_never_matched() -> None:
     pool, task = learned()
     trainer, built = Trainer(), []
@@ -210,6 +214,7 @@ def climbed(n: int = 10, **changes: Any) -> Tensor:
     return ascent.codes(Gaussian(pool.images), task.differentiable_log_probs, n, pool.device)[1]
 
 
+@pytest.mark.slow
 def test_codes_start_normal_and_climb_alike_in_batches_of_any_size() -> None:
     start = climbed(1000, steps=0)
     assert float(start.mean()) == pytest.approx(0, abs=0.02)
@@ -257,6 +262,7 @@ def test_no_image_is_matched_twice_where_all_synthetic_ones_are_alike() -> None:
         pool.label(indices, torch.zeros(20, dtype=torch.int64))
 
 
+@pytest.mark.slow
 def test_diversity_keeps_the_codes_apart_and_is_off_by_default() -> None:
     def distance(codes: Tensor) -> float:
         return float(torch.pdist(codes).mean())
@@ -333,6 +339,7 @@ def run(folder: Path, strategy: Any) -> list[dict[str, Any]]:
     return [{key: value for key, value in line.items() if not key.endswith("_seconds")} for line in lines]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [asal, partial(GAAL, score=scores.entropy)])
 def test_a_run_that_was_stopped_goes_on_alike(make: Callable[[Any], Any], tmp_path: Path) -> None:
     whole = run(tmp_path, make(Trainer()))
@@ -342,6 +349,7 @@ def test_a_run_that_was_stopped_goes_on_alike(make: Callable[[Any], Any], tmp_pa
     assert run(tmp_path, make(Trainer())) == whole
 
 
+@pytest.mark.slow
 def test_an_annotator_judges_what_asal_matches(tmp_path: Path) -> None:
     """Synthetic images that are copies of the pool's are judged as these are labelled."""
     judged = [record["queried"] for record in run(tmp_path, asal(Trainer()))[:-1]]
@@ -424,6 +432,7 @@ def test_a_task_without_gradients_is_refused() -> None:
         asal().query(pool, FixedTask(torch.zeros(1437, 10)), 5)
 
 
+@pytest.mark.slow
 def test_more_images_than_are_left_are_refused_and_all_that_are_left_are_found() -> None:
     pool, task = learned(n=1430)
     with pytest.raises(UserError, match=r"8 images are to be matched, but 7 are left: lower budget\.query"):
@@ -458,6 +467,7 @@ def test_gaal_brings_the_annotator_and_others_no_features() -> None:
         assert ("features" in config) is (name == "asal")
 
 
+@pytest.mark.slow
 def test_queries_of_the_paper_are_the_default() -> None:
     config = composed("strategy=asal", "generator=none").strategy
     assert (config.steps, config.lr, config.dimensions, config.batch, config.diversity) == (100, 0.01, 50, None, 0)

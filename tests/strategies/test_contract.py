@@ -6,22 +6,18 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from hydra.utils import instantiate
 from torch import Tensor, nn
 
-from alsuite import CONF
 from alsuite.contract import Promise
 from alsuite.errors import UserError
 from alsuite.pool import Pool
-from alsuite.strategies import Once, Query, Strategy
+from alsuite.strategies import Once, Query
 from alsuite.tasks import Task
-from helpers.configs import composed
 from helpers.pools import digit_pool
 
 FIVE = torch.arange(5)
@@ -256,18 +252,3 @@ def test_what_follows_from_the_rest_may_stay(held: object, pool: Pool) -> None:
             self.held.weights.sum()
 
     kept(Stateful(held, look), pool)
-
-
-STRATEGIES = sorted(path.stem for path in (CONF / "strategy").glob("*.yaml"))
-
-
-@pytest.mark.parametrize("name", STRATEGIES)
-def test_every_strategy_keeps_its_promise_twice(name: str, tmp_path: Path) -> None:
-    small = ["scale=smoke", "scale.epochs=5", "task_model.net.dropout=0.5"]
-    config = composed(f"strategy={name}", *small, f"root={tmp_path}")
-    strategy: Strategy = instantiate(config.strategy)
-    pool, _ = digit_pool(100, classes=[5, 7] if "min_distance" in name or name == "gaal" else None)
-    task = instantiate(config.task_model)().learn(pool)
-    for _ in range(2):
-        promise = Promise(strategy, pool)
-        promise.kept(strategy.query(pool, task, 15), 15)

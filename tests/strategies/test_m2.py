@@ -269,6 +269,7 @@ def test_an_epoch_is_one_of_the_images_that_it_is_told(epoch_of: str, steps: int
     assert task.game.done == steps
 
 
+@pytest.mark.slow
 def test_the_fair_protocol_gives_m2_the_classifiers_steps() -> None:
     """And the bound a weight, beside which the classifier learns: in eq. 8 it has none."""
     for protocol, weight, epoch_of in (("paper", 1, "unlabelled"), ("fair", 0.1, "labelled")):
@@ -306,6 +307,7 @@ def test_a_strategy_brings_its_task_and_the_task_its_discriminator(strategy: str
     assert task.settings["weight_decay"] == 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["m2_vaal", "m2_alg1"])
 def test_a_run_from_the_command_line(strategy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     options = [f"strategy={strategy}", "scale=smoke", "device=cpu", "wandb=disabled", f"root={tmp_path}"]

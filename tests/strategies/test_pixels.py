@@ -10,6 +10,9 @@ from hydra.utils import instantiate
 from torch import Generator, Tensor
 
 from alsuite import CONF
+from alsuite.data import load
+from alsuite.data.dataset import no_larger
+from alsuite.data.segmentation import camvid
 from alsuite.errors import UserError
 from alsuite.loop import seed_all
 from alsuite.nets.vae import no_vae, small_vae
@@ -21,6 +24,7 @@ from alsuite.strategies.uncertainty import Uncertainty
 from alsuite.strategies.vaal import VAAL
 from helpers.configs import composed
 from helpers.masks import fast_segmentation, mask_pool
+from helpers.pools import laid_out
 
 REFUSED = ["badge", "asal", "gaal", "active_gan", "acgan", "m2_alg1", "m2_alg2", "m2_vaal"]
 REFUSED_AS_TASKS = ["ta_vaal", "learning_loss"]
@@ -91,6 +95,7 @@ class Turned:
         return Query(whole.indices.flip(0)[:n])
 
 
+OTHERS_FRAMES = 62 + 101  # of the first two sequences of CamVid's training images; the third has 204
 VAE_OF_FRAMES = {"epochs": 12, "batch": 16, "lr": 1e-3, "discriminator_lr": 1e-3}
 
 
@@ -107,14 +112,40 @@ def share_of_others(strategy: Strategy) -> float:
     return float((which[strategy.query(pool, task, 30).indices] > 0).float().mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vaal", "coreset"])
 def test_frames_of_other_sequences_are_found(name: str) -> None:
     assert share_of_others(strategies()[name]) > 0.95
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vaal", "coreset"])
 def test_a_turned_sort_finds_them_no_more(name: str) -> None:
     assert share_of_others(Turned(strategies()[name])) < 0.75
+
+
+def camvid_frames() -> tuple[Pool, Tensor]:
+    """Return CamVid's training frames, of whose last sequence alone 60 have labels; and whether each is of another."""
+    laid_out("camvid")
+    data = load("camvid", camvid, names=[str(label) for label in range(11)])
+    frames = no_larger(data.train, 64)
+    pool = Pool(frames.images, 11, data.mean, data.std, label_shape=frames.targets.shape[1:])
+    labelled = torch.arange(OTHERS_FRAMES, len(pool))[::3][:60]
+    pool.label(labelled, frames.targets[labelled])
+    return pool, (torch.arange(len(pool)) < OTHERS_FRAMES).long()
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_vaal_finds_other_sequences_of_real_streets() -> None:
+    """By chance half of the frames are of others; those that are asked for last are what a turned sort would pick."""
+    pool, others = camvid_frames()
+    seed_all(0, 0)
+    task = fast_segmentation(epochs=2).learn(pool)
+    seed_all(0, 0, part=1)
+    asked = others[strategies()["vaal"].query(pool, task, len(pool.unlabelled)).indices]
+    assert asked[:30].float().mean() > 0.8
+    assert asked[-30:].float().mean() < 0.3
 
 
 def test_a_large_image_is_its_own_code_at_a_smaller_size() -> None:

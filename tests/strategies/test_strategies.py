@@ -14,6 +14,7 @@ from hydra.utils import instantiate
 from torch import Tensor
 
 from alsuite import CONF, scores
+from alsuite.contract import Promise
 from alsuite.loop import seed_all
 from alsuite.nets.classifiers import linear
 from alsuite.pool import Pool
@@ -37,8 +38,10 @@ SMALL = ["scale=smoke", "task_model.net.dropout=0.5"]
 
 
 def queried(strategy: Strategy, pool: Pool, task: Task, n: int, seed: int) -> Query:
+    """Query as the loop does, which takes a strategy at its word."""
     seed_all(seed, 0, part=1)
-    return strategy.query(pool, task, n)
+    promise = Promise(strategy, pool)
+    return promise.kept(strategy.query(pool, task, n), n)
 
 
 @pytest.mark.parametrize("name", STRATEGIES)
@@ -47,7 +50,7 @@ def test_every_strategy_gives_unique_unlabelled_indices_that_follow_the_seed(nam
     strategy = instantiate(config.strategy)
     pool, _ = digit_pool(100, classes=[5, 7] if "min_distance" in name or name == "gaal" else None)
     task, before = instantiate(config.task_model)().learn(pool), pool.labels.clone()
-    query, again, other = (queried(strategy, pool, task, 15, seed) for seed in (1, 1, 2))
+    query, again = (queried(strategy, pool, task, 15, seed=1) for _ in range(2))
     assert query.indices.shape == query.indices.unique().shape == (15,)
     assert query.indices.dtype == torch.int64
     assert torch.equal(pool.labels[: len(before)], before)
@@ -58,7 +61,7 @@ def test_every_strategy_gives_unique_unlabelled_indices_that_follow_the_seed(nam
         assert torch.isin(query.indices, pool.unlabelled).all()
         assert (pool.labels[len(before) :] == -1).all()
     assert torch.equal(pool.images[again.indices], pool.images[query.indices])
-    assert name not in CHANCY or not torch.equal(other.indices, query.indices)
+    assert name not in CHANCY or not torch.equal(queried(strategy, pool, task, 15, seed=2).indices, query.indices)
     if query.scores is not None:
         assert query.scores.shape == (15,)
         assert (query.scores.diff() <= 1e-4).all()
@@ -71,8 +74,9 @@ def test_the_whole_rest_of_the_pool_can_be_asked_for(strategy: Strategy) -> None
     assert torch.equal(query.indices.sort().values, pool.unlabelled)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vaal", "vaal_no_d", "ta_vaal", "aalu"])
-@pytest.mark.parametrize("left", [1, 2, 65])
+@pytest.mark.parametrize("left", [1, 65])
 def test_an_adversary_can_ask_for_the_whole_rest_too(name: str, left: int) -> None:
     config = composed(f"strategy={name}", *SMALL)
     pool, _ = digit_pool(1437 - left)

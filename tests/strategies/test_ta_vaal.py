@@ -94,6 +94,7 @@ def test_the_learning_loss_asks_for_the_largest_predicted_losses() -> None:
     assert torch.equal(predicted_losses(Fixed(losses), pool.rows(pool.labelled[:3])), torch.full((3,), 100.0))  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_only_the_training_of_ta_vaal_is_augmented() -> None:
     augmented: list[int] = []
     pool, _ = digit_pool(200)

@@ -24,6 +24,7 @@ def one_game() -> tuple[AdversarialGame, Pool, Tensor]:
     return trained(VAAL(VAE_OF_DIGITS, **FAST))
 
 
+@pytest.mark.slow
 def test_the_least_likely_labelled_come_first(one_game: tuple[AdversarialGame, Pool, Tensor]) -> None:
     game, pool, beside = one_game
     scores, _ = VAAL(VAE_OF_DIGITS).scored(game, pool, beside)
@@ -31,6 +32,7 @@ def test_the_least_likely_labelled_come_first(one_game: tuple[AdversarialGame, P
     torch.testing.assert_close(scores, -logits, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_query_takes_the_lowest_probabilities_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
     strategy, (pool, _), games = VAAL(VAE_OF_DIGITS, **FAST), digit_pool(200), []
     train = strategy.trained
@@ -46,6 +48,7 @@ def test_a_query_takes_the_lowest_probabilities_in_order(monkeypatch: pytest.Mon
     assert query.notes["fit_seconds"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_a_score_is_the_same_in_any_batch(
     size: int, one_game: tuple[AdversarialGame, Pool, Tensor], monkeypatch: pytest.MonkeyPatch
@@ -77,6 +80,21 @@ def test_the_decoder_sees_no_more_than_what_is_watched(one_game: tuple[Adversari
     assert 500 < sum(seen) < 1200 < len(large.unlabelled)
 
 
+def test_a_selection_is_timed_by_the_unlabelled_images_alone(
+    one_game: tuple[AdversarialGame, Pool, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    game, pool, beside = one_game
+    seen: list[int] = []
+    timed: list[int] = []
+    monkeypatch.setattr(vaal, "clock", lambda device: timed.append(sum(seen)) or 0.0)
+    hook = game.vae.encoder.register_forward_hook(lambda _, inputs, __: seen.append(len(inputs[0])))
+    VAAL(VAE_OF_DIGITS).scored(game, pool, beside)
+    hook.remove()
+    assert timed == [len(pool.unlabelled)]  # where the diagnosis begins
+    assert sum(seen) > len(pool)
+
+
+@pytest.mark.slow
 def test_only_the_training_is_augmented() -> None:
     augmented: list[int] = []
     strategy = VAAL(VAE_OF_DIGITS, **FAST)
@@ -172,10 +190,12 @@ def warning(strategy: VAAL) -> str:
     return strategy.query(pool, BLIND, 5).notes.get("warning", "")
 
 
+@pytest.mark.slow
 def test_a_live_game_gives_no_warning() -> None:
     assert warning(VAAL(VAE_OF_DIGITS, **LIVE)) == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "strategy",
     [
@@ -189,6 +209,7 @@ def test_a_collapsed_vae_is_warned_of(strategy: VAAL) -> None:
     assert "the VAE has collapsed to the mean" in warning(strategy)
 
 
+@pytest.mark.slow
 def test_a_discriminator_that_says_the_same_of_all_is_warned_of() -> None:
     assert "can't tell labelled from unlabelled" in warning(Dumb(VAE_OF_DIGITS, **LIVE))
 

@@ -173,6 +173,7 @@ def correlation(one: Tensor, other: Tensor) -> float:
     return float(torch.corrcoef(ranks)[0, 1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ranking", ["hinge", "logistic"])
 def test_predicted_losses_follow_the_true_ones_on_unseen_digits(ranking: str) -> None:
     """Rank correlations at each of 3 seeds; measured at 6: 0.66 to 0.89."""

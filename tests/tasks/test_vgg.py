@@ -143,6 +143,7 @@ def state() -> dict[str, Tensor]:
     return {f"features.{name}": value for name, value in make_layers(cfgs["D"]).state_dict().items()}
 
 
+@pytest.mark.slow
 def test_weights_are_read_alike_from_every_place(
     tmp_path: Path, state: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -78,7 +78,7 @@ def step(played: AdversarialGame, *batches: tuple[Tensor, Tensor]) -> None:
 
 
 @pytest.mark.parametrize(("n_labelled", "n_unlabelled"), SIZES)
-@pytest.mark.parametrize("reduction", ["elbo", "elbo_per_value", "sample", "mean"])
+@pytest.mark.parametrize("reduction", ["elbo", "elbo_per_value", "sample", "mean", "sum"])
 def test_the_hiding_loss_by_hand(n_labelled: int, n_unlabelled: int, reduction: str) -> None:
     """VAAL eq. 1, 2 and 4, an expectation over each pool."""
     rules = AdversarialRules(transductive=0.7, adversarial=3.0, beta=2.0, kl_reduction=reduction)

@@ -43,5 +43,7 @@ ROWS: list[Row] = [
     ("experiment=aalu_tab1 strategy=adv_vae_prediction", "3", {"strategy.prediction": True, "strategy.ranking": 0}),
     ("experiment=aalu_tab1 strategy=loss_learn", "3", {"strategy.adversarial": 0, "strategy.ranking": 10}),
     ("experiment=aalu_tab1 strategy=adv_vae_loss_learn", "3", {"strategy.prediction": False, "strategy.ranking": 10}),
+    ("experiment=aalu_tab1 strategy=aalu", "3", AALU_ITSELF | tenths("cifar10") | {"seeds": 5}),
+    ("experiment=aalu_tab2 strategy=aalu", "3", AALU_ITSELF | {"parallel": 1}),
     ("experiment=aalu_tab2 strategy=vaal", "3", vaal_there("cifar10") | {"parallel": 1}),
 ]

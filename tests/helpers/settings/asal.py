@@ -11,13 +11,27 @@ LENET = {"task_model": "lenet", "task_model.batch": 50, "task_model.epochs": 10,
 TO_10K = {"budget.initial": 100, "budget.query": 50, "budget.end": 10_000, "initial": "stratified"}
 SGD = {"task_model.optimiser": "sgd", "task_model.lr": 0.01, "task_model.momentum": 0.9, "task_model.batch": 128}
 DECAY = {"task_model.epochs": 150, "task_model.schedule": "steps", "task_model.milestones": [0.8667, 0.9333]}
-ALL_CNN = {"task_model": "allcnn", **SGD, **DECAY}
+ALL_CNN = {"task_model": "allcnn", "task_model.nesterov": False, **SGD, **DECAY}  # momentum alone
 TO_30K = {"budget.initial": 1000, "budget.query": 1000, "budget.end": 30_000, "initial": "stratified"}
 RESIDUAL = {"generator": "res_wgan_ct", "strategy.batch": 100, "features": "rgb"}
+USPS = {"dataset.extra_tests.usps.pad": 3, "dataset.extra_tests.usps.size": 28}
 FACES = {"task_model": "celeba_cnn", "task_model.batch": 50, "task_model.epochs": 30, **ADAM_1E3}
 TO_2K = {"budget.initial": 100, "budget.query": 10, "budget.end": 2000, "initial": "proportional"}
 CELEBA = {**FACES, **TO_2K, **ASCENT, "features": "rgb"}
+PLAIN = {"task_model.augment": None}  # left out, which means none
+GENERATOR = {"generator.lr": 1e-4, "generator.batch.default": 64}  # for CelebA
+RUNS = {"14": 5, "24": 3}  # by figure
 ROWS: list[Row] = [
+    *(
+        (f"experiment=asal_fig{figure} strategy=random", "5.2 and A.2: seeds", {"seeds": runs})
+        for figure, runs in RUNS.items()
+    ),
+    *(
+        (f"strategy=asal dataset={name}", "5.2: no augmentation", PLAIN)
+        for name in ("mnist57", "mnist", "cifar10_two", "cifar10", "celeba_hat")
+    ),
+    ("strategy=asal dataset=celeba_hat", "A.2: the generator", GENERATOR),
+    ("experiment=asal_fig18 strategy=asal generator=dcgan features=gray", "E: pad by 3, then 28 x 28", USPS),
     ("strategy=asal dataset=mnist57", "5.2, 5.3", LINEAR | TENS | ASCENT | {"features": "gray"}),
     ("strategy=asal_min_distance dataset=mnist57", "5.3, equation 1", LINEAR | TENS | ASCENT | HINGE),
     ("strategy=gaal dataset=mnist57", "5.3.1", GAAL),

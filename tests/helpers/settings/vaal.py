@@ -20,6 +20,14 @@ TABLE_3 = {  # d, alpha_1 (VAE), alpha_2 (D), alpha_3 (task), lambda_1, lambda_2
     "cityscapes": (128, 1e-3, 1e-3, 1e-3, 1, 25, 1, 8, 100),
     "bdd100k": (128, 1e-3, 1e-3, 1e-3, 1, 25, 1, 8, 100),
 }
+SIZES = {  # table 2: classes and pixels a side
+    "cifar10": (10, 32),
+    "cifar100": (100, 32),
+    "caltech256": (256, 224),
+    "imagenet": (1_000, 224),
+    "cityscapes": (19, 688),
+    "bdd100k": (19, 688),
+}
 GAME = ("lr", "discriminator_lr", "transductive", "adversarial", "beta", "batch", "epochs")
 MODULES = {"strategy.discriminator_layers": 5, "generator": "vae"}
 OF_PIXELS = ("cityscapes", "bdd100k")
@@ -49,9 +57,18 @@ def task_of(dataset: str) -> dict[str, Any]:
     return {**ADAM, **its, **network(dataset)}
 
 
+ABLATIONS = {
+    "vaal": table_3("bdd100k"),
+    "vaal_no_vae": {"generator": "no_vae", "strategy.discriminator_lr": 1e-3, "strategy.batch": 8},
+    "vaal_frozen_vae": {"generator.latent": 128, "strategy.transductive": 0, "strategy.adversarial": 0},
+    "vaal_no_d": {"generator.latent": 128, "strategy.lr": 1e-3, "strategy.adversarial": 0},
+}
 TIMED = {**dict(zip(COUNTS, (45_000, 5_000, 2_500, 7_500), strict=True)), "parallel": 1}
 ROWS: list[Row] = [
-    *((f"strategy=vaal dataset={name}", "4.1, tables 2 and 3", table_2(name) | table_3(name)) for name in TABLE_3),
+    *(
+        (f"strategy=vaal dataset={name}", "4.1, tables 2 and 3", table_2(name) | table_3(name) | task_of(name))
+        for name in TABLE_3
+    ),
     *(
         (f"experiment=vaal_fig{3 if name in OF_PIXELS else 2}_{name} strategy=vaal", "tables 2 and 3", table_3(name))
         for name in TABLE_3
@@ -61,11 +78,32 @@ ROWS: list[Row] = [
         for name in ("cifar10", "imagenet")
         for other in BASELINES
     ),
+    *(
+        (f"experiment=vaal_fig3_{name} strategy={other}", "4.2, table 2", table_2(name) | task_of(name))
+        for name in ("cityscapes",)
+        for other in ("random", "coreset", "qbc", "suggestive", "mc_dropout")
+    ),
     ("experiment=vaal_fig2_cifar10", "4: the mean of 5 runs", {"seeds": 5}),
     ("experiment=vaal_fig2_imagenet", "4: 2 repetitions", {"seeds": 2}),
     ("strategy=ensemble dataset=cifar10", "5.3: 5 models", {"strategy.members": 5}),
     ("strategy=mc_dropout dataset=cifar10", "5.3: 10 dropout masks", {"strategy.masks": 10}),
     ("strategy=dbal dataset=cifar10", "as many as MC-Dropout's", {"strategy.masks": 10}),
+    *(
+        (f"experiment=vaal_fig4 strategy={name}", "5.1, tables 2 and 3", table_2("bdd100k") | task_of("bdd100k") | its)
+        for name, its in ABLATIONS.items()
+    ),
+    *(
+        (
+            f"experiment=vaal_fig5 strategy=vaal initial=biased initial.missing={m}",
+            "5.2: m classes",
+            {"initial.missing": m},
+        )
+        for m in (10, 20)
+    ),
+    *(
+        (f"experiment=vaal_fig5 strategy=vaal oracle=noisy oracle.flip={share}", "5.2: noise", {"oracle.flip": share})
+        for share in (0.1, 0.2, 0.3)
+    ),
     ("experiment=vaal_fig5 initial=biased", "5.2", {"dataset": "cifar100", **task_of("cifar100")}),
     ("experiment=vaal_fig5 budget=vaal", "5.2", {"labels.query": 2_500, "labels.end": 20_000}),
     ("experiment=vaal_fig5 budget=vaal_10", "5.2", {"labels.query": 5_000, "labels.end": 20_000}),

@@ -1,0 +1,217 @@
+"""What the report tells of: published figures, and experiments whose runs lie below a root."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from alsuite import CONF
+from alsuite.claims import live_runs, verdicts_on
+from alsuite.claims.verdicts import SCALES
+from alsuite.figures import kept_runs, parts_by_setting, runs_of, table_of
+from alsuite.figures.names import NAMES
+from alsuite.figures.parts import DERIVED, Part, parts_of
+from alsuite.figures.reduced import reductions
+from alsuite.figures.spec import PERCENT, STORED, Panel, description_of, read_panels
+from alsuite.recorded import Options
+from alsuite.report.titles import paper_of_figure, title_of
+from alsuite.results import NoRunsError, load_runs
+from alsuite.results.kept import TABLE, TABLES, facts_of
+from alsuite.results.report import report
+
+__all__ = ["Measured", "own_experiment", "published_figures"]
+
+Runs = Mapping[str, pd.DataFrame | str]
+OTHER_ROWS = ("labels", *STORED, *DERIVED)  # kinds of panel whose rows are not all cycles of all their runs
+
+
+@dataclass(frozen=True)
+class Measured:
+    """A figure or an experiment that has runs.
+
+    name: of its file in conf/experiment, or of its folder of runs
+    folder: what is published of it; None of an experiment whose runs lie below the root
+    about: the facts that were noted when it was published, or those of its runs
+    parts: what its panels show; none where no table of runs was kept
+    runs: a row for each cycle and test set of all its runs; empty where no table of them was kept
+    tables: the comparisons, by the names of their files
+    verdicts: on the claims that its runs measure
+    """
+
+    name: str
+    folder: Path | None
+    about: Options
+    parts: list[Part]
+    runs: pd.DataFrame
+    tables: Mapping[str, pd.DataFrame]
+    verdicts: pd.DataFrame
+    picture: Path | None
+    description: str = ""
+    paper: str = ""
+
+    @property
+    def title(self) -> str:
+        return title_of(self.name)
+
+    @property
+    def stored(self) -> list[Part]:
+        """The parts that show pictures which a run has stored."""
+        return [part for part in self.parts if part.panel.kind in STORED and part.panel.kind != "plane"]
+
+    @property
+    def reduced(self) -> list[str]:
+        """What a reduced scale has left of what the paper did."""
+        if told := self.about.get("reduced to"):
+            return str(told).split("; ")
+        return reductions(self.runs) if len(self.runs) else []
+
+    @property
+    def groups(self) -> Iterator[tuple[str, pd.DataFrame]]:
+        """Each set of runs that its curves compare, once, with a title; without curves, all runs of each setting."""
+        seen = set()
+        shown = [part for part in self.parts if not part.note and part.panel.kind not in OTHER_ROWS]
+        for part in shown or (parts_by_setting(self.runs) if len(self.runs) else ()):
+            runs = (*sorted(part.frame["run"].unique()), *sorted(part.frame["series"].unique()))
+            if runs not in seen:
+                seen.add(runs)
+                yield part.panel.title, part.frame
+
+
+def published_figures(published: Path, verdicts: pd.DataFrame) -> list[Measured]:
+    """Read each published figure; a folder that holds no table of runs gives its picture and its tables alone."""
+    folders = sorted(path.parent for path in published.glob("*/about.json"))
+    return [_published(folder, verdicts[verdicts["experiment"] == folder.name]) for folder in folders]
+
+
+def _published(folder: Path, verdicts: pd.DataFrame) -> Measured:
+    stem = folder.name
+    picture = folder / f"{stem}.png"
+    tables = {path.stem: pd.read_csv(path) for name in TABLES if (path := folder / f"{name}.csv").exists()}
+    kept = (folder / TABLE).exists()
+    if not kept:
+        tables = {name: _renamed(table) for name, table in tables.items()}
+    known = _is_figure(stem)
+    panels = read_panels(stem) if known else []
+    titles = _titles(panels)
+    tables = {
+        name: table.assign(panel=[titles.get(str(one), str(one)) for one in table["panel"]])
+        for name, table in tables.items()
+    }
+    runs = kept_runs(panels, folder) if kept and panels else {}
+    return Measured(
+        name=stem,
+        folder=folder,
+        about=json.loads((folder / "about.json").read_text()),
+        parts=_parts(panels, runs, CONF) if runs else [],
+        runs=_joined(runs),
+        tables=tables,
+        verdicts=verdicts,
+        picture=picture if picture.exists() else None,
+        description=description_of(stem) if known else "",
+        paper=paper_of_figure(stem),
+    )
+
+
+def _is_figure(name: str, configuration: Path = CONF) -> bool:
+    return (configuration / "experiment" / f"{name}.yaml").exists()
+
+
+def _titles(panels: Sequence[Panel]) -> dict[str, str]:
+    """Map what stored tables call a selection of runs to the title of the panel that shows it."""
+    titles: dict[str, str] = {}
+    for panel in panels:
+        where = ", ".join(f"{column}={value}" for column, value in panel.where.items())
+        measure = panel.kind if panel.kind in DERIVED else panel.y.replace("aubc", "accuracy")
+        title = panel.title or where
+        titles.setdefault(f"{measure}: {where}", title)
+        titles.setdefault(where, title if measure == "accuracy" else f"{title}: the accuracy of its runs")
+    return titles
+
+
+def _parts(panels: Sequence[Panel], runs: Runs, configuration: Path) -> list[Part]:
+    """Prepare what panels show of the runs."""
+    table = table_of(configuration)
+    return [part for panel in panels for part in parts_of(panel, runs[panel.experiment], table)]
+
+
+def _joined(runs: Runs) -> pd.DataFrame:
+    """Return one table of all runs that there are."""
+    frames = [frame for frame in runs.values() if isinstance(frame, pd.DataFrame)]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
+
+
+def own_experiment(name: str, root: Path, configuration: Path = CONF) -> Measured:
+    """Read the finished runs of an experiment below the root, of all scales or of its figure's largest.
+
+    Arguments:
+        name: a file in the configuration's experiment/, or a folder of runs
+        root: the folder of all runs
+        configuration: a folder with an experiment/NAME.yaml of the user's own
+
+    Where no file describes a figure, each setting of the runs is a chart of its own.
+    """
+    described = _is_figure(name, configuration) or _is_figure(name)
+    panels = read_panels(name, configuration) if described else []
+    scale = _largest([panel.experiment for panel in panels] or [name], root)
+    found = runs_of(panels, name, scale, root) if panels else {name: load_runs(name, scale, root)}
+    runs = _joined(found)
+    parts = _parts(panels, found, configuration)
+    if all(part.note for part in parts):
+        parts = parts_by_setting(runs)
+    picture = root / "figures" / scale / f"{name}.png"
+    return Measured(
+        name=name,
+        folder=None,
+        about=facts_of(runs, f"python -m alsuite experiment={name} scale={scale}", scale),
+        parts=parts,
+        runs=runs,
+        tables=_compared(parts),
+        verdicts=verdicts_on(name, live_runs(root, scale)) if _is_figure(name) else pd.DataFrame(),
+        picture=picture if picture.exists() else None,
+        description=description_of(name, configuration) if described else "",
+    )
+
+
+def _largest(folders: Iterable[str], root: Path) -> str:
+    """Return the largest scale at which folders have finished runs; where none has any, the last is refused."""
+    scales: set[str] = set()
+    missing: NoRunsError | None = None
+    for folder in folders:
+        try:
+            scales |= {*load_runs(folder, None, root)["scale"]}
+        except NoRunsError as error:
+            missing = error
+    if not scales and missing:
+        raise missing
+    return next((scale for scale in SCALES if scale in scales), min(scales))
+
+
+def _compared(parts: list[Part]) -> dict[str, pd.DataFrame]:
+    """Compare the series of each part by its own measure, as published tables do."""
+    tables: dict[str, list[pd.DataFrame]] = {}
+    for part in parts:
+        if part.note or part.panel.kind not in ("accuracy", "entropy"):
+            continue
+        y = part.panel.y
+        _, made = report(part.frame.dropna(subset=[y]), ["series"], y, y in PERCENT)
+        for name, table in made.items():
+            tables.setdefault(name, []).append(table.assign(panel=part.panel.title or y))
+    return {name: pd.concat(each, ignore_index=True) for name, each in tables.items()}
+
+
+def _renamed(table: pd.DataFrame) -> pd.DataFrame:
+    """Call the series of a table as legends do, where it was stored under the names of options."""
+    short = {value: name for column in NAMES.values() for value, name in column.items()}
+
+    def called(series: object) -> str:
+        return " ".join(short.get(part, part) for part in str(series).split(" · "))
+
+    columns = [column for column in ("series", "first", "second") if column in table]
+    named = table.assign(**{column: table[column].map(called) for column in columns})
+    return named.rename(
+        columns={name: called(name) for name in map(str, table) if " · " in name or name in NAMES["strategy"]}
+    )

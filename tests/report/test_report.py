@@ -1,0 +1,196 @@
+"""What the pages of the report hold, and that they hold together."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import plotly.graph_objects as go
+import pytest
+
+from alsuite.errors import UserError
+from alsuite.report.__main__ import main
+from alsuite.report.pages import write_report
+from alsuite.report.titles import natural
+from helpers.journals import synthetic_curve, write_run
+from helpers.pages import Page, broken_links
+from helpers.published import FIGURE, NOTES, add_pictures, publish_some
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A published figure of six runs, and an experiment of a user's own with pictures."""
+    root = tmp_path_factory.mktemp("root")
+    publish_some(root)
+    for strategy, level in (("random", 0.7), ("<mine>", 0.8)):
+        for seed in range(2):
+            run = write_run(
+                root, strategy, seed, synthetic_curve(level, seed, 4), run=f"{seed},{strategy[:2]}", notes=NOTES
+            )
+            add_pictures(run)
+    return root
+
+
+@pytest.fixture(scope="module")
+def site(root: Path) -> Path:
+    return write_report(root, root / "report", ["toy"]).parent
+
+
+def run_pages(site: Path, experiment: str) -> list[Page]:
+    return [Page(path) for path in sorted((site / "runs" / experiment).rglob("index.html"))]
+
+
+def test_there_is_a_page_for_the_paper_the_figure_each_run_and_each_experiment(site: Path) -> None:
+    pages = {str(path.relative_to(site)) for path in site.rglob("*.html") if "runs" not in path.parts}
+    assert pages == {"index.html", "papers/asal.html", f"figures/{FIGURE}/index.html", "experiments/toy/index.html"}
+    assert len(run_pages(site, "asal_mnist")) == 6
+    assert len(run_pages(site, "toy")) == 4
+
+
+def test_every_link_holds(site: Path) -> None:
+    assert broken_links(site) == []
+
+
+def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
+    pages = [Page(path) for path in site.rglob("*.html")]
+    loaded = [
+        link for page in pages for tag in ("script", "link", "img") for one in page.all(tag) for link in one.values()
+    ]
+    assert [link for link in loaded if link.startswith(("http", "//"))] == []
+    assert (site / "assets" / "plotly.min.js").stat().st_size > 1_000_000
+
+
+def test_a_person_who_listens_is_told_what_tables_pictures_and_charts_are(site: Path) -> None:
+    for path in site.rglob("*.html"):
+        page = Page(path)
+        assert len(page.all("h1")) == 1
+        assert len(page.all("main")) == 1
+        assert page.text.count("<caption") == len(page.all("table"))
+        assert all("alt" in image for image in page.all("img"))
+        assert all("scope" in head for head in page.all("th"))
+        assert len(page.ids) == len(set(page.ids))
+        charts = [one for one in page.all("div") if one.get("class") == "chart"]
+        assert all(chart["role"] == "img" and chart["aria-label"] for chart in charts)
+
+
+def test_plotly_takes_every_chart(site: Path) -> None:
+    pages = [Page(path) for path in site.rglob("*.html")]
+    charts = [chart for page in pages for chart in page.charts]
+    assert len(charts) > 20
+    for chart in charts:
+        go.Figure(chart)
+        assert all(trace["name"] for trace in chart["data"])
+
+
+def test_texts_of_runs_are_shown_and_never_obeyed(site: Path) -> None:
+    page = next(page for page in run_pages(site, "toy") if "<m" in page.path.parent.name)
+    assert "&lt;mine&gt;" in page.text
+    assert "<mine>" not in page.text
+    assert "the &lt;game&gt; is &amp; stays dull" in page.text
+    assert "<b>ahead" not in (site / "papers" / "asal.html").read_text()
+    own = Page(site / "experiments" / "toy" / "index.html")
+    assert {trace["name"] for chart in own.charts for trace in chart["data"]} == {"<mine>", "random"}
+
+
+def test_a_figure_tells_the_numbers_that_were_published(site: Path, root: Path) -> None:
+    summary = pd.read_csv(root / "published" / FIGURE / "summary.csv")
+    last = summary[(summary["measure"] == "final") & (summary["series"] == "ASAL gray")].iloc[0]
+    page = Page(site / "figures" / FIGURE / "index.html")
+    assert f"{100 * last['mean']:.2f} ± {100 * last['sd']:.2f} [{100 * last['low']:.2f}" in page.text
+    assert "make asal_fig18 SCALE=smoke" in page.text
+    heads = [
+        "Explore",
+        "Picture",
+        "Claims",
+        "Numbers",
+        "Paired tests",
+        "Penalty matrix",
+        "Label distribution",
+        "Timing",
+    ]
+    assert all(f">{head}</h2>" in page.text for head in heads)
+
+
+def test_a_claim_stands_with_its_verdict_on_its_paper_and_its_figure(site: Path) -> None:
+    for page in (Page(site / "papers" / "asal.html"), Page(site / "figures" / FIGURE / "index.html")):
+        assert '<span class="chip agrees">agrees</span>' in page.text
+        assert "ASAL is &lt;b&gt;ahead&lt;/b&gt;." in page.text
+    assert "1 agrees" in (site / "index.html").read_text()
+
+
+def test_the_curves_of_a_figure_are_the_means_of_its_runs(site: Path) -> None:
+    chart = Page(site / "figures" / FIGURE / "index.html").charts[0]
+    (curve,) = [trace for trace in chart["data"] if trace["name"] == "random" and "markers" in trace["mode"]]
+    means = [
+        100 * sum(values) / 3 - 10 for values in zip(*(synthetic_curve(0.8, seed, 4) for seed in range(3)), strict=True)
+    ]
+    assert curve["x"] == [10, 20, 30, 40]
+    assert curve["y"] == pytest.approx(means, rel=1e-5)
+
+
+def test_a_run_tells_its_course_queries_pictures_configuration_and_versions(site: Path) -> None:
+    page = next(page for page in run_pages(site, "toy") if "ra" in page.path.parent.name)
+    titles = ("Test accuracy", "Entropy of the added samples", "Labels of each class", "Chance that it ranks")
+    assert all(f"<figcaption>{title}" in page.text for title in titles)
+    assert [image["alt"] for image in page.all("img")] == [f"original {k}: 0" for k in (1, 2, 3)]
+    assert "task_model.loss" in page.text
+    assert f"commit</th><td>{'0' * 40}" in page.text.replace("\n", "")
+    assert "0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in page.text
+    published = run_pages(site, "asal_mnist")[0]
+    assert "0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in published.text
+
+
+def test_a_figure_of_an_earlier_version_shows_what_was_kept_of_it(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root / "published", tmp_path / "published")
+    for name in ("runs.json.xz", "queried.npz.xz"):
+        (tmp_path / "published" / FIGURE / name).unlink()
+    site = write_report(tmp_path, tmp_path / "report").parent
+    page = Page(site / "figures" / FIGURE / "index.html")
+    assert "An earlier version published this figure" in page.text
+    assert not (site / "runs").exists()
+    assert len(page.charts) == 2
+    assert "ASAL gray" in {trace["name"] for trace in page.charts[0]["data"]}
+    assert broken_links(site) == []
+
+
+def test_pages_of_an_earlier_site_go(root: Path, tmp_path: Path) -> None:
+    old, other = tmp_path / "site" / "figures" / "gone.html", tmp_path / "site" / "notes.txt"
+    old.parent.mkdir(parents=True)
+    old.write_text("old")
+    other.write_text("mine")
+    (tmp_path / "nothing").mkdir()
+    write_report(tmp_path / "nothing", tmp_path / "site")
+    assert not old.exists()
+    assert other.exists()
+
+
+def test_the_command_says_where_the_site_starts_and_what_is_missing(
+    root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(root / "toy", tmp_path / "toy")
+    main(["toy", "--root", str(tmp_path)])
+    assert capsys.readouterr().out.strip() == str(tmp_path / "report" / "index.html")
+    with pytest.raises(SystemExit, match="alsuite: none: no runs in"):
+        main(["none", "--root", str(tmp_path)])
+
+
+def test_an_experiment_without_runs_leaves_the_site_as_it_is(root: Path, tmp_path: Path) -> None:
+    shutil.copytree(root / "toy", tmp_path / "toy")
+    page = write_report(tmp_path, tmp_path / "report", ["toy"])
+    before = page.read_text()
+    with pytest.raises(UserError):
+        write_report(tmp_path, tmp_path / "report", ["none"])
+    assert page.read_text() == before
+
+
+def test_the_facts_of_an_own_experiment_are_those_of_its_runs(site: Path) -> None:
+    page = Page(site / "experiments" / "toy" / "index.html")
+    assert "python -m alsuite experiment=toy scale=smoke" in page.text
+    assert "<dd>0, 1</dd>" in page.text
+    assert json.dumps(page.charts[0]["layout"]["xaxis"]["title"]["text"]) == '"Labelled samples"'
+
+
+def test_figures_are_sorted_by_their_numbers() -> None:
+    assert sorted(["asal_fig10", "asal_fig2", "asal_fig2b"], key=natural) == ["asal_fig2", "asal_fig2b", "asal_fig10"]
