@@ -14,13 +14,11 @@ from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf, read_write
+from omegaconf import DictConfig, OmegaConf
 
 from alsuite.command import names
 
 __all__ = ["ExperimentSweeper", "ProcessLauncher", "SlurmLauncher"]
-
-SUBMITIT = "hydra_plugins.hydra_submitit_launcher.submitit_launcher.SlurmLauncher"
 
 
 class ExperimentSweeper(Sweeper):
@@ -33,9 +31,6 @@ class ExperimentSweeper(Sweeper):
         """Keep what Hydra gives a sweeper, for the launcher as well."""
         self.loader = hydra_context.config_loader
         self.composed = config
-        if config.hydra.launcher._target_ == SUBMITIT:  # its own gives up all at the first task that fails
-            with read_write(config.hydra):
-                config.hydra.launcher._target_ = f"{__name__}.{SlurmLauncher.__name__}"
         self.jobs_launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> Sequence[JobReturn]:
@@ -60,9 +55,9 @@ class ProcessLauncher(Launcher):
             job_overrides: the options of each
             initial_job_idx: the number of the first
         """
-        from alsuite.command.processes import alone, launched, together
+        from alsuite.command.launching import in_processes, in_this_process, launched
 
-        run = alone if len(job_overrides) == 1 else together
+        run = in_this_process if len(job_overrides) == 1 else in_processes
         return launched(self.loader, self.composed, job_overrides, initial_job_idx, run)
 
 
@@ -71,11 +66,14 @@ class SlurmLauncher(ProcessLauncher):
 
     def __init__(self, **options: object) -> None:
         """Keep the options, which are those of Hydra's submitit_slurm."""
-        self.options = options
+        self.options = {
+            key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+            for key, value in options.items()
+        }
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run jobs, and return what Hydra wants to know of each."""
-        from alsuite.command.processes import launched
+        from alsuite.command.launching import launched
         from alsuite.command.run import execute
         from alsuite.command.slurm import Array
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol, TypedDict
 
 from alsuite.command.pace import Course
@@ -12,7 +10,7 @@ from alsuite.journal import Record
 from alsuite.notes import WARNING
 from alsuite.training.progress import Work
 
-__all__ = ["Brief", "Growing", "Sent", "Shown", "brief", "told_of"]
+__all__ = ["Brief", "Sent", "Shown", "brief", "told_of"]
 
 
 class Brief(TypedDict):
@@ -81,28 +79,3 @@ class Sent:
         """Show nothing: a child has no terminal of its own."""
 
     def hide(self, work: Work) -> None: ...
-
-
-class Growing:
-    """A journal that another process writes.
-
-    at: the bytes that were read
-    finished: whether the last record ends the run
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self.at = 0
-        self.finished = False
-
-    def added(self) -> list[Record]:
-        """Return the records that were written since the last call; a line that is not whole yet is left for later."""
-        if not self.path.exists() or self.path.stat().st_size <= self.at:
-            return []
-        with self.path.open("rb") as file:
-            file.seek(self.at)
-            lines = [line for line in file if line.endswith(b"\n")]
-        self.at += sum(map(len, lines))
-        records = [json.loads(line) for line in lines]
-        self.finished = bool(records) and records[-1]["queried"] is None
-        return records

@@ -43,15 +43,41 @@ def test_a_launcher_of_hydras_runs_the_same_runs(launcher: str, tmp_path: Path, 
     assert [*tmp_path.rglob("curve*.png")]
 
 
-@pytest.mark.parametrize("launcher", ["slurm", "submitit_slurm"])
+@pytest.mark.parametrize("options", [("-m", "seed=0,1", "hydra/launcher=slurm"), ("hydra/launcher=submitit_slurm",)])
 def test_without_a_slurm_both_its_launchers_say_so(
-    launcher: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    options: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     monkeypatch.setenv("PATH", str(tmp_path))
-    start = started(tmp_path, monkeypatch, capsys)
-    ended = start("-m", "dataset=digits", "seed=0,1", f"hydra/launcher={launcher}")
+    ended = started(tmp_path, monkeypatch, capsys)("dataset=digits", *options)
     assert ended.line == "alsuite: there is no squeue here: give the command on a machine of the Slurm cluster"
+
+
+@pytest.mark.parametrize(
+    ("programs", "option", "line"),
+    [
+        (["squeue"], "name=any", 'Slurm takes no runs (Could not detect "srun"'),
+        (["squeue", "srun"], "name=any", "Slurm takes no runs ([Errno 2] No such file or directory: 'sbatch')"),
+        (["squeue", "srun", "sbatch"], "name=any", "Slurm takes no runs (Could not make sense of sbatch output"),
+        ([], "nodes=2", "a run is one process: leave out hydra.launcher.nodes"),
+    ],
+)
+def test_what_hinders_the_launcher_is_one_line(
+    programs: list[str],
+    option: str,
+    line: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    for name in programs:
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    start = started(tmp_path / "runs", monkeypatch, capsys)
+    ended = start("-m", "seed=0,1", "hydra/launcher=slurm", f"hydra.launcher.{option}")
+    assert ended.line.startswith(f"alsuite: {line}")
 
 
 @pytest.mark.slow

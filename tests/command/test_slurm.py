@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from alsuite.command import slurm
+from alsuite.command import slurm, slurm_queue
 from alsuite.command.job import Job
 from alsuite.command.progress import Progress
-from alsuite.errors import UserError
+from alsuite.command.slurm_queue import in_queue
+from alsuite.errors import AwaitingLabels, UserError
 from helpers import importing
 from helpers.commands import SMALL, accuracies
 from helpers.slurm import CYCLES, HERE, Slurm, one_node, said, stepping, steps, until
@@ -28,7 +29,18 @@ pytestmark = [
 ]
 Ended = Mapping[int, Exception]
 MIDDLE = CYCLES // 2
-SWEEP = ("-m", "dataset=digits", "strategy=random,margin,entropy", "seed=0,1,2,3", "parallel=2", *SMALL)
+SWEEP = ("experiment=demo", "seed=0,1", "scale.cycles=12", "parallel=2", *SMALL)
+BY_SLURM = (
+    "hydra/launcher=submitit_slurm",
+    "hydra.launcher.partition=usual",
+    'hydra.launcher.setup=["export SETUP=1"]',
+)
+QUICK = """
+from alsuite import __main__
+from alsuite.command import slurm_queue
+slurm_queue.PERIOD, slurm_queue.PATIENCE = 0.5, 3.0
+__main__.main()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -37,35 +49,32 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Slurm]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("SLURM_CONF", str(folder / "slurm.conf"))
         patched.setenv("PYTHONPATH", importing(folder)["PYTHONPATH"])
-        patched.setattr(slurm, "PERIOD", 0.2)
-        patched.setattr(slurm, "PATIENCE", 3.0)
+        patched.setattr(slurm_queue, "PERIOD", 0.2)
+        patched.setattr(slurm_queue, "PATIENCE", 3.0)
         with one_node(folder) as started:
             yield started
 
 
-def jobs(folder: Path, count: int = 1, wrong: bool = False) -> list[Job]:
-    return [Job({"wrong": wrong}, {}, folder / f"run{number}") for number in range(count)]
-
-
-def array(folder: Path, **options: object) -> slurm.Array:
-    fixed = {"submitit_folder": f"{folder}/.slurm/%j", "max_num_timeout": 3, "cpus_per_task": 1, "timeout_min": 10}
-    return slurm.Array(stepping, {**fixed, **options})
+def jobs(folder: Path, count: int = 1, error: str = "") -> list[Job]:
+    return [Job({"error": error}, {}, folder / f"run{number}") for number in range(count)]
 
 
 def run(made: list[Job], folder: Path, **options: object) -> Ended:
+    fixed = {"submitit_folder": f"{folder}/.slurm/%j", "max_num_timeout": 3, "cpus_per_task": 1, "timeout_min": 10}
+    array = slurm.Array(stepping, {**fixed, "additional_parameters": {"requeue": True}, **options})
     with Progress([job.name for job in made]) as progress:
-        return array(folder, **options).run(made, [CYCLES] * len(made), progress)
+        return array.run(made, [CYCLES] * len(made), progress)
 
 
 @pytest.fixture
 def halfway(cluster: Slurm, tmp_path: Path) -> Iterator[tuple[Job, str, Future[Ended]]]:
     """A run that waits in the middle, the number of its task, and what its command will return."""
-    until(lambda: not slurm.in_queue())
+    until(lambda: not in_queue())
     (job,) = jobs(tmp_path)
     with ThreadPoolExecutor(1) as thread:
         ended = thread.submit(run, [job], tmp_path)
         until(lambda: len(steps(job)) == MIDDLE or ended.done())
-        (number,) = slurm.in_queue() or {""}
+        (number,) = in_queue() or {""}
         yield job, number, ended
         (tmp_path / "go").touch()
 
@@ -92,6 +101,22 @@ def test_a_task_that_is_stopped_goes_on_in_another(how: str, halfway: tuple[Job,
     until(lambda: not exists(first))
     goes_on(job)
     assert ended.result(120) == {}
+    assert_gone_on(job, first)
+
+
+def test_a_task_whose_minute_is_up_goes_on_in_another(cluster: Slurm, tmp_path: Path) -> None:
+    (job,) = jobs(tmp_path)
+    with ThreadPoolExecutor(1) as thread:
+        ended = thread.submit(run, [job], tmp_path, timeout_min=1, signal_delay_s=60)
+        until(lambda: len(steps(job)) == MIDDLE or ended.done())
+        first = process_of(job)
+        until(lambda: not exists(first))
+        goes_on(job)
+        assert ended.result(120) == {}
+    assert_gone_on(job, first)
+
+
+def assert_gone_on(job: Job, first: int) -> None:
     assert len(steps(job)) == CYCLES
     assert steps(job)[:MIDDLE] == [first] * MIDDLE
     assert first not in steps(job)[MIDDLE:]
@@ -132,7 +157,7 @@ def test_what_is_queued_is_waited_for_and_not_handed_in_again(
     job, _, first = halfway
     with ThreadPoolExecutor(1) as thread:
         second = thread.submit(run, jobs(tmp_path, 2), tmp_path)
-        until(lambda: len(slurm.in_queue() or ()) == 2 or second.done())
+        until(lambda: len(in_queue() or ()) == 2 or second.done())
         goes_on(job)
         assert second.result(120) == first.result(120) == {}
     assert "1 of 2 runs are in Slurm's queue already" in capsys.readouterr().out
@@ -140,10 +165,25 @@ def test_what_is_queued_is_waited_for_and_not_handed_in_again(
     assert len([*tmp_path.glob(".slurm/*/*_submitted.pkl")]) == 2
 
 
-def test_what_goes_wrong_in_a_task_is_told(cluster: Slurm, tmp_path: Path) -> None:
-    errors = run(jobs(tmp_path, 2, wrong=True), tmp_path)
+def test_two_commands_at_once_hand_in_a_run_once(cluster: Slurm, tmp_path: Path) -> None:
+    made = jobs(tmp_path, 2)
+    with ThreadPoolExecutor(2) as threads:
+        ended = [threads.submit(run, made, tmp_path) for _ in range(2)]
+        until(lambda: len(in_queue() or ()) == 2)
+        goes_on(made[0])
+        assert [each.result(120) for each in ended] == [{}, {}]
+    assert len([*tmp_path.glob(".slurm/*/*_submitted.pkl")]) == 2
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [("bug", "ZeroDivisionError: by zero"), ("option", "lower budget.end"), ("labels", "label these")],
+)
+def test_what_goes_wrong_in_a_task_is_told(error: str, told: str, cluster: Slurm, tmp_path: Path) -> None:
+    errors = run(jobs(tmp_path, 2, error), tmp_path)
     assert [*errors] == [0, 1]
-    assert all(str(error).startswith("ZeroDivisionError: by zero (log: ") for error in errors.values())
+    assert all(str(each).startswith(f"{told} (log: {tmp_path / '.slurm'}") for each in errors.values())
+    assert all(isinstance(each, AwaitingLabels) is (error == "labels") for each in errors.values())
 
 
 def test_what_slurm_does_not_take_is_told(cluster: Slurm, tmp_path: Path) -> None:
@@ -155,17 +195,40 @@ def exists(process: int) -> bool:
     return bool(said("ps", "--no-headers", str(process)))
 
 
-def command(root: Path, *options: str) -> subprocess.CompletedProcess[str]:
+def command(root: Path, *options: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    line = [sys.executable, "-m", "alsuite", *SWEEP, *options, f"root={root}"]
-    return subprocess.run(line, capture_output=True, text=True, env=environment, timeout=1200, check=False)
+    line = [sys.executable, "-c", QUICK, *SWEEP, *options, f"root='{root}'"]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
 
 
-def test_a_sweep_on_slurm_is_that_of_this_machine(cluster: Slurm, tmp_path: Path) -> None:
-    here = command(tmp_path / "here")
-    assert here.returncode == 0, here.stderr
-    there = command(tmp_path / "there", "hydra/launcher=slurm", "hydra.launcher.partition=usual")
-    assert there.returncode == 0, there.stderr
-    assert len(accuracies(tmp_path / "here")) == 12
-    assert accuracies(tmp_path / "there") == accuracies(tmp_path / "here")
-    assert [*(tmp_path / "there").rglob("curve*.png")]
+def ended_well(process: subprocess.Popen[str]) -> str:
+    told, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, told
+    return told
+
+
+def processes_of(root: Path) -> list[int]:
+    """Those in which tasks run, not what looks after them."""
+    found = said("pgrep", "-f", f"^[^ ]*python[^ ]* -u -m submitit.core._submit {root}")
+    return [int(number) for number in found.split()]
+
+
+def test_whatever_happens_to_a_sweep_its_runs_are_those_of_this_machine(cluster: Slurm, tmp_path: Path) -> None:
+    """The command is killed and given again; of its tasks one is killed, one requeued, and their node starts anew."""
+    here, there = tmp_path / "here", tmp_path / "over there"
+    ended_well(command(here))
+    first = command(there, *BY_SLURM)
+    until(lambda: [*there.rglob("cycles.jsonl")] or first.poll() is not None)
+    first.kill()
+    assert "4 runs are handed in" in first.communicate()[0]
+    victim, *_ = processes_of(there)
+    os.kill(victim, signal.SIGKILL)
+    number = next(number for number, does in (in_queue() or {}).items() if does == "running")
+    subprocess.run(["scontrol", "requeue", number], check=True)
+    cluster.restart_node()
+    until(lambda: not exists(victim))
+    told = ended_well(command(there, *BY_SLURM))
+    assert "runs are in Slurm's queue already" in told
+    assert len(accuracies(here)) == 4
+    assert accuracies(there) == accuracies(here)
+    assert Path(told.splitlines()[-1]) == there / "figures" / "smoke" / "demo.png"

@@ -14,14 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from alsuite.command.job import Job
+from alsuite.errors import AwaitingLabels, UserError
 from alsuite.journal import Journal
 from helpers.commands import records
 
-__all__ = ["CYCLES", "HERE", "Slurm", "one_node", "said", "stepping", "steps", "until"]
+__all__ = ["CYCLES", "ERRORS", "HERE", "Slurm", "one_node", "said", "stepping", "steps", "until"]
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue")
 HERE = all(map(shutil.which, PROGRAMS))
 CYCLES = 4
+ERRORS = {
+    "bug": ZeroDivisionError("by zero"),
+    "option": UserError("lower budget.end"),
+    "labels": AwaitingLabels("label these"),
+}
 CONF = """
 ClusterName=alone
 SlurmctldHost={host}(127.0.0.1)
@@ -40,11 +46,12 @@ TaskPlugin=task/none
 JobAcctGatherType=jobacct_gather/none
 AccountingStorageType=accounting_storage/none
 MpiDefault=none
+SchedulerParameters=sched_interval=1,bf_interval=1
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
-JobRequeue=1
+JobRequeue=0
 ReturnToService=2
 KillWait=2
 NodeName=here NodeHostname={host} NodeAddr=127.0.0.1 CPUs=2
@@ -131,8 +138,8 @@ def stepping(job: Job, shown: Any) -> None:
         for cycle in range(len(journal.records), CYCLES):
             if cycle == CYCLES // 2:
                 until((job.folder.parent / "go").exists)
-            if job.config["wrong"]:
-                raise ZeroDivisionError("by zero")
+            if job.config["error"]:
+                raise ERRORS[job.config["error"]]
             journal.append(record(cycle))
 
 
