@@ -4,10 +4,10 @@ BIN := .venv/bin
 LAUNCH := $(if $(LAUNCHER),hydra/launcher=$(LAUNCHER))
 FIGURES := $(sort $(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 
-.PHONY: help test test-slow mutants lint bench figures report clean $(FIGURES)
+.PHONY: help test test-slow test-slurm mutants lint bench figures report clean $(FIGURES)
 
 help:
-	@echo "make demo | test | test-slow | mutants | lint | bench | figures | report | <figure>, with SCALE=paper|laptop|smoke, LAUNCHER=joblib|...; figures: $(FIGURES)"
+	@echo "make demo | test | test-slow | test-slurm | mutants | lint | bench | figures | report | <figure>, with SCALE=paper|laptop|smoke, LAUNCHER=joblib|slurm|...; figures: $(FIGURES)"
 
 $(FIGURES): %: .venv/ready
 	@$(BIN)/python -m alsuite experiment=$* scale=$(SCALE) $(LAUNCH)
@@ -24,6 +24,9 @@ test: .venv/ready
 
 test-slow: .venv/ready
 	@$(BIN)/python -m pytest -m slow
+
+test-slurm: .venv/ready
+	@$(BIN)/python -m pytest -n0 -rs --durations=5 $(PYTEST) tests/command/test_slurm.py
 
 mutants: .venv/ready
 	@$(BIN)/python scripts/mutants.py

@@ -23,6 +23,8 @@ from alsuite.errors import UserError
 
 __all__ = ["main", "run"]
 
+SAME = {"hydra/launcher=submitit_slurm": "hydra/launcher=slurm"}  # Hydra's own ends all at the first task that fails
+
 
 def main() -> None:
     """Run the command line; an error that a person can mend ends it with one line."""
@@ -54,6 +56,8 @@ def start() -> None:
     arguments = parser.parse_intermixed_args()
     if not (arguments.help or arguments.hydra_help or arguments.shell_completion):
         given_once(arguments.overrides)
+        arguments.multirun |= any(option.startswith("hydra/launcher=") for option in arguments.overrides)
+        arguments.overrides = [SAME.get(option, option) for option in arguments.overrides]
         arguments.overrides = with_paper(arguments)
     try:
         _run_hydra(arguments, parser, run, str(CONF), "config")

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from alsuite.command import names
 
-__all__ = ["ExperimentSweeper", "ProcessLauncher"]
+__all__ = ["ExperimentSweeper", "ProcessLauncher", "SlurmLauncher"]
 
 
 class ExperimentSweeper(Sweeper):
@@ -55,9 +55,29 @@ class ProcessLauncher(Launcher):
             job_overrides: the options of each
             initial_job_idx: the number of the first
         """
-        from alsuite.command.processes import launched
+        from alsuite.command.launching import in_processes, in_this_process, launched
 
-        return launched(self.loader, self.composed, job_overrides, initial_job_idx)
+        run = in_this_process if len(job_overrides) == 1 else in_processes
+        return launched(self.loader, self.composed, job_overrides, initial_job_idx, run)
+
+
+class SlurmLauncher(ProcessLauncher):
+    """Runs jobs as an array of Slurm's, a task each."""
+
+    def __init__(self, **options: object) -> None:
+        """Keep the options, which are those of Hydra's submitit_slurm."""
+        self.options = {
+            key: OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+            for key, value in options.items()
+        }
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Run jobs, and return what Hydra wants to know of each."""
+        from alsuite.command.launching import launched
+        from alsuite.command.run import execute
+        from alsuite.command.slurm import Array
+
+        return launched(self.loader, self.composed, job_overrides, initial_job_idx, Array(execute, self.options))
 
 
 def _register() -> None:

@@ -21,11 +21,6 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import JobReturn, JobStatus, setup_globals
-from omegaconf import DictConfig, OmegaConf, open_dict, read_write
-
 from alsuite.command.job import Job
 from alsuite.command.progress import Progress
 from alsuite.command.shown import Brief, Shown
@@ -34,7 +29,7 @@ from alsuite.errors import AwaitingLabels, UserError
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext, SpawnContext
 
-__all__ = ["launched", "side_by_side", "slots"]
+__all__ = ["THREADS", "Work", "side_by_side", "slots"]
 
 GPU = Path("/dev/nvidiactl")
 PRELOADED = ["alsuite.command.run", "alsuite.tasks.classification", "alsuite.nets.classifiers"]
@@ -42,61 +37,6 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 Work = Callable[[Job, Shown], None]
 SHARE = 0.85  # of a GPU's memory
 CONTEXT = 2**29  # bytes of it that a process takes before it has a tensor there
-
-
-def launched(
-    loader: ConfigLoader, master: DictConfig, overrides: Sequence[Sequence[str]], first: int
-) -> list[JobReturn]:
-    """Run jobs as Hydra's launchers do, and return what they return of each; the value of a run is its last accuracy.
-
-    All configurations are read before the first run starts, so that a wrong option is told at once. Runs that are
-    finished already aren't run again. A single run stays in this process, with all its threads.
-
-    Arguments:
-        loader: Hydra's own, which composes the configurations
-        master: the configuration that the command line begins with
-        overrides: of each job
-        first: the number of the first job
-    """
-    from alsuite.command.run import execute, left_to_do
-
-    setup_globals()
-    with Progress() as progress:
-        returns, jobs = [], []
-        for number, its in enumerate(overrides):
-            progress.reading(number, len(overrides))
-            returns.append(_composed(loader, master, its, first + number))
-            jobs.append(Job.of(returns[-1].cfg, returns[-1].hydra_cfg.hydra))
-        to_do = left_to_do(jobs, progress)
-        progress.runs([jobs[number].name for number in to_do])
-        errors: dict[int, Exception] = {}
-        if len(jobs) == 1 and to_do:
-            execute(jobs[0], progress)
-        elif to_do:
-            errors = side_by_side(execute, [jobs[number] for number in to_do], jobs[0].config["parallel"], progress)
-    for place, error in errors.items():
-        _fail(returns[to_do[place]], error)
-    for each, job in zip(returns, jobs, strict=True):
-        if each.status is JobStatus.UNKNOWN:
-            each.status, each.return_value = JobStatus.COMPLETED, job.accuracy()
-    return returns
-
-
-def _fail(job: JobReturn, error: Exception) -> None:
-    """Write down for Hydra that a job failed, and of what."""
-    job.status, job.return_value = JobStatus.FAILED, error
-
-
-def _composed(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str], number: int) -> JobReturn:
-    """Return a job with its configuration, as Hydra's own launchers make it."""
-    config = loader.load_sweep_config(master, [*overrides])
-    with open_dict(config.hydra), read_write(config.hydra), read_write(config.hydra.runtime):
-        config.hydra.job.id = str(number)
-        config.hydra.job.num = number
-        HydraConfig.instance().set_config(config)
-        config.hydra.runtime.output_dir = os.path.abspath(f"{config.hydra.sweep.dir}/{config.hydra.sweep.subdir}")
-    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    return JobReturn([*overrides], own, OmegaConf.masked_copy(config, ["hydra"]))
 
 
 def side_by_side(work: Work, jobs: Sequence[Job], parallel: object, progress: Progress) -> dict[int, Exception]:

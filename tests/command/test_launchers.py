@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from helpers.commands import SMALL, records
+from helpers.commands import SMALL, accuracies, started
 
 SWEEP = ("-m", "dataset=digits", "strategy=random,margin", "parallel=1")
 
@@ -25,22 +25,12 @@ def run(root: Path, *options: str) -> str:
     return ended.stdout
 
 
-def results(root: Path) -> dict[str, list[tuple[Any, Any]]]:
-    """What each run below a root queried, and how right it was."""
-    return {
-        file.parent.name: [
-            (record["queried"], record["metrics"]["digits"]["accuracy"]) for record in records(file.parent)
-        ]
-        for file in root.rglob("cycles.jsonl")
-    }
-
-
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[Any, Any]]]:
     root = tmp_path_factory.mktemp("own")
     run(root, *SWEEP)
-    assert len(results(root)) == 2
-    return results(root)
+    assert len(accuracies(root)) == 2
+    return accuracies(root)
 
 
 @pytest.mark.slow
@@ -49,8 +39,45 @@ def test_a_launcher_of_hydras_runs_the_same_runs(launcher: str, tmp_path: Path, 
     if find_spec("joblib" if launcher == "joblib" else "submitit") is None:
         pytest.skip("pip install 'alsuite[launchers]' brings it")
     run(tmp_path, *SWEEP, f"hydra/launcher={launcher}")
-    assert results(tmp_path) == expected
+    assert accuracies(tmp_path) == expected
     assert [*tmp_path.rglob("curve*.png")]
+
+
+@pytest.mark.parametrize("options", [("-m", "seed=0,1", "hydra/launcher=slurm"), ("hydra/launcher=submitit_slurm",)])
+def test_without_a_slurm_both_its_launchers_say_so(
+    options: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    ended = started(tmp_path, monkeypatch, capsys)("dataset=digits", *options)
+    assert ended.line == "alsuite: there is no squeue here: give the command on a machine of the Slurm cluster"
+
+
+@pytest.mark.parametrize(
+    ("programs", "option", "line"),
+    [
+        (["squeue"], "name=any", 'Slurm takes no runs (Could not detect "srun"'),
+        (["squeue", "srun"], "name=any", "Slurm takes no runs ([Errno 2] No such file or directory: 'sbatch')"),
+        (["squeue", "srun", "sbatch"], "name=any", "Slurm takes no runs (Could not make sense of sbatch output"),
+        ([], "nodes=2", "a run is one process: leave out hydra.launcher.nodes"),
+    ],
+)
+def test_what_hinders_the_launcher_is_one_line(
+    programs: list[str],
+    option: str,
+    line: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
+    for name in programs:
+        (tmp_path / name).write_text("#!/bin/sh\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    start = started(tmp_path / "runs", monkeypatch, capsys)
+    ended = start("-m", "seed=0,1", "hydra/launcher=slurm", f"hydra.launcher.{option}")
+    assert ended.line.startswith(f"alsuite: {line}")
 
 
 @pytest.mark.slow
@@ -68,6 +95,6 @@ def test_optuna_finds_the_most_accurate_of_its_trials(tmp_path: Path) -> None:
     search = ("hydra/sweeper=optuna", "hydra.sweeper.direction=maximize", "hydra.sweeper.n_trials=4")
     run(tmp_path, "-m", *search, "hydra.sweeper.n_jobs=1", "dataset=digits", "task_model.lr=tag(log,interval(0.001,1))")
     found = yaml.safe_load((tmp_path / "adhoc" / "smoke" / "optimization_results.yaml").read_text())
-    ends = [cycles[-1][1] for cycles in results(tmp_path).values()]
+    ends = [cycles[-1][1] for cycles in accuracies(tmp_path).values()]
     assert len(ends) == 4
     assert found["best_value"] == pytest.approx(max(ends))

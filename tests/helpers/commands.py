@@ -15,7 +15,7 @@ import pytest
 
 from alsuite import __main__
 
-__all__ = ["SMALL", "Command", "Ended", "records", "started"]
+__all__ = ["SMALL", "Command", "Ended", "accuracies", "records", "started"]
 
 SMALL = ("scale=smoke", "device=cpu", "wandb=disabled")
 
@@ -79,3 +79,13 @@ def as_it_was() -> Iterator[None]:
 
 def records(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "cycles.jsonl").read_text().splitlines()]
+
+
+def accuracies(root: Path) -> dict[str, list[tuple[Any, Any]]]:
+    """What each run below a root queried, and how right it was."""
+    return {
+        file.parent.name: [
+            (record["queried"], record["metrics"]["digits"]["accuracy"]) for record in records(file.parent)
+        ]
+        for file in root.rglob("cycles.jsonl")
+    }

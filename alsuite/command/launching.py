@@ -1,0 +1,86 @@
+"""What Hydra asks of a launcher: the jobs' configurations, their runs, and what became of each."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.utils import JobReturn, JobStatus, setup_globals
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from alsuite.command.job import Job
+from alsuite.command.processes import side_by_side
+from alsuite.command.progress import Progress
+
+__all__ = ["in_processes", "in_this_process", "launched"]
+
+Running = Callable[[Sequence[Job], Progress], dict[int, Exception]]
+
+
+def launched(
+    loader: ConfigLoader, master: DictConfig, overrides: Sequence[Sequence[str]], first: int, run: Running
+) -> list[JobReturn]:
+    """Run jobs as Hydra's launchers do, and return what they return of each; the value of a run is its last accuracy.
+
+    All configurations are read before the first run starts, so that a wrong option is told at once. Runs that are
+    finished already aren't run again.
+
+    Arguments:
+        loader: Hydra's own, which composes the configurations
+        master: the configuration that the command line begins with
+        overrides: of each job
+        first: the number of the first job
+        run: runs those that are left to do, and returns place -> error of those that ended early
+    """
+    from alsuite.command.run import left_to_do
+
+    setup_globals()
+    with Progress() as progress:
+        returns, jobs = [], []
+        for number, its in enumerate(overrides):
+            progress.reading(number, len(overrides))
+            returns.append(_composed(loader, master, its, first + number))
+            jobs.append(Job.of(returns[-1].cfg, returns[-1].hydra_cfg.hydra))
+        to_do = left_to_do(jobs, progress)
+        progress.runs([jobs[number].name for number in to_do])
+        errors = run([jobs[number] for number in to_do], progress) if to_do else {}
+    for place, error in errors.items():
+        _fail(returns[to_do[place]], error)
+    for each, job in zip(returns, jobs, strict=True):
+        if each.status is JobStatus.UNKNOWN:
+            each.status, each.return_value = JobStatus.COMPLETED, job.accuracy()
+    return returns
+
+
+def in_this_process(jobs: Sequence[Job], progress: Progress) -> dict[int, Exception]:
+    """Run a single job in this process, with all its threads; what goes wrong ends the command."""
+    from alsuite.command.run import execute
+
+    execute(jobs[0], progress)
+    return {}
+
+
+def in_processes(jobs: Sequence[Job], progress: Progress) -> dict[int, Exception]:
+    """Run jobs in processes of this machine."""
+    from alsuite.command.run import execute
+
+    return side_by_side(execute, jobs, jobs[0].config["parallel"], progress)
+
+
+def _fail(job: JobReturn, error: Exception) -> None:
+    """Write down for Hydra that a job failed, and of what."""
+    job.status, job.return_value = JobStatus.FAILED, error
+
+
+def _composed(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str], number: int) -> JobReturn:
+    """Return a job with its configuration, as Hydra's own launchers make it."""
+    config = loader.load_sweep_config(master, [*overrides])
+    with open_dict(config.hydra), read_write(config.hydra), read_write(config.hydra.runtime):
+        config.hydra.job.id = str(number)
+        config.hydra.job.num = number
+        HydraConfig.instance().set_config(config)
+        config.hydra.runtime.output_dir = os.path.abspath(f"{config.hydra.sweep.dir}/{config.hydra.sweep.subdir}")
+    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
+    return JobReturn([*overrides], own, OmegaConf.masked_copy(config, ["hydra"]))
