@@ -96,6 +96,10 @@ def _heat(axes: "Axes", matrix: pd.DataFrame, texts: pd.DataFrame, scale: tuple[
     texts: what is written, in the shape of the matrix
     scale: the name of the colours, and the values at their two ends
     """
+    if matrix.shape[1] < 2:
+        axes.text(0.5, 0.5, "one series alone", ha="center", va="center", transform=axes.transAxes)
+        axes.set_axis_off()
+        return
     colours, low, high = scale
     axes.imshow(matrix, cmap=colours, vmin=low, vmax=high, aspect="auto")
     size = 7 if len(matrix.columns) < 6 else 6

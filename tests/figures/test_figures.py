@@ -164,6 +164,12 @@ def test_matrices_show_who_wins(toy: Path, conf: Callable[[Any], Path]) -> None:
     assert texts(area).split() == ["4.0*", "8.0*", "-4.0*", "4.0*", "-8.0*", "-4.0*"]
 
 
+def test_one_series_alone_is_compared_with_none(toy: Path, conf: Callable[[Any], Path]) -> None:
+    alone = {"where": {"strategy": "vaal"}}
+    figure = composed(toy, conf([{"kind": "penalty", **alone}, {"kind": "aubc", **alone}]))
+    assert [texts(axes) for axes in figure.axes] == ["one series alone"] * 2
+
+
 def test_a_value_may_be_drawn_against_an_option(tmp_path: Path, conf: Callable[[Any], Path]) -> None:
     for seed in range(2):
         for alpha in (0, 0.5, 10):
