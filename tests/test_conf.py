@@ -238,6 +238,7 @@ def test_every_experiment_composes_and_has_a_figure(figure: str) -> None:
     assert found["sweeps"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("runs", RUNS)
 @pytest.mark.parametrize("scale", SCALES[1:])
 def test_the_runs_of_every_experiment_compose_at_reduced_scales(runs: str, scale: str) -> None:

@@ -163,6 +163,7 @@ def task_of(name: str, folder: Path) -> tuple[Any, Pool]:
     return instantiate(config.task_model)(), pool
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*TASKS, "ranked"])
 def test_every_task_learns_and_predicts_as_on_a_cpu(name: str, tmp_path: Path, gpu: PretendedGPU) -> None:
     found = {}
@@ -186,7 +187,7 @@ def test_every_task_learns_and_predicts_as_on_a_cpu(name: str, tmp_path: Path, g
 def measured(task: Any, pool: Pool) -> list[Tensor]:
     """Return what a segmentation makes of images whose masks are known."""
     images, masks = pool.rows(pool.labelled), gather(pool.labels, pool.labelled.cpu())
-    assert masked(pool, task, pool.labelled[:2])["label"].shape[0] == 2
+    assert masked(pool, task, pool.labelled[:2])["prediction"].shape[0] == 2
     return [task.confusion(images, masks), task.losses(images, masks)]
 
 
@@ -195,6 +196,7 @@ def any_dropout(task: Any) -> bool:
     return any(isinstance(layer, nn.Dropout) and layer.p > 0 for layer in layers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_strategy_picks_what_it_does_on_a_cpu(
     name: str, tmp_path: Path, gpu: PretendedGPU, monkeypatch: pytest.MonkeyPatch
@@ -229,6 +231,7 @@ def test_a_run_asks_for_what_it_does_on_a_cpu(of_pixels: bool, tmp_path: Path, g
     assert len(asked["cpu"]) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted({*TASKS, "ranked"} - {"svm_vgg", "m2"}))
 def test_no_step_of_a_task_waits_for_the_gpu(name: str, tmp_path: Path, gpu: PretendedGPU) -> None:
     """An epoch, of eight steps and more, may wait for its order."""

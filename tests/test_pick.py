@@ -31,6 +31,7 @@ def test_by_log_probabilities_of_ones_own_model() -> None:
     assert picked["score"].to_numpy() == pytest.approx(doubt[best], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_by_features_of_ones_own_model() -> None:
     table = torch.from_numpy(FEATURES).float()
     picked = alsuite.query(features=FEATURES, labels={3: "cat", 8: "dog"}, strategy="coreset", n=5)

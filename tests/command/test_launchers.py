@@ -43,6 +43,7 @@ def test_a_launcher_of_hydras_runs_the_same_runs(launcher: str, tmp_path: Path, 
     assert [*tmp_path.rglob("curve*.png")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [("-m", "seed=0,1", "hydra/launcher=slurm"), ("hydra/launcher=submitit_slurm",)])
 def test_without_a_slurm_both_its_launchers_say_so(
     options: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -53,6 +54,7 @@ def test_without_a_slurm_both_its_launchers_say_so(
     assert ended.line == "alsuite: there is no squeue here: give the command on a machine of the Slurm cluster"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("programs", "option", "line"),
     [

@@ -138,6 +138,7 @@ def fill(run: Path, some: int | None = None) -> None:
     sheet.write(rows)
 
 
+@pytest.mark.slow
 def test_a_run_from_an_unlabelled_folder_to_its_end(
     alsuite: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -171,6 +172,7 @@ def test_runs_among_the_images_are_refused(
     assert not (photos / "outputs").exists()
 
 
+@pytest.mark.slow
 def test_again_runs_anew_what_a_person_labelled_for_other_code(
     alsuite: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -49,6 +49,7 @@ def test_there_is_a_page_for_the_paper_the_figure_each_run_and_each_experiment(s
     assert len(run_pages(site, "toy")) == 4
 
 
+@pytest.mark.slow
 def test_every_link_holds(site: Path) -> None:
     assert broken_links(site) == []
 

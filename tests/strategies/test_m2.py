@@ -241,7 +241,8 @@ def test_pictures_are_a_sample_of_the_picks_and_what_the_decoder_makes_of_them()
     torch.testing.assert_close(again[inside], decoded[inside], atol=1.1 * step, rtol=0)
 
 
-@pytest.mark.parametrize("classes", [pytest.param(None, marks=pytest.mark.slow), [5, 7]])
+@pytest.mark.slow
+@pytest.mark.parametrize("classes", [None, [5, 7]])
 def test_it_learns_the_same_from_the_same_seed(classes: list[int] | None) -> None:
     pool, targets = digit_pool(100, classes)
     picks = []

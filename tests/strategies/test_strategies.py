@@ -34,7 +34,14 @@ STRATEGIES = sorted(path.stem for path in (CONF / "strategy").glob("*.yaml"))
 CHANCY = ["random", "full", "badge", "bald", "dbal", "mc_dropout"]
 CHANCY += ["vaal", "vaal_no_vae", "vaal_no_d", "vaal_frozen_vae", "ta_vaal", "aalu", "loss_learn"]
 MAKERS = ["acgan", "acgan_filtered", "active_gan"]  # of labelled images
+LONG = {"asal", "asal_min_distance", "gaal", "acgan", "acgan_filtered", "active_gan", "ta_vaal", "aalu", "loss_learn"}
+LONG |= {"adv_vae", "adv_vae_prediction", "adv_vae_loss_learn", "vaal_no_d", "vaal_no_vae", "vaal_frozen_vae"}
 SMALL = ["scale=smoke", "task_model.net.dropout=0.5"]
+
+
+def marked(names: list[str]) -> list[Any]:
+    """Return the names as parameters, of which those of strategies that train for long are slow."""
+    return [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in names]
 
 
 def queried(strategy: Strategy, pool: Pool, task: Task, n: int, seed: int) -> Query:
@@ -44,7 +51,7 @@ def queried(strategy: Strategy, pool: Pool, task: Task, n: int, seed: int) -> Qu
     return promise.kept(strategy.query(pool, task, n), n)
 
 
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name", marked(STRATEGIES))
 def test_every_strategy_gives_unique_unlabelled_indices_that_follow_the_seed(name: str, tmp_path: Path) -> None:
     config = composed(f"strategy={name}", *SMALL, "scale.epochs=5", f"root={tmp_path}")
     strategy = instantiate(config.strategy)
@@ -75,6 +82,7 @@ def test_the_whole_rest_of_the_pool_can_be_asked_for(strategy: Strategy) -> None
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vaal", "vaal_no_d", "ta_vaal", "aalu"])
 @pytest.mark.parametrize("left", [1, 65])
 def test_an_adversary_can_ask_for_the_whole_rest_too(name: str, left: int) -> None:
@@ -84,6 +92,7 @@ def test_an_adversary_can_ask_for_the_whole_rest_too(name: str, left: int) -> No
     assert torch.equal(query.indices.sort().values, pool.unlabelled)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vaal", "vaal_no_d", "ta_vaal", "aalu"])
 @pytest.mark.parametrize("labelled", [1, 2])
 def test_an_adversary_can_start_from_hardly_a_label(name: str, labelled: int) -> None:
