@@ -26,7 +26,7 @@ test-slow: .venv/ready
 	@$(BIN)/python -m pytest -m slow
 
 test-slurm: .venv/ready
-	@$(BIN)/python -m pytest -n0 -rs --durations=5 $(PYTEST) tests/command/test_slurm.py
+	@$(BIN)/python -m pytest -n0 -rs --durations=5 tests/command/test_slurm.py
 
 mutants: .venv/ready
 	@$(BIN)/python scripts/mutants.py

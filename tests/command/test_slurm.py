@@ -30,6 +30,18 @@ pytestmark = [
 Ended = Mapping[int, Exception]
 MIDDLE = CYCLES // 2
 SWEEP = ("-m", "dataset=digits", "strategy=random,margin,entropy", "seed=0,1,2,3", "parallel=2", *SMALL)
+DEMO = ("experiment=demo", "seed=0,1", "scale.cycles=12", "parallel=2", *SMALL)
+BY_SLURM = (
+    "hydra/launcher=submitit_slurm",
+    "hydra.launcher.partition=usual",
+    'hydra.launcher.setup=["export SETUP=1"]',
+)
+QUICK = """
+from alsuite import __main__
+from alsuite.command import slurm_queue
+slurm_queue.PERIOD, slurm_queue.PATIENCE = 0.5, 3.0
+__main__.main()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -198,3 +210,58 @@ def test_a_sweep_on_slurm_is_that_of_this_machine(cluster: Slurm, tmp_path: Path
     assert len(accuracies(tmp_path / "here")) == 12
     assert accuracies(tmp_path / "there") == accuracies(tmp_path / "here")
     assert [*(tmp_path / "there").rglob("curve*.png")]
+
+
+def started(root: Path, *options: str) -> subprocess.Popen[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    line = [sys.executable, "-c", QUICK, *options, f"root='{root}'"]
+    return subprocess.Popen(line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)
+
+
+def ended_well(process: subprocess.Popen[str]) -> str:
+    told, _ = process.communicate(timeout=600)
+    assert process.returncode == 0, told
+    return told
+
+
+def processes_of(root: Path) -> list[int]:
+    """Those in which tasks run, not what looks after them."""
+    found = said("pgrep", "-f", f"^[^ ]*python[^ ]* -u -m submitit.core._submit {root}")
+    return [int(number) for number in found.split()]
+
+
+def task_in(process: int) -> str:
+    """The number of the task that runs in a process."""
+    lines = Path(f"/proc/{process}/environ").read_text().split("\0")
+    told = {name: value for name, _, value in (line.partition("=") for line in lines)}
+    return f"{told['SLURM_ARRAY_JOB_ID']}_{told['SLURM_ARRAY_TASK_ID']}"
+
+
+def running() -> list[str]:
+    return [number for number, does in (in_queue() or {}).items() if does == "running"]
+
+
+def test_whatever_happens_to_a_sweep_its_runs_are_those_of_this_machine(cluster: Slurm, tmp_path: Path) -> None:
+    """The command is killed and given again; of its tasks one is killed, one requeued, and their node starts anew."""
+    here, there = tmp_path / "here", tmp_path / "over there"
+    ended_well(started(here, *DEMO))
+    first = started(there, *DEMO, *BY_SLURM)
+    until(lambda: [*there.rglob("cycles.jsonl")] or first.poll() is not None)
+    first.kill()
+    assert "4 runs are handed in" in first.communicate()[0]
+    victim, *_ = processes_of(there)
+    killed = task_in(victim)
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: {*running()} - {killed})
+    other = max({*running()} - {killed})
+    subprocess.run(["scontrol", "requeuehold", other], check=True)
+    cluster.restart_node()
+    until(lambda: killed not in (in_queue() or ()))
+    second = started(there, *DEMO, *BY_SLURM)
+    assert second.stdout is not None
+    assert any("in Slurm's queue already" in line for line in second.stdout)
+    subprocess.run(["scontrol", "release", other], check=True)
+    told = ended_well(second)
+    assert len(accuracies(here)) == 4
+    assert accuracies(there) == accuracies(here)
+    assert Path(told.splitlines()[-1]) == there / "figures" / "smoke" / "demo.png"
