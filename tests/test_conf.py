@@ -229,6 +229,7 @@ def test_every_budget_fits_the_data_it_is_meant_for(choice: str) -> None:
             assert 0 < cut.initial <= cut.end <= pool
 
 
+@pytest.mark.slow
 @together
 @pytest.mark.parametrize("figure", FIGURES)
 def test_every_experiment_composes_and_has_a_figure(figure: str) -> None:

@@ -102,7 +102,12 @@ def test_there_are_sixty() -> None:
     assert len(MISTAKES) >= 60
 
 
-@pytest.mark.parametrize("mistake", MISTAKES)
+def shared() -> list[object]:
+    """Return all mistakes, of which every third is made by `make test` and the others are slow."""
+    return [m if i % 3 == 0 else pytest.param(m, marks=pytest.mark.slow) for i, m in enumerate(MISTAKES)]
+
+
+@pytest.mark.parametrize("mistake", shared())
 def test_a_mistake_ends_in_one_clear_line_and_leaves_nothing(alsuite: Command, tmp_path: Path, mistake: str) -> None:
     line = alsuite(*shlex.split(mistake)).line
     assert len(line) < 450
