@@ -114,6 +114,7 @@ def test_no_line_is_too_long_to_read() -> None:
     assert [(name, line) for name, line in lines if len(line) > 120] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("group", "choice"), CHOICES)
 def test_every_choice_composes(group: str, choice: str) -> None:
     found = composed(f"{group}={choice}")

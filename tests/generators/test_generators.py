@@ -235,6 +235,7 @@ MAKERS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("parts", [0, 1, 2])
 @pytest.mark.parametrize("name", MAKERS)
 def test_after_a_stop_it_goes_on_to_the_same_bits(

@@ -63,6 +63,7 @@ def test_nothing_is_loaded_from_elsewhere(site: Path) -> None:
     assert (site / "assets" / "plotly.min.js").stat().st_size > 1_000_000
 
 
+@pytest.mark.slow
 def test_a_person_who_listens_is_told_what_tables_pictures_and_charts_are(site: Path) -> None:
     for path in site.rglob("*.html"):
         page = Page(path)

@@ -33,6 +33,7 @@ WORKING = sorted({path.stem for path in (CONF / "strategy").glob("*.yaml")} - {*
 SMALL = ["dataset=camvid", "scale=smoke", "scale.epochs=1", "scale.steps=3"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", WORKING)
 def test_a_strategy_asks_for_images_with_unlabelled_pixels(name: str) -> None:
     config = composed(f"strategy={name}", *SMALL, "task_model.net.channels=[8,16]")
