@@ -76,7 +76,7 @@ def _game(row: Row) -> float | None:
 
 
 def _end(row: Row) -> float | None:
-    """Return the labels that the budget ends with, of as many images as the pool has.
+    """Return the labels that the budget ends with, of as many images as the pool has, and no more than those.
 
     An end that is a share stays one of this pool; a count shrinks as the pool did.
     """
@@ -84,7 +84,7 @@ def _end(row: Row) -> float | None:
     if not (end and pool and whole):
         return None
     if isinstance(row["budget.end"], float) and end <= 1:
-        return round(end * images(row))
+        return min(round(end * images(row)), pool)
     return round(end * pool / whole)
 
 

@@ -1,0 +1,57 @@
+"""What a figure's face says of a reduced scale, read from the configuration that each run has stored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from alsuite.figures.reduced import images, reductions
+from alsuite.results.statistics import RUN
+
+WHOLE = {"scale": "paper", "labelled": 20_000, "whole": 45_000, "pool": 45_000, "dataset": "cifar10", "seed": 0}
+
+
+def told(**changes: Any) -> list[str]:
+    """Return what is said of one run that does all that its paper does, but for some changes."""
+    row = {**dict.fromkeys(RUN, "of one kind"), **WHOLE, **changes}
+    return reductions(pd.DataFrame([{**row, "labelled": 10}, row]))
+
+
+def test_nothing_is_said_of_a_run_that_leaves_nothing_out() -> None:
+    steps = {"strategy.limit": 90_000, "strategy.epochs": 100, "strategy.batch": 128, "budget.initial": 0.1}
+    assert told(**{"task_model.epochs": 150, "budget.end": 20_000, "task_model.net.width": 1.0, **steps}) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"pool": 9_000}, "9,000 of 45,000 images"),
+        ({"task_model.net.width": 0.25}, "networks of 1/4 width"),
+        ({"strategy.vae.width": 0.0625}, "VAEs of 1/16 width"),
+        ({"task_model.limit": 10, "task_model.epochs": 150}, "10 of 150 epochs"),
+        ({"generator.limit": 3_000, "generator.iterations": 100_000}, "3,000 of 100,000 iterations of the generator"),
+        ({"generator.limit.default": 30, "generator.iterations": 100}, "30 of 100 iterations of the generator"),
+        ({"scale": "laptop", "task_model": "fastnet"}, "fastnet in the place of a deep network"),
+        ({"scale": "laptop", "task_model": "lite_unet"}, "a decoder alone is trained, on an encoder of ImageNet's"),
+        ({"labelled": 10_000, "budget.end": 20_000}, "10,000 of 20,000 labels"),
+        ({"labelled": 9_000, "budget.end": 0.4, "dataset.validation": 5_000}, "9,000 of 20,000 labels"),
+    ],
+)
+def test_what_is_left_of_it_is_said(changes: dict[str, Any], text: str) -> None:
+    assert told(**changes) == [text]
+
+
+def test_steps_of_a_game_are_those_of_so_many_epochs_of_what_has_no_label() -> None:
+    game = {"strategy.epochs": 100, "strategy.batch": 128, "budget.initial": 0.1, "dataset.validation": 5_000}
+    assert told(**{"strategy.limit": 1_000, **game}) == ["1,000 of 31,300 steps of the game"]
+
+
+def test_all_labels_of_a_pool_are_none_too_few() -> None:
+    """Though shares of labels count the images that are set aside for validation."""
+    assert told(**{"labelled": 45_000, "budget.end": 1.0, "dataset.validation": 5_000}) == []
+
+
+def test_images_are_counted_with_those_set_aside() -> None:
+    assert images({"pool": 4_500, "whole": 45_000, "dataset.validation": 5_000}) == 5_000
