@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from alsuite import journal, scores
 from alsuite.budget import Budget, uniform
 from alsuite.data import Dataset
+from alsuite.data.dataset import Split
 from alsuite.data.digits import digits
 from alsuite.errors import UserError
 from alsuite.nets.classifiers import linear
@@ -36,6 +37,7 @@ from alsuite.strategies.uncertainty import Uncertainty
 from alsuite.tasks import Task
 from alsuite.tasks.classification import Classification
 from helpers import importing
+from helpers.masks import fast_segmentation, masks_of
 from helpers.runs import perform
 
 CYCLES = 7
@@ -43,8 +45,12 @@ ABOUT = {"config": {"experiment": "test", "seed": 3}}
 
 
 @cache
-def data() -> Dataset:
-    return digits()
+def data(pixels: bool = False) -> Dataset:
+    """Digits, or images whose pixels have a class."""
+    if not pixels:
+        return digits()
+    train, test = (Split(*masks_of(n, seed=seed)) for n, seed in ((400, 0), (20, 1)))
+    return Dataset("drawn", train, {"drawn": test}, ("a", "b", "c"), None, (0.4,) * 3, (0.25,) * 3)
 
 
 def hidden(shape: tuple[int, int, int], outputs: int) -> nn.Sequential:
@@ -93,26 +99,27 @@ def dreamt(dataset: Dataset, folder: Path) -> Oracle:
     return Dreamt(dataset.train.targets)
 
 
-STRATEGIES: dict[str, tuple[Callable[..., nn.Sequential], Strategy]] = {
-    "random": (linear, Random()),
-    "entropy": (linear, Uncertainty(scores.entropy)),
-    "coreset": (hidden, CoreSet(candidates=16)),
-    "badge": (linear, Badge()),
-    "dbal": (hidden, Dropout(scores.mean_entropy, masks=4)),
-    "ensemble": (hidden, Committee(task_model(hidden), scores.variation_ratio, members=3)),
-    "dreaming": (linear, Dreaming(labelled=False)),
-    "dreaming_labels": (linear, Dreaming(labelled=True)),
+STRATEGIES: dict[str, tuple[Callable[[], Task], Strategy]] = {
+    "random": (task_model(), Random()),
+    "entropy": (task_model(), Uncertainty(scores.entropy)),
+    "coreset": (task_model(hidden), CoreSet(candidates=16)),
+    "badge": (task_model(), Badge()),
+    "dbal": (task_model(hidden), Dropout(scores.mean_entropy, masks=4)),
+    "ensemble": (task_model(hidden), Committee(task_model(hidden), scores.variation_ratio, members=3)),
+    "dreaming": (task_model(), Dreaming(labelled=False)),
+    "dreaming_labels": (task_model(), Dreaming(labelled=True)),
+    "pixels": (partial(fast_segmentation, epochs=1), Uncertainty(scores.entropy)),
 }
 
 
 def work(name: str, folder: Path, slow: float = 0.0, show: Callable[..., None] = lambda *_: None) -> None:
     torch.set_num_threads(1)
-    net, strategy = STRATEGIES[name]
+    task, strategy = STRATEGIES[name]
     perform(
         ABOUT,
         folder,
-        dataset=data(),
-        task_model=task_model(net),
+        dataset=data(pixels=name == "pixels"),
+        task_model=task,
         initial=uniform,
         budget=Budget(0.05, 0.025, 0.05 + 0.025 * (CYCLES - 1)),
         oracle=dreamt if name.startswith("dreaming") else ideal,
@@ -187,6 +194,7 @@ def kill_all(folder: Path) -> None:
     kills = {}
     torch.set_num_threads(1)
     data()
+    data(pixels=True)
     for name in STRATEGIES:
         assert ended(forked(name, folder / name / "whole"), 600) == 0
         kills[name] = killed_until_finished(name, folder / name / "killed")
@@ -245,6 +253,6 @@ def test_a_strategy_that_labels_more_than_it_returns_is_refused(
             images = 255 - pool.images[pool.unlabelled[: n + 5]]
             return Query(pool.extend(images, torch.zeros(n + 5, dtype=torch.int64))[:n])
 
-    monkeypatch.setitem(STRATEGIES, "greedy", (linear, Greedy()))
+    monkeypatch.setitem(STRATEGIES, "greedy", (task_model(), Greedy()))
     with pytest.raises(UserError, match=r"^cycle 0: \w+ labelled images that it did not return"):
         work("greedy", tmp_path)
