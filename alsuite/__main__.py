@@ -18,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from alsuite import CONF
 from alsuite.command.complaints import complaining, one_line
+from alsuite.command.progress import Progress
 from alsuite.command.sweeps import Composer, expanded, given_once, swept_here
 from alsuite.errors import UserError
 
@@ -74,8 +75,9 @@ def refuse(message: str) -> NoReturn:
 
 def run(config: DictConfig) -> float:
     """Run once, and return the accuracy that the run ends with."""
-    from alsuite.command.run import task
-
+    with Progress() as progress:
+        progress.reading(0, 1)
+        from alsuite.command.run import task  # takes seconds
     return task(config)
 
 

@@ -34,8 +34,6 @@ def launched(
         first: the number of the first job
         run: runs those that are left to do, and returns place -> error of those that ended early
     """
-    from alsuite.command.run import left_to_do
-
     setup_globals()
     with Progress() as progress:
         returns, jobs = [], []
@@ -43,6 +41,8 @@ def launched(
             progress.reading(number, len(overrides))
             returns.append(_composed(loader, master, its, first + number))
             jobs.append(Job.of(returns[-1].cfg, returns[-1].hydra_cfg.hydra))
+        from alsuite.command.run import left_to_do  # takes seconds, which something is shown for by now
+
         to_do = left_to_do(jobs, progress)
         progress.runs([jobs[number].name for number in to_do])
         errors = run([jobs[number] for number in to_do], progress) if to_do else {}

@@ -85,7 +85,7 @@ class Progress:
             number: of the one that is being read
             count: how many there are
         """
-        text = f"reading the configuration of {count} runs"
+        text = f"reading the configuration of {count} runs" if count > 1 else "starting"
         if self.bars is None and number == 0 and count > 1:
             self.print(text)
         self._bar("reading", "", number, count, lambda _: text)

@@ -190,9 +190,10 @@ def handed_over(launcher: Launcher, jobs: Sequence[Sequence[str]]) -> Sequence[J
     labels, else with 1.
     """
     from alsuite.command.job import Job
-    from alsuite.command.run import finish
 
     returns = launcher.launch(jobs, initial_job_idx=0)
+    from alsuite.command.run import finish  # takes seconds, which the launcher shows something for
+
     finish([Job.of(each.cfg, each.hydra_cfg.hydra) for each in returns if each.cfg is not None and each.hydra_cfg])
     if errors := [each._return_value for each in returns if each.status is not JobStatus.COMPLETED]:
         sys.exit(3 if all(isinstance(error, AwaitingLabels) for error in errors) else 1)

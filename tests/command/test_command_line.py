@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from alsuite import CONF
 from alsuite.journal import Journal
-from helpers import REPOSITORY
+from helpers import REPOSITORY, importing
 from helpers.commands import SMALL, Command, records, started
 from helpers.configs import GROUPS
 
@@ -206,3 +206,27 @@ def test_what_an_experiment_limits_at_a_scale_reaches_all_that_is_made_of_it(als
     shown = alsuite("experiment=adversarial_fashion_mnist", "strategy=vaal", "scale=laptop", "--cfg", "job")
     limits = OmegaConf.create(shown.out)
     assert limits.at_scale.laptop.steps == 250
+
+
+EARLY = """
+import os, sys
+from alsuite import __main__
+from alsuite.command.progress import Progress
+
+def reading(self, number, count):
+    print(count, "torch" in sys.modules, flush=True)
+    os._exit(0)
+
+Progress.reading = reading
+__main__.main()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("options", "count"), [(["seed=3"], 1), (["-m", "seed=0,1"], 2), (["experiment=demo"], 2)])
+def test_something_is_shown_before_what_takes_seconds_is_imported(
+    options: list[str], count: int, tmp_path: Path
+) -> None:
+    command = [sys.executable, "-c", EARLY, *options, "scale=smoke", f"root={tmp_path}"]
+    done = subprocess.run(command, env=importing(tmp_path), capture_output=True, text=True, check=False)
+    assert done.stdout == f"{count} False\n", done.stderr
