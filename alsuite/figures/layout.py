@@ -184,8 +184,8 @@ def _facts(frame: pd.DataFrame) -> list[str]:
         f"pool {' / '.join(f'{int(pool):,}' for pool in sorted(frame['pool'].dropna().unique()))}",
         ", ".join(sorted(map(str, frame["device"].dropna().unique()))),
     ]
-    if smaller := sorted({f"{side:.0f} x {side:.0f}" for side in frame["side"].dropna()}):
-        facts.append(f"images scaled down to {', '.join(smaller)}")
+    if smaller := sorted({f"{side:.0f}" for side in frame["side"].dropna()}):
+        facts.append(f"images scaled down to {', '.join(smaller)} pixels a side at most")
     if made_up := sorted(
         name_of("dataset", name) for name in frame.loc[frame["stand_in"].eq(True), "dataset"].unique()
     ):

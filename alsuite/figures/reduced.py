@@ -20,7 +20,7 @@ Row = Mapping[Any, Any]
 
 SMALL = {  # the networks of a reduced scale, where a paper has a deep one that it trains as a whole
     "fastnet": "fastnet in the place of a deep network",
-    "lite_unet": "a decoder alone is trained, on an encoder of ImageNet's",
+    "lite_unet": "a decoder on an encoder that ImageNet has trained",
 }
 WIDTHS = {"task_model.net.width": "networks", "strategy.vae.width": "VAEs", "generator.net.width": "generators"}
 

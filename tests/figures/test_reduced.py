@@ -34,7 +34,7 @@ def test_nothing_is_said_of_a_run_that_leaves_nothing_out() -> None:
         ({"generator.limit": 3_000, "generator.iterations": 100_000}, "3,000 of 100,000 iterations of the generator"),
         ({"generator.limit.default": 30, "generator.iterations": 100}, "30 of 100 iterations of the generator"),
         ({"scale": "laptop", "task_model": "fastnet"}, "fastnet in the place of a deep network"),
-        ({"scale": "laptop", "task_model": "lite_unet"}, "a decoder alone is trained, on an encoder of ImageNet's"),
+        ({"scale": "laptop", "task_model": "lite_unet"}, "a decoder on an encoder that ImageNet has trained"),
         ({"labelled": 10_000, "budget.end": 20_000}, "10,000 of 20,000 labels"),
         ({"labelled": 9_000, "budget.end": 0.4, "dataset.validation": 5_000}, "9,000 of 20,000 labels"),
     ],
