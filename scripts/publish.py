@@ -54,7 +54,7 @@ def publish(stem: str, scale: str, root: Path, folder: Path) -> None:
         if frame.empty:
             absent.append(panel.title)
             continue
-        absent += results.lacking(frame, panel.where)
+        absent += results.lacking(frame, panel.wanted)
         shown.append((panel, frame))
         measured.append(headline(frame, panel))
         text, made = tabled(frame, panel)

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ METRICS = ("accuracy", "macro_f1", "mean_iou")
 PERCENT = (*METRICS, "agreement", "aubc", "wrong")  # fractions that are shown as percentages
 STORED = ("images", "masks", "plane")  # kinds that show what one run has stored
 TUPLES = ("series", "published", "rows")
+OF_EVERY_SERIES = {"test", "protocol", "scale"}  # what `where` may name of a panel that shows all strategies
 OF_KIND = {
     "entropy": {"y": "entropy"},
     "timing": {"y": "query_seconds", "at": "mean"},
@@ -62,9 +63,15 @@ class Panel:
     rows: tuple[str, ...] = ()
     columns: int = 10
     varied: Entry = field(default_factory=dict)  # the values of `for_each` that are this panel's own
+    swept: tuple[str, ...] = ()  # the strategies of its experiment, where it shows them all
+
+    @property
+    def wanted(self) -> Entry:
+        """What it would show if all was run."""
+        return {"strategy": [*self.swept], **self.where}
 
 
-FIELDS = [one.name for one in fields(Panel) if one.name != "varied"]
+FIELDS = [one.name for one in fields(Panel) if one.name not in ("varied", "swept")]
 
 
 def read_panels(stem: str, configuration: Path = CONF) -> list[Panel]:
@@ -72,7 +79,16 @@ def read_panels(stem: str, configuration: Path = CONF) -> list[Panel]:
     spec = _merged(stem, configuration)
     if not spec.get("figure"):
         raise UserError(f"experiment/{stem}.yaml describes no figure: add a list of panels under `figure:`")
-    return panels_of(spec["figure"], stem, str(spec.get("experiment", stem)))
+    own, swept = str(spec.get("experiment", stem)), tuple(_strategies(spec.get("sweeps", ())))
+    panels = panels_of(spec["figure"], stem, own)
+    whole = [panel.experiment == own and {*panel.where} <= OF_EVERY_SERIES for panel in panels]
+    return [replace(panel, swept=swept if all_of_it else ()) for panel, all_of_it in zip(panels, whole, strict=True)]
+
+
+def _strategies(sweeps: Sequence[Entry]) -> Iterator[str]:
+    """Yield what an experiment's sweeps list of strategies."""
+    for sweep in sweeps:
+        yield from (name.strip() for name in str(sweep.get("strategy", "")).split(",") if name.strip())
 
 
 def own_folder(stem: str, configuration: Path = CONF) -> str:
@@ -113,7 +129,7 @@ def _merged(stem: str, configuration: Path) -> dict[str, Any]:
     spec: dict[str, Any] = {}
     for parent in _parents(own):
         spec |= _merged(parent, configuration)
-    return spec | {name: own[name] for name in ("experiment", "figure", "description") if name in own}
+    return spec | {name: own[name] for name in ("experiment", "figure", "description", "sweeps") if name in own}
 
 
 def _found(stem: str, configuration: Path) -> Path:

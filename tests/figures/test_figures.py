@@ -120,6 +120,15 @@ def test_the_footer_names_what_a_panel_asks_for_but_was_not_run(toy: Path, conf:
     assert "Not measured" not in footer("random", "entropy", "full")
 
 
+def test_the_footer_names_the_strategies_of_a_sweep_that_were_not_run(toy: Path, conf: Callable[[Any], Path]) -> None:
+    folder = conf([{"kind": "accuracy", "where": {"scale": "smoke"}}, {"kind": "bars", "where": {"seed": 0}}])
+    runs = folder / "experiment" / "runs" / "toy.yaml"
+    runs.write_text('experiment: toy\nsweeps: [{strategy: "random, badge"}, {strategy: vaal, generator: vae}, {}]\n')
+    assert [panel.swept for panel in read_panels("fig1", folder)] == [("random", "badge", "vaal"), ()]
+    footer = " ".join(composed(toy, folder).texts[0].get_text().split())
+    assert footer.endswith("Not measured: strategy=badge.")
+
+
 def test_published_points_lie_over_the_curves(toy: Path, conf: Callable[[Any], Path]) -> None:
     figure = composed(toy, conf([{"kind": "accuracy", "published": "a"}]))
     assert hollow(figure.axes[0]) == [(1.0, 91.0), (30.0, 88.5), (50.0, 75.0)]
