@@ -21,7 +21,7 @@ from alsuite.strategies.asal import ASAL
 from helpers.configs import composed
 from helpers.pools import laid_out
 
-SEEDS = 5
+SEEDS = 3
 Notes = list[dict[str, float]]
 Told = Callable[..., Notes]
 
