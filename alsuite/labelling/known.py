@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from alsuite.errors import UserError
-from alsuite.labelling.sheet import UNSURE
+from alsuite.labelling.sheet import UNSURE, read_rows
 
 __all__ = ["Known", "by_position", "classes_of", "read_labels"]
 
@@ -42,11 +41,7 @@ def classes_of(known: Known) -> list[str]:
 
 def read_labels(path: Path) -> dict[str, object]:
     """Read the filled rows of a CSV, by their images' files or else by their positions."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read ({error}): give a CSV with the columns image and label") from None
+    rows = read_rows(path, "give a CSV with the columns image and label")
     key = next((name for name in ("image", "index") if rows and name in rows[0]), None)
     if rows and (key is None or "label" not in rows[0]):
         raise UserError(f"{path} lacks a column: it must have image or index, and label")

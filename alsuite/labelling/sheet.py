@@ -9,7 +9,7 @@ from pathlib import Path
 from alsuite.errors import UserError
 from alsuite.files import written_whole
 
-__all__ = ["UNSURE", "Sheet"]
+__all__ = ["UNSURE", "Sheet", "read_rows"]
 
 COLUMNS = ("index", "image", "label")
 UNSURE = "unsure"  # in place of a label: the image is never asked for again
@@ -28,13 +28,7 @@ class Sheet:
 
     def rows(self) -> list[dict[str, str]]:
         """Return the rows as they stand in the file, with a label, if only an empty one, in each."""
-        try:
-            with self.path.open(newline="", encoding="utf-8-sig") as file:
-                rows = list(csv.DictReader(file))
-        except (OSError, UnicodeDecodeError, csv.Error) as error:
-            raise UserError(
-                f"{self.path} cannot be read ({error}): save it as CSV in UTF-8, then start again"
-            ) from None
+        rows = read_rows(self.path, "save it as CSV in UTF-8, then start again")
         if rows and not {*COLUMNS} <= {*rows[0]}:
             raise UserError(f"{self.path} lacks a column: save it with {', '.join(COLUMNS)}, and commas between them")
         return [{**row, "label": (row["label"] or "").strip()} for row in rows]
@@ -78,6 +72,15 @@ class Sheet:
                 "and start again"
             )
         return -1 if answer else None
+
+
+def read_rows(path: Path, remedy: str) -> list[dict[str, str]]:
+    """Read the rows of a CSV; `remedy` says what to do about one that cannot be read."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            return list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path} cannot be read ({error}): {remedy}") from None
 
 
 def _index(row: Mapping[str, str], wanted: Sequence[int], where: str) -> int:
