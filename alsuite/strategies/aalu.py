@@ -26,10 +26,10 @@ from alsuite.nets.vae import VAE, discriminator
 from alsuite.notes import FIT_SECONDS
 from alsuite.pool import Pool, gather
 from alsuite.strategies import Query
-from alsuite.tasks import Task
+from alsuite.tasks import Task, scanned
 from alsuite.tasks.segmentation import of_pixels
 from alsuite.training.clock import clock
-from alsuite.training.fit import Stream, chunk_size, infer
+from alsuite.training.fit import Stream, infer
 from alsuite.training.game import (
     AdversarialGame,
     AdversarialRules,
@@ -110,7 +110,7 @@ class AALU:
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         start = clock(pool.device)
-        features, probs, losses = scanned(task, pool)
+        features, probs, losses = told(task, pool)
         features = standardised(features) if self.standardise else features
         game = self.trained(pool, features, probs, losses)
         seconds = clock(pool.device) - start
@@ -146,7 +146,7 @@ class AALU:
         return -logits[unlabelled], diagnosed(notes, start, pool.device)
 
 
-def scanned(task: Task, pool: Pool) -> tuple[Tensor, Tensor, Tensor]:
+def told(task: Task, pool: Pool) -> tuple[Tensor, Tensor, Tensor]:
     """Return the task's (N, D) features, (N, K) probabilities and (N,) losses, which are read where there is a label.
 
     Probabilities that would fill gigabytes are kept in half precision.
@@ -154,13 +154,11 @@ def scanned(task: Task, pool: Pool) -> tuple[Tensor, Tensor, Tensor]:
     kind = torch.float16 if len(pool) * pool.classes > LARGE else torch.float32
     each = pool.labels.ndim == 1
 
-    def seen(indices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        features, log_probs = task.outputs(pool.rows(indices))
+    def kept(indices: Tensor, features: Tensor, log_probs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         labels = pool.labels[indices].clamp(min=0) if each else torch.zeros_like(indices)
         return features, log_probs.exp().to(kind), -log_probs.gather(1, labels[:, None]).squeeze(1)
 
-    size = chunk_size(pool.images)
-    features, probs, losses = infer(seen, torch.arange(len(pool), device=pool.device), size=size)
+    features, probs, losses = scanned(task, pool.rows(torch.arange(len(pool), device=pool.device)), kept)
     if not each:
         labels = gather(pool.labels, pool.labelled.to(pool.labels.device))
         losses[pool.labelled] = of_pixels(task).losses(pool.rows(pool.labelled), labels)

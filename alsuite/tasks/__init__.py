@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 from torch import Tensor
 
 from alsuite.pool import Images, Pool, Rows
 from alsuite.training.fit import chunk_size, infer
 
-__all__ = ["Task", "features_of"]
+__all__ = ["Task", "features_of", "scanned"]
+
+Kept = TypeVar("Kept")  # a tensor, or a tuple of them, with the images first
 
 
 class Task(Protocol):
@@ -47,6 +49,15 @@ class Task(Protocol):
         ...
 
 
+def scanned(task: Task, rows: Rows, kept: Callable[[Tensor, Tensor, Tensor], Kept]) -> Kept:
+    """Return what is kept of images' indices, features and log-probabilities, which are held for a chunk at a time."""
+
+    def seen(indices: Tensor) -> Kept:
+        return kept(indices, *task.outputs(Rows(rows.images, indices)))
+
+    return infer(seen, rows.indices, size=chunk_size(rows))
+
+
 def features_of(task: Task, rows: Rows) -> Tensor:
-    """Return (N, D) features; the log-probabilities beside them are held for a chunk of images at a time alone."""
-    return infer(lambda indices: task.outputs(Rows(rows.images, indices))[0], rows.indices, size=chunk_size(rows))
+    """Return (N, D) features, without a table of the log-probabilities beside them."""
+    return scanned(task, rows, lambda indices, features, log_probs: features)
