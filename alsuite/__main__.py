@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from alsuite import CONF
 from alsuite.command.complaints import complaining, one_line
-from alsuite.command.progress import Progress
+from alsuite.command.papers import parsed
 from alsuite.command.sweeps import Composer, expanded, given_once, swept_here
 from alsuite.errors import UserError
 
@@ -57,7 +57,7 @@ def start() -> None:
     arguments = parser.parse_intermixed_args()
     if not (arguments.help or arguments.hydra_help or arguments.shell_completion):
         given_once(arguments.overrides)
-        arguments.multirun |= any(option.startswith("hydra/launcher=") for option in arguments.overrides)
+        arguments.multirun |= any(one.key_or_group == "hydra/launcher" for one in parsed(arguments.overrides))
         arguments.overrides = [SAME.get(option, option) for option in arguments.overrides]
         arguments.overrides = with_paper(arguments)
     try:
@@ -75,6 +75,8 @@ def refuse(message: str) -> NoReturn:
 
 def run(config: DictConfig) -> float:
     """Run once, and return the accuracy that the run ends with."""
+    from alsuite.command.progress import Progress
+
     with Progress() as progress:
         progress.reading(0, 1)
         from alsuite.command.run import task  # takes seconds
