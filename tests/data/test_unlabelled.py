@@ -24,6 +24,7 @@ SIZES = ("budget.initial=6", "budget.query=4", "budget.end=10")
 
 @pytest.fixture
 def alsuite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    monkeypatch.setenv("ALSUITE_DATA", str(tmp_path / "data"))
     return started(tmp_path / "outputs", monkeypatch, capsys)
 
 
@@ -139,10 +140,7 @@ def fill(run: Path, some: int | None = None) -> None:
 
 
 @pytest.mark.slow
-def test_a_run_from_an_unlabelled_folder_to_its_end(
-    alsuite: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ALSUITE_DATA", str(tmp_path / "data"))
+def test_a_run_from_an_unlabelled_folder_to_its_end(alsuite: Command, photos: Path, tmp_path: Path) -> None:
     command = [*ASKED, f"dataset.path={photos}", *SIZES, "scale.pool=null", "strategy=margin"]
     assert "nobody knows the labels of photos: add oracle=human" in alsuite(*command).line
     command.append("oracle=human")
@@ -163,20 +161,14 @@ def test_a_run_from_an_unlabelled_folder_to_its_end(
     assert alsuite(*command).status == 0
 
 
-def test_runs_among_the_images_are_refused(
-    alsuite: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ALSUITE_DATA", str(tmp_path / "data"))
+def test_runs_among_the_images_are_refused(alsuite: Command, photos: Path, tmp_path: Path) -> None:
     given = [*ASKED, f"dataset.path={photos}", *SIZES, "oracle=human", f"root={photos}/outputs"]
     assert "lies in dataset.path, whose images all are asked about" in alsuite(*given).line
     assert not (photos / "outputs").exists()
 
 
 @pytest.mark.slow
-def test_again_runs_anew_what_a_person_labelled_for_other_code(
-    alsuite: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ALSUITE_DATA", str(tmp_path / "data"))
+def test_again_runs_anew_what_a_person_labelled_for_other_code(alsuite: Command, photos: Path, tmp_path: Path) -> None:
     command = [*ASKED, f"dataset.path={photos}", *SIZES, "scale.pool=null", "strategy=margin", "oracle=human"]
     alsuite(*command)
     (run,) = {path.parent.parent for path in tmp_path.rglob("labels_*.csv")}
@@ -189,9 +181,6 @@ def test_again_runs_anew_what_a_person_labelled_for_other_code(
     assert run.with_name(f"{run.name}~1").is_dir()
 
 
-def test_labels_drawn_by_class_are_refused(
-    alsuite: Command, photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("ALSUITE_DATA", str(tmp_path / "data"))
+def test_labels_drawn_by_class_are_refused(alsuite: Command, photos: Path, tmp_path: Path) -> None:
     given = [*ASKED, f"dataset.path={photos}", *SIZES, "oracle=human", "initial=stratified"]
     assert "take initial=uniform or coreset" in alsuite(*given).line
