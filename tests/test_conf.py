@@ -3,7 +3,7 @@
 import inspect
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
@@ -235,7 +235,7 @@ def test_every_budget_fits_the_data_it_is_meant_for(choice: str) -> None:
 @pytest.mark.parametrize("figure", FIGURES)
 def test_every_experiment_composes_and_has_a_figure(figure: str) -> None:
     found = composed(f"experiment={figure}").values
-    panels = read_panels(figure, CONF)
+    panels = [replace(panel, swept=()) for panel in read_panels(figure, CONF)]
     assert panels_of(found["figure"], figure, found["experiment"]) == panels != []
     assert found["sweeps"]
 

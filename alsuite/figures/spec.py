@@ -79,7 +79,7 @@ def read_panels(stem: str, configuration: Path = CONF) -> list[Panel]:
     spec = _merged(stem, configuration)
     if not spec.get("figure"):
         raise UserError(f"experiment/{stem}.yaml describes no figure: add a list of panels under `figure:`")
-    own, swept = str(spec.get("experiment", stem)), tuple(_strategies(spec.get("sweeps", ())))
+    own, swept = str(spec.get("experiment", stem)), tuple(dict.fromkeys(_strategies(spec.get("sweeps", ()))))
     panels = panels_of(spec["figure"], stem, own)
     whole = [panel.experiment == own and {*panel.where} <= OF_EVERY_SERIES for panel in panels]
     return [replace(panel, swept=swept if all_of_it else ()) for panel, all_of_it in zip(panels, whole, strict=True)]
