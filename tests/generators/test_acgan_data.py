@@ -17,9 +17,9 @@ from helpers.pools import laid_out
 @pytest.mark.slow
 @pytest.mark.data
 def test_digits_made_from_500_are_of_their_class() -> None:
-    """Measured: 92 % after 2,000 iterations; 66 % where the discriminator has no dropout."""
+    """Measured: 88 % after 1,200 iterations, 92 % after 2,000; 66 % where the discriminator has no dropout."""
     laid_out("mnist")
-    options = ["dataset=mnist", "task_model=lenet", "strategy=acgan", "scale=laptop", "scale.gan_steps=2000"]
+    options = ["dataset=mnist", "task_model=lenet", "strategy=acgan", "scale=laptop", "scale.gan_steps=1500"]
     config = composed(*options)
     dataset = instantiate(config.dataset)
 
