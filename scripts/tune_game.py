@@ -1,19 +1,20 @@
 """How VAAL's bound is summed and weighed against its adversary, on which the paper is silent: a grid of options.
 
     python scripts/tune_game.py fashion_mnist cifar10 celeba_hat
-    python scripts/tune_game.py cifar10 strategy.adversarial=1,10 strategy.kl_reduction=elbo,sample
+    python scripts/tune_game.py cifar10 strategy.adversarial=0 strategy.kl_reduction=elbo --table other.csv
 
 Of a part of the training images some are labelled, all but those of some classes, and others are held out. The game is
 played without these. Then it is asked how well the VAE gives the held-out images back, and whether D takes those of the
-missing classes for unlabelled. The test set is never read.
+missing classes for unlabelled, and what share of the encoder's gradient is the adversary's. The test set is never read.
+Each game is a row of the table, and is not played again.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Iterator
 from itertools import product
+from pathlib import Path
 
 import pandas as pd
 import torch
@@ -22,13 +23,16 @@ from torch import Tensor
 from tune_fair import configured, listed
 
 from alsuite.data import Dataset
+from alsuite.files import written_whole
 from alsuite.loop import seed_all
 from alsuite.pool import Pool
 from alsuite.strategies.vaal import VAAL
 from alsuite.training.fit import channels_last, infer
-from alsuite.training.game import AdversarialGame, reconstruction, separation
+from alsuite.training.game import AdversarialGame, adversary_share, reconstruction, separation
 
 GRID = ("strategy.kl_reduction=elbo,elbo_per_value,sample,mean,sum", "strategy.adversarial=1,10")
+KEYS = ("dataset", "options", "scale", "seed")
+TABLE = Path("outputs/published/game.csv")
 LABELLED, UNLABELLED, HELD_OUT = 1000, 9000, 2000
 MISSING = 0.3  # of the classes
 ASKED = 0.1  # of the held-out images: the share of missing classes among these is told
@@ -39,29 +43,38 @@ def main() -> None:
     parser.add_argument("given", nargs="+", metavar="DATASET|OPTION", help="options with their values: key=a,b")
     parser.add_argument("--scale", default="laptop")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--table", type=Path, default=TABLE)
     options = parser.parse_intermixed_args()
     torch.set_num_threads(1)
     grid = [one for one in options.given if "=" in one] or [*GRID]
-    rows = []
-    for dataset in (one for one in options.given if "=" not in one):
-        for chosen in product(*map(listed, grid)):
-            told = pd.DataFrame(played(f"dataset={dataset}", f"scale={options.scale}", *chosen, seeds=options.seeds))
-            rows.append({"dataset": dataset, "options": " ".join(chosen), **told.mean().round(4).to_dict()})
-            print(rows[-1], flush=True)
-    print(pd.DataFrame(rows).to_string(index=False))
+    rows = pd.read_csv(options.table).to_dict("records") if options.table.exists() else []
+    known = {tuple(str(row[key]) for key in KEYS) for row in rows}
+    datasets = [one for one in options.given if "=" not in one]
+    for dataset, chosen, seed in product(datasets, product(*map(listed, grid)), range(options.seeds)):
+        about = dict(zip(KEYS, (dataset, " ".join(chosen), options.scale, str(seed)), strict=True))
+        if tuple(about.values()) in known:
+            continue
+        rows.append({**about, **played(seed, f"dataset={dataset}", f"scale={options.scale}", *chosen)})
+        print(rows[-1], flush=True)
+        with written_whole(options.table) as file:
+            pd.DataFrame(rows).to_csv(file, index=False, float_format="%.4g")
+    found = pd.DataFrame(rows).drop(columns="seed").groupby([*KEYS[:-1]], sort=False)
+    print(found.mean(numeric_only=True).round(3).to_string())
 
 
-def played(*chosen: str, seeds: int) -> Iterator[dict[str, float]]:
-    """Yield what became of the game at each seed."""
+def played(seed: int, *chosen: str) -> dict[str, object]:
+    """Return what became of the game at a seed."""
     config = configured("strategy=vaal", *chosen)
     dataset: Dataset = instantiate(config.dataset)
     strategy: VAAL = instantiate(config.strategy)
-    for seed in range(seeds):
-        seed_all(seed, -1)
-        pool, held_out, missing = divided(dataset)
-        start = time.process_time()
-        game = strategy.trained(pool, strategy.conditioning(pool, None))  # pyright: ignore[reportArgumentType]
-        yield {**judged(game, pool, held_out, missing), "seconds": time.process_time() - start}
+    seed_all(seed, -1)
+    pool, held_out, missing = divided(dataset)
+    start = time.process_time()
+    conditioning = strategy.conditioning(pool, None)  # pyright: ignore[reportArgumentType]
+    game = strategy.trained(pool, conditioning)
+    seconds = time.process_time() - start
+    sides = (strategy.batch(pool, conditioning, places) for places in (pool.labelled, pool.unlabelled))
+    return {**judged(game, pool, held_out, missing), **adversary_share(game, *sides), "seconds": seconds}
 
 
 def divided(dataset: Dataset) -> tuple[Pool, Tensor, Tensor]:
