@@ -26,7 +26,7 @@ from alsuite.metrics import counted
 from alsuite.oracle import Annotator, Ideal, Noisy
 from alsuite.tasks.classification import Classification
 from alsuite.tasks.segmentation import Segmentation
-from helpers.configs import GROUPS, TRAIN_IMAGES, composer
+from helpers.configs import GROUPS, HELD, TRAIN_IMAGES, composer
 from helpers.configs import lines as asked
 
 CHOICES = [(group, path.stem) for group in GROUPS for path in sorted((CONF / group).glob("*.yaml"))]
@@ -255,7 +255,8 @@ def test_the_runs_of_every_experiment_compose_at_reduced_scales(runs: str, scale
 def test_the_sweeps_of_an_experiment_compose_and_fit_their_data(figure: str) -> None:
     for found in swept(figure):
         values = found.values
-        size = TRAIN_IMAGES[values["dataset"].get("name", "digits")] - values["dataset"].get("validation", 0)
+        name, held = (values["dataset"].get(key, usual) for key, usual in (("name", "digits"), ("validation", 0)))
+        size = TRAIN_IMAGES[name] - HELD.get((name, held), held)
         budget = Budget(*(values["budget"][name] for name in ("initial", "query", "end")))
         for name in SCALES:
             limits = composed(f"scale={name}").values["scale"] | values["at_scale"].get(name, {})

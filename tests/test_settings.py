@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from alsuite.command.sweeps import Composer, jobs_of
 from alsuite.data.segmentation import SIDE
-from helpers.configs import TRAIN_IMAGES, composed, composer
+from helpers.configs import HELD, TRAIN_IMAGES, composed, composer
 from helpers.settings import COUNTS, aalu, active_gan, asal, m2vaal, vaal
 
 ROWS = [*vaal.ROWS, *aalu.ROWS, *m2vaal.ROWS, *asal.ROWS, *active_gan.ROWS]
@@ -37,6 +37,7 @@ def value(config: DictConfig, key: str) -> Any:
 
 def counted(config: DictConfig, dataset: str) -> dict[str, int]:
     held = config.dataset.get("validation", 0)
+    held = HELD.get((dataset, held), held)
     pool = TRAIN_IMAGES[dataset] - held
     budget = instantiate(config.budget).of(pool, held=held)
     return dict(zip(COUNTS, (pool, budget.initial, budget.query, budget.end), strict=True))

@@ -42,7 +42,7 @@ class Dataset:
     """What a run is given: images to choose from and to test on. The first of `tests` is the data set's own.
 
     mean, std: per channel, of images scaled to [0, 1]
-    held: how many more training images are left out for validation
+    held: how many more training images, of these classes, are left out for validation
     """
 
     name: str
@@ -75,7 +75,8 @@ def assemble(
 ) -> Dataset:
     """Check the arrays, keep the wanted classes, bring the images to their size and add others' test sets.
 
-    So many training images as are for `validation` are left out: no one looks at them, but the pool is as a paper's.
+    So many training images as are for `validation` are left out, before any class is: no one looks at them, but the
+    pool is as a paper's.
     """
     check_pixels("pad", pad, 0)
     if size is not None:
@@ -87,20 +88,21 @@ def assemble(
     chosen = check_classes(name, classes, names)
     if superclasses is not None and len(superclasses) != len(names):
         raise UserError(f"{name}: {len(superclasses)} superclasses are given for {len(names)} classes")
-    splits = [as_split(*arrays) for arrays in (train, test)]
+    splits = [without(as_split(*train), validation), as_split(*test)]
+    held = len(train[1]) - len(splits[0].targets)
     if classes is not None and train[1].ndim > 1:
         raise UserError(
             f"dataset.classes={[*classes]} chooses among images, and {name} has a label per pixel: leave it out"
         )
     if classes is not None:
         splits = [relabelled(split, chosen, len(names)) for split in splits]
-    splits[0] = without(splits[0], validation)
+        held = int(np.isin(train[1], chosen).sum()) - len(splits[0].targets)
     train_split, test_split = (resized(split, pad, size) for split in splits)
     kept = tuple(names[i] for i in chosen)
     tests = {name: test_split} | {key: borrowed(name, key, kept, other) for key, other in (extra_tests or {}).items()}
     check_shapes(name, train_split, tests)
     kept_superclasses = None if superclasses is None else tuple(int(superclasses[i]) for i in chosen)
-    return Dataset(name, train_split, tests, kept, kept_superclasses, *statistics(train_split.images), validation)
+    return Dataset(name, train_split, tests, kept, kept_superclasses, *statistics(train_split.images), held)
 
 
 def check_classes(name: str, classes: Sequence[int | str] | None, names: Sequence[str]) -> list[int]:

@@ -147,6 +147,9 @@ def test_images_for_validation_leave_the_pool_and_are_the_same_each_time() -> No
     assert (len(kept), cut.held, whole.held, len(cut.tests["toy"].targets)) == (30, 10, 0, 40)
     assert kept == sorted(kept) == again.train.images.flatten().tolist() != list(range(30))
     assert cut.train.targets.tolist() == [value % 2 for value in kept]
+    odd = assemble("toy", arrays, arrays, validation=10, classes=[1])
+    assert odd.train.images.flatten().tolist() == [value for value in kept if value % 2]
+    assert odd.held == 20 - len(odd.train.targets) > 0
     for n in (-1, 40, 0.5):
         with pytest.raises(UserError, match=r"dataset\.validation=.* is no part of 40 images: give 0"):
             assemble("toy", arrays, arrays, validation=n)  # type: ignore[arg-type]

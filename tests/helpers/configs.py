@@ -41,6 +41,7 @@ TRAIN_IMAGES = {
     "tiny_imagenet": 100_000,
     "usps": 7_291,
 }
+HELD = {("mnist57", 10_000): 1_921}  # of the training images of some classes, beside so many of all for validation
 
 
 def composed(*overrides: str) -> DictConfig:
