@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-__all__ = ["AwaitingLabels", "MissingDataError", "UserError", "one_of", "positive", "reason"]
+__all__ = ["AwaitingLabels", "MissingDataError", "UserError", "first_line", "one_of", "positive", "reason"]
 
 
 class UserError(Exception):
@@ -33,6 +33,11 @@ def one_of(option: str, value: str, choices: Collection[str]) -> None:
         raise UserError(f"{option}={value} is unknown: choose one of {', '.join(choices)}")
 
 
+def first_line(error: Exception) -> str:
+    """Return how an error's text begins; its kind where it has none."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
+
+
 def reason(error: Exception) -> str:
     """Return the kind and the first line of an error of a library's, for a line of ours."""
-    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'unreadable'}"
+    return f"{type(error).__name__}: {first_line(error) if str(error) else 'unreadable'}"

@@ -25,7 +25,7 @@ from alsuite.command.job import Job
 from alsuite.command.processes import THREADS, Work
 from alsuite.command.progress import Progress
 from alsuite.command.slurm_queue import Watch, in_queue
-from alsuite.errors import UserError
+from alsuite.errors import UserError, first_line
 from alsuite.recorded import Options
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ class Array:
             with redirect_stderr(StringIO()):  # submitit prints what it raises
                 tasks = executor.map_array(Resuming(self.work), jobs)
         except (OSError, RuntimeError, ValueError) as error:
-            raise UserError(f"Slurm takes no runs ({_first_line(error)}): see hydra.launcher") from None
+            raise UserError(f"Slurm takes no runs ({first_line(error)}): see hydra.launcher") from None
         progress.print(f"{len(tasks)} runs are handed in to Slurm as job {tasks[0].job_id.partition('_')[0]}")
         return {job.folder: task for job, task in zip(jobs, tasks, strict=True)}
 
@@ -151,11 +151,6 @@ def _named_for_submitit(options: Options) -> dict[str, object]:
 
     shared = {field.name for field in fields(BaseQueueConf)}
     return {key if key in shared else f"slurm_{key}": value for key, value in options.items()}
-
-
-def _first_line(error: Exception) -> str:
-    """Return how an error's text begins; its kind where it has none."""
-    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 def fetched(jobs: Sequence[Job]) -> list[int]:

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from alsuite.errors import MissingDataError, UserError
+from alsuite.errors import MissingDataError, UserError, first_line
 from alsuite.files import written_whole
 from alsuite.training.progress import watched
 
@@ -42,7 +42,7 @@ def fetch(raw: Path, file: str, md5: str, *urls: str) -> Path:
         except (OSError, RuntimeError) as error:
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise
-            errors.append(str(error).splitlines()[0] if str(error) else type(error).__name__)
+            errors.append(first_line(error))
     if not path.is_file():
         raise MissingDataError(
             f"cannot download {file} ({'; '.join(errors)}): put it at {path}, it comes from {urls[-1]}"
