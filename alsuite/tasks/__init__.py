@@ -51,11 +51,13 @@ class Task(Protocol):
 
 def scanned(task: Task, rows: Rows, kept: Callable[[Tensor, Tensor, Tensor], Kept]) -> Kept:
     """Return what is kept of images' indices, features and log-probabilities, which are held for a chunk at a time."""
+    places = iter(rows.indices.split(chunk_size(rows)))
 
-    def seen(indices: Tensor) -> Kept:
-        return kept(indices, *task.outputs(Rows(rows.images, indices)))
+    def seen(images: Tensor) -> Kept:
+        indices = next(places)
+        return kept(indices, *task.outputs(Rows(rows.images, indices, images)))
 
-    return infer(seen, rows.indices, size=chunk_size(rows))
+    return infer(seen, rows, size=chunk_size(rows))
 
 
 def features_of(task: Task, rows: Rows) -> Tensor:
