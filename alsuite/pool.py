@@ -43,18 +43,20 @@ def pixels(images: Tensor) -> Tensor:
 class Rows:
     """Some images of a tensor, gathered only when they are sliced.
 
-    images: (N, C, H, W), on the device or a memory map larger than it
+    images: (N, C, H, W), on the device, or a memory map or file larger than it
     indices: (M,), on the device
+    read: (M, C, H, W) the same images, where they were gathered already
     """
 
     images: Tensor
     indices: Tensor
+    read: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __getitem__(self, places: slice | Tensor) -> Tensor:
-        return gather(self.images, self.indices[places])
+        return gather(self.images, self.indices[places]) if self.read is None else self.read[places]
 
 
 Images = Tensor | Rows
@@ -183,7 +185,9 @@ class Pool:
         """Refuse images that don't fit those of the pool, and a pool that can't take any."""
         self.one_label_each("a strategy that makes images", "strategy=entropy")
         if not isinstance(self.images, Tensor):
-            raise UserError("an enlarged pool takes no synthetic images: set enlarge=null, or take another strategy")
+            kind = "an enlarged pool" if hasattr(self.images, "originals") else "a pool that is read from its file"
+            option = "enlarge=null" if hasattr(self.images, "originals") else "dataset.shuffle=full"
+            raise UserError(f"{kind} takes no synthetic images: set {option}, or take another strategy")
         shape, given = tuple(self.images.shape[1:]), (images.dtype, *images.shape[1:])
         if given != (torch.uint8, *shape):
             raise UserError(f"the pool takes uint8 images of shape {shape}, not {images.dtype} {tuple(given[1:])}")

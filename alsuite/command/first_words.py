@@ -17,6 +17,7 @@ from alsuite.command.machine import choose_device
 from alsuite.command.papers import of_scale
 from alsuite.command.progress import Progress
 from alsuite.command.setting import Parts, Setting
+from alsuite.mapped import Mapped
 from alsuite.recorded import ASKED
 
 __all__ = ["tell"]
@@ -25,7 +26,9 @@ SMALLER = "laptop"
 
 
 def tell(config: DictConfig, hydra: HydraConf, progress: Progress) -> None:
-    """Print what the run is, then about how long it takes; on a CPU also how long at a smaller scale.
+    """Print what the run is, how it reads images that memory cannot hold, and about how long it takes.
+
+    On a CPU it also tells how long it takes at a smaller scale.
 
     At the smoke scale, which takes seconds, nothing is estimated, nor where a person has been asked and comes back.
 
@@ -58,6 +61,9 @@ def tell(config: DictConfig, hydra: HydraConf, progress: Progress) -> None:
             threads=threads,
         )
     )
+    if isinstance(images := setting.dataset.train.images, Mapped):
+        size = f"{images.nbytes / 1e9:.3g} GB of images"
+        progress.print(f"{size} stay in their file and are shuffled in blocks of it; dataset.shuffle=full shuffles all")
     if scale == "smoke" or (job.folder / ASKED).exists() or (seconds := _seconds(job, device)) is None:
         return
     smaller = _seconds(_at_scale(config, hydra, SMALLER), device) if cpu and scale == "paper" else None

@@ -28,6 +28,7 @@ __all__ = ["code_of", "data_of", "provenance"]
 EMBEDDED = {"alsuite.data.digits.digits": "embedded"}
 FOLDERS = ("alsuite.data.folders.folder", "alsuite.data.segmentation.folder_masks")
 ARRAYS = ("alsuite.data.load", "alsuite.data.store.load")
+SHARDS = "alsuite.data.shards.shards"
 MOST_FILES, FEW_FILES = 20_000, 64
 BLOCK = 4096
 PACKAGES = (
@@ -60,8 +61,19 @@ def _own_data(dataset: Options) -> str:
     if target in EMBEDDED:
         return EMBEDDED[target]
     named = [dataset["path"], dataset.get("test")] if target in FOLDERS else dataset
+    if target == SHARDS:
+        named = _shards(dataset)
     paths = [_arrays(dataset)] if target in ARRAYS else [*_paths(named)]
     return digest("".join(map(_checksum, paths)).encode()) if any(path.exists() for path in paths) else ""
+
+
+def _shards(dataset: Options) -> list[str]:
+    """Return a data set's shards, and the file of its names, but no URLs: these aren't looked at."""
+    from alsuite.data.shards import matching
+
+    given = [dataset["train"], dataset["test"], dataset.get("names") or []]
+    every = [pattern for each in given for pattern in ([each] if isinstance(each, str) else each)]
+    return [shard for pattern in every if "://" not in pattern for shard in matching(pattern)]
 
 
 def _arrays(dataset: Options) -> Path:

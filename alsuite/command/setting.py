@@ -22,6 +22,7 @@ from alsuite.data import Dataset
 from alsuite.data.enlarged import enlarged
 from alsuite.data.made_up import load_or_make_up
 from alsuite.errors import UserError, positive
+from alsuite.mapped import Mapped
 from alsuite.metrics import counted
 from alsuite.oracle import Oracle, known_targets
 from alsuite.pool import Pool
@@ -152,7 +153,8 @@ class Setting:
         targets, classes = self.dataset.train.targets, self.dataset.classes
         counts = None if self.dataset.train.unlabelled else counted(targets, len(classes)).tolist()
         told = {"classes": [*classes], "pool": len(targets), "whole": self.whole, "pool_counts": counts}
-        return {**told, "side": self.side, "stand_in": self.made_up}
+        shuffled = {"shuffle": "blocks"} if isinstance(self.dataset.train.images, Mapped) else {}
+        return {**told, "side": self.side, "stand_in": self.made_up, **shuffled}
 
 
 def _drawn(initial: Callable[..., Tensor], dataset: Dataset, budget: Budget, seed: int) -> Tensor:

@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -13,6 +14,7 @@ from torch.nn import functional
 from alsuite.data.checks import check_arrays, check_labels, check_pixels
 from alsuite.data.images import Files
 from alsuite.errors import UserError
+from alsuite.mapped import Mapped, large, parts
 from alsuite.pool import VOID
 
 __all__ = ["Arrays", "Dataset", "Split", "assemble"]
@@ -23,8 +25,8 @@ Arrays = tuple[NDArray, NDArray]  # images (N, C, H, W) uint8, targets (N,) int6
 @dataclass(frozen=True)
 class Split:
     """Images (N, C, H, W) uint8 and their targets (N,) int64, or (N, H, W) uint8 with 255 for void; the images, and
-    targets of pixels, may be read-only memory maps. The targets are -1 where nobody knows them, and the files those
-    that a person looks at to tell.
+    targets of pixels, may be read-only memory maps, and images that are too large for memory stay in their file
+    (`Mapped`). The targets are -1 where nobody knows them, and the files those that a person looks at to tell.
     """
 
     images: Tensor
@@ -72,11 +74,13 @@ def assemble(
     size: int | None = None,
     extra_tests: Mapping[str, Dataset] | None = None,
     validation: int = 0,
+    shuffle: str = "auto",
 ) -> Dataset:
     """Check the arrays, keep the wanted classes, bring the images to their size and add others' test sets.
 
     So many training images as are for `validation` are left out, before any class is: no one looks at them, but the
-    pool is as a paper's.
+    pool is as a paper's. Images that are too large for memory, or all with `shuffle` "blocks", stay in their files: see
+    `alsuite.mapped`.
     """
     check_pixels("pad", pad, 0)
     if size is not None:
@@ -88,7 +92,7 @@ def assemble(
     chosen = check_classes(name, classes, names)
     if superclasses is not None and len(superclasses) != len(names):
         raise UserError(f"{name}: {len(superclasses)} superclasses are given for {len(names)} classes")
-    splits = [without(as_split(*train), validation), as_split(*test)]
+    splits = [without(as_split(*train, shuffle), validation), as_split(*test, shuffle)]
     held = len(train[1]) - len(splits[0].targets)
     if classes is not None and train[1].ndim > 1:
         raise UserError(
@@ -135,10 +139,11 @@ def borrowed(name: str, key: str, classes: tuple[str, ...], other: Dataset) -> S
     return next(iter(other.tests.values()))
 
 
-def as_split(images: NDArray, targets: NDArray) -> Split:
+def as_split(images: NDArray, targets: NDArray, shuffle: str = "auto") -> Split:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
-        return Split(torch.from_numpy(images), torch.from_numpy(targets if targets.ndim > 1 else np.array(targets)))
+        held = cast(Tensor, large(images, shuffle) or torch.from_numpy(images))
+        return Split(held, torch.from_numpy(targets if targets.ndim > 1 else np.array(targets)))
 
 
 def without(split: Split, n: int) -> Split:
@@ -148,7 +153,14 @@ def without(split: Split, n: int) -> Split:
     if not n:
         return split
     kept = torch.from_numpy(np.sort(np.random.default_rng(5).permutation(len(split.targets))[n:]))
-    return Split(split.images[kept], split.targets[kept])
+    return chosen_of(split, kept)
+
+
+def chosen_of(split: Split, indices: Tensor) -> Split:
+    """Some images and their targets; images in a file are read if they fit into memory."""
+    images = split.images
+    some = images.at(indices) if isinstance(images, Mapped) else images[indices]
+    return Split(cast(Tensor, some), split.targets[indices], split.files and split.files.at(indices.tolist()))
 
 
 def relabelled(split: Split, classes: list[int], n_classes: int) -> Split:
@@ -156,7 +168,7 @@ def relabelled(split: Split, classes: list[int], n_classes: int) -> Split:
     new = torch.full((n_classes,), -1)
     new[classes] = torch.arange(len(classes))
     targets = new[split.targets]
-    return Split(split.images[targets >= 0], targets[targets >= 0])
+    return chosen_of(replace(split, targets=targets), torch.nonzero(targets >= 0).squeeze(1))
 
 
 def resized(split: Split, pad: int, size: int | None) -> Split:
@@ -165,7 +177,7 @@ def resized(split: Split, pad: int, size: int | None) -> Split:
     new = (height + 2 * pad, width + 2 * pad) if size is None else (size, size)
     if not pad and new == (height, width):
         return split
-    chunks = [scaled(functional.pad(images, [pad] * 4), new) for images in split.images.split(1000)]
+    chunks = [scaled(functional.pad(images, [pad] * 4), new) for images in parts(split.images, 1000)]
     targets = split.targets
     if targets.ndim > 1:
         targets = nearest(functional.pad(targets, [pad] * 4, value=VOID), new)
@@ -177,7 +189,7 @@ def no_larger(split: Split, side: int | None) -> Split:
         return split
     longest = max(split.images.shape[2:])
     height, width = (max(1, round(pixels * side / longest)) for pixels in split.images.shape[2:])
-    chunks = [scaled(images, (height, width), antialias=True) for images in split.images.split(250)]
+    chunks = [scaled(images, (height, width), antialias=True) for images in parts(split.images, 250)]
     return Split(torch.cat(chunks), nearest(split.targets, (height, width)), split.files)
 
 
@@ -200,7 +212,7 @@ def first(split: Split, n: int | None) -> Split:
     if n < 1:
         raise UserError(f"a subset of {n} images was asked for: keep at least one")
     indices = torch.from_numpy(np.random.default_rng(0).permutation(len(split.targets))[:n])
-    return Split(split.images[indices], split.targets[indices], split.files and split.files.at(indices.tolist()))
+    return chosen_of(split, indices)
 
 
 def statistics(images: Tensor, most: int = 10_000) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -36,6 +36,7 @@ def folder(
     classes: Sequence[int | str] | None = None,
     test: str | Path | None = None,
     extra_tests: Mapping[str, Dataset] | None = None,
+    shuffle: str = "auto",
     root: str | Path | None = None,
 ) -> Dataset:
     """Return your own images: path/{train,test}/<class>/*, or path/<class>/* of which every fifth is a test image.
@@ -53,14 +54,14 @@ def folder(
     if not path.is_dir():
         raise UserError(f"dataset.path={path} is no folder: name one that holds a folder of images per class")
     if labelled == "none":
-        return unlabelled(path, size, named_classes(classes), test, root)
+        return unlabelled(path, size, named_classes(classes), test, root, shuffle)
     if test is not None:
         raise UserError(
             "dataset.test is for images without labels: add dataset.labelled=none, or lay out test/<class>/*"
         )
     build = partial(own_images, path=path, size=size)
     source = f"folder/{path.name}-{version(path, size)}"
-    return load(path.name, build, source=source, classes=classes, extra_tests=extra_tests, root=root)
+    return load(path.name, build, source=source, classes=classes, extra_tests=extra_tests, shuffle=shuffle, root=root)
 
 
 def own_images(folder: Path, raw: Path, *, path: Path, size: int) -> None:

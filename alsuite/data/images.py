@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,18 +92,18 @@ def allocate(path: Path, shape: tuple[int, ...]) -> np.memmap:
     return array
 
 
-def square(file: Path, crop: int, short: int) -> NDArray[np.uint8]:
+def square(file: Path | BinaryIO, crop: int, short: int, name: str = "") -> NDArray[np.uint8]:
     """Return the centre (3, crop, crop) of the RGB image after its short side is scaled to `short`.
 
-    A file that can't be decoded is refused by name, since one among a million is hard to find.
+    A file that can't be decoded is refused by its name, since one among a million is hard to find.
     """
     from PIL import Image
 
     try:
         with Image.open(file) as opened:
             image = opened.convert("RGB")
-    except (OSError, SyntaxError) as error:
-        raise UserError(f"cannot read the image {file} ({error}): replace or delete it") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise UserError(f"cannot read the image {name or file} ({error}): replace or delete it") from error
     width, height = (side * short // min(image.size) for side in image.size)
     image = image.resize((width, height), Image.Resampling.BILINEAR)
     left, top = (width - crop) // 2, (height - crop) // 2

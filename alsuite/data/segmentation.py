@@ -66,13 +66,18 @@ def camvid(folder: Path, raw: Path) -> None:
 
 
 def folder_masks(
-    path: str | Path, size: int | None = None, *, name: str | None = None, root: str | Path | None = None
+    path: str | Path,
+    size: int | None = None,
+    *,
+    name: str | None = None,
+    shuffle: str = "auto",
+    root: str | Path | None = None,
 ) -> Dataset:
     """Your own images and masks: path/{train,test}/{images,masks}/*, or path/{images,masks}/* of which every fifth is
     for testing; path/classes.txt names the classes, a line each, in the order of their numbers.
 
     An image and its mask, a gray PNG or one with a palette, have the same name; 255 is void. `size` squeezes all to a
-    square of so many pixels; without it all must be of one size.
+    square of so many pixels; without it all must be of one size. `shuffle` is as in `alsuite.data.load`.
     """
     if size is not None:
         check_pixels("size", size)
@@ -80,7 +85,8 @@ def folder_masks(
     if not path.is_dir():
         raise UserError(f"dataset.path={path} is no folder: name one that holds images/, masks/ and classes.txt")
     build = partial(own_masks, path=path, size=size)
-    return load(name or path.name, build, source=f"folder/{path.name}-{version(path, size or 0)}", root=root)
+    source = f"folder/{path.name}-{version(path, size or 0)}"
+    return load(name or path.name, build, source=source, shuffle=shuffle, root=root)
 
 
 def own_masks(folder: Path, raw: Path, *, path: Path, size: int | None) -> None:

@@ -36,6 +36,7 @@ def load(
     size: int | None = None,
     extra_tests: Mapping[str, Dataset] | None = None,
     validation: int = 0,
+    shuffle: str = "auto",
     root: str | Path | None = None,
 ) -> Dataset:
     """Return the data set `name` from the arrays of `source`, which `build` makes where they lack.
@@ -47,6 +48,7 @@ def load(
     pad, size: images are padded by so many pixels a side, then scaled to size x size
     extra_tests: data sets whose test set is evaluated, too
     validation: how many training images are left out
+    shuffle: "full" or in "blocks" of the file, by default in blocks where the images would fill half of the memory
     root: the folder of all data sets, by default as above
     """
     home = Path(root).expanduser() if root else data_root()
@@ -72,6 +74,7 @@ def load(
         size=size,
         extra_tests=extra_tests,
         validation=validation,
+        shuffle=shuffle,
     )
 
 

@@ -23,11 +23,17 @@ def named_classes(classes: object) -> tuple[str, ...]:
 
 
 def unlabelled(
-    path: Path, size: int, names: tuple[str, ...], test: str | Path | None, root: str | Path | None
+    path: Path,
+    size: int,
+    names: tuple[str, ...],
+    test: str | Path | None,
+    root: str | Path | None,
+    shuffle: str = "auto",
 ) -> Dataset:
     """Return all images of a folder as a pool that nobody has labelled, and those of a test folder, if there is one.
 
     names: of the classes, which the test folder's folders are called after, too
+    shuffle: as in `alsuite.data.load`
     """
     home = (Path(root).expanduser() if root else data_root()) / "folder"
     tests = {} if test is None else measured_on(Path(str(test)).expanduser().resolve(), path, size, names, home)
@@ -37,7 +43,7 @@ def unlabelled(
         build_once(folder, path, partial(any_images, path=path, size=size), ("train_images.npy", "files.txt"))
         files = Files(path, tuple(lines(folder / "files.txt") or ()))
     images = opened(folder / "train_images.npy")
-    train = replace(as_split(images, np.full(len(images), -1)), files=files)
+    train = replace(as_split(images, np.full(len(images), -1), shuffle), files=files)
     return Dataset(path.name, train, tests, names, None, *statistics(train.images))
 
 

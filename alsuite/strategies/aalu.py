@@ -26,7 +26,7 @@ from alsuite.nets.vae import VAE, discriminator
 from alsuite.notes import FIT_SECONDS
 from alsuite.pool import Pool, gather
 from alsuite.strategies import Query
-from alsuite.tasks import Task, scanned
+from alsuite.tasks import Task, precision, scanned
 from alsuite.tasks.segmentation import of_pixels
 from alsuite.training.clock import clock
 from alsuite.training.fit import Stream, infer
@@ -46,7 +46,6 @@ from alsuite.training.losses import ranking_hinge
 
 __all__ = ["AALU", "Assistance"]
 
-LARGE = 2**28  # probabilities, a gigabyte
 WATCHED = 2**22  # values of features whose reconstruction is measured at the most
 
 
@@ -151,7 +150,7 @@ def told(task: Task, pool: Pool) -> tuple[Tensor, Tensor, Tensor]:
 
     Probabilities that would fill gigabytes are kept in half precision.
     """
-    kind = torch.float16 if len(pool) * pool.classes > LARGE else torch.float32
+    kind = precision(len(pool) * pool.classes)
     each = pool.labels.ndim == 1
 
     def kept(indices: Tensor, features: Tensor, log_probs: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -11,7 +11,9 @@ what is left of it. Most samples never come to the front. The picks are the plai
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -24,6 +26,7 @@ from alsuite.training.fit import infer
 __all__ = ["CoreSet", "k_center_greedy", "squares"]
 
 FIRST = 1024  # of the centres, what all distances are measured to at once
+ROWS, CENTRES = 4096, 2**14  # whose products are held at once
 
 
 class CoreSet:
@@ -71,14 +74,15 @@ class Cover:
     """All samples, their centres, and for each the squared distance to the nearest of the first `seen` centres."""
 
     def __init__(self, features: Tensor, centres: Tensor, n: int) -> None:
-        shift = features.mean(0)  # so that features far from 0 lose no digits
+        self.shift = features.mean(0)  # so that features far from 0 lose no digits
         self.n = n
-        self.points = features - shift
-        self.squares = squares(self.points)
-        self.centres = torch.cat([centres - shift, self.points.new_empty(n, features.shape[1])])  # room for the picks
+        self.features = features
+        self.squares = squares(features, self._shifted)
+        room = features.new_empty(n, features.shape[1])  # for the picks
+        self.centres = torch.cat([centres - self.shift, room])
         self.count, first = len(centres), min(FIRST, len(centres))
         unknown = torch.full_like(self.squares, torch.inf)
-        self.nearest = _approached(unknown, self.points, self.squares, self.centres[:first])
+        self.nearest = self._approached(unknown, features, self.squares, self.centres[:first])
         self.seen = torch.full_like(self.squares, first, dtype=torch.int64)
         self.picks: list[int] = []
         self.distances: list[float] = []
@@ -88,7 +92,7 @@ class Cover:
         stale, order = self.nearest.topk(min(size + 1, len(self.nearest)))
         others = float(stale[-1]) if len(stale) > size else -torch.inf
         top = order[:size].sort().values
-        return Front(top, self.points[top], self.squares[top], self._up_to_date(top), others)
+        return Front(top, self._shifted(self.features[top]), self.squares[top], self._up_to_date(top), others)
 
     def pick_from(self, front: Front) -> None:
         """Pick the farthest again and again, until one of the others may be farther."""
@@ -108,22 +112,31 @@ class Cover:
         self.count += 1
 
     def _up_to_date(self, top: Tensor) -> Tensor:
-        nearest, points, squares, seen = self.nearest[top], self.points[top], self.squares[top], self.seen[top]
+        nearest, points, squares, seen = self.nearest[top], self.features[top], self.squares[top], self.seen[top]
         for start in seen.unique().tolist():
             part, unseen = seen == start, self.centres[start : self.count]
-            nearest[part] = _approached(nearest[part], points[part], squares[part], unseen)
+            nearest[part] = self._approached(nearest[part], points[part], squares[part], unseen)
         return nearest
 
+    def _approached(self, nearest: Tensor, features: Tensor, squares: Tensor, centres: Tensor) -> Tensor:
+        """Return min(nearest, squared distance to the closest of the centres)."""
+        if not len(centres):
+            return nearest
+        for some in centres.split(CENTRES):
+            reach = infer(partial(_reach, some, some.square().sum(1)), features, self._shifted, ROWS)
+            nearest = torch.minimum(nearest, reach + squares)
+        return nearest
 
-def squares(vectors: Tensor) -> Tensor:
+    def _shifted(self, features: Tensor) -> Tensor:
+        """Shift a block of the features, of which no second table is ever held."""
+        return features - self.shift
+
+
+def squares(vectors: Tensor, prepare: Callable[[Tensor], Tensor] | None = None) -> Tensor:
     """Return (N,) squared lengths, a chunk at a time, so that no table of squares is ever held."""
-    return infer(lambda chunk: chunk.square().sum(1), vectors)
+    return infer(lambda chunk: chunk.square().sum(1), vectors, prepare)
 
 
-def _approached(nearest: Tensor, points: Tensor, squares: Tensor, centres: Tensor, rows: int = 4096) -> Tensor:
-    """Return min(nearest, squared distance to the closest of the centres)."""
-    if not len(centres):
-        return nearest
-    norms = centres.square().sum(1)
-    reach = infer(lambda block: torch.addmm(norms, block, centres.T, alpha=-2).amin(1), points, size=rows)
-    return torch.minimum(nearest, reach + squares)
+def _reach(centres: Tensor, norms: Tensor, points: Tensor) -> Tensor:
+    """Return for each point the squared distance to the closest of the centres, less the square of its own length."""
+    return torch.addmm(norms, points, centres.T, alpha=-2).amin(1)

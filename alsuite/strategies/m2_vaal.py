@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 
 from alsuite.errors import UserError
-from alsuite.pool import Pool
+from alsuite.pool import Pool, Rows
 from alsuite.strategies import Query
-from alsuite.tasks import Task
+from alsuite.tasks import Task, chunked
 from alsuite.tasks.m2 import M2
 from alsuite.training.clock import clock
 from alsuite.training.game import adversary_share, diagnosed, reconstruction, separation
@@ -58,7 +58,7 @@ class M2Alg1:
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         task = on_m2(task)
-        codes, _, clusters = located(pool, task)
+        codes, _, clusters = located(pool, task, pool.unlabelled)
         totals, _ = total_distances(codes, clusters, *anchors(pool, task), pool.classes)
         shares = quotas(torch.bincount(clusters, minlength=pool.classes).tolist(), n)
         picks = []
@@ -77,9 +77,9 @@ class M2Alg2:
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         task = on_m2(task)
-        codes, log_probs, clusters = located(pool, task)
+        codes, doubts, clusters = located(pool, task, pool.unlabelled)
         totals, counts = total_distances(codes, clusters, *anchors(pool, task), pool.classes)
-        picks = doubtful_and_apart(codes, clusters, -log_probs.amax(1).expm1(), totals, counts, n)
+        picks = doubtful_and_apart(codes, clusters, doubts, totals, counts, n)
         return with_diagnoses(Query(pool.unlabelled[picks]), pool, task)
 
 
@@ -89,15 +89,19 @@ def on_m2(task: Task) -> M2:
     return task
 
 
-def located(pool: Pool, task: M2) -> tuple[Tensor, Tensor, Tensor]:
-    """Return for the unlabelled codes (U, Z), log-probabilities (U, K) and predicted classes (U,)."""
-    codes, log_probs = task.codes(pool.rows(pool.unlabelled))
-    return codes, log_probs, log_probs.argmax(1)
+def located(pool: Pool, task: M2, indices: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return (M, Z) codes, (M,) doubts 1 - max_k p_k, and (M,) predicted classes."""
+
+    def each(some: Rows) -> tuple[Tensor, Tensor, Tensor]:
+        codes, log_probs = task.codes(some)
+        return codes, -log_probs.amax(1).expm1(), log_probs.argmax(1)
+
+    return chunked(pool.rows(indices), each)
 
 
 def anchors(pool: Pool, task: M2) -> tuple[Tensor, Tensor]:
     """Return codes and classes of the labelled."""
-    return task.codes(pool.rows(pool.labelled))[0], pool.labels[pool.labelled]
+    return located(pool, task, pool.labelled)[0], pool.labels[pool.labelled]
 
 
 def quotas(sizes: list[int], n: int) -> list[int]:

@@ -19,6 +19,7 @@ from copy import copy
 
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from alsuite.errors import UserError
 from alsuite.pool import Pool
@@ -61,7 +62,8 @@ class Suggestive:
         members = [self.task_model().learn(bootstrapped(pool)) for _ in range(self.members)]
         doubts = disagreement(members, images, self.score, int(pool.labels.ndim > 1))
         candidates = doubts.topk(min(len(among), round(self.candidates * n))).indices
-        picks, gains = most_representative(features_of(task, images), candidates, n)
+        features = features_of(task, images)
+        picks, gains = most_representative(normalize(features, dim=1, out=features), candidates, n)
         return Query(among[picks], gains)
 
 
@@ -72,14 +74,13 @@ def bootstrapped(pool: Pool) -> Pool:
     return other
 
 
-def most_representative(features: Tensor, candidates: Tensor, n: int) -> tuple[Tensor, Tensor]:
-    """Return positions (n,) of `candidates` in `features` (U, D), greedily, and what each adds to F.
+def most_representative(directions: Tensor, candidates: Tensor, n: int) -> tuple[Tensor, Tensor]:
+    """Return positions (n,) of `candidates` in unit vectors (U, D), greedily, and what each adds to F.
 
     What a candidate adds only falls, so that a stale value bounds it from above, and few are brought up to date.
     """
-    directions = torch.nn.functional.normalize(features, dim=1)
-    covered = features.new_full((len(features),), -1.0)
-    bounds = len(features) + torch.cat([(directions @ directions[part].T).sum(0) for part in candidates.split(BLOCK)])
+    covered = directions.new_full((len(directions),), -1.0)
+    bounds = len(directions) + torch.cat([(directions @ directions[part].T).sum(0) for part in candidates.split(BLOCK)])
     picks, gains = [], []
     while len(picks) < n:
         best = int(bounds.argmax())

@@ -114,14 +114,19 @@ class VAAL:
         net, size = game.discriminator, chunk_size(pool.rows(pool.labelled))
         assert net is not None
 
-        def logits(some: Tensor) -> Tensor:
-            codes = game.vae.encode(prepared(pool, pool.rows(some)[:]))[0]
-            return net(torch.cat([codes, conditioning[some]], dim=1))
+        def logits(indices: Tensor) -> Tensor:
+            places = iter(indices.split(size))
 
-        unlabelled = infer(logits, pool.unlabelled, size=size)
+            def each(images: Tensor) -> Tensor:
+                codes = game.vae.encode(images)[0]
+                return net(torch.cat([codes, conditioning[next(places)]], dim=1))
+
+            return infer(each, pool.rows(indices), lambda images: prepared(pool, images), size)
+
+        unlabelled = logits(pool.unlabelled)
         start = clock(pool.device)
         notes = {
-            **separation(infer(logits, pool.labelled, size=size), unlabelled),
+            **separation(logits(pool.labelled), unlabelled),
             **self.reconstruction_notes(game.vae, pool, conditioning),
             **adversary_share(game, *(self.batch(pool, conditioning, i) for i in (pool.labelled, pool.unlabelled))),
         }

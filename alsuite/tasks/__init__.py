@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol, Self, TypeVar
 
+import torch
 from torch import Tensor
 
 from alsuite.pool import Images, Pool, Rows
 from alsuite.training.fit import chunk_size, infer
 
-__all__ = ["Task", "features_of", "scanned"]
+__all__ = ["Task", "chunked", "features_of", "precision", "scanned"]
 
+LARGE = 2**28  # values of a table, a gigabyte
 Kept = TypeVar("Kept")  # a tensor, or a tuple of them, with the images first
 
 
@@ -49,13 +51,20 @@ class Task(Protocol):
         ...
 
 
+def chunked(rows: Rows, seen: Callable[[Rows], Kept]) -> Kept:
+    """Return what is made of a chunk of images at a time, joined; what comes next is read meanwhile."""
+    places = iter(rows.indices.split(chunk_size(rows)))
+    return infer(lambda images: seen(Rows(rows.images, next(places), images)), rows, size=chunk_size(rows))
+
+
 def scanned(task: Task, rows: Rows, kept: Callable[[Tensor, Tensor, Tensor], Kept]) -> Kept:
     """Return what is kept of images' indices, features and log-probabilities, which are held for a chunk at a time."""
+    return chunked(rows, lambda some: kept(some.indices, *task.outputs(some)))
 
-    def seen(indices: Tensor) -> Kept:
-        return kept(indices, *task.outputs(Rows(rows.images, indices)))
 
-    return infer(seen, rows.indices, size=chunk_size(rows))
+def precision(values: int) -> torch.dtype:
+    """Return how a table of so many values is kept: in half precision where it would fill gigabytes."""
+    return torch.float16 if values > LARGE else torch.float32
 
 
 def features_of(task: Task, rows: Rows) -> Tensor:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from alsuite.data.store import data_root
 from alsuite.errors import UserError, reason
+from alsuite.mapped import parts
 from alsuite.nets.pretrained import read_weights
 from alsuite.nets.ranges import unit
 from alsuite.pool import Images, Normalise, Pool
@@ -151,10 +152,10 @@ class FeatureStore:
         """Return (N, D) features on the CPU."""
         if not len(images):
             raise UserError("there is no image left to score: lower budget.end")
-        starts = range(0, len(images), CHUNK)
+        chunks = -(-len(images) // CHUNK)
         with rehearsal.lasting():
-            shown = watched(rehearsal.few(starts, len(starts)), "features", len(starts))
-            found = np.concatenate([self._chunk(images[i : i + CHUNK]) for i in shown])
+            shown = watched(rehearsal.few(parts(images, CHUNK), chunks), "features", chunks)
+            found = np.concatenate([self._chunk(some) for some in shown])
         return torch.from_numpy(found if len(found) == len(images) else np.resize(found, (len(images), found.shape[1])))
 
     def _chunk(self, images: Tensor) -> NDArray[np.float32]:

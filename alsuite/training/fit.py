@@ -15,7 +15,8 @@ from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
 from alsuite.errors import UserError
-from alsuite.pool import Rows, gather
+from alsuite.mapped import Mapped, in_windows, parts, pieces, windows
+from alsuite.pool import Images, Rows, gather
 from alsuite.training import rehearsal
 from alsuite.training.progress import watched
 
@@ -52,6 +53,8 @@ class Stream:
         self.tensors = tensors
         self.batch = batch
         self.indices = torch.arange(len(tensors[0]), device=tensors[0].device) if indices is None else indices
+        self.in_windows = in_windows(tensors[0], len(self.indices))
+        self.first: Images = self._held()
         self.prepare = prepare
         self.joint = joint
         values = math.prod(tensors[0].shape[1:])
@@ -65,12 +68,32 @@ class Stream:
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches of one epoch, in an order drawn from torch's generator on the CPU."""
-        order = self.indices[torch.randperm(len(self.indices)).to(self.indices.device)]
-        for chosen in _pieces(order, self.block):
-            gathered = [gather(tensor, chosen) for tensor in self.tensors]
+        for chosen, images in self._windows() if self.in_windows else self._shuffled():
+            gathered = [images, *(gather(tensor, chosen) for tensor in self.tensors[1:])]
             first, *others = gathered if self.joint is None else self.joint(*gathered)
             prepared = first if self.prepare is None else self.prepare(first)
-            yield from zip(*(_pieces(tensor, self.batch) for tensor in (prepared, *others)), strict=True)
+            yield from zip(*(pieces(tensor, self.batch) for tensor in (prepared, *others)), strict=True)
+
+    def _held(self) -> Images:
+        """Return what the first tensor's rows are taken from: those in a file are read once, if they are few enough."""
+        first = self.tensors[0]
+        if isinstance(first, Mapped) and not self.in_windows:
+            return first.served(self.indices)
+        return Rows(first, self.indices)
+
+    def _shuffled(self) -> Iterator[Batch]:
+        """Yield indices and rows of the first tensor, a block at a time, in random order."""
+        order = torch.randperm(len(self.indices)).to(self.indices.device)
+        for places in pieces(order, self.block):
+            yield self.indices[places], self.first[places]
+
+    def _windows(self) -> Iterator[Batch]:
+        """Yield the same of images in a file that are too many to be held, in the order in which they are read."""
+        assert isinstance(self.tensors[0], Mapped)
+        for chosen, images in windows(self.tensors[0], self.indices, self.block):
+            for places in pieces(torch.arange(len(chosen), device=chosen.device), self.block):
+                yield chosen[places], images[places]
+            del images  # before the next ones come
 
     def endless(self) -> Iterator[Batch]:
         """Yield the batches of one epoch after another, each in an order of its own."""
@@ -141,13 +164,12 @@ def infer(
     joined: list[Tensor] = []  # as large as it gets at once: many small parts would leave holes between all else
     several, done, starts = False, 0, range(0, len(images), size)
     with torch.inference_mode():
-        for first in rehearsal.few(starts, len(starts)):
-            chunk = images[first : first + size]
+        for first, chunk in rehearsal.few(zip(starts, parts(images, size), strict=True), len(starts)):
             found = function(chunk if prepare is None else prepare(chunk))
             several = isinstance(found, tuple)
-            parts = found if several else (found,)
-            joined = joined or [_for_all(part, len(images)) for part in parts]
-            for whole, part in zip(joined, parts, strict=True):
+            made = found if several else (found,)
+            joined = joined or [_for_all(part, len(images)) for part in made]
+            for whole, part in zip(joined, made, strict=True):
                 whole[first : first + len(part)] = part
             done = min(first + size, len(images))
         for whole in joined:
@@ -221,11 +243,3 @@ def check_finite(loss: Tensor, culprit: str) -> None:
     """Refuse a loss that is not a number, and say whose it is."""
     if not torch.isfinite(loss):
         raise UserError(f"the loss of the {culprit} is not a number: lower its learning rate")
-
-
-def _pieces(tensor: Tensor, size: int) -> list[Tensor]:
-    """Split a tensor into pieces of `size` rows; a last single row joins the piece before."""
-    pieces = list(tensor.split(size))
-    return (
-        [*pieces[:-2], tensor[len(tensor) - size - 1 :]] if len(pieces) > 1 and len(pieces[-1]) == 1 < size else pieces
-    )

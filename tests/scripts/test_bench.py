@@ -18,6 +18,7 @@ from helpers import REPOSITORY
 ADVERSARIAL = ("vaal_iteration", "vaal_scoring", "query_times")
 MATCHING = ("matching", "matching_growth")
 PIXELS = ("pixel_epoch", "confusions")
+LARGE = ("large_pool", "block_shuffling")
 BENCH = REPOSITORY / "scripts" / "bench"
 
 
@@ -38,7 +39,9 @@ def bench() -> dict[str, Any]:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("name", ["core_set", "scan", "dropout", "epoch", "step", "small_cycle", *ADVERSARIAL, *PIXELS])
+@pytest.mark.parametrize(
+    "name", ["core_set", "scan", "dropout", "epoch", "step", "small_cycle", *ADVERSARIAL, *PIXELS, *LARGE]
+)
 def test_both_sides_did_the_same_work(name: str) -> None:
     rows = [row for row in bench()["table"]([name], tiny()) if row.verdict]
     assert rows
@@ -173,6 +176,18 @@ def test_the_gates_of_pixels_can_fail() -> None:
     assert not pixels.same_totals((100.0, 5), (100.0, 6))[0]
     assert pixels.both_learn(1.0, 2.0)[0]
     assert not pixels.both_learn(1.0, 3.0)[0]
+
+
+def test_the_gate_of_a_large_pool_can_fail() -> None:
+    large_pool = import_module("large_pool")
+    told = {"scan": [2.0, 1.5], "in order": [1.0, 1.2], "seen": {"scan": 5}, "each once": {"scan": True}}
+    assert (large_pool.compared("", told, "scan", 0.6).verdict, large_pool.compared("", told, "scan", 0.7).verdict) == (
+        "met",
+        "missed",
+    )
+    assert large_pool.compared("", {**told, "each once": {"scan": False}}, "scan", 0.6).verdict == "void"
+    assert large_pool.lost("", [90.0, 91.0], [91.0, 90.0]).verdict == "met"
+    assert large_pool.lost("", [90.0, 89.0], [91.0, 90.0]).verdict == "missed"
 
 
 def test_the_sizes_of_the_pools_are_the_users(monkeypatch: pytest.MonkeyPatch) -> None:

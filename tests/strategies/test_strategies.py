@@ -13,12 +13,12 @@ import torch
 from hydra.utils import instantiate
 from torch import Tensor
 
-from alsuite import CONF, scores
+from alsuite import CONF, scores, tasks
 from alsuite.contract import Promise
 from alsuite.loop import seed_all
 from alsuite.nets.classifiers import linear
 from alsuite.pool import Pool
-from alsuite.strategies import Query, Strategy, badge
+from alsuite.strategies import Query, Strategy, badge, coreset
 from alsuite.strategies.badge import Badge, k_means_plus_plus
 from alsuite.strategies.committee import Committee
 from alsuite.strategies.coreset import CoreSet, k_center_greedy
@@ -147,6 +147,16 @@ def test_core_set_is_the_plain_greedy_loop(points: int, dimensions: int, centres
     assert greedy_gap(features, first, picks, distances) < 1e-3
 
 
+def test_core_set_is_the_same_a_few_centres_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    features, centres = torch.randn(500, 8), torch.randn(60, 8)
+    whole = k_center_greedy(features, centres, 40, 16)
+    monkeypatch.setattr(coreset, "CENTRES", 7)
+    monkeypatch.setattr(coreset, "ROWS", 33)
+    picks, distances = k_center_greedy(features, centres, 40, 16)
+    assert picks.tolist() == whole[0].tolist()
+    torch.testing.assert_close(distances, whole[1])
+
+
 @pytest.mark.parametrize("candidates", [8, 1024])
 def test_core_set_with_repeated_points(candidates: int) -> None:
     features = torch.randn(40, 5).repeat(5, 1)
@@ -182,6 +192,20 @@ def test_badge_distances_are_those_of_the_gradients(monkeypatch: pytest.MonkeyPa
     picks = k_means_plus_plus(errors, features, 12)
     assert int(picks[0]) == int(embedded.norm(dim=1).argmax())
     assert len(picks.unique()) == 12
+
+
+def test_badge_picks_the_same_from_tables_in_half_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, _ = digit_pool(1400)
+    task, found = FixedTask(torch.randn(1437, 10).log_softmax(-1), torch.randn(1437, 6)), []
+    for large in (2**28, 36 * 10):
+        monkeypatch.setattr(tasks, "LARGE", large)
+        torch.manual_seed(0)
+        found.append(Badge().query(pool, task, 20).indices.tolist())
+    assert found[0] == found[1]
+    monkeypatch.setattr(tasks, "LARGE", 0)
+    monkeypatch.setattr(badge, "k_means_plus_plus", lambda e, f, n: found.append((e, f)) or torch.arange(n))
+    Badge().query(pool, task, 3)
+    assert {table.dtype for table in found[-1]} == {torch.float16}
 
 
 def test_badge_takes_errors_and_features_of_the_task(monkeypatch: pytest.MonkeyPatch) -> None:

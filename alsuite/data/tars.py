@@ -1,0 +1,109 @@
+"""WebDataset's tar shards: the samples in them, their labels and their images."""
+
+from __future__ import annotations
+
+import json
+import re
+import tarfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from io import BytesIO
+from pathlib import Path
+from tarfile import EOFHeaderError, HeaderError, ReadError  # pyright: ignore[reportAttributeAccessIssue]
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from alsuite.data.images import SUFFIXES, square
+from alsuite.errors import UserError, reason
+
+__all__ = ["Sample", "fsspec", "label", "picture", "samples"]
+
+LABELS = ("label", "cls", "class")  # keys of a json file
+Sample = tuple[str, dict[str, bytes]]  # its name, and what its files hold, by their suffixes
+
+
+class Header(tarfile.TarInfo):
+    """A header that tells an archive which is torn or damaged from one that ends."""
+
+    @classmethod
+    def fromtarfile(cls, tarfile: tarfile.TarFile) -> Header:
+        try:
+            return super().fromtarfile(tarfile)
+        except EOFHeaderError:
+            raise
+        except HeaderError as error:
+            raise ReadError(f"unexpected end of data, {error}") from error
+
+
+def samples(shard: str) -> Iterator[Sample]:
+    """Read a shard from its first file to its last, and yield its samples; a torn one is refused."""
+    opened: Callable[[], Any] = partial(open, shard, "rb")
+    if "://" in shard:
+        opened = fsspec(shard).open(shard, "rb").open
+    try:
+        with opened() as file, tarfile.open(fileobj=file, mode="r|*", tarinfo=Header) as tar:
+            yield from grouped(tar)
+    except UserError:
+        raise
+    except Exception as error:  # each kind of URL fails in its own way
+        raise UserError(f"cannot read the shard {shard} ({reason(error)}): fetch it anew") from error
+
+
+def grouped(tar: tarfile.TarFile) -> Iterator[Sample]:
+    """Yield what follows one another in an archive with the same name up to the first dot."""
+    key, files = "", {}
+    for member in tar:
+        content = tar.extractfile(member) if member.isfile() else None
+        if content is None or Path(member.name).name.startswith("."):
+            continue
+        at, _, base = member.name.rpartition("/")
+        stem, _, suffix = base.partition(".")
+        if f"{at}/{stem}" != key and files:
+            yield key.lstrip("/"), files
+            files = {}
+        key, files[suffix.lower()] = f"{at}/{stem}", content.read()
+    if files:
+        yield key.lstrip("/"), files
+
+
+def label(shard: str, key: str, files: Mapping[str, bytes], names: Sequence[str]) -> int:
+    """Return a sample's class by its number or its name."""
+    told: Any = files["cls"].decode(errors="replace").strip() if "cls" in files else None
+    if told is None and "json" in files:
+        told = in_json(files["json"])
+    if told is None:
+        raise UserError(f'{shard}: {key} has no label: add {key}.cls, or {key}.json with "label"')
+    if str(told) in names:
+        return names.index(str(told))
+    if not re.fullmatch(r"\d+", str(told)) or (names and int(told) >= len(names)):
+        known = "a number from 0" if not names else f"a number from 0 to {len(names) - 1}, or one of dataset.names"
+        raise UserError(f"{shard}: the label of {key} is {str(told)[:40]!r}: it must be {known}")
+    return int(told)
+
+
+def in_json(content: bytes) -> Any:
+    """Return the label that a json file holds, alone or under its name; None where it is no such file."""
+    try:
+        told = json.loads(content)
+    except ValueError:
+        return None
+    return next((told[key] for key in LABELS if key in told), None) if isinstance(told, dict) else told
+
+
+def picture(shard: str, key: str, files: Mapping[str, bytes], side: int) -> NDArray[np.uint8]:
+    """Return a sample's image, (3, side, side)."""
+    found = [content for suffix, content in files.items() if f".{suffix}" in SUFFIXES]
+    if len(found) != 1:
+        raise UserError(f"{shard}: {key} has {len(found)} images: each sample has one, such as {key}.jpg")
+    return square(BytesIO(found[0]), side, side, f"{key} in {shard}")
+
+
+def fsspec(url: str) -> Any:
+    """Return the package that opens URLs, if it is there."""
+    try:
+        import fsspec
+    except ImportError as error:
+        raise UserError(f"{url} is a URL: pip install fsspec, or name files of this machine") from error
+    return fsspec
