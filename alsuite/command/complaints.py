@@ -55,6 +55,8 @@ def one_line(error: Exception, options: Sequence[str] = ()) -> str:
     text = re.split(NOISE, whole)[0]
     if absent := re.search(r"Missing mandatory value.*?full_key: (\S+)", whole, re.DOTALL):
         return f"{absent[1]} has no value: give one, as {absent[1]}=..."
+    if circle := re.search(r"Recursive interpolation.*?full_key: (\S+)", whole, re.DOTALL):
+        return f"{circle[1]} refers to itself through ${{...}}: give it a value of its own"
     if inner is None:
         text = _known(text, options) or text + "; see --help, or --cfg job for all keys"
     return " ".join(line.strip() for line in text.splitlines() if line.strip())

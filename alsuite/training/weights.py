@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from alsuite.code import code_behind, digest
 from alsuite.errors import UserError
-from alsuite.files import written_whole
+from alsuite.files import unlock, written_whole
 from alsuite.training import rehearsal
 from alsuite.training.progress import say
 
@@ -85,7 +85,7 @@ def alone(path: Path, home: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.release()
+        unlock(lock)
 
 
 def write(path: Path, net: nn.Module, facts: str) -> str:
