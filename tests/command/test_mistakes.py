@@ -430,6 +430,7 @@ def test_a_bad_file_ends_in_one_clear_line_and_leaves_nothing(
     assert [path for path in left if "data/folder/" not in str(path)] == []
     assert not [path for path in left if path.name.startswith(".")]
     assert not (tmp_path / "outputs").exists()
+    assert not [*tmp_path.rglob("run")]  # what a pickle leaves
 
 
 @pytest.mark.parametrize("mistake", shared(named(BEGUN), 8), ids="-".join)
