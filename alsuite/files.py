@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-__all__ = ["written_whole"]
+from filelock import FileLock
+
+__all__ = ["locked", "unlock", "written_whole"]
 
 
 @contextmanager
@@ -27,6 +29,24 @@ def written_whole(path: Path) -> Iterator[Path]:
         sync(path.parent)
     finally:
         remove(part)
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let no other process into a block that holds the same lock, whose file is gone afterwards."""
+    lock = FileLock(path)
+    lock.acquire()
+    try:
+        yield
+    finally:
+        unlock(lock)
+
+
+def unlock(lock: FileLock) -> None:
+    """Remove a lock's file while it is held: whoever has just opened it finds it gone, and looks again."""
+    with suppress(OSError):  # Windows keeps an open file, and removes this one when it is released
+        Path(lock.lock_file).unlink(missing_ok=True)
+    lock.release()
 
 
 def sync(path: Path) -> None:

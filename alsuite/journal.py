@@ -18,8 +18,8 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from alsuite.errors import UserError
-from alsuite.files import written_whole
-from alsuite.recorded import ASKED, Record, about_of, but_for_code, by_hand, difference, whole_lines
+from alsuite.files import unlock, written_whole
+from alsuite.recorded import ASKED, Record, about_of, but_for_code, by_hand, difference, records_of, whole_lines
 
 __all__ = ["INCIDENTAL", "Journal", "Record", "set_aside"]
 
@@ -74,7 +74,7 @@ class Journal:
         if bare:
             for name in OURS - {"lock"}:
                 (self.folder / name).unlink(missing_ok=True)
-        _unlock(self._lock, self.folder)
+        unlock(self._lock)
         if bare:
             _remove_empty(self.folder)
 
@@ -162,10 +162,7 @@ class Journal:
         if size < self.path.stat().st_size:
             with self._explained("drop a torn line"):
                 os.truncate(self.path, size)
-        try:
-            return [json.loads(line) for line in lines]
-        except ValueError:
-            raise UserError(f"{self.path} is damaged before its last line: delete its folder to start afresh") from None
+        return records_of(self.path, lines)
 
     def _save(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
         """Keep arrays, as a whole or not at all."""
@@ -195,7 +192,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
 def set_aside(folder: Path) -> Path:
     """Rename a run's folder to the first free of <name>~1, <name>~2, ... beside it, which results leave out."""
-    _unlock(_locked(folder), folder)
+    unlock(_locked(folder))
     beside = next(path for i in count(1) if not (path := folder.with_name(f"{folder.name}~{i}")).exists())
     return folder.rename(beside)
 
@@ -208,13 +205,6 @@ def _locked(folder: Path) -> FileLock:
     except Timeout:
         raise UserError(f"another process runs in {folder}: wait for it, or change an option") from None
     return lock
-
-
-def _unlock(lock: FileLock, folder: Path) -> None:
-    """Remove the lock's file while it is held: whoever has just opened it finds it gone, and is refused."""
-    with suppress(OSError):  # Windows keeps an open file, and removes this one when it is released
-        (folder / "lock").unlink(missing_ok=True)
-    lock.release()
 
 
 def _remove_empty(folder: Path) -> None:

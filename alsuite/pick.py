@@ -167,10 +167,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("-n", type=int, default=100, help="how many")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="the CSV to write; by default it is printed")
-    try:
-        _picked(parser.parse_intermixed_args(arguments))
-    except UserError as error:
-        sys.exit(f"alsuite.pick: {error}")
+    given = parser.parse_intermixed_args(arguments)
+    from alsuite.command.complaints import complaining
+
+    with complaining():
+        _picked(given)
 
 
 def _picked(given: argparse.Namespace) -> None:
@@ -202,7 +203,8 @@ def _picked(given: argparse.Namespace) -> None:
 def _array(path: Path) -> np.ndarray:
     """Read an array file."""
     try:
-        return np.load(path, allow_pickle=False)
+        with path.open("rb") as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:
         raise UserError(f"{path} cannot be read as an array ({error}): save it with numpy.save") from None
 

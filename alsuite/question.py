@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from alsuite.errors import AwaitingLabels, UserError
 from alsuite.journal import Journal
 from alsuite.oracle import Oracle
 from alsuite.pool import VOID, Pool
@@ -108,11 +110,22 @@ def doubted(pool: Pool, task: Task, indices: Tensor) -> tuple[float, Tensor]:
 def replay(pool: Pool, journal: Journal, oracle: Oracle) -> None:
     """Give the pool back the labels and the synthetic images that the journal remembers."""
     for record in journal.records:
-        if record.get("synthetic"):
-            pool.extend(torch.from_numpy(journal.images(record["cycle"])["synthetic"]))
-        for answers in (record.get("initial"), record["queried"]):
-            if answers:
-                remember(pool, answers, oracle)
+        try:
+            _replay(pool, journal, record, oracle)
+        except AwaitingLabels:
+            raise
+        except (UserError, OSError, ValueError, LookupError, TypeError, BadZipFile) as error:
+            advice = "undo what was changed in this folder, or delete it to start afresh"
+            raise UserError(f"{journal.folder}: cycle {record['cycle']} is damaged ({error}): {advice}") from None
+
+
+def _replay(pool: Pool, journal: Journal, record: Record, oracle: Oracle) -> None:
+    """Give the pool back what one cycle brought."""
+    if record.get("synthetic"):
+        pool.extend(torch.from_numpy(journal.images(record["cycle"])["synthetic"]))
+    for answers in (record.get("initial"), record["queried"]):
+        if answers:
+            remember(pool, answers, oracle)
 
 
 def remember(pool: Pool, answers: Record, oracle: Oracle) -> None:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from alsuite.errors import UserError
 
 __all__ = [
     "ASKED",
@@ -18,12 +20,14 @@ __all__ = [
     "changed",
     "difference",
     "ended_as",
+    "records_of",
     "whole_lines",
 ]
 
 NAMED = 3  # how many changed modules a message names
 ASKED = "asked.json"  # the query whose labels are awaited
 BY_HAND = "queries"  # the folder of what a person was asked
+TOLD = {"cycle", "labelled", "metrics", "fit_seconds", "query_seconds", "queried"}  # at the least, in each record
 
 Record = dict[str, Any]
 Options = Mapping[str, Any]
@@ -44,7 +48,7 @@ def ended_as(
     if before is None or not cycles.exists():
         return False
     lines = whole_lines(cycles)
-    ended = bool(lines) and json.loads(lines[-1])["queried"] is None
+    ended = bool(lines) and _record(cycles, len(lines) - 1, lines[-1], last=True)["queried"] is None
     return ended and not difference(before, _identity(config, code, data))
 
 
@@ -125,6 +129,25 @@ def _begun(cycles: Path) -> bool:
 def _as_stored(config: object) -> object:
     """Return a configuration as JSON gives it back: tuples as lists, and keys as texts."""
     return json.loads(json.dumps(config))
+
+
+def records_of(path: Path, lines: Sequence[bytes]) -> list[Record]:
+    """Return the records of a journal's whole lines; one that isn't as it was written is refused by its number."""
+    return [_record(path, cycle, line, cycle == len(lines) - 1) for cycle, line in enumerate(lines)]
+
+
+def _record(path: Path, cycle: int, line: bytes, last: bool) -> Record:
+    """Return the record of a cycle, the last of which alone may ask for nothing."""
+    try:
+        record = json.loads(line)
+        queried = record["queried"]
+        asked = last if queried is None else {"indices", "labels"} <= queried.keys()
+        if asked and record.keys() >= TOLD and record["cycle"] == cycle:
+            return record
+    except (ValueError, LookupError, TypeError, AttributeError):
+        pass
+    advice = "undo what was changed there, or delete its folder to start afresh"
+    raise UserError(f"{path}, line {cycle + 1} is no record of cycle {cycle}: {advice}")
 
 
 def whole_lines(path: Path) -> list[bytes]:

@@ -47,7 +47,8 @@ def record(cycle: int, last: bool = False) -> dict[str, Any]:
         "scores": [0.1 + 0.2, 1e-300],
         "notes": {"ü": 1},
     }
-    return {"cycle": cycle, "labelled": 10 + 2 * cycle, "queried": None if last else queried}
+    told = {"cycle": cycle, "labelled": 10 + 2 * cycle, "metrics": {}, "fit_seconds": 0.0, "query_seconds": 0.0}
+    return {**told, "queried": None if last else queried}
 
 
 def written(folder: Path, cycles: int, ended: bool = False) -> bytes:
@@ -128,7 +129,7 @@ def test_damage_before_the_last_line_is_refused_in_one_line(tmp_path: Path, posi
     whole = bytearray(written(tmp_path, 3))
     whole[position] = 0
     (tmp_path / "cycles.jsonl").write_bytes(whole)
-    with pytest.raises(UserError, match=r"^.*cycles\.jsonl is damaged before its last line: delete.*$") as raised:
+    with pytest.raises(UserError, match=r"^.*cycles\.jsonl, line 1 is no record of cycle 0: undo .*$") as raised:
         Journal(tmp_path)
     assert "\n" not in str(raised.value)
     assert (tmp_path / "cycles.jsonl").read_bytes() == whole

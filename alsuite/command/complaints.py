@@ -21,6 +21,7 @@ from alsuite.errors import AwaitingLabels, UserError
 
 __all__ = ["complaining", "one_line"]
 
+SHORT = "there is too little memory: end other programs, or take a smaller task_model.batch, then start again"
 EXTRA = "pip install 'alsuite[launchers]' brings Hydra's joblib, submitit and optuna"
 NOISE = r"\n(?:To append|Config search path|    full_key|full_key|Set the environment|    reference_type)"
 REPHRASED = {
@@ -55,6 +56,8 @@ def one_line(error: Exception, options: Sequence[str] = ()) -> str:
     text = re.split(NOISE, whole)[0]
     if absent := re.search(r"Missing mandatory value.*?full_key: (\S+)", whole, re.DOTALL):
         return f"{absent[1]} has no value: give one, as {absent[1]}=..."
+    if circle := re.search(r"Recursive interpolation.*?full_key: (\S+)", whole, re.DOTALL):
+        return f"{circle[1]} refers to itself through ${{...}}: give it a value of its own"
     if inner is None:
         text = _known(text, options) or text + "; see --help, or --cfg job for all keys"
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
@@ -111,11 +114,23 @@ def complaining(options: Callable[[], Sequence[str]] = list) -> Iterator[None]:
     except UserError as error:
         _end(f"alsuite: {error}", 3 if isinstance(error, AwaitingLabels) else 2)
     except (HydraException, OmegaConfBaseException, ImportError) as error:
-        _end(f"alsuite: {one_line(error, options())}", 2)
+        _end(f"alsuite: {SHORT if short_of_memory(error) else one_line(error, options())}", 2)
     except BrokenPipeError:
         raise
+    except (MemoryError, RuntimeError) as error:
+        if not short_of_memory(error):
+            raise
+        _end(f"alsuite: {SHORT}", 2)
     except OSError as error:
         _end(f"alsuite: {error}: free some space or mend the folder, then start again", 2)
+
+
+def short_of_memory(error: BaseException | None) -> bool:
+    """Tell whether memory ran out, as Python, torch or faiss say it, whatever was made of it afterwards."""
+    if error is None or isinstance(error, MemoryError):
+        return error is not None
+    said = re.search(r"out of memory|can't allocate memory|can't start new thread|bad_alloc", str(error), re.IGNORECASE)
+    return bool(said) or short_of_memory(error.__cause__)
 
 
 def _end(text: str, status: int) -> NoReturn:

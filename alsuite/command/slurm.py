@@ -19,13 +19,12 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import FileLock
-
 from alsuite.command.job import Job
 from alsuite.command.processes import THREADS, Work
 from alsuite.command.progress import Progress
 from alsuite.command.slurm_queue import Watch, in_queue
 from alsuite.errors import UserError, first_line
+from alsuite.files import locked
 from alsuite.recorded import Options
 
 if TYPE_CHECKING:
@@ -114,7 +113,7 @@ class Array:
 
         home = JobPaths.get_first_id_independent_folder(self.folder)
         home.mkdir(parents=True, exist_ok=True)
-        with FileLock(home / "lock"):
+        with locked(home / "lock"):
             yield
 
     def queued(self) -> dict[Path, Handed[None]]:

@@ -17,10 +17,11 @@ from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig
+from yaml import MarkedYAMLError, YAMLError
 
 from alsuite.command.names import experiment_of
 from alsuite.command.papers import completed, parsed
-from alsuite.errors import AwaitingLabels, UserError
+from alsuite.errors import AwaitingLabels, UserError, reason
 
 __all__ = ["Composer", "expanded", "given_once", "handed_over", "jobs_of", "lines_of", "swept_here"]
 
@@ -43,7 +44,15 @@ class Composer:
 
     def __call__(self, overrides: Sequence[str]) -> DictConfig:
         """Return the whole configuration, Hydra's own node included, that overrides lead to."""
-        return self.loader.load_configuration("config", [*self.for_hydra, *overrides], run_mode=RunMode.RUN)
+        try:
+            return self.loader.load_configuration("config", [*self.for_hydra, *overrides], run_mode=RunMode.RUN)
+        except MarkedYAMLError as error:
+            where = error.problem_mark and f"{error.problem_mark.name}, line {error.problem_mark.line + 1}"
+            raise UserError(f"{where or 'a yaml file'} is no yaml: {error.problem}; mend it there") from None
+        except (YAMLError, UnicodeDecodeError) as error:
+            raise UserError(f"a yaml file is no text in UTF-8 ({reason(error)}): save it as such") from None
+        except RecursionError:
+            raise UserError(f"the defaults behind {' '.join(overrides)} lead in a circle: take one out") from None
 
     def settled(self, overrides: Sequence[str]) -> tuple[DictConfig, Mapping[str, str]]:
         """Return the configuration and its groups' choices, as far as the overrides of `SETTLING` decide them.

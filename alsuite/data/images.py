@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+import warnings
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alsuite.errors import UserError
+from alsuite.errors import UserError, reason
 from alsuite.training.progress import watched
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 __all__ = [
     "SUFFIXES",
     "Files",
     "Labelled",
     "allocate",
+    "coloured",
+    "decoded",
     "labelled_files",
     "read_mask",
     "save_images",
@@ -31,8 +37,10 @@ __all__ = [
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".webp", ".tif", ".tiff"}
 
 CHUNK = 1024  # images at a time
+LONGEST = 100  # times as long as wide
 
 Labelled = list[tuple[Path, int]]  # image files and their class
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -95,15 +103,13 @@ def allocate(path: Path, shape: tuple[int, ...]) -> np.memmap:
 def square(file: Path | BinaryIO, crop: int, short: int, name: str = "") -> NDArray[np.uint8]:
     """Return the centre (3, crop, crop) of the RGB image after its short side is scaled to `short`.
 
-    A file that can't be decoded is refused by its name, since one among a million is hard to find.
+    name: what an error calls a file that is read from another
     """
     from PIL import Image
 
-    try:
-        with Image.open(file) as opened:
-            image = opened.convert("RGB")
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-        raise UserError(f"cannot read the image {name or file} ({error}): replace or delete it") from error
+    image = decoded(file, coloured, name)
+    if max(image.size) > LONGEST * min(image.size):
+        raise UserError(f"{name or file} is {image.width} x {image.height} pixels large: cut it, or delete it")
     width, height = (side * short // min(image.size) for side in image.size)
     image = image.resize((width, height), Image.Resampling.BILINEAR)
     left, top = (width - crop) // 2, (height - crop) // 2
@@ -112,13 +118,41 @@ def square(file: Path | BinaryIO, crop: int, short: int, name: str = "") -> NDAr
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
     """Return the (H, W) numbers of a PNG, gray or with a palette; any other kind of image is refused."""
-    from PIL import Image
-
-    try:
-        with Image.open(path) as file:
-            mask = np.array(file)
-    except (OSError, SyntaxError) as error:
-        raise UserError(f"cannot read the mask {path} ({error}): replace it") from error
+    mask = decoded(path, np.array)
     if mask.ndim != 2 or mask.dtype != np.uint8:
         raise UserError(f"{path} is no mask: save it gray or with a palette, 8 bits a pixel, a number for each class")
     return mask
+
+
+def decoded(file: Path | BinaryIO, read: Callable[[Image], Read], name: str = "") -> Read:
+    """Return what is read from an image file, whose size is looked at before a pixel of it is unfolded.
+
+    Whatever cannot be decoded is refused by name, since one among a million is hard to find. Few bytes may unfold into
+    more than fits into memory: PIL warns of such an image from 89 million pixels on, and it is refused.
+    """
+    from PIL import Image
+
+    warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
+    try:
+        with Image.open(file) as opened:
+            return read(opened)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise UserError(f"{name or file} has more than 89 million pixels: make it smaller, or delete it") from None
+    except Exception as error:  # PIL's decoders raise whatever a damaged file leads them to
+        raise UserError(f"cannot read the image {name or file} ({reason(error)}): replace or delete it") from error
+
+
+def coloured(image: Image) -> Image:
+    """Return an image as it is seen, in RGB: upright, on white where it is transparent, and of an animation the first.
+
+    Of 16 bits a pixel the upper 8 are kept.
+    """
+    from PIL import Image, ImageOps
+
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image) // 256).clip(0, 255).astype(np.uint8))
+    if image.has_transparency_data:
+        over = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
+    return image.convert("RGB")

@@ -93,12 +93,13 @@ def unpack(archive: Path, tree: Path) -> None:
     shutil.rmtree(scratch, ignore_errors=True)
     try:
         extract(archive, scratch)
+        if not (scratch / tree.name).is_dir():
+            raise UserError(f"{archive} holds no folder {tree.name}: replace it by the original archive")
+        (scratch / tree.name).rename(tree)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise UserError(f"{archive} is damaged ({error}): delete it and start again") from error
-    if not (scratch / tree.name).is_dir():
-        raise UserError(f"{archive} holds no folder {tree.name}: replace it by the original archive")
-    (scratch / tree.name).rename(tree)
-    shutil.rmtree(scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def extract(archive: Path, into: Path) -> None:

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from alsuite.data.checks import check_pixels
 from alsuite.data.dataset import Dataset
-from alsuite.data.images import SUFFIXES, allocate, read_mask, version
+from alsuite.data.images import SUFFIXES, allocate, coloured, decoded, read_mask, version
 from alsuite.data.raw import unpack
-from alsuite.data.store import load, save_lines
+from alsuite.data.store import lines, load, save_lines
 from alsuite.errors import MissingDataError, UserError
 from alsuite.pool import VOID
 from alsuite.training.progress import watched
@@ -90,9 +90,10 @@ def folder_masks(
 
 
 def own_masks(folder: Path, raw: Path, *, path: Path, size: int | None) -> None:
-    if not (path / "classes.txt").is_file():
+    named = lines(path / "classes.txt")
+    if named is None:
         raise UserError(f"{path / 'classes.txt'} is missing: write the names of the classes into it, a line each")
-    names = [line.strip() for line in (path / "classes.txt").read_text(encoding="utf-8").splitlines() if line.strip()]
+    names = [line.strip() for line in named if line.strip()]
     if (path / "train").is_dir() and (path / "test").is_dir():
         splits = {split: own_pairs(path / split) for split in ("train", "test")}
     else:
@@ -139,11 +140,7 @@ def read_pair(
     """Read an image, scaled bilinearly, and the classes of its mask, scaled to the nearest."""
     from PIL import Image
 
-    try:
-        with Image.open(image) as opened:
-            picture = opened.convert("RGB")
-    except (OSError, SyntaxError) as error:
-        raise UserError(f"cannot read the image {image} ({error}): replace or delete it") from error
+    picture = decoded(image, coloured)
     values = read_mask(mask)
     if values.shape != picture.size[::-1]:
         raise UserError(f"{mask} is {values.shape} pixels large, its image {picture.size[::-1]}: make them the same")
@@ -180,10 +177,8 @@ def _of_cityscapes(raw: Path, image: Path) -> Path:
 
 
 def _sides(image: Path) -> Sides:
-    from PIL import Image
-
-    with Image.open(image) as opened:
-        return opened.height, opened.width
+    width, height = decoded(image, coloured).size
+    return height, width
 
 
 def _need(raw: Path, name: str, folders: Iterable[str], source: str = "") -> None:

@@ -11,12 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock
 from numpy.typing import NDArray
 
 from alsuite.data.dataset import Arrays, Dataset, assemble
 from alsuite.errors import UserError
-from alsuite.files import written_whole
+from alsuite.files import locked, written_whole
 
 __all__ = ["Build", "data_root", "load", "save", "save_lines"]
 
@@ -63,6 +62,8 @@ def load(
         names = [f"no {attribute}", str(attribute)]
     train, test = zip(images, targets, strict=True)
     superclasses = lines(folder / "superclasses.txt")
+    if superclasses and not all(line.isdecimal() for line in superclasses):
+        raise UserError(f"{folder / 'superclasses.txt'} must hold a whole number a line: mend or delete it")
     return assemble(
         name,
         train,
@@ -109,7 +110,10 @@ def opened(path: Path) -> NDArray:
 
 def lines(path: Path) -> list[str] | None:
     """Return the lines of a text file, and none where there is no file."""
-    return path.read_text().splitlines() if path.is_file() else None
+    try:
+        return path.read_text(encoding="utf-8").splitlines() if path.is_file() else None
+    except UnicodeDecodeError:
+        raise UserError(f"{path} is no text in UTF-8: save it as such") from None
 
 
 def save(folder: Path, *, train: Arrays, test: Arrays) -> None:
@@ -121,7 +125,7 @@ def save(folder: Path, *, train: Arrays, test: Arrays) -> None:
 
 def save_lines(path: Path, content: Sequence[object]) -> None:
     """Write a text file, a line for each thing."""
-    path.write_text("".join(f"{line}\n" for line in content))
+    path.write_text("".join(f"{line}\n" for line in content), encoding="utf-8")
 
 
 def build_once(folder: Path, raw: Path, build: Build, files: Sequence[str] = FILES) -> None:
@@ -131,7 +135,7 @@ def build_once(folder: Path, raw: Path, build: Build, files: Sequence[str] = FIL
     """
     with explained(folder, raw):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder.with_name(f".{folder.name}.lock")):
+        with locked(folder.with_name(f".{folder.name}.lock")):
             if folder.exists():
                 check_complete(folder, files)
             else:

@@ -41,11 +41,16 @@ def classes_of(known: Known) -> list[str]:
 
 def read_labels(path: Path) -> dict[str, object]:
     """Read the filled rows of a CSV, by their images' files or else by their positions."""
-    rows = read_rows(path, "give a CSV with the columns image and label")
-    key = next((name for name in ("image", "index") if rows and name in rows[0]), None)
-    if rows and (key is None or "label" not in rows[0]):
+    columns, rows = read_rows(path, "give a CSV with the columns image and label")
+    key = next((name for name in ("image", "index") if name in columns), None)
+    if key is None or "label" not in columns:
         raise UserError(f"{path} lacks a column: it must have image or index, and label")
-    return {str(row[key]).strip().removeprefix("images/"): row["label"] for row in rows if key}
+    found: dict[str, object] = {}
+    for number, row in enumerate(rows, start=2):
+        name = str(row[key]).strip().removeprefix("images/")
+        if not _is_unknown(row["label"]) and found.setdefault(name, row["label"]) != row["label"]:
+            raise UserError(f"{path}, line {number}: {name} stands here again with another label; delete one of both")
+    return found
 
 
 def _is_unknown(label: object) -> bool:

@@ -18,6 +18,7 @@ from threading import Condition, Thread
 from time import monotonic
 from urllib.parse import parse_qs, urlsplit
 
+from alsuite.data.images import coloured, decoded
 from alsuite.errors import UserError
 from alsuite.labelling.sheet import UNSURE, Sheet
 from alsuite.training.progress import say
@@ -97,7 +98,10 @@ class Page:
         if path is None or not path.is_file() or not path.resolve().is_relative_to(self.folder.resolve()):
             return None
         kind = KINDS.get(path.suffix.lower())
-        return (path.read_bytes(), kind) if kind else (_as_png(path), "image/png")
+        try:
+            return (path.read_bytes(), kind) if kind else (_as_png(path), "image/png")
+        except UserError:
+            return None
 
     def _named(self, row: Mapping[str, str]) -> str:
         """Return a row's label as the page has it, though it may be filled in as a number."""
@@ -144,11 +148,8 @@ def _address(path: Path) -> tuple[int, str]:
 
 
 def _as_png(path: Path) -> bytes:
-    from PIL import Image
-
     buffer = io.BytesIO()
-    with Image.open(path) as image:
-        image.convert("RGB").save(buffer, "png")
+    decoded(path, coloured).save(buffer, "png")
     return buffer.getvalue()
 
 

@@ -28,8 +28,8 @@ class Sheet:
 
     def rows(self) -> list[dict[str, str]]:
         """Return the rows as they stand in the file, with a label, if only an empty one, in each."""
-        rows = read_rows(self.path, "save it as CSV in UTF-8, then start again")
-        if rows and not {*COLUMNS} <= {*rows[0]}:
+        columns, rows = read_rows(self.path, "save it as CSV in UTF-8, then start again")
+        if not {*COLUMNS} <= {*columns}:
             raise UserError(f"{self.path} lacks a column: save it with {', '.join(COLUMNS)}, and commas between them")
         return [{**row, "label": (row["label"] or "").strip()} for row in rows]
 
@@ -74,11 +74,15 @@ class Sheet:
         return -1 if answer else None
 
 
-def read_rows(path: Path, remedy: str) -> list[dict[str, str]]:
-    """Read the rows of a CSV; `remedy` says what to do about one that cannot be read."""
+def read_rows(path: Path, remedy: str) -> tuple[list[str], list[dict[str, str]]]:
+    """Read the columns and the rows of a CSV; `remedy` says what to do about one that cannot be read.
+
+    A quote that opens or closes within a cell is refused: the lines up to the next one would be taken for a label.
+    """
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            return list(csv.DictReader(file))
+            reader = csv.DictReader(file, strict=True)
+            return [*(reader.fieldnames or ())], [*reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} cannot be read ({error}): {remedy}") from None
 

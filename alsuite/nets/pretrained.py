@@ -141,6 +141,6 @@ def efficientnet_lite0(path: str | Path | None = None) -> EfficientNetLite0:
 def read_weights(path: str | Path) -> dict[str, Tensor]:
     """Read tensors by their names from a file, .npz or of torch's own kind, whose code is not run."""
     if Path(path).suffix == ".npz":
-        with Path(path).open("rb") as file, np.load(file) as arrays:
+        with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(values) for name, values in arrays.items()}
     return torch.load(path, map_location="cpu", weights_only=True)

@@ -6,7 +6,6 @@ dots, such as strategy.alpha; facts such as pool; and what each cycle measured, 
 this table.
 """
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +17,7 @@ import pandas as pd
 from alsuite.errors import UserError
 from alsuite.journal import INCIDENTAL, Record
 from alsuite.notes import FIT_SECONDS
+from alsuite.recorded import about_of, records_of, whole_lines
 from alsuite.results.statistics import aubc, paired_tests, penalty_matrix, summary, with_series
 
 __all__ = [
@@ -75,7 +75,9 @@ def _run_rows(journal: Path, complete: bool, base: Path | None = None) -> Iterat
     about_path, records = journal.with_name("run.json"), _records(journal)
     if not records or not about_path.exists() or (complete and records[-1]["queried"] is not None):
         return
-    about = json.loads(about_path.read_text())
+    about = about_of(about_path)
+    if about is None:
+        raise UserError(f"{about_path} is damaged: delete its folder to start afresh")
     place = {**_place(journal.parent, about["config"], base), "folder": str(journal.parent)}
     row = {**place, **_about(about), **place, "agreement": _agreement(records)}
     for record in records:
@@ -93,15 +95,7 @@ def _place(folder: Path, config: Record, base: Path | None) -> Record:
 
 def _records(journal: Path) -> list[Record]:
     """Read the lines of a journal; a torn last line, as a killed process leaves it, is dropped, any other refused."""
-    lines = journal.read_bytes().splitlines()
-    records = []
-    for number, line in enumerate(lines, start=1):
-        try:
-            records.append(json.loads(line))
-        except ValueError as error:
-            if number < len(lines):
-                raise UserError(f"{journal}, line {number} is not JSON: delete this run and start it again") from error
-    return records
+    return records_of(journal, whole_lines(journal))
 
 
 def _about(about: Record) -> Record:

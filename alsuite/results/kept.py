@@ -119,7 +119,7 @@ def asked(run: Path) -> Iterable[list[int]]:
 
 def queried(folder: Path) -> dict[str, list[np.ndarray]]:
     """Read, for each run, the sorted indices of its initial pool and of each cycle's query."""
-    with np.load(io.BytesIO(lzma.decompress((folder / QUERIED).read_bytes()))) as stored:
+    with np.load(io.BytesIO(lzma.decompress((folder / QUERIED).read_bytes())), allow_pickle=False) as stored:
         runs = [name.removesuffix(":sizes") for name in stored if name.endswith(":sizes")]
         return {
             run: np.split(np.cumsum(stored[f"{run}:steps"]), np.cumsum(stored[f"{run}:sizes"])[:-1]) for run in runs

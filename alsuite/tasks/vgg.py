@@ -10,12 +10,12 @@ from typing import Protocol
 
 import numpy as np
 import torch
-from filelock import FileLock
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from alsuite.data.store import data_root
 from alsuite.errors import UserError, reason
+from alsuite.files import locked
 from alsuite.mapped import parts
 from alsuite.nets.pretrained import read_weights
 from alsuite.nets.ranges import unit
@@ -146,7 +146,6 @@ class FeatureStore:
         self.table: NDArray = np.empty(0, self.row)
         self.rows: dict[bytes, int] = {}
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
 
     def __call__(self, images: Images) -> Tensor:
         """Return (N, D) features on the CPU."""
@@ -164,7 +163,7 @@ class FeatureStore:
         digests = [hashlib.blake2b(picture.tobytes(), digest_size=DIGEST).digest() for picture in pictures]
         found, missing = self._looked_up(digests)
         if len(missing):
-            with self.lock:  # another process that wants the same ones waits, then finds them
+            with locked(self.path.with_name(f".{self.path.name}.lock")):  # whoever wants the same ones waits for them
                 self._refresh()
                 found, missing = self._looked_up(digests)
                 if len(missing):

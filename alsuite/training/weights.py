@@ -7,6 +7,7 @@ the facts they expect: a damaged file counts as none, one of other facts is refu
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -19,12 +20,12 @@ from zipfile import BadZipFile, ZipFile
 import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from alsuite.code import code_behind, digest
 from alsuite.errors import UserError
-from alsuite.files import written_whole
+from alsuite.files import unlock, written_whole
 from alsuite.training import rehearsal
 from alsuite.training.progress import say
 
@@ -85,7 +86,7 @@ def alone(path: Path, home: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        lock.release()
+        unlock(lock)
 
 
 def write(path: Path, net: nn.Module, facts: str) -> str:
@@ -93,7 +94,7 @@ def write(path: Path, net: nn.Module, facts: str) -> str:
     state = {name: value.detach().cpu().contiguous() for name, value in net.state_dict().items()}
     told = {"about": facts, "checksum": checksum(facts, state)}
     with written_whole(path) as part:
-        save_file(state, part, told)
+        part.write_bytes(save(state, told))  # so that a full disk is an OSError, which tells what to do
     return told["checksum"]
 
 
@@ -114,8 +115,10 @@ def read(path: Path, facts: str) -> State:
 
 def write_checkpoint(path: Path, state: Checkpoint, facts: str) -> None:
     """Write the state of a training; the file before it stays until the new one is whole."""
+    content = io.BytesIO()
+    torch.save({**state, "about": facts}, content)
     with written_whole(path) as part:
-        torch.save({**state, "about": facts}, part)
+        part.write_bytes(content.getbuffer())
 
 
 def read_checkpoint(path: Path, facts: str) -> Checkpoint:

@@ -33,7 +33,7 @@ def _pictures(name: str, n: int, shape: tuple[int, int, int]) -> Pictures:
     folder = Path(os.environ.get("ALSUITE_DATA", "nowhere")) / name
     if folder.is_dir():
         images, labels = (
-            torch.from_numpy(np.load(folder / f"train_{kind}.npy", mmap_mode="r")[:n].copy())
+            torch.from_numpy(np.load(folder / f"train_{kind}.npy", mmap_mode="r", allow_pickle=False)[:n].copy())
             for kind in ("images", "targets")
         )
     else:

@@ -216,7 +216,7 @@ def spoiled(own: Path, fault: str) -> None:
         ("size", r"05\.png is \(10, 30\) pixels large, its image \(20, 30\)"),
         ("number", r"05\.png holds the number 7, which is no class"),
         ("colour", r"05\.png is no mask: save it gray or with a palette"),
-        ("broken", r"cannot read the mask .*05\.png"),
+        ("broken", r"cannot read the image .*05\.png"),
         ("classes", r"classes\.txt is missing: write the names of the classes into it"),
         ("sides", r"05\.jpg is \(40, 60\) pixels large, the first image \(20, 30\): set dataset\.size=256"),
     ],

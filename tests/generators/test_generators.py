@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import resource
 import runpy
 import subprocess
 import sys
@@ -27,7 +28,7 @@ from alsuite.nets.gans import dcgan, res_wgan_gp, wgan_gp
 from alsuite.pool import Pool
 from alsuite.training import once
 from alsuite.training.once import chosen
-from alsuite.training.weights import fingerprint
+from alsuite.training.weights import fingerprint, write, write_checkpoint
 from helpers import REPOSITORY, importing
 from helpers.configs import composed
 from helpers.pools import digit_pool, synthetic_pool
@@ -254,6 +255,20 @@ def test_after_a_stop_it_goes_on_to_the_same_bits(
     assert again.net.seconds == pytest.approx(sum(float(row[1]) for row in curves(again.home)[1:]))
     assert again.net.whole_seconds == again.net.seconds
     assert (f"going on after {3 * parts}" in capsys.readouterr().out) == (parts > 0)
+
+
+@pytest.mark.parametrize("room", [2_000, 0])
+def test_weights_that_the_disk_has_no_room_for_are_an_error_of_the_disk(room: int, tmp_path: Path) -> None:
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            write_checkpoint(tmp_path / "checkpoint.pt", {"weights": torch.zeros(9_000)}, "{}")
+        with pytest.raises(OSError, match="File too large"):
+            write(tmp_path / "weights.safetensors", torch.nn.Linear(90, 90), "{}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert [*tmp_path.iterdir()] == []
 
 
 def test_a_damaged_checkpoint_is_left_aside_after_saying_so(

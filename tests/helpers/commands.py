@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from alsuite import __main__
+from alsuite import __main__, pick
 
 __all__ = ["SMALL", "Command", "Ended", "accuracies", "records", "started"]
 
@@ -39,27 +39,31 @@ Command = Callable[..., Ended]
 
 
 def started(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Return what starts the command with small runs below a root, unless its arguments say otherwise."""
+    """Return what starts the command with small runs below a root, unless its arguments say otherwise.
+
+    A first argument `pick` starts alsuite.pick instead.
+    """
     for name in ("HYDRA_FULL_ERROR", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.setenv(name, "1")
 
     def start(*arguments: str) -> Ended:
         given = {argument.partition("=")[0] for argument in arguments}
         ours = [option for option in (*SMALL, f"root={root}") if option.partition("=")[0] not in given]
-        monkeypatch.setattr(sys, "argv", ["alsuite", *arguments, *ours])
+        words = arguments[1:] if arguments[:1] == ("pick",) else arguments
+        monkeypatch.setattr(sys, "argv", ["alsuite", *words, *ours])
         capsys.readouterr()
         with as_it_was():
-            status = ended()
+            status = ended(pick.main if arguments[:1] == ("pick",) else __main__.main)
         written = capsys.readouterr()
         return Ended(status, written.out, written.err)
 
     return start
 
 
-def ended() -> object:
-    """Return the exit status of the command."""
+def ended(main: Callable[[], None]) -> object:
+    """Return the exit status of a command."""
     try:
-        __main__.main()
+        main()
     except SystemExit as ended:
         return ended.code
     return 0

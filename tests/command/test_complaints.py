@@ -1,0 +1,37 @@
+"""What ends a command in one line, and what keeps its traceback."""
+
+from __future__ import annotations
+
+import pytest
+from hydra.errors import HydraException
+
+from alsuite.command.complaints import complaining
+
+
+def caused(error: Exception, cause: Exception) -> Exception:
+    error.__cause__ = cause
+    return error
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:122] . DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("can't start new thread"),
+        caused(HydraException("Error in call to target"), MemoryError("Unable to allocate 1 GiB for an array")),
+    ],
+)
+def test_too_little_memory_is_told_with_what_to_do(error: Exception, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"), complaining():
+        raise error
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(
+        "alsuite: there is too little memory: end other programs, or take a smaller task_model.batch"
+    )
+
+
+def test_another_error_keeps_its_traceback() -> None:
+    with pytest.raises(RuntimeError, match="mat1 and mat2"), complaining():
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")

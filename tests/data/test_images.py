@@ -1,0 +1,78 @@
+"""Images of unusual kinds: what each becomes, and that none is unfolded which takes more memory than there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from alsuite.data.images import coloured, decoded, read_mask, square
+from alsuite.errors import UserError
+from helpers.spoiled import bomb
+
+SIDE = 4
+RED, GREEN, WHITE = (255, 0, 0), (0, 255, 0), (255, 255, 255)
+
+
+def plain(mode: str, value: float | tuple[int, ...], size: tuple[int, int] = (SIDE, SIDE)) -> Image.Image:
+    return Image.new(mode, size, value)
+
+
+def gray16(path: Path) -> None:
+    Image.fromarray(np.full((SIDE, SIDE), 0x80FF, np.uint16)).save(path)
+
+
+def animated(path: Path) -> None:
+    plain("RGB", RED).save(path, save_all=True, append_images=[plain("RGB", GREEN)], duration=100)
+
+
+def palette(path: Path) -> None:
+    """Write red and green by numbers, the green transparent."""
+    image = plain("P", 0)
+    image.putpalette([*RED, *GREEN])
+    image.putpixel((SIDE - 1, 0), 1)
+    image.save(path, transparency=bytes([255, 0]))
+
+
+def lying(path: Path) -> None:
+    """Write a photo that is to be turned by a quarter, red above green when it is."""
+    image = plain("RGB", RED, (40, 40))
+    image.paste(GREEN, (20, 0, 40, 40))
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    image.save(path, exif=exif, quality=100, subsampling=0)
+
+
+ODD: dict[str, tuple[Callable[[Path], object], tuple[int, ...], tuple[int, ...]]] = {
+    "cmyk.jpg": (plain("CMYK", (0, 255, 255, 0)).save, RED, RED),
+    "gray.png": (plain("L", 7).save, (7, 7, 7), (7, 7, 7)),
+    "bits.png": (plain("1", 1).save, WHITE, WHITE),
+    "sixteen.png": (gray16, (0x80,) * 3, (0x80,) * 3),
+    "sixteen.tif": (gray16, (0x80,) * 3, (0x80,) * 3),
+    "animated.gif": (animated, RED, RED),
+    "palette.png": (palette, RED, WHITE),
+    "clear.png": (plain("RGBA", (0, 255, 0, 0)).save, WHITE, WHITE),
+    "half.webp": (lambda path: plain("RGBA", (0, 0, 0, 128)).save(path, lossless=True), (127,) * 3, (127,) * 3),
+    "lying.jpg": (lying, RED, RED),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_an_odd_image_becomes_what_a_person_sees(name: str, tmp_path: Path) -> None:
+    """Looked at are the two upper corners."""
+    write, left, right = ODD[name]
+    write(tmp_path / name)
+    found = np.asarray(decoded(tmp_path / name, coloured)).astype(int)
+    for column, colour in ((0, left), (-1, right)):
+        assert np.abs(found[0, column] - colour).max() <= 2
+    assert square(tmp_path / name, SIDE, SIDE).shape == (3, SIDE, SIDE)
+
+
+def test_a_bomb_is_refused_before_it_is_unfolded(tmp_path: Path) -> None:
+    bomb(tmp_path / "x.png")
+    for read in (lambda path: square(path, SIDE, SIDE), read_mask):
+        with pytest.raises(UserError, match=r"x\.png has more than 89 million pixels: make it smaller, or delete it"):
+            read(tmp_path / "x.png")
