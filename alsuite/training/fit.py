@@ -11,13 +11,16 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
+from alsuite import ranks
 from alsuite.errors import UserError
 from alsuite.pool import Rows, gather
 from alsuite.training import rehearsal
 from alsuite.training.progress import watched
+from alsuite.training.together import completed, enough, part_of_batch, part_of_scan, permutation, together
 
 __all__ = ["Stream", "check_finite", "chunk_size", "fit", "infer", "optimiser"]
 
@@ -39,6 +42,9 @@ class Stream:
     indices: the samples that are served, by default all; batches go to the device of these
     prepare: changes what was gathered of the first tensor alone
     joint: changes what was gathered of all tensors, such as images and their masks
+    within: samples of each step of an optimiser, where a batch is several; by default all of it
+
+    Where several ranks train together each is served its part.
     """
 
     def __init__(
@@ -48,12 +54,14 @@ class Stream:
         indices: Tensor | None = None,
         prepare: Callable[[Tensor], Tensor] | None = None,
         joint: Callable[..., Sequence[Tensor]] | None = None,
+        within: int | None = None,
     ) -> None:
         self.tensors = tensors
         self.batch = batch
         self.indices = torch.arange(len(tensors[0]), device=tensors[0].device) if indices is None else indices
         self.prepare = prepare
         self.joint = joint
+        self.within = within
         values = math.prod(tensors[0].shape[1:])
         most = BLOCK_VALUES[self.indices.device.type]
         self.block = batch * max(1, min(BLOCK_STEPS, most // (values * batch)))
@@ -65,12 +73,16 @@ class Stream:
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches of one epoch, in an order drawn from torch's generator on the CPU."""
-        order = self.indices[torch.randperm(len(self.indices)).to(self.indices.device)]
+        enough(self.within or self.batch)
+        order = self.indices[permutation(len(self.indices)).to(self.indices.device)]
         for chosen in _pieces(order, self.block):
-            gathered = [gather(tensor, chosen) for tensor in self.tensors]
+            parts = [part_of_batch(piece, self.within or len(piece)) for piece in _pieces(chosen, self.batch)]
+            served = torch.cat(parts)
+            gathered = [gather(tensor, served) for tensor in self.tensors]
             first, *others = gathered if self.joint is None else self.joint(*gathered)
             prepared = first if self.prepare is None else self.prepare(first)
-            yield from zip(*(_pieces(tensor, self.batch) for tensor in (prepared, *others)), strict=True)
+            sizes = [len(part) for part in parts]
+            yield from zip(*(tensor.split(sizes) for tensor in (prepared, *others)), strict=True)
 
     def endless(self) -> Iterator[Batch]:
         """Yield the batches of one epoch after another, each in an order of its own."""
@@ -115,7 +127,7 @@ def fit(
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     module.total_steps = total  # type: ignore[assignment]
     module.train()
-    with warnings.catch_warnings():
+    with together(module), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trainer = Trainer(
             accelerator="gpu" if device.type == "cuda" else "cpu",
@@ -123,6 +135,7 @@ def fit(
             max_epochs=1,
             precision=precision,  # type: ignore[arg-type]
             barebones=True,
+            plugins=[LightningEnvironment()] if ranks.count() > 1 else None,  # else a rank looks for its others itself
         )
         trainer.fit(module, train_dataloaders=_Blocks(streams, total, type(module).__name__))
     return module.to(device).eval()
@@ -137,11 +150,12 @@ def infer(
     prepare: changes each chunk before the function sees it
     size: images in a chunk, by default what `chunk_size` says
     """
-    size = size or chunk_size(images)
+    size = ranks.least(size or chunk_size(images))
     joined: list[Tensor] = []  # as large as it gets at once: many small parts would leave holes between all else
     several, done, starts = False, 0, range(0, len(images), size)
-    with torch.inference_mode():
-        for first in rehearsal.few(starts, len(starts)):
+    own = part_of_scan(starts)
+    with torch.inference_mode(), ranks.apart():
+        for first in rehearsal.few(own, len(own)):
             chunk = images[first : first + size]
             found = function(chunk if prepare is None else prepare(chunk))
             several = isinstance(found, tuple)
@@ -150,10 +164,11 @@ def infer(
             for whole, part in zip(joined, parts, strict=True):
                 whole[first : first + len(part)] = part
             done = min(first + size, len(images))
-        for whole in joined:
+        for whole in joined if rehearsal.under_way() else ():
             _repeat(whole, done)
     if not joined:
         raise UserError("there is no image left to score: lower budget.end")
+    joined = [completed(whole, starts) for whole in joined]
     return tuple(joined) if several else joined[0]
 
 
