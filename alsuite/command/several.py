@@ -30,7 +30,7 @@ from alsuite.recorded import Options
 from alsuite.training.progress import displayed, say
 from alsuite.training.rehearsal import Silence
 
-__all__ = ["as_task", "one_after_another", "processes_of", "several"]
+__all__ = ["as_task", "check_machine", "one_after_another", "processes_of", "several"]
 
 GRACE = 3.0  # seconds in which the other ranks tell why they end, too
 PORT, PORTS = 20_000, 10_000  # where the ranks of a task of Slurm's meet, by its number
@@ -45,6 +45,17 @@ def processes_of(config: Options) -> int:
     return math.prod(numbers)
 
 
+def check_machine(config: Options) -> None:
+    """Refuse more processes than this machine can take by itself, before anything is computed."""
+    if processes_of(config) == 1:
+        return
+    nodes, devices = config["nodes"], config["devices"]
+    if nodes > 1:
+        raise UserError(f"nodes={nodes} is for a cluster: add -m hydra/launcher=slurm, or leave it out")
+    if choose_device(config["device"]).type == "cuda" and devices > (there := torch.cuda.device_count()):
+        raise UserError(f"devices={devices}, but torch sees {there} here: take devices={there}, or device=cpu")
+
+
 def several(work: Work, job: Job, shown: Shown) -> None:
     """Have as many processes of this machine do a job as it says; what ends one of them ends the job.
 
@@ -53,13 +64,8 @@ def several(work: Work, job: Job, shown: Shown) -> None:
         job: what is done
         shown: who is told of the cycles
     """
-    if job.config["nodes"] > 1:
-        raise UserError(f"nodes={job.config['nodes']} is for a cluster: add hydra/launcher=slurm, or leave it out")
-    count = job.config["devices"]
-    gpu = choose_device(job.config["device"]).type == "cuda"
-    if gpu and count > torch.cuda.device_count():
-        there = torch.cuda.device_count()
-        raise UserError(f"devices={count}, but torch sees {there} here: take devices={there}, or device=cpu")
+    check_machine(job.config)
+    count, gpu = job.config["devices"], choose_device(job.config["device"]).type == "cuda"
     threads = max(1, torch.get_num_threads() // count)
     if torch.cuda.is_initialized():
         torch.cuda.empty_cache()  # what the first words have taken

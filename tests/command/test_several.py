@@ -99,7 +99,7 @@ def test_a_wrong_number_is_refused(number: object) -> None:
 
 def test_several_machines_are_a_clusters(command: Command) -> None:
     line = command("strategy=random", "dataset=digits", "nodes=2").line
-    assert line == "alsuite: nodes=2 is for a cluster: add hydra/launcher=slurm, or leave it out"
+    assert line == "alsuite: nodes=2 is for a cluster: add -m hydra/launcher=slurm, or leave it out"
 
 
 def test_runs_side_by_side_have_a_process_each(command: Command) -> None:
