@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from alsuite import ranks
 from alsuite.errors import UserError, one_of
 from alsuite.pool import Images, Rows
 
@@ -159,13 +160,17 @@ def memory() -> float:
     return min([there, *(float(limit) for limit in given if limit.isdigit())])
 
 
-def parts(images: Images, size: int) -> Iterator[Tensor]:
-    """Yield images in their order, `size` at a time; those in a file are read ahead."""
+def parts(images: Images, size: int, starts: range | None = None) -> Iterator[Tensor]:
+    """Yield images in their order, `size` at a time; those in a file are read ahead.
+
+    starts: where parts begin, which follow one another; by default those of all images
+    """
+    starts = range(0, len(images), size) if starts is None else starts
     held: Any = images.images if isinstance(images, Rows) and images.read is None else images
     if not isinstance(held, Mapped):
-        yield from (images[first : first + size] for first in range(0, len(images), size))
+        yield from (images[first : first + size] for first in starts)
         return
-    indices = images.indices if isinstance(images, Rows) else torch.arange(len(images))
+    indices = (images.indices if isinstance(images, Rows) else torch.arange(len(images)))[starts.start : starts.stop]
     with closing(ahead(held, indices.split(size * max(1, AHEAD // (size * held.row))))) as read:
         for part in read:
             yield from part.split(size)
@@ -179,9 +184,9 @@ def in_windows(images: Tensor | Mapped, n: int) -> bool:
 def windows(images: Mapped, indices: Tensor, multiple: int) -> Iterator[tuple[Tensor, Rows]]:
     """Yield an epoch in windows of shuffled indices and their images, each but the last a multiple of so many.
 
-    The order follows from one number drawn from torch's generator, whenever a window is read.
+    The order follows from one number, drawn from torch's generator, whenever a window is read.
     """
-    generator = torch.Generator().manual_seed(int(torch.randint(2**62, ())))
+    generator = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=ranks.order())))
     blocks = indices.sort().values.split(max(1, BLOCK // images.row))
     order = torch.cat([blocks[i] for i in torch.randperm(len(blocks), generator=generator).tolist()])
     size = multiple * max(1, WINDOW // (multiple * images.row))

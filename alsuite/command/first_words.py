@@ -17,6 +17,7 @@ from alsuite.command.machine import choose_device
 from alsuite.command.papers import of_scale
 from alsuite.command.progress import Progress
 from alsuite.command.setting import Parts, Setting
+from alsuite.command.several import processes_of
 from alsuite.mapped import Mapped
 from alsuite.recorded import ASKED
 
@@ -47,7 +48,7 @@ def tell(config: DictConfig, hydra: HydraConf, progress: Progress) -> None:
     strategy, dataset, task_model = (
         name_of(group, job.choices[group]) for group in ("strategy", "dataset", "task_model")
     )
-    threads = torch.get_num_threads() if cpu else None
+    threads, count = torch.get_num_threads() if cpu else None, processes_of(job.config)
     progress.print(
         headline(
             strategy + _paper(config),
@@ -57,7 +58,7 @@ def tell(config: DictConfig, hydra: HydraConf, progress: Progress) -> None:
             len(setting.dataset.train.targets),
             seed=job.config["seed"],
             scale=scale,
-            device=str(device),
+            device=str(device) if count == 1 else f"{count} processes on {device}",
             threads=threads,
         )
     )

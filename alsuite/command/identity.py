@@ -140,6 +140,8 @@ def provenance(device: torch.device, code: Iterable[str] = ()) -> dict[str, obje
     """
     import torch
 
+    from alsuite import ranks
+
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu {platform.machine()}"
     own = _own_commits(code)
     return {
@@ -148,6 +150,7 @@ def provenance(device: torch.device, code: Iterable[str] = ()) -> dict[str, obje
         "versions": {"python": platform.python_version(), **dict(_versions())},
         "device": name,
         "threads": torch.get_num_threads(),
+        **({"processes": ranks.count()} if ranks.count() > 1 else {}),
     }
 
 

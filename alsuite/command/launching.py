@@ -65,8 +65,12 @@ def in_this_process(jobs: Sequence[Job], progress: Progress) -> dict[int, Except
 def in_processes(jobs: Sequence[Job], progress: Progress) -> dict[int, Exception]:
     """Run jobs in processes of this machine."""
     from alsuite.command.run import execute
+    from alsuite.command.several import one_after_another, processes_of
 
-    return side_by_side(execute, jobs, jobs[0].config["parallel"], progress)
+    parallel = jobs[0].config["parallel"]
+    if any(processes_of(job.config) > 1 for job in jobs):
+        return one_after_another(execute, jobs, parallel, progress)
+    return side_by_side(execute, jobs, parallel, progress)
 
 
 def _fail(job: JobReturn, error: Exception) -> None:

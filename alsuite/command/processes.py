@@ -29,7 +29,7 @@ from alsuite.errors import AwaitingLabels, UserError
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext, SpawnContext
 
-__all__ = ["THREADS", "Work", "side_by_side", "slots"]
+__all__ = ["THREADS", "Told", "Work", "child", "server", "side_by_side", "slots"]
 
 GPU = Path("/dev/nvidiactl")
 PRELOADED = ["alsuite.command.run", "alsuite.tasks.classification", "alsuite.nets.classifiers"]
@@ -50,10 +50,7 @@ def side_by_side(work: Work, jobs: Sequence[Job], parallel: object, progress: Pr
     """
     most = slots(parallel)
     os.environ.update(dict.fromkeys(THREADS, "1"))
-    forks = "forkserver" in mp.get_all_start_methods()
-    context = mp.get_context("forkserver") if forks else mp.get_context("spawn")
-    context.set_forkserver_preload(PRELOADED)
-    runs = _Runs(work, context, progress)
+    runs = _Runs(work, server(), progress)
     waiting = list(enumerate(jobs))
     while waiting or runs.running:
         while waiting and len(runs.running) < max(1, min(most, runs.room)):
@@ -62,6 +59,14 @@ def side_by_side(work: Work, jobs: Sequence[Job], parallel: object, progress: Pr
             assert isinstance(connection, Connection)
             runs.hear(connection)
     return runs.errors
+
+
+def server() -> ForkServerContext | SpawnContext:
+    """Return what starts processes."""
+    forks = "forkserver" in mp.get_all_start_methods()
+    context = mp.get_context("forkserver") if forks else mp.get_context("spawn")
+    context.set_forkserver_preload(PRELOADED)
+    return context
 
 
 def slots(parallel: object) -> int:
@@ -94,7 +99,7 @@ class _Runs:
     def start(self, number: int, job: Job) -> None:
         """Start a job in a process; this side closes the pipe's other end, so that it hears when the process dies."""
         ours, theirs = self.context.Pipe(duplex=False)
-        process = self.context.Process(target=_child, args=(self.work, job, theirs), daemon=True)
+        process = self.context.Process(target=child, args=(self.work, job, theirs), daemon=True)
         process.start()
         theirs.close()
         self.running[ours] = (number, process)
@@ -135,15 +140,15 @@ class _Runs:
         tell(number, str(error))
 
 
-def _child(work: Work, job: Job, parent: Connection) -> None:
+def child(work: Work, job: Job, parent: Connection, threads: int = 1) -> None:
     """Run a job in a process of its own; what goes wrong is sent to the parent, and the status says so."""
     import torch
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     try:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as tempfile.tempdir:  # no exit function runs here
-            work(job, _Told(parent))
+            work(job, Told(parent))
     except UserError as error:
         parent.send(("error", error))
         sys.exit(2)
@@ -152,7 +157,7 @@ def _child(work: Work, job: Job, parent: Connection) -> None:
         sys.exit(1)
 
 
-class _Told:
+class Told:
     """What a child tells of its cycles, to the process that shows them."""
 
     def __init__(self, parent: Connection) -> None:
@@ -164,6 +169,10 @@ class _Told:
 
     def print(self, text: str) -> None:
         """Keep silent: the sweep's own lines say what runs."""
+
+    def say(self, text: str) -> None:
+        """Send a line to the parent."""
+        self.parent.send(("say", text))
 
 
 def held() -> float:

@@ -14,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
+from alsuite import ranks
 from alsuite.command.complaints import complaining
 from alsuite.command.first_words import tell
 from alsuite.command.identity import provenance
@@ -22,6 +23,8 @@ from alsuite.command.machine import choose_device, keep_freed_memory
 from alsuite.command.processes import slots
 from alsuite.command.progress import Progress
 from alsuite.command.setting import Parts, Setting
+from alsuite.command.several import check_machine, processes_of, several
+from alsuite.command.shared import SharedJournal, SharedOracle
 from alsuite.command.shown import Shown, brief
 from alsuite.command.tracking import Tracker
 from alsuite.errors import UserError
@@ -46,6 +49,7 @@ def task(config: DictConfig) -> float:
     alone = hydra_config.mode == RunMode.RUN
     with complaining() if alone else nullcontext(), nothing_left_behind(Path(hydra_config.runtime.output_dir)):
         job = Job.of(config, hydra_config)
+        check_machine(job.config)
         with Progress([job.name]) as progress:
             if left_to_do([job], progress):
                 tell(config, hydra_config, progress)
@@ -138,10 +142,14 @@ def execute(job: Job, shown: Shown) -> None:
         job: what is run; nothing of it is built before
         shown: who is told of the cycles
     """
-    slots(job.config["parallel"])
-    parts = Parts.of(job.config)
-    setting = Setting.of(job.config, job.choices, parts)
     config = job.config
+    slots(config["parallel"])
+    if processes_of(config) > ranks.count():
+        several(execute, job, shown)
+        return
+    with ranks.first_ahead():
+        parts = Parts.of(config)
+        setting = Setting.of(config, job.choices, parts)
     device = choose_device(config["device"], config["deterministic"])
     perform(job.about, job.folder, setting, parts, config["seed"], device, config["wandb"], shown)
 
@@ -169,19 +177,20 @@ def perform(
         shown: who is told of the cycles, those of an earlier start first
     """
     keep_freed_memory()
-    with closing(Journal(folder)) as journal:
+    alone = ranks.count() == 1
+    with closing(Journal(folder) if alone else SharedJournal(folder)) as journal:
         journal.start({**about, "seed": seed, **setting.facts(), **provenance(device, about.get("code", ()))})
         for record in journal.records:
             shown.cycle(0, brief(record), setting.cycles, True)
         if journal.finished:
             return
-        tracker, pool = Tracker(wandb, folder, about), setting.pool(device)
+        tracker, pool = Tracker(wandb if ranks.first() else "disabled", folder, about), setting.pool(device)
 
         def report(record: Record, query: Query | None) -> None:
             tracker.cycle(record, pool, query)
             shown.cycle(0, brief(record), setting.cycles, False)
 
-        tests, oracle = setting.tests(device), parts.oracle(setting.dataset, folder)
-        first, budget = setting.initial.to(device), setting.budget
+        tests, first, budget = setting.tests(device), setting.initial.to(device), setting.budget
+        oracle = parts.oracle(setting.dataset, folder) if alone else SharedOracle(parts, setting, folder)
         Run(pool, tests, parts.task_model, parts.strategy, oracle, budget, first, journal, seed, report).go()
         tracker.finish()

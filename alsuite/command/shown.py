@@ -11,7 +11,7 @@ from alsuite.journal import Record
 from alsuite.notes import WARNING
 from alsuite.training.progress import Work
 
-__all__ = ["Brief", "Sent", "Shown", "brief", "told_of"]
+__all__ = ["Brief", "Sent", "Shown", "Unshown", "brief", "told_of"]
 
 
 class Brief(TypedDict):
@@ -66,6 +66,12 @@ def told_of(record: Brief, course: Course) -> str:
     place = f"cycle {record['cycle'] + 1:>3}/{course.cycles}"
     measured = "" if math.isnan(record["accuracy"]) else f"   accuracy {record['accuracy']:.3f}"
     return f"{place}   {record['labelled']:>7,} labelled{measured}"
+
+
+class Unshown:
+    """Who is told of a run's cycles where nobody looks."""
+
+    def cycle(self, number: int, record: Brief, cycles: int, old: bool) -> None: ...
 
 
 class Sent:

@@ -13,15 +13,17 @@ import json
 import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr
+from contextlib import ExitStack, contextmanager, redirect_stderr
 from dataclasses import fields, replace
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alsuite import ranks
 from alsuite.command.job import Job
 from alsuite.command.processes import THREADS, Work
 from alsuite.command.progress import Progress
+from alsuite.command.several import as_task, processes_of
 from alsuite.command.slurm_queue import Watch, in_queue
 from alsuite.errors import UserError, first_line
 from alsuite.files import locked
@@ -53,8 +55,11 @@ class Resuming:
         it may have changed while the task was waiting.
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        with Progress([job.name]) as progress:
-            self.work(replace(job), progress)
+        with ExitStack() as stack:
+            shown = stack.enter_context(as_task(job.config)) if processes_of(job.config) > 1 else None
+            if shown is None or ranks.first():
+                shown = stack.enter_context(Progress([job.name]))
+            self.work(replace(job), shown)
 
     def checkpoint(self, job: Job) -> DelayedSubmission:
         """Return what the task does when it starts again: the same."""
@@ -73,7 +78,7 @@ class Array:
     def __init__(self, work: Work, options: Options) -> None:
         given = {key: value for key, value in options.items() if value is not None}
         if more := [key for key in ("nodes", "tasks_per_node") if given.get(key, 1) != 1]:
-            raise UserError(f"a run is one process: leave out hydra.launcher.{more[0]}")
+            raise UserError(f"leave out hydra.launcher.{more[0]}: nodes=2 devices=4 are a run's own options")
         self.work = work
         self.folder = str(given.pop("submitit_folder"))
         self.timeouts = given.pop("max_num_timeout", 0)
@@ -135,13 +140,23 @@ class Array:
         os.environ.update(dict.fromkeys(THREADS, str(self.options.get("cpus_per_task", 1))))  # sbatch hands it on
         try:
             executor = AutoExecutor(self.folder, cluster="slurm", slurm_max_num_timeout=self.timeouts)
-            executor.update_parameters(**_named_for_submitit(self.options))
+            executor.update_parameters(**_named_for_submitit({**self.options, **_tasks(jobs)}))
             with redirect_stderr(StringIO()):  # submitit prints what it raises
                 tasks = executor.map_array(Resuming(self.work), jobs)
         except (OSError, RuntimeError, ValueError) as error:
             raise UserError(f"Slurm takes no runs ({first_line(error)}): see hydra.launcher") from None
         progress.print(f"{len(tasks)} runs are handed in to Slurm as job {tasks[0].job_id.partition('_')[0]}")
         return {job.folder: task for job, task in zip(jobs, tasks, strict=True)}
+
+
+def _tasks(jobs: Sequence[Job]) -> Options:
+    """Return the options by which each run gets a task for each of its processes, which end together."""
+    if len(sizes := {(job.config.get("nodes", 1), job.config.get("devices", 1)) for job in jobs}) > 1:
+        raise UserError("the runs of an array have as many processes each: give devices and nodes one value")
+    ((nodes, devices),) = sizes
+    if nodes * devices == 1:
+        return {}
+    return {"nodes": nodes, "tasks_per_node": devices, "srun_args": ["--kill-on-bad-exit=1"]}
 
 
 def _named_for_submitit(options: Options) -> dict[str, object]:

@@ -80,7 +80,7 @@ class Reconstruction:
 
     def __init__(self, net: AutoEncoderNet, batch: int, lr: float) -> None:
         self.net = net.to(memory_format=torch.channels_last)
-        self.batch = batch
+        self.batch = self.within = batch
         self.optimisers = (Adam(net.parameters(), lr, fused=True),)
 
     def prepare(self, images: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ from alsuite.pool import Pool
 from alsuite.training.descent import descend
 from alsuite.training.fit import channels_last
 from alsuite.training.once import Kept, chosen, trained_once
+from alsuite.training.together import part
 
 __all__ = ["GAN", "GANGame", "GANRules", "consistency", "penalty"]
 
@@ -111,7 +112,7 @@ class GANGame:
     def __init__(self, net: Pair, rules: GANRules) -> None:
         self.net = net.to(memory_format=torch.channels_last)
         self.rules = rules
-        self.batch = rules.batch * rules.critic_steps
+        self.batch, self.within = rules.batch * rules.critic_steps, rules.batch
         betas = (rules.betas[0], rules.betas[1])
         self.generator_optimiser = Adam(net.generator.parameters(), rules.lr, betas, fused=True)
         self.discriminator_optimiser = Adam(net.discriminator.parameters(), rules.lr, betas, fused=True)
@@ -123,10 +124,11 @@ class GANGame:
         return channels_last(self.net.ranged(images))
 
     def step(self, images: Tensor, progress: float) -> Tensor:
-        rules, batches = self.rules, images.split(self.rules.batch)
+        rules, batches = self.rules, images.split(part(self.rules.batch))
         self._set_rates(rules.lr * (1 - progress if rules.decay else 1))
         losses = [descend(self.discriminator_loss(real), self.discriminator_optimiser) for real in batches]
-        generator_loss = self.generator_loss(rules.generator_batch or len(batches[0]))
+        made = part(rules.generator_batch) if rules.generator_batch else len(batches[0])
+        generator_loss = self.generator_loss(made)
         return torch.stack([torch.stack(losses).mean(), descend(generator_loss, self.generator_optimiser)])
 
     def pictures(self, images: Tensor) -> Tensor:

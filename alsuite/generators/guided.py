@@ -34,6 +34,7 @@ from torch import Tensor
 from alsuite.errors import UserError
 from alsuite.generators.acgan import ACGANGame, ACGANRules
 from alsuite.nets.acgan import Conditional, Gaussian
+from alsuite.training.together import part
 
 __all__ = ["Guidance", "Guided", "Samples", "log_likelihood"]
 
@@ -108,6 +109,11 @@ class Guided(ACGANGame):
         self.batches = -(-guidance.buffer // min(guidance.rewarded or rules.batch, rules.batch))
         self.buffer: deque[Samples] = deque(maxlen=self.batches)
 
+    @property
+    def rewarded(self) -> int | None:
+        """How many images of a batch, or of a rank's part of it, get a reward; None for all."""
+        return self.guidance.rewarded and part(self.guidance.rewarded)
+
     def codes(self, noise: Tensor, labels: Tensor) -> Tensor:
         if self.done < self.warmup or self.guidance.drawn == "generator":
             return super().codes(noise, labels)
@@ -149,7 +155,7 @@ class Guided(ACGANGame):
         z = self.codes(noise, labels)
         images = self.net(z, labels)
         earlier = self.buffer[int(torch.randint(len(self.buffer), ()))] if self.buffer else None
-        latest = self.sampled(images, z)._replace(images=images[: self.guidance.rewarded])
+        latest = self.sampled(images, z)._replace(images=images[: self.rewarded])
         return images, torch.stack([self._gain(some) for some in (latest, earlier) if some]).mean()
 
     def _gain(self, samples: Samples) -> Tensor:
@@ -158,7 +164,7 @@ class Guided(ACGANGame):
 
     def sampled(self, images: Tensor, noise: Tensor) -> Samples:
         """Return the rewarded part of a batch, which joins the buffer."""
-        some = self.guidance.rewarded
+        some = self.rewarded
         seen = images[:some].detach()
         self.buffer.append(Samples(seen, noise[:some].detach(), self.reward(seen)))
         return self.buffer[-1]

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from alsuite import ranks
 from alsuite.nets.layers import Layers, MaxPool, Shape
 from alsuite.nets.layers import dropout as dropped
 
@@ -63,7 +64,7 @@ class Whitening(nn.Module):
         flat = patches.flatten(1)
         kind = "cpu" if x.is_meta else x.device.type
         with torch.autocast(kind, enabled=False):  # there are no eigenvalues in half precision
-            variances, directions = torch.linalg.eigh(flat.T @ flat / len(flat))
+            variances, directions = torch.linalg.eigh(ranks.mean(flat.T @ flat / len(flat)))
         weight = (directions / (variances + floor).sqrt()).T.reshape(-1, *self.weight.shape[1:])
         self.weight.copy_(torch.cat([weight, -weight]))
         self.fitted = True

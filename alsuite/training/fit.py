@@ -11,18 +11,22 @@ from itertools import islice
 from typing import Any, TypeVar
 
 import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
+from alsuite import ranks
 from alsuite.errors import UserError
 from alsuite.mapped import Mapped, in_windows, parts, pieces, windows
 from alsuite.pool import Images, Rows, gather
 from alsuite.training import rehearsal
 from alsuite.training.progress import watched
+from alsuite.training.together import completed, enough, part_of_batch, part_of_scan, permutation, together
 
 __all__ = ["Stream", "check_finite", "chunk_size", "fit", "infer", "optimiser"]
 
 Batch = tuple[Tensor, ...]
+Block = tuple[Tensor, Tensor, list[int]]  # indices, what they are of, and the samples of each batch
 PRECISIONS = ("32-true", "bf16-mixed")  # 16-mixed would need its gradients scaled, which no step here does
 Module = TypeVar("Module", bound=LightningModule)
 BLOCK_STEPS = 256  # the loop's fixed costs are paid once a block
@@ -40,6 +44,9 @@ class Stream:
     indices: the samples that are served, by default all; batches go to the device of these
     prepare: changes what was gathered of the first tensor alone
     joint: changes what was gathered of all tensors, such as images and their masks
+    within: samples of each step of an optimiser, where a batch is several; by default all of it
+
+    Where several ranks train together each is served its part.
     """
 
     def __init__(
@@ -49,6 +56,7 @@ class Stream:
         indices: Tensor | None = None,
         prepare: Callable[[Tensor], Tensor] | None = None,
         joint: Callable[..., Sequence[Tensor]] | None = None,
+        within: int | None = None,
     ) -> None:
         self.tensors = tensors
         self.batch = batch
@@ -57,6 +65,7 @@ class Stream:
         self.first: Images = self._held()
         self.prepare = prepare
         self.joint = joint
+        self.within = within
         values = math.prod(tensors[0].shape[1:])
         most = BLOCK_VALUES[self.indices.device.type]
         self.block = batch * max(1, min(BLOCK_STEPS, most // (values * batch)))
@@ -68,11 +77,12 @@ class Stream:
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches of one epoch, in an order drawn from torch's generator on the CPU."""
-        for chosen, images in self._windows() if self.in_windows else self._shuffled():
+        enough(self.within or self.batch)
+        for chosen, images, sizes in self._windows() if self.in_windows else self._shuffled():
             gathered = [images, *(gather(tensor, chosen) for tensor in self.tensors[1:])]
             first, *others = gathered if self.joint is None else self.joint(*gathered)
             prepared = first if self.prepare is None else self.prepare(first)
-            yield from zip(*(pieces(tensor, self.batch) for tensor in (prepared, *others)), strict=True)
+            yield from zip(*(tensor.split(sizes) for tensor in (prepared, *others)), strict=True)
 
     def _held(self) -> Images:
         """Return what the first tensor's rows are taken from: those in a file are read once, if they are few enough."""
@@ -81,19 +91,26 @@ class Stream:
             return first.served(self.indices)
         return Rows(first, self.indices)
 
-    def _shuffled(self) -> Iterator[Batch]:
+    def _shuffled(self) -> Iterator[Block]:
         """Yield indices and rows of the first tensor, a block at a time, in random order."""
-        order = torch.randperm(len(self.indices)).to(self.indices.device)
+        order = permutation(len(self.indices)).to(self.indices.device)
         for places in pieces(order, self.block):
-            yield self.indices[places], self.first[places]
+            own, sizes = self._own(places)
+            yield self.indices[own], self.first[own], sizes
 
-    def _windows(self) -> Iterator[Batch]:
+    def _windows(self) -> Iterator[Block]:
         """Yield the same of images in a file that are too many to be held, in the order in which they are read."""
         assert isinstance(self.tensors[0], Mapped)
         for chosen, images in windows(self.tensors[0], self.indices, self.block):
             for places in pieces(torch.arange(len(chosen), device=chosen.device), self.block):
-                yield chosen[places], images[places]
+                own, sizes = self._own(places)
+                yield chosen[own], images[own], sizes
             del images  # before the next ones come
+
+    def _own(self, places: Tensor) -> tuple[Tensor, list[int]]:
+        """Return this rank's part of the batches of a block, and how many samples each has."""
+        own = [part_of_batch(batch, self.within or len(batch)) for batch in pieces(places, self.batch)]
+        return torch.cat(own), [len(part) for part in own]
 
     def endless(self) -> Iterator[Batch]:
         """Yield the batches of one epoch after another, each in an order of its own."""
@@ -138,7 +155,7 @@ def fit(
     logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     module.total_steps = total  # type: ignore[assignment]
     module.train()
-    with warnings.catch_warnings():
+    with together(module), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         trainer = Trainer(
             accelerator="gpu" if device.type == "cuda" else "cpu",
@@ -146,6 +163,7 @@ def fit(
             max_epochs=1,
             precision=precision,  # type: ignore[arg-type]
             barebones=True,
+            plugins=[LightningEnvironment()] if ranks.count() > 1 else None,  # else a rank looks for its others itself
         )
         trainer.fit(module, train_dataloaders=_Blocks(streams, total, type(module).__name__))
     return module.to(device).eval()
@@ -160,11 +178,12 @@ def infer(
     prepare: changes each chunk before the function sees it
     size: images in a chunk, by default what `chunk_size` says
     """
-    size = size or chunk_size(images)
+    size = ranks.least(size or chunk_size(images))
     joined: list[Tensor] = []  # as large as it gets at once: many small parts would leave holes between all else
     several, done, starts = False, 0, range(0, len(images), size)
-    with torch.inference_mode():
-        for first, chunk in rehearsal.few(zip(starts, parts(images, size), strict=True), len(starts)):
+    own = part_of_scan(starts)
+    with torch.inference_mode(), ranks.apart():
+        for first, chunk in rehearsal.few(zip(own, parts(images, size, own), strict=True), len(own)):
             found = function(chunk if prepare is None else prepare(chunk))
             several = isinstance(found, tuple)
             made = found if several else (found,)
@@ -172,10 +191,11 @@ def infer(
             for whole, part in zip(joined, made, strict=True):
                 whole[first : first + len(part)] = part
             done = min(first + size, len(images))
-        for whole in joined:
+        for whole in joined if rehearsal.under_way() else ():
             _repeat(whole, done)
     if not joined:
         raise UserError("there is no image left to score: lower budget.end")
+    joined = [completed(whole, starts) for whole in joined]
     return tuple(joined) if several else joined[0]
 
 

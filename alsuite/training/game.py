@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 from torch.optim import Optimizer
 
+from alsuite import ranks
 from alsuite.errors import UserError, positive
 from alsuite.nets.vae import VAE
 from alsuite.notes import DIAGNOSIS_SECONDS, WARNING
@@ -152,7 +153,7 @@ class AdversarialGame(LightningModule):
         """Return the weight of each sample's KL; `sum` adds it up over each pool, of which all else takes a mean."""
         if self.rules.kl_reduction != "sum":
             return self.rules.beta
-        return self.rules.beta / (len(weights) * weights)
+        return ranks.count() * self.rules.beta / (len(weights) * weights)
 
     def discriminator_loss(self, labelled: Batch, unlabelled: Batch) -> Tensor:
         """Return the loss of VAAL eq. 3."""

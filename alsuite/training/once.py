@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from torchvision.utils import save_image
 
+from alsuite import ranks
 from alsuite.errors import UserError
 from alsuite.pool import Pool
 from alsuite.training import rehearsal, weights
@@ -33,8 +34,7 @@ from alsuite.training.weights import Checkpoint
 __all__ = ["Game", "Kept", "Learner", "chosen", "learned_once", "originals", "trained_once"]
 
 EVERY = 500  # iterations from a checkpoint to the next
-WEIGHTS, CHECKPOINT = "weights.safetensors", "checkpoint.pt"
-CURVES, PICTURE = "curves.csv", "samples.png"
+WEIGHTS, CHECKPOINT, CURVES, PICTURE = "weights.safetensors", "checkpoint.pt", "curves.csv", "samples.png"
 
 Follower = Callable[[str, Mapping[str, float], Path], None]  # told a training's name, its latest losses and a picture
 followers: list[Follower] = []
@@ -44,6 +44,7 @@ class Game(Protocol):
     """What is trained: networks, their optimisers, and an iteration on a batch of prepared images."""
 
     batch: int
+    within: int  # images of a batch that are one step's
     curves: tuple[str, ...]  # what a step's losses are called
 
     @property
@@ -134,7 +135,7 @@ def trained_once(
         training = Training(game(), config["iterations"])
         same = (found.parent for found in sorted(folder.parent.glob(f"*/{name}/{WEIGHTS}")))
         home = next(same, folder / name)  # another data set may hold the same images
-        if state := weights.read(home / WEIGHTS, facts):
+        if state := ranks.told(lambda: weights.read(home / WEIGHTS, facts)):
             training.restore(state, home)
         elif rehearsal.under_way():
             done = weights.read_checkpoint(home / CHECKPOINT, facts).get("done", 0)
@@ -182,7 +183,7 @@ def chosen(option: str, values: Any, dataset: str) -> Any:
 def _train(training: Training, images: Tensor, device: torch.device, home: Path, facts: str) -> None:
     """Train in parts that end with a checkpoint."""
     home.mkdir(parents=True, exist_ok=True)
-    if checkpoint := weights.read_checkpoint(home / CHECKPOINT, facts):
+    if checkpoint := ranks.told(lambda: weights.read_checkpoint(home / CHECKPOINT, facts)):
         training.resume(checkpoint, home)
     its = json.loads(facts)
     what = f"{its['name']} on {home.parent.name}"
@@ -193,18 +194,20 @@ def _train(training: Training, images: Tensor, device: torch.device, home: Path,
     for first in watched(firsts, what, total, training.done // EVERY):
         _seed(its["seed"], first)
         losses = _part(training, stream, home)
-        _show(training, images[:50].to(device), home)
-        for follow in followers:
-            follow(its["name"], losses, home / PICTURE)
-        weights.write_checkpoint(home / CHECKPOINT, training.checkpoint(), facts)
-    checksum = weights.write(home / WEIGHTS, training, facts)
-    metadata = {"dataset": home.parent.name, **its, "checksum": checksum}
-    (home / "metadata.json").write_text(json.dumps(metadata, indent=2))
-    (home / CHECKPOINT).unlink()
+        if ranks.first():
+            _show(training, images[:50].to(device), home)
+            for follow in followers:
+                follow(its["name"], losses, home / PICTURE)
+            weights.write_checkpoint(home / CHECKPOINT, training.checkpoint(), facts)
+    if ranks.first():
+        metadata = {"dataset": home.parent.name, **its, "checksum": weights.write(home / WEIGHTS, training, facts)}
+        (home / "metadata.json").write_text(json.dumps(metadata, indent=2))
+        (home / CHECKPOINT).unlink()
 
 
 def _stream(game: Game, images: Tensor, device: torch.device) -> Stream:
-    return Stream(images, batch=game.batch, indices=torch.arange(len(images), device=device), prepare=game.prepare)
+    indices = torch.arange(len(images), device=device)
+    return Stream(images, batch=game.batch, indices=indices, prepare=game.prepare, within=game.within)
 
 
 def _part(training: Training, stream: Stream, home: Path) -> dict[str, float]:
@@ -215,8 +218,9 @@ def _part(training: Training, stream: Stream, home: Path) -> dict[str, float]:
     fit(training, stream, steps=steps)
     rows.append((training.done, round(perf_counter() - start, 3), *(training.losses / steps).tolist()))
     names = ("iteration", "seconds", *training.game.curves)
-    with (home / CURVES).open("w", newline="") as file:
-        csv.writer(file).writerows([names, *rows])
+    if ranks.first():
+        with (home / CURVES).open("w", newline="") as file:
+            csv.writer(file).writerows([names, *rows])
     return dict(zip(names, rows[-1], strict=True))
 
 

@@ -23,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from alsuite import ranks
 from alsuite.code import code_behind, digest
 from alsuite.errors import UserError
 from alsuite.files import unlock, written_whole
@@ -72,8 +73,8 @@ def checksum(facts: str, state: Mapping[str, Tensor]) -> str:
 
 @contextmanager
 def alone(path: Path, home: Path) -> Iterator[None]:
-    """Hold a lock, so that no other process trains what is kept at home; a rehearsal keeps nothing."""
-    if rehearsal.under_way():
+    """Hold a lock, so that no other run trains what is kept at home; a rehearsal and a later rank keep nothing."""
+    if rehearsal.under_way() or not ranks.first():
         yield
         return
     path.parent.mkdir(parents=True, exist_ok=True)

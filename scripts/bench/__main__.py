@@ -24,13 +24,15 @@ from matching import matching, matching_growth
 from pixels import confusions, pixel_epoch, query_memory
 from race import Row, Sizes, memory_speed, product_speed
 from scoring import core_set, dropout, scan
+from several import several
 from training import epoch, seeds, small_cycle, step
 
 ADVERSARIAL = (vaal_iteration, vaal_scoring, query_times)
 MATCHING = (matching, matching_growth)
 LARGE = (large_pool, block_shuffling)
 PIXELS = (pixel_epoch, confusions, query_memory)
-TABLE = (core_set, epoch, step, scan, dropout, small_cycle, seeds, *ADVERSARIAL, *MATCHING, *PIXELS, *LARGE)
+SINGLE = (core_set, epoch, step, scan, dropout, small_cycle, seeds, several)
+TABLE = (*SINGLE, *ADVERSARIAL, *MATCHING, *PIXELS, *LARGE)
 BENCHMARKS = {function.__name__: function for function in TABLE}
 SMALL = Sizes(10_000, 1_000, 500, 10, 2_000, 5_000, 100, 64, 2)
 

@@ -61,7 +61,7 @@ def test_without_a_slurm_both_its_launchers_say_so(
         (["squeue"], "name=any", 'Slurm takes no runs (Could not detect "srun"'),
         (["squeue", "srun"], "name=any", "Slurm takes no runs ([Errno 2] No such file or directory: 'sbatch')"),
         (["squeue", "srun", "sbatch"], "name=any", "Slurm takes no runs (Could not make sense of sbatch output"),
-        ([], "nodes=2", "a run is one process: leave out hydra.launcher.nodes"),
+        ([], "nodes=2", "leave out hydra.launcher.nodes: nodes=2 devices=4 are a run's own options"),
     ],
 )
 def test_what_hinders_the_launcher_is_one_line(

@@ -212,6 +212,22 @@ def test_a_sweep_on_slurm_is_that_of_this_machine(cluster: Slurm, tmp_path: Path
     assert [*(tmp_path / "there").rglob("curve*.png")]
 
 
+def test_a_run_of_several_tasks_ends_with_the_first_that_does_and_goes_on(cluster: Slurm, tmp_path: Path) -> None:
+    options = ("-m", "strategy=margin", "dataset=digits", "seed=0", "scale.cycles=3", "devices=2", *SMALL)
+    by_slurm = (*options, "hydra/launcher=slurm", "hydra.launcher.partition=usual")
+    first = started(tmp_path, *by_slurm)
+    until(lambda: len(processes_of(tmp_path)) == 2 or first.poll() is not None)
+    assert first.poll() is None, first.communicate()[0]
+    os.kill(processes_of(tmp_path)[1], signal.SIGKILL)
+    told, _ = first.communicate(timeout=600)
+    assert first.returncode == 1, told
+    assert "_log." in told
+    ended_well(started(tmp_path, *by_slurm))
+    (run,) = accuracies(tmp_path).values()
+    assert len(run) == 3
+    assert len([*(tmp_path / ".slurm").rglob("*_1_log.out")]) == 2
+
+
 def started(root: Path, *options: str) -> subprocess.Popen[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     line = [sys.executable, "-c", QUICK, *options, f"root='{root}'"]

@@ -64,6 +64,13 @@ def test_seeds_side_by_side_end_where_they_end_one_by_one() -> None:
     assert row.verdict in ("met", "missed"), row
 
 
+@pytest.mark.slow
+def test_two_processes_end_where_one_does() -> None:
+    rows = [*import_module("several").several(tiny())]
+    assert {row.verdict for row in rows} <= {"met", "missed"}, rows
+    assert len(rows) == 2
+
+
 @pytest.mark.parametrize(
     ("unit", "goal", "value", "verdict"),
     [
@@ -95,6 +102,9 @@ def test_the_gates_can_fail() -> None:
     net = nn.Linear(2, 2)
     assert training.same_weights((net, 5), (net, 5))[0]
     assert not training.same_weights((net, 5), (net, 6))[0]
+    several, states = import_module("several"), [{"weight": torch.full((2,), value)} for value in (1.0, 1.0001, 1.1)]
+    assert several.same_weights([states[0], states[1]], [states[0]])[0]
+    assert not several.same_weights([states[0], states[2]], [states[0]])[0]
 
 
 @pytest.mark.slow

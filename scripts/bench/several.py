@@ -1,0 +1,131 @@
+"""Two processes of a thread each against one with one thread: training, and the game of a VAE.
+
+A batch is all the images there are, so that its order, which each side draws for itself, changes sums by rounding.
+"""
+
+from __future__ import annotations
+
+import copy
+import multiprocessing
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from multiprocessing.connection import Connection
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any
+
+import torch
+from adversarial import LATENT, LAYERS, SHAPE, energy, pool_of_vaal
+from pictures import cifar10
+from race import Check, Row, Scaled, Sizes, race
+
+from alsuite.command.several import met
+from alsuite.nets.classifiers import resnet18
+from alsuite.nets.vae import VAE, discriminator, image_vae
+from alsuite.tasks.classification import Classifier
+from alsuite.training.fit import Stream, channels_last, fit
+from alsuite.training.game import AdversarialGame, AdversarialRules, play
+from alsuite.training.losses import cross_entropy
+
+__all__ = ["same_weights", "several"]
+
+STEPS = 3
+Work = Callable[[], Scaled]
+SGD: dict[str, Any] = {"name": "sgd", "lr": 0.01, "momentum": 0.9}
+
+
+def several(sizes: Sizes) -> Iterator[Row]:
+    batch, turns, width = max(8, sizes.masked // 2), min(3, sizes.turns), min(1.0, sizes.masked / 256)
+    name = cifar10(1)[0]
+    against = "one process of one thread"
+    with processes() as (one, two):
+        work = partial(trained, batch, width)
+        what = f"training of ResNet-18 by 2 processes, batch {batch} of {name}"
+        yield race(what, against, partial(two, work), partial(one, work), same_weights, goal=1.7, turns=turns)
+        work = partial(played, batch // 2, width)
+        what = f"game of VAAL by 2 processes, batch {batch // 2} + {batch // 2} of {name}"
+        sides = partial(two, work), partial(one, work)
+        yield race(what, against, *sides, partial(same_bound, batch, width), goal=1.7, turns=turns)
+
+
+@contextmanager
+def processes() -> Iterator[tuple[Callable[[Work], Scaled], Callable[[Work], Scaled]]]:
+    """Start one process, and two that work together; yield what has work done by each side."""
+    context = multiprocessing.get_context("spawn")
+    with TemporaryDirectory() as folder:
+        starts = [(None, 0), (f"file://{folder}/meeting", 0), (f"file://{folder}/meeting", 1)]
+        pipes = [context.Pipe() for _ in starts]
+        for (_, theirs), start in zip(pipes, starts, strict=True):
+            context.Process(target=working, args=(*start, theirs), daemon=True).start()
+        alone, *together = (ours for ours, _ in pipes)
+        yield partial(done, [alone]), partial(done, together)
+        for ours, _ in pipes:
+            ours.send(None)
+
+
+def done(pipes: list[Connection], work: Work) -> Scaled:
+    """Have work done; the slowest process counts."""
+    for pipe in pipes:
+        pipe.send(work)
+    results = [pipe.recv() for pipe in pipes]
+    return Scaled([each.result for each in results], max(each.seconds for each in results))
+
+
+def working(address: str | None, rank: int, commands: Connection) -> None:
+    torch.set_num_threads(1)
+    with met(address, rank, 2, None, here=True) if address else nullcontext():
+        follow(commands)
+
+
+def follow(commands: Connection) -> None:
+    while work := commands.recv():
+        commands.send(work())
+
+
+def trained(batch: int, width: float) -> Scaled:
+    torch.manual_seed(0)
+    _, pool, labels = cifar10(batch)
+    net = resnet18(SHAPE, 10, width).to(memory_format=torch.channels_last)
+    stream = Stream(pool.images, labels, batch=batch, prepare=lambda x: channels_last(pool.normalise(x)))
+    begun = perf_counter()
+    fit(Classifier(net, cross_entropy, SGD), stream, steps=STEPS)
+    return Scaled(net.state_dict(), perf_counter() - begun)
+
+
+def played(batch: int, width: float) -> Scaled:
+    torch.manual_seed(0)
+    _, pool, _ = pool_of_vaal(2 * batch)
+    vae = image_vae(SHAPE, latent=LATENT, width=width).to(memory_format=torch.channels_last)
+    game = AdversarialGame(vae, discriminator(LATENT, LAYERS), AdversarialRules(limit=STEPS, batch=batch))
+    streams = (
+        Stream(pool.images, batch=batch, indices=indices, prepare=lambda x: channels_last(pool.normalise(x)))
+        for indices in torch.arange(len(pool)).chunk(2)
+    )
+    begun = perf_counter()
+    play(game, *streams)
+    return Scaled(vae.state_dict(), perf_counter() - begun)
+
+
+def same_weights(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> Check:
+    """All processes of both sides end with the same weights."""
+    (start,) = theirs
+    pairs = [(its[name].float(), start[name].float()) for its in ours for name in start]
+    furthest = max(float((a - b).abs().max()) for a, b in pairs)
+    return furthest < 0.001, f"weights differ by {furthest:.0e}"
+
+
+def same_bound(batch: int, width: float, ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> Check:
+    """The VAEs, whose noise differs, are worth the same, and those that worked together are one."""
+    _, pool, _ = pool_of_vaal(batch)
+    vae, images = image_vae(SHAPE, latent=LATENT, width=width), pool.normalise(pool.images)
+    values = [energy(filled(vae, state), images) for state in (ours[0], theirs[0])]
+    alike = all(torch.equal(ours[0][name], ours[1][name]) for name in ours[0])
+    near = abs(values[0] - values[1]) < 0.05 * min(values)
+    return near and alike, f"bound {values[0]:.4g} and {values[1]:.4g}, both processes alike: {alike}"
+
+
+def filled(vae: VAE, state: dict[str, Any]) -> VAE:
+    vae = copy.deepcopy(vae)
+    vae.load_state_dict(state)
+    return vae

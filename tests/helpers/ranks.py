@@ -1,0 +1,201 @@
+"""What several processes do together, for tests of it; each function here runs in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from multiprocessing.connection import Connection
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from alsuite import ranks
+from alsuite.command.processes import server
+from alsuite.command.several import met
+from alsuite.generators.gan import GAN
+from alsuite.loop import seed_all
+from alsuite.nets.gans import dcgan
+from alsuite.nets.vae import discriminator, image_vae
+from alsuite.pool import Pool
+from alsuite.scores import entropy
+from alsuite.strategies import Query, Strategy
+from alsuite.strategies.coreset import CoreSet
+from alsuite.strategies.random import Random
+from alsuite.strategies.uncertainty import Uncertainty
+from alsuite.strategies.vaal import VAAL
+from alsuite.tasks import Task
+from alsuite.tasks.classification import Classification, Classifier
+from alsuite.training import fit as fitting
+from alsuite.training.fit import Stream, fit, infer
+from alsuite.training.game import AdversarialGame, AdversarialRules, play
+from alsuite.training.losses import cross_entropy
+from helpers.pools import digit_pool
+
+__all__ = ["KilledOnce", "on_ranks"]
+
+Result = TypeVar("Result")
+SHAPE = (1, 8, 8)
+
+
+def on_ranks(work: Callable[[], Result], count: int = 2) -> list[Result]:
+    """Return what the work gives on each of as many ranks."""
+    context, pipes = server(), []
+    with TemporaryDirectory() as folder:
+        for rank in range(count):
+            ours, theirs = context.Pipe(duplex=False)
+            context.Process(target=_rank, args=(work, f"file://{folder}/meeting", rank, count, theirs)).start()
+            theirs.close()
+            pipes.append(ours)
+        return [ours.recv() for ours in pipes]
+
+
+def _rank(work: Callable[[], Any], address: str, rank: int, count: int, parent: Connection) -> None:
+    torch.set_num_threads(1)
+    seed_all(0, 0)
+    with met(address, rank, count, None, here=True):
+        parent.send(work())
+
+
+@contextmanager
+def nothing_drawn() -> Iterator[None]:
+    """Let batches come in the order of their indices, and noise be none, so that trainings can be compared."""
+    shuffled, noise = fitting.permutation, torch.randn_like
+    fitting.permutation, torch.randn_like = torch.arange, torch.zeros_like  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        fitting.permutation, torch.randn_like = shuffled, noise
+
+
+def normed(shape: Any = SHAPE, outputs: int = 10) -> nn.Sequential:
+    convolution = nn.Conv2d(shape[0], 6, 3, padding=1, bias=False)
+    flat = [nn.Flatten(), nn.Linear(6 * shape[1] * shape[2], 8), nn.BatchNorm1d(8), nn.ReLU()]
+    return nn.Sequential(convolution, nn.BatchNorm2d(6), nn.ReLU(), *flat, nn.Linear(8, outputs))
+
+
+def state(module: nn.Module) -> dict[str, list[float]]:
+    return {name: value.flatten().tolist() for name, value in module.state_dict().items()}
+
+
+def pool_with(labels: int) -> Pool:
+    pool, targets = digit_pool(0)
+    pool.label(torch.arange(labels), targets[:labels])
+    return pool
+
+
+def classified(batch: int, steps: int = 8) -> dict[str, list[float]]:
+    """Return the weights of a classifier with batch norm after some steps."""
+    seed_all(0, 0)
+    pool, net = pool_with(60), normed()
+    stream = Stream(pool.images, pool.labels, batch=batch, indices=pool.labelled, prepare=pool.normalise)
+    with nothing_drawn():
+        fit(Classifier(net, cross_entropy, {"name": "sgd", "lr": 0.05}), stream, steps=steps)
+    return state(net)
+
+
+def played(reduction: str) -> dict[str, list[float]]:
+    """Return the weights of the VAE and of D after some steps of their game."""
+    seed_all(0, 0)
+    pool = pool_with(40)
+    nets = image_vae(SHAPE, latent=4, width=1 / 16), discriminator(4, 2)
+    rules = AdversarialRules(limit=4, batch=10, lr=1e-3, discriminator_lr=1e-3, kl_reduction=reduction)
+    streams = (
+        Stream(pool.images, batch=10, indices=indices, prepare=pool.normalise)
+        for indices in (pool.unlabelled[:80], pool.labelled)
+    )
+    with nothing_drawn():
+        game = play(AdversarialGame(*nets, rules), *streams)
+    return state(game)
+
+
+def made(root: Path) -> dict[str, list[float]]:
+    """Return the weights of a GAN that is trained once, or read."""
+    gan = GAN(
+        partial(dcgan, latent=4, width=1 / 16),
+        name="dcgan",
+        folder=f"{root}/pretrained/digits",
+        iterations=4,
+        batch=5,
+        critic_steps=3,
+        loss="cross_entropy",
+    )
+    return state(gan.trained(digit_pool()[0]))
+
+
+def scanned(images: int, size: int) -> tuple[Tensor, Tensor, float]:
+    """Return two outputs of a scan, and what is drawn after it."""
+    seed_all(0, 0)
+    net, pool = normed().eval(), digit_pool()[0]
+
+    def both(x: Tensor) -> tuple[Tensor, Tensor]:
+        outputs = net(x)
+        return outputs, outputs.argmax(1) > 4
+
+    outputs, large = infer(both, pool.images[:images], pool.normalise, size)
+    return outputs, large, float(torch.rand(()))
+
+
+def drawn(n: int) -> tuple[list[float], float]:
+    """Return what a scan draws for each image, and what is drawn after it."""
+    found = infer(lambda x: torch.rand(len(x)), torch.zeros(n, 1), size=10)
+    return found.tolist(), float(torch.rand(()))
+
+
+def nested(n: int) -> list[float]:
+    """Return what a scan of scans finds."""
+    return infer(lambda x: infer(lambda part: part + 1, x, size=3), torch.arange(float(n)), size=10).tolist()
+
+
+def told(folder: Path) -> tuple[int, int]:
+    """Return this rank, and what the first one has drawn, which alone writes a file."""
+
+    def work() -> int:
+        (folder / f"written by {os.getpid()}").touch()
+        return int(torch.randint(1000, ()))
+
+    return ranks.place(), ranks.told(work)
+
+
+STRATEGIES: dict[str, Strategy] = {
+    "random": Random(),
+    "entropy": Uncertainty(entropy),
+    "coreset": CoreSet(),
+}
+
+
+def picked(name: str, weights: dict[str, Tensor]) -> list[int]:
+    """Return what a strategy asks for by a task of these weights."""
+    pool = pool_with(40)
+    seed_all(3, 1, part=1)
+    task = Classification(normed).recalled(pool, weights)
+    return STRATEGIES[name].query(pool, task, 30).indices.tolist()
+
+
+def judged(weights: dict[str, Tensor]) -> list[int]:
+    """Return what VAAL asks for by a game of these weights."""
+    pool = pool_with(40)
+    strategy = VAAL(partial(image_vae, latent=4, width=1 / 16), discriminator_layers=2)
+    nets = image_vae(SHAPE, latent=4, width=1 / 16), discriminator(4, 2)
+    game = AdversarialGame(*nets, AdversarialRules(batch=10))
+    game.load_state_dict(weights)
+    scores, _ = strategy.scored(game.eval(), pool, torch.empty(len(pool), 0))
+    return Query.best(pool.unlabelled, scores, 30).indices.tolist()
+
+
+class KilledOnce:
+    """Asks at random, but kills the second rank in the second cycle, unless a file says that it has done so."""
+
+    def __init__(self, file: str) -> None:
+        self.file = file
+
+    def query(self, pool: Pool, task: Task, n: int) -> Query:
+        if ranks.place() == 1 and len(pool.labelled) > 20 and not Path(self.file).exists():
+            Path(self.file).touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return Random().query(pool, task, n)
