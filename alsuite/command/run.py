@@ -175,13 +175,13 @@ def perform(
             shown.cycle(0, brief(record), setting.cycles, True)
         if journal.finished:
             return
-        tracker, pool = Tracker(wandb, folder, about), setting.pool(device)
+        pool, tests, oracle = setting.pool(device), setting.tests(device), parts.oracle(setting.dataset, folder)
+        tracker = Tracker(wandb, folder, about, setting.dataset.classes, len(journal.records))
 
         def report(record: Record, query: Query | None) -> None:
             tracker.cycle(record, pool, query)
             shown.cycle(0, brief(record), setting.cycles, False)
 
-        tests, oracle = setting.tests(device), parts.oracle(setting.dataset, folder)
         first, budget = setting.initial.to(device), setting.budget
-        Run(pool, tests, parts.task_model, parts.strategy, oracle, budget, first, journal, seed, report).go()
-        tracker.finish()
+        with tracker:
+            Run(pool, tests, parts.task_model, parts.strategy, oracle, budget, first, journal, seed, report).go()
