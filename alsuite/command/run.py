@@ -184,13 +184,15 @@ def perform(
             shown.cycle(0, brief(record), setting.cycles, True)
         if journal.finished:
             return
-        tracker, pool = Tracker(wandb if ranks.first() else "disabled", folder, about), setting.pool(device)
+        pool, tests = setting.pool(device), setting.tests(device)
+        oracle = parts.oracle(setting.dataset, folder) if alone else SharedOracle(parts, setting, folder)
+        mode = wandb if ranks.first() else "disabled"
+        tracker = Tracker(mode, folder, about, setting.dataset.classes, len(journal.records))
 
         def report(record: Record, query: Query | None) -> None:
             tracker.cycle(record, pool, query)
             shown.cycle(0, brief(record), setting.cycles, False)
 
-        tests, first, budget = setting.tests(device), setting.initial.to(device), setting.budget
-        oracle = parts.oracle(setting.dataset, folder) if alone else SharedOracle(parts, setting, folder)
-        Run(pool, tests, parts.task_model, parts.strategy, oracle, budget, first, journal, seed, report).go()
-        tracker.finish()
+        first, budget = setting.initial.to(device), setting.budget
+        with tracker:
+            Run(pool, tests, parts.task_model, parts.strategy, oracle, budget, first, journal, seed, report).go()

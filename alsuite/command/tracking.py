@@ -1,76 +1,152 @@
-"""wandb mirrors the journal: accuracy, entropy, label distribution, seconds, pictures. It never ends a run.
+"""wandb mirrors the journal: accuracy, entropy, label distribution, seconds, losses, pictures. It never ends a run.
 
 Nothing is read back from it: a run that goes on, its figures and its verdicts know the journal alone. Whatever goes
 wrong with it is told once, and the run goes on without it.
+
+A run is one run of wandb's, however often it was stopped: its id follows from what run.json says. The number of a step
+follows from the cycle, so that what is sent again after a restart is what wandb has already.
 """
 
 from __future__ import annotations
 
-import contextlib
+import glob
 import os
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from torch import Tensor
 
-from alsuite.errors import UserError
+from alsuite.code import digest
+from alsuite.errors import AwaitingLabels, one_of
 from alsuite.journal import Record
 from alsuite.pool import Pool, gather
 from alsuite.recorded import Options
 from alsuite.strategies import Query
-from alsuite.training import once
+from alsuite.training import curves, once
 
-__all__ = ["Tracker", "log_training", "scalars"]
+__all__ = ["Tracker", "scalars"]
+
+
+MODES = ("offline", "online", "disabled")
+TAGGED = ("dataset", "task_model", "strategy", "scale", "protocol")  # the groups whose choices are a run's tags
+STEPS = 100_000  # of wandb, for each cycle
 
 
 class Tracker:
-    """A run's mirror in wandb, if it has one.
+    """A run's mirror in wandb, if it has one; to be closed as a context.
 
     run: wandb's own; None where it is disabled, or has failed
     """
 
-    def __init__(self, mode: str, folder: Path, about: Options) -> None:
-        """Start a run in wandb, unless it is disabled.
+    def __init__(self, mode: str, folder: Path, about: Options, classes: Sequence[str], begun: int = 0) -> None:
+        """Start a run in wandb, or go on with it, unless it is disabled.
 
         Arguments:
             mode: offline (written below the folder), online or disabled
-            folder: the run's, whose name it gets
-            about: what the run is; wandb shows its `config`
+            folder: the run's, whose name it gets, with its run.json
+            about: what the run is; wandb shows its `config` and its `choices`
+            classes: their names
+            begun: how many cycles are written down already
         """
-        if mode not in ("offline", "online", "disabled"):
-            raise UserError(f"wandb={mode} is unknown: choose offline, online or disabled")
+        one_of("wandb", mode, MODES)
         self.run: Any = None
+        self.classes = [*classes]
+        self.begun = begun
+        self.step = begun * STEPS
         if mode != "disabled":
             self._safely(lambda: self._start(mode, folder, about))
 
-    def cycle(self, record: Record, pool: Pool, query: Query | None) -> None:
-        """Send a cycle's numbers, and the first images that were queried."""
-        if self.run is not None:
-            self._safely(lambda: self.run.log({**scalars(record), **self._pictures(pool, query)}))
+    def __enter__(self) -> Self:
+        return self
 
-    def finish(self) -> None:
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        """End, as failed where something went wrong; a run that awaits labels has not failed."""
+        once.followers.clear()
+        curves.followers.clear()
+        failed = kind is not None and not issubclass(kind, AwaitingLabels)
         if self.run is not None:
-            self._safely(self.run.finish)
+            self._safely(lambda: self.run.finish(exit_code=int(failed)))
+
+    def cycle(self, record: Record, pool: Pool, query: Query | None) -> None:
+        """Send a cycle's numbers, a chart of what is labelled, and the first images that were queried."""
+        self.begun += 1
+        self.step = self.begun * STEPS - 1
+        self._send(lambda: {**self._numbers(record), **self._chart(record), **self._pictures(pool, query)})
+
+    def losses(self, name: str, share: float, values: Mapping[str, float]) -> None:
+        """Send the losses of a training within a cycle.
+
+        Arguments:
+            name: what is trained
+            share: how much of the training is done; beside the cycle's number it is where the losses are drawn
+            values: the losses by their names
+        """
+        self._send(lambda: {"training/cycle": self.begun + share, **_under(f"training/{name}", values)})
+
+    def pretraining(self, name: str, values: Mapping[str, float], picture: Path) -> None:
+        """Send how far a generative model is that the run's strategy trains once.
+
+        Arguments:
+            name: the model's
+            values: its losses and what else is measured, `iteration` among them
+            picture: the file of its latest samples
+        """
+
+        def told() -> dict[str, object]:
+            import wandb
+
+            self.run.define_metric(f"{name}/*", step_metric=f"{name}/iteration")
+            return _under(name, {**values, "samples": wandb.Image(str(picture))})
+
+        self.step = max(self.step, self.begun * STEPS + int(values["iteration"]) // once.EVERY)
+        self._send(told)
+
+    def _send(self, told: Callable[[], Mapping[str, object]]) -> None:
+        """Log something as the next step."""
+        if self.run is None:
+            return
+        self._safely(lambda: self.run.log(told(), step=self.step))
+        self.step += 1
 
     def _start(self, mode: str, folder: Path, about: Options) -> None:
         os.environ.setdefault("WANDB_SILENT", "true")
         import wandb
 
         settings = wandb.Settings(init_timeout=30, silent=True, console="off", x_disable_stats=True)
-        config, name = dict(about["config"]), folder.name
+        config, choices = dict(about["config"]), dict(about.get("choices", {}))
         self.run = wandb.init(
-            project="alsuite",
+            project=os.environ.get("WANDB_PROJECT", "alsuite"),
             group=config["experiment"],
-            name=name,
+            name=folder.name,
+            id=_identity(folder),
+            resume="allow",
+            tags=[choices[group] for group in TAGGED if choices.get(group)],
             dir=folder,
-            config=config,
+            config={**config, "choices": choices},
             mode=mode,  # type: ignore[arg-type]
             settings=settings,
         )
-        self.run.define_metric("*", step_metric="cycle")
-        once.followers[:] = [log_training]
+        self.run.define_metric("training/*", step_metric="training/cycle")
+        once.followers[:] = [self.pretraining]
+        curves.followers[:] = [self.losses]
+
+    def _numbers(self, record: Record) -> dict[str, float]:
+        """Return a cycle's numbers, to be drawn against how many labels there are."""
+        numbers = scalars(record, self.classes)
+        for group in sorted({name.partition("/")[0] for name in numbers if "/" in name}):
+            self.run.define_metric(f"{group}/*", step_metric="labelled")
+        return numbers
+
+    def _chart(self, record: Record) -> dict[str, object]:
+        """Return a chart of how many images of each class are labelled."""
+        import pandas as pd
+        import wandb
+
+        table = wandb.Table(dataframe=pd.DataFrame({"class": self.classes, "labelled": record["label_counts"]}))
+        return {"label distribution": wandb.plot.bar(table, "class", "labelled", "Label distribution")}
 
     def _pictures(self, pool: Pool, query: Query | None) -> dict[str, object]:
         """Return the first images of a query with what the oracle said of each."""
@@ -81,7 +157,14 @@ class Tracker:
         images = pool.images[query.indices[:16]].permute(0, 2, 3, 1).cpu().numpy()
         labels = gather(pool.labels, query.indices[:16].to(pool.labels.device))
         shown = zip(images, labels, strict=True)
-        return {"queried": [wandb.Image(image.squeeze(), **_told(label)) for image, label in shown]}
+        return {"queried": [wandb.Image(image.squeeze(), **self._told(label)) for image, label in shown]}
+
+    def _told(self, label: Tensor) -> dict[str, Any]:
+        """Say what an image shows: its class as a caption, those of its pixels as a mask."""
+        if label.ndim:
+            names = dict(enumerate(self.classes))
+            return {"masks": {"label": {"mask_data": label.numpy(), "class_labels": names}}}
+        return {"caption": self.classes[int(label)]}
 
     def _safely(self, work: Callable[[], object]) -> None:
         """Do what wandb may fail at; the first failure turns it off."""
@@ -95,31 +178,18 @@ class Tracker:
             )
 
 
-def _told(label: Tensor) -> dict[str, Any]:
-    """Say what an image shows: its class as a caption, those of its pixels as a mask."""
-    return {"masks": {"label": {"mask_data": label.numpy()}}} if label.ndim else {"caption": str(label.item())}
+def _identity(folder: Path) -> str:
+    """Return the id of a run: the same after every restart, another one where it is run anew beside the old one."""
+    older = len([*folder.parent.glob(f"{glob.escape(folder.name)}~*")])
+    return digest((folder / "run.json").read_bytes(), str(older).encode())
 
 
-def log_training(name: str, values: Mapping[str, float], picture: Path) -> None:
-    """Send how far a generative model is that a run's strategy trains, if wandb follows that run.
-
-    Arguments:
-        name: the model's
-        values: its losses and what else is measured, `iteration` among them
-        picture: the file of its latest samples
-    """
-    run = getattr(sys.modules.get("wandb"), "run", None)
-    if run is None:
-        return
-    with contextlib.suppress(Exception):
-        import wandb
-
-        run.define_metric(f"{name}/*", step_metric=f"{name}/iteration")
-        image = {"samples": wandb.Image(str(picture))}
-        run.log({f"{name}/{key}": value for key, value in {**values, **image}.items()})
+def _under(name: str, values: Mapping[str, object]) -> dict[str, object]:
+    """Put a name before each key."""
+    return {f"{name}/{key}": value for key, value in values.items()}
 
 
-def scalars(record: Record) -> dict[str, float]:
+def scalars(record: Record, classes: Sequence[str]) -> dict[str, float]:
     """Return what a dashboard plots of a cycle: each number by a name that groups it, as in `seconds/fit`."""
     values = {
         "cycle": record["cycle"],
@@ -129,7 +199,7 @@ def scalars(record: Record) -> dict[str, float]:
     }
     for test, measured in record["metrics"].items():
         values |= {f"{test}/{name}": value for name, value in measured.items() if isinstance(value, float)}
-    values |= {f"labels/{label}": count for label, count in enumerate(record["label_counts"])}
+    values |= {f"labels/{name}": count for name, count in zip(classes, record["label_counts"], strict=True)}
     if record["queried"]:
         values["queried/entropy"] = record["queried"]["entropy"]
         values |= {

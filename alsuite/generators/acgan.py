@@ -24,6 +24,7 @@ from alsuite.nets.acgan import Conditional
 from alsuite.nets.ranges import unit
 from alsuite.notes import WARNING
 from alsuite.pool import Images, Pool, pixels
+from alsuite.training.curves import tell_losses
 from alsuite.training.descent import descend
 from alsuite.training.fit import Batch, Stream, channels_last, check_finite, fit, infer
 from alsuite.training.once import chosen
@@ -66,7 +67,7 @@ class ACGANGame(LightningModule):
     """AC-GAN's game: each batch a step of the generator, and now and then one of the discriminator."""
 
     draws = 1  # of noise for an image
-    total_steps: int
+    total_steps: int = 1  # what `fit` sets
 
     def __init__(self, net: Conditional, rules: ACGANRules) -> None:
         super().__init__()
@@ -84,13 +85,16 @@ class ACGANGame(LightningModule):
         return [self.generator_optimiser, self.discriminator_optimiser]
 
     def training_step(self, block: Iterable[tuple[Batch]], _: int) -> None:
-        total = torch.zeros((), device=self.device)
+        before, generator, discriminator = self.done, [], []
         for ((images, labels),) in block:
-            total += descend(self.generator_loss(labels), self.generator_optimiser)
+            generator.append(descend(self.generator_loss(labels), self.generator_optimiser))
             self.done += 1
             if self.done % self.rules.generator_steps == 0:
-                total += descend(self.discriminator_loss(images, labels), self.discriminator_optimiser)
-        check_finite(total, "AC-GAN")
+                loss = self.discriminator_loss(images, labels)
+                discriminator.append(descend(loss, self.discriminator_optimiser))
+        check_finite(torch.stack([*generator, *discriminator]).sum(), "AC-GAN")
+        losses = {"generator": generator, "discriminator": discriminator}
+        tell_losses("acgan", (before, self.done), self.total_steps, losses)
 
     def noise(self, n: int) -> Tensor:
         """Draw (n, draws, latent) noise."""

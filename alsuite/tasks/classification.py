@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from alsuite.errors import UserError, one_of, positive
 from alsuite.pool import Images, Pool
 from alsuite.training.augment import augmentations
+from alsuite.training.curves import tell_losses
 from alsuite.training.descent import schedules
 from alsuite.training.fit import Batch, Stream, channels_last, check_finite, chunk_size, fit, infer, optimiser
 from alsuite.training.losses import cross_entropy, hinge, two_class
@@ -34,7 +35,7 @@ class Classifier(LightningModule):
     milestones: shares of the training after which the rate is a tenth
     """
 
-    total_steps: int
+    total_steps: int = 1  # what `fit` sets
 
     def __init__(
         self,
@@ -71,6 +72,7 @@ class Classifier(LightningModule):
             losses.append(loss.detach())
             self.step += 1
         check_finite(torch.stack(losses).sum(), "task model")
+        tell_losses("task", (self.step - len(losses), self.step), self.total_steps, {"loss": losses})
 
     def objective(self, images: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of (B, C, H, W) images and (B,) labels."""

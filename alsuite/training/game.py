@@ -21,6 +21,7 @@ from alsuite.errors import UserError, positive
 from alsuite.nets.vae import VAE
 from alsuite.notes import DIAGNOSIS_SECONDS, WARNING
 from alsuite.training.clock import clock
+from alsuite.training.curves import tell_losses
 from alsuite.training.descent import descend
 from alsuite.training.fit import Batch, Stream, check_finite, fit, infer, optimiser
 from alsuite.training.losses import bound
@@ -98,7 +99,7 @@ class AdversarialGame(LightningModule):
     is that of "labelled", and of mu, not of a draw. A VAE without a weight in the game stays as it is.
     """
 
-    total_steps: int
+    total_steps: int = 1  # what `fit` sets
 
     def __init__(self, vae: VAE, discriminator: nn.Module | None, rules: AdversarialRules) -> None:
         super().__init__()
@@ -117,14 +118,17 @@ class AdversarialGame(LightningModule):
 
     def training_step(self, block: Iterable[tuple[Batch, Batch]], _: int) -> None:
         self.vae.train(bool(self.vae_optimisers))
-        total = torch.zeros((), device=self.device)
+        before, vae, discriminator = self.done, [], []
         for unlabelled, labelled in block:
             self.done += 1
             if self.vae_optimisers:
-                total += descend(self.vae_loss(labelled, unlabelled), *self.vae_optimisers)
+                vae.append(descend(self.vae_loss(labelled, unlabelled), *self.vae_optimisers))
             if self.discriminator_optimisers and self.done % self.rules.vae_steps == 0:
-                total += descend(self.discriminator_loss(labelled, unlabelled), *self.discriminator_optimisers)
-        check_finite(total, "VAE or of the discriminator")
+                loss = self.discriminator_loss(labelled, unlabelled)
+                discriminator.append(descend(loss, *self.discriminator_optimisers))
+        check_finite(sum([*vae, *discriminator], torch.zeros((), device=self.device)), "VAE or of the discriminator")
+        losses = {"vae": vae, "discriminator": discriminator}
+        tell_losses("game", (before, self.done), self.total_steps, losses)
 
     def conditioning(self, x: Tensor, *given: Tensor) -> Conditioning:
         """Return what stands beside the codes of x, `given` what else its stream holds: nothing in VAAL, (B, 0)."""

@@ -55,7 +55,7 @@ MISTAKES = {
     "seed=1.5": ["seed=1.5"],
     "parallel=0": ["parallel=0", "auto"],
     "-m parallel=many seed=0,1": ["parallel=many", "auto"],
-    "wandb=sometimes": ["wandb=sometimes", "choose offline, online or disabled"],
+    "wandb=sometimes": ["wandb=sometimes", "choose one of offline, online, disabled"],
     "device=gpu": ["device=gpu", "choose auto, cpu or cuda"],
     "budget.query=0": ["budget.query=0", "above 0"],
     "budget.initial=-5": ["budget.initial=-5", "above 0"],
