@@ -24,11 +24,12 @@ from matching import matching, matching_growth
 from pixels import confusions, pixel_epoch, query_memory
 from race import Row, Sizes, memory_speed, product_speed
 from scoring import core_set, dropout, scan
+from simulated import query_growth
 from training import epoch, seeds, small_cycle, step
 
 ADVERSARIAL = (vaal_iteration, vaal_scoring, query_times)
 MATCHING = (matching, matching_growth)
-LARGE = (large_pool, block_shuffling)
+LARGE = (large_pool, block_shuffling, query_growth)
 PIXELS = (pixel_epoch, confusions, query_memory)
 TABLE = (core_set, epoch, step, scan, dropout, small_cycle, seeds, *ADVERSARIAL, *MATCHING, *PIXELS, *LARGE)
 BENCHMARKS = {function.__name__: function for function in TABLE}
