@@ -69,7 +69,7 @@ class Mapped:
         """Read the rows of a slice, of a tensor of places or truth values, or one; a slice of all is this itself."""
         if isinstance(chosen, slice) and chosen.indices(len(self)) == (0, len(self), 1):
             return self
-        rows = torch.arange(len(self))[chosen]
+        rows = torch.arange(len(self))[chosen.cpu() if isinstance(chosen, Tensor) else chosen]
         return self.index_select(0, rows.flatten()).reshape(*rows.shape, *self.shape[1:])
 
     def at(self, chosen: Tensor) -> Tensor | Mapped:
@@ -187,8 +187,10 @@ def windows(images: Mapped, indices: Tensor, multiple: int) -> Iterator[tuple[Te
     The order follows from one number, drawn from torch's generator, whenever a window is read.
     """
     generator = torch.Generator().manual_seed(int(torch.randint(2**62, (), generator=ranks.order())))
-    blocks = indices.sort().values.split(max(1, BLOCK // images.row))
-    order = torch.cat([blocks[i] for i in torch.randperm(len(blocks), generator=generator).tolist()])
+    each, rows = max(1, BLOCK // images.row), indices.sort().values
+    blocks = torch.randperm(-(-len(rows) // each), generator=generator)
+    order = (blocks[:, None] * each + torch.arange(each)).flatten()
+    order = rows[order[order < len(rows)].to(rows.device)]
     size = multiple * max(1, WINDOW // (multiple * images.row))
     chosen = [part.sort().values for part in pieces(order, size)]
     with closing(ahead(images, chosen)) as read:

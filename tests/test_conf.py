@@ -256,7 +256,7 @@ def test_the_runs_of_every_experiment_compose_at_reduced_scales(runs: str, scale
 def test_the_sweeps_of_an_experiment_compose_and_fit_their_data(figure: str) -> None:
     for found in swept(figure):
         values = found.values
-        name, held = (values["dataset"].get(key, usual) for key, usual in (("name", "digits"), ("validation", 0)))
+        name, held = values["dataset"].get("name", "digits"), int(values["dataset"].get("validation", 0))
         size = TRAIN_IMAGES[name] - HELD.get((name, held), held)
         budget = Budget(*(values["budget"][name] for name in ("initial", "query", "end")))
         for name in SCALES:

@@ -36,7 +36,7 @@ def value(config: DictConfig, key: str) -> Any:
 
 
 def counted(config: DictConfig, dataset: str) -> dict[str, int]:
-    held = config.dataset.get("validation", 0)
+    held = int(config.dataset.get("validation", 0))
     held = HELD.get((dataset, held), held)
     pool = TRAIN_IMAGES[dataset] - held
     budget = instantiate(config.budget).of(pool, held=held)

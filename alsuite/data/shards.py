@@ -113,10 +113,18 @@ def imported(folder: Path, raw: Path, *, splits: Mapping[str, Sequence[str]], si
     """Write the arrays of all shards; they grow in `raw`, where an import that was stopped finds them."""
     labels = {split: grown(raw, split, some, side, names) for split, some in splits.items()}
     for split, found in labels.items():
-        os.link(raw / f"{split}_images.npy", folder / f"{split}_images.npy")  # kept in both until the folder is whole
+        kept_in_both(raw / f"{split}_images.npy", folder / f"{split}_images.npy")
         np.save(folder / f"{split}_targets.npy", np.array(found, dtype=np.int64))
     if names:
         save_lines(folder / "classes.txt", names)
+
+
+def kept_in_both(source: Path, target: Path) -> None:
+    """Give a file a second name, so that it isn't lost if the folder is never whole; else move it."""
+    try:
+        os.link(source, target)
+    except OSError:
+        source.replace(target)
 
 
 def grown(raw: Path, split: str, some: Sequence[str], side: int, names: Sequence[str]) -> list[int]:

@@ -25,11 +25,12 @@ from pixels import confusions, pixel_epoch, query_memory
 from race import Row, Sizes, memory_speed, product_speed
 from scoring import core_set, dropout, scan
 from several import several
+from simulated import query_growth
 from training import epoch, seeds, small_cycle, step
 
 ADVERSARIAL = (vaal_iteration, vaal_scoring, query_times)
 MATCHING = (matching, matching_growth)
-LARGE = (large_pool, block_shuffling)
+LARGE = (large_pool, block_shuffling, query_growth)
 PIXELS = (pixel_epoch, confusions, query_memory)
 SINGLE = (core_set, epoch, step, scan, dropout, small_cycle, seeds, several)
 TABLE = (*SINGLE, *ADVERSARIAL, *MATCHING, *PIXELS, *LARGE)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import csv
+import json
 import runpy
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -18,7 +20,6 @@ from helpers import REPOSITORY
 ADVERSARIAL = ("vaal_iteration", "vaal_scoring", "query_times")
 MATCHING = ("matching", "matching_growth")
 PIXELS = ("pixel_epoch", "confusions")
-LARGE = ("large_pool", "block_shuffling")
 BENCH = REPOSITORY / "scripts" / "bench"
 
 
@@ -40,7 +41,7 @@ def bench() -> dict[str, Any]:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
-    "name", ["core_set", "scan", "dropout", "epoch", "step", "small_cycle", *ADVERSARIAL, *PIXELS, *LARGE]
+    "name", ["core_set", "scan", "dropout", "epoch", "step", "small_cycle", *ADVERSARIAL, *PIXELS, "large_pool"]
 )
 def test_both_sides_did_the_same_work(name: str) -> None:
     rows = [row for row in bench()["table"]([name], tiny()) if row.verdict]
@@ -196,8 +197,34 @@ def test_the_gate_of_a_large_pool_can_fail() -> None:
         "missed",
     )
     assert large_pool.compared("", {**told, "each once": {"scan": False}}, "scan", 0.6).verdict == "void"
-    assert large_pool.lost("", [90.0, 91.0], [91.0, 90.0]).verdict == "met"
-    assert large_pool.lost("", [90.0, 89.0], [91.0, 90.0]).verdict == "missed"
+    row = large_pool.lost("", [90.0, 88.0], [91.0, 90.0])
+    assert (row.value, row.low, row.high, row.gate[-23:]) == (1.5, 1.0, 2.0, "90.00/91.00 88.00/90.00")
+
+
+@pytest.mark.slow
+def test_shuffling_in_blocks_is_compared_with_shuffling_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    large_pool = import_module("large_pool")
+    monkeypatch.setattr(large_pool, "EPOCHS", 1)
+    rows = list(large_pool.block_shuffling(tiny()))
+    assert len(rows) == 4
+    assert all(0 <= float(pair) <= 100 for row in rows for pair in row.gate.split(": ")[1].split("/"))
+
+
+@pytest.mark.slow
+def test_a_query_that_grows_with_the_square_of_the_pool_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+    simulated = import_module("simulated")
+    monkeypatch.setattr(simulated, "GROWING", {})
+    monkeypatch.setattr(simulated, "STRATEGIES", {"margin": None, "asal": None})
+    told = {"margin": [[0.1, 1], [1.0, 2], [100.0, 3]], "asal": [[0.1, 1], [0.1, 1], [0.2, 1]]}
+    monkeypatch.setattr(
+        simulated.subprocess, "run", lambda command, **_: SimpleNamespace(stdout=json.dumps(told[command[2]]))
+    )
+    quadratic, flat = simulated.query_growth(tiny())
+    assert (quadratic.verdict, flat.verdict) == ("missed", "met")
+    assert quadratic.gate.endswith("20,000: 100 s, 3.00 GB")
+    monkeypatch.undo()
+    found = simulated.growth("coreset", [1_500, 3_000])
+    assert all(seconds > 0 and gigabytes >= 0 for seconds, gigabytes in found)
 
 
 def test_the_sizes_of_the_pools_are_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
