@@ -63,18 +63,18 @@ PHOTOS = (*SMOKE, "dataset=folder", "dataset.path=DATA/photos", "dataset.size=16
 FAMILIES = {
     "entropy": ("strategy=entropy", *DIGITS),
     "a sheet": ("strategy=entropy", *DIGITS, "oracle=human"),
-    "the page": ("strategy=entropy", *DIGITS, "oracle=human", "ui=page"),
-    "core-set": ("strategy=coreset", *DIGITS),
-    "photos": ("strategy=entropy", *PHOTOS, *COUNTS),
-    "masks": ("strategy=entropy", *SMOKE, "dataset=folder_masks", "dataset.path=DATA/mine", *COUNTS),
-    "BADGE": ("strategy=badge", *DIGITS),
-    "ensemble": ("strategy=ensemble", *DIGITS),
-    "AALU": ("strategy=aalu", *DIGITS),
-    "M2-VAAL": ("strategy=m2_vaal", *SMOKE, "dataset=mnist", *COUNTS),
     "ASAL": ("strategy=asal", *MNIST57, "oracle=annotator", "generator=dcgan", "features=gray"),
     "GAAL": ("strategy=gaal", *MNIST57, "oracle=annotator", "generator=dcgan"),
+    "the page": ("strategy=entropy", *DIGITS, "oracle=human", "ui=page"),
+    "core-set": ("strategy=coreset", *DIGITS),
     "VAAL": ("strategy=vaal", *DIGITS),
+    "photos": ("strategy=entropy", *PHOTOS, *COUNTS),
+    "AALU": ("strategy=aalu", *DIGITS),
+    "masks": ("strategy=entropy", *SMOKE, "dataset=folder_masks", "dataset.path=DATA/mine", *COUNTS),
+    "M2-VAAL": ("strategy=m2_vaal", *SMOKE, "dataset=mnist", *COUNTS),
     "the whole command": ("strategy=margin", *DIGITS),
+    "BADGE": ("strategy=badge", *DIGITS),
+    "ensemble": ("strategy=ensemble", *DIGITS),
 }
 HEAVY = ("ASAL", "GAAL", "VAAL", "the whole command")  # of which a kill takes seconds: they get a quarter as many
 PHASES = ("start", "arrays", "generator", "index", "fit", "query", "journal", "answer")

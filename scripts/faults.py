@@ -18,6 +18,7 @@ import json
 import math
 import os
 import platform
+import re
 import resource
 import shutil
 import subprocess
@@ -26,7 +27,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -122,7 +123,14 @@ class Skipped(Exception):
 def counted(fault: str, family: str) -> State:
     """Return a row of the table before anything was counted."""
     counts = dict.fromkeys(("times", "runs", "labels lost", "differing", "tracebacks", "refused"), 0)
-    return {"fault": fault, "family": family, **counts, "cpu": 0.0, "phases": {}, "told": ""}
+    return {"fault": fault, "family": family, **counts, "cpu": 0.0, "phases": {}, "told": "", "commit": commit()}
+
+
+@cache
+def commit() -> str:
+    """Return the commit whose code is tried."""
+    command = ["git", "-C", str(HERE), "rev-parse", "HEAD"]
+    return subprocess.run(command, capture_output=True, text=True, check=False).stdout.strip()
 
 
 class Trial:
@@ -239,7 +247,8 @@ def torn(trial: Trial, random: Random, row: State) -> None:
     lines = journal.read_bytes().splitlines(keepends=True)
     journal.write_bytes(b"".join(lines[: len(lines) // 2]))
     files = [path for path in sorted(looked_at(root)) if not path.endswith("given.txt")]
-    path = random.choice([path for path in files if Path(path).stat().st_size])
+    kinds = {re.sub(r"\d+", "", Path(path).name): path for path in files if Path(path).stat().st_size}
+    path = random.choice([*kinds.values()])
     os.truncate(path, random.randrange(Path(path).stat().st_size))
     (root / "given.txt").unlink(missing_ok=True)
     row["phases"][Path(path).name] = row["phases"].get(Path(path).name, 0) + 1
@@ -264,7 +273,7 @@ def full(trial: Trial, random: Random, row: State) -> None:
     """Run on a disk that is too small, which then becomes larger."""
     root = trial.fresh("full")
     size = sum(size for size, _ in looked_at(trial.folder / "whole").values())
-    with mounted(root, f"size={4 + int(random.uniform(0.1, 0.9) * size) // 1024}k"):
+    with mounted(root, f"size={max(4, int(random.uniform(0.1, 0.9) * size) // 1024)}k"):
         goes_on(trial, root, row, int, lambda: mount("-o", "remount,size=64m", str(root)))
 
 
@@ -371,10 +380,7 @@ OTHERS: dict[str, Callable[[Trial, Random, State], None]] = {
 
 def written(path: Path, rows: list[State]) -> None:
     """Write the table: a line for each fault and family that was tried."""
-    commit = subprocess.run(
-        ["git", "-C", str(HERE), "rev-parse", "HEAD"], capture_output=True, text=True
-    ).stdout.strip()
-    made = {"command": " ".join(["python", "scripts/faults.py", *sys.argv[1:]]), "commit": commit}
+    made = {"command": " ".join(["python", "scripts/faults.py", *sys.argv[1:]])}
     made["device"] = f"cpu {platform.machine()}, one thread a run, {LANES} runs at a time"
     columns = ("fault", "family", "times", "runs", "labels lost", "differing", "tracebacks", "refused")
     table = []
@@ -382,10 +388,11 @@ def written(path: Path, rows: list[State]) -> None:
         if row["times"]:
             where = ", ".join(f"{name} {n}" for name, n in Counter(row["phases"]).most_common())
             lost = row.get("seconds lost a kill", "")
-            table.append({**{name: row[name] for name in columns}, "seconds lost a kill": lost, "where": where, **made})
+            counts = {name: row[name] for name in columns}
+            table.append({**counts, "seconds lost a kill": lost, "where": where, "commit": row["commit"], **made})
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
-        writer = csv.DictWriter(file, [*columns, "seconds lost a kill", "where", *made])
+        writer = csv.DictWriter(file, [*columns, "seconds lost a kill", "where", "commit", *made])
         writer.writeheader()
         writer.writerows(table)
     for name in ("times", "labels lost", "differing", "tracebacks"):

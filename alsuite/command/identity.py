@@ -178,9 +178,13 @@ def _commit(folder: Path) -> str:
 
 
 def _git(folder: Path, *command: str) -> str:
-    """Return what a git command prints; "" where there is no git, or no repository."""
+    """Return what a git command prints; "" where there is no git, or no repository.
+
+    Git takes no lock for it, which would stay in the repository if the process were killed meanwhile.
+    """
+    words = ["git", "--no-optional-locks", "-C", str(folder), *command]
     try:
-        done = subprocess.run(["git", "-C", str(folder), *command], capture_output=True, text=True, check=True)
+        done = subprocess.run(words, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):
         return ""
     return done.stdout.strip()

@@ -143,20 +143,21 @@ class ASAL:
             notes = gained(log_probs, matching.trained.images(start), generated)
         indices = matching.index.search(queries, pool.known).to(pool.device)
         matched = entropy(task.log_probs(pool.rows(indices)))
-        notes |= {"entropy_matched": float(matched.mean()), MEMORY: matching.memory, **preparation}
+        iterations = getattr(matching.trained, "iterations", 0)
+        notes |= {"entropy_matched": float(matched.mean()), MEMORY: matching.memory, "generator_iterations": iterations}
+        notes |= preparation
         examples = pixels(generated[:SHOWN])
         pictures = pairs_shown(examples, pool.rows(indices[:SHOWN])[:], indices)
         return Query(indices, None, notes, pictures, generated=examples)
 
-    def _prepared(self, pool: Pool) -> tuple[Matching, dict[str, Any]]:
-        """Return what images are compared by, and notes on what it took, where this query had to make it."""
+    def _prepared(self, pool: Pool) -> tuple[Matching, dict[str, float]]:
+        """Return what images are compared by, and the seconds that it took, where this query had to make it."""
         before, start = self.matching.made, clock(pool.device)
         matching = self.matching(pool)
         if self.matching.made is before:
             return matching, {}
         spent = {FIT_SECONDS: clock(pool.device) - start, **matching.seconds}
-        measured = getattr(matching.trained, "iterations", 0)
-        return matching, {**{name: round(each, 4) for name, each in spent.items()}, "generator_iterations": measured}
+        return matching, {name: round(each, 4) for name, each in spent.items()}
 
     def _matching(self, pool: Pool) -> Matching:
         """Prepare the matching; a training that a reduced scale has cut counts as whole, at the pace that it had."""

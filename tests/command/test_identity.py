@@ -309,6 +309,9 @@ def test_commits_are_written_down_with_a_mark_for_untracked_files(own: Path) -> 
     facts = provenance(torch.device("cpu"), names)
     assert facts["own_commits"] == {"own_code": head}
     assert {"commit", "versions", "device", "threads"} <= facts.keys()
+    index = (own / ".git" / "index").read_bytes()
+    os.utime(own / "mine.py", (1, 1))
     (own / "more.py").touch()
     assert provenance(torch.device("cpu"), names)["own_commits"] == {"own_code": f"{head}+changes"}
+    assert (own / ".git" / "index").read_bytes() == index  # git took no lock, which a kill would leave
     assert "own_commits" not in provenance(torch.device("cpu"), ["alsuite.loop"])

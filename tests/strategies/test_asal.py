@@ -38,7 +38,6 @@ from helpers.pools import digit_pool, synthetic_pool
 from helpers.runs import perform
 from helpers.tasks import FixedTask, dropout_net, fast_task
 
-PREPARATION = ("fit_", "generator_", "autoencoder_", "extract_", "index_")
 
 
 class Copies:
@@ -335,7 +334,7 @@ def run(folder: Path, strategy: Any) -> list[dict[str, Any]]:
     )
     lines = [json.loads(line) for line in (folder / "cycles.jsonl").read_text().splitlines()]
     for asked in (line["queried"] for line in lines if line["queried"]):  # each start of a run prepares anew
-        asked["notes"] = {key: asked["notes"][key] for key in asked["notes"] if not key.startswith(PREPARATION)}
+        asked["notes"] = {key: asked["notes"][key] for key in asked["notes"] if not key.endswith("_seconds")}
     return [{key: value for key, value in line.items() if not key.endswith("_seconds")} for line in lines]
 
 

@@ -1,0 +1,74 @@
+"""What the faults' counts mean, and that a few kills of a run that a person labels lose nothing."""
+
+from __future__ import annotations
+
+import csv
+import os
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from helpers import REPOSITORY, importing
+from helpers.journals import synthetic_curve, write_run
+
+SCRIPTS = REPOSITORY / "scripts"
+
+
+@pytest.fixture
+def faults(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(SCRIPTS))
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "HYDRA_FULL_ERROR"):
+        monkeypatch.setenv(name, "1")
+    return import_module("faults")
+
+
+def test_records_that_differ_are_told_apart_by_what_counts(faults: Any, tmp_path: Path) -> None:
+    root = write_run(tmp_path, "margin", 0, synthetic_curve(0.8, 0, 3)).parent
+    whole, found = faults.records(root), faults.records(root)
+    found[1]["fit_seconds"] = 9.0
+    assert faults.unlike(whole, found) == ""
+    found[1]["queried"]["indices"][0] = 77
+    assert faults.unlike(whole, found) == "cycle 1, queried.indices[0]: 0 became 77"
+    assert faults.unlike(whole, found[:2]) == "3 records became 2"
+    assert faults.labels_of(whole[0]) == 20
+    assert faults.labels_of(whole[2]) == 0
+
+
+def test_an_answer_that_stands_in_no_sheet_is_missed(faults: Any, tmp_path: Path) -> None:
+    (tmp_path / "given.txt").write_text("labels_000000 7\nlabels_000000 9\n")
+    (tmp_path / "labels_000000.csv").write_text("index,image,label\n7,images/7.png,3\n9,images/9.png,\n")
+    assert faults.forgotten(tmp_path) == ["labels_000000 9"]
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "traced"),
+    [
+        (0, "", False),
+        (None, "", False),
+        (2, "alsuite: the disk is full\n", False),
+        (3, "alsuite: 3 images await labels\n", False),
+        (2, "alsuite: one\nalsuite: two\n", True),
+        (2, "", True),
+        (1, "alsuite: one\n", True),
+        (0, "Traceback (most recent call last):\n", True),
+    ],
+)
+def test_all_but_one_clear_line_is_counted(faults: Any, status: int | None, said: str, traced: bool) -> None:
+    assert faults.Ended(status, said, 1.0, 1.0, "fit", 0).traced == traced
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="processes can't be forked here")
+def test_a_few_kills_lose_nothing(tmp_path: Path) -> None:
+    command = [sys.executable, SCRIPTS / "faults.py", "--kills", "3", "--only", "a sheet", "--out", tmp_path / "f.csv"]
+    done = subprocess.run(command, env=importing(tmp_path), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with (tmp_path / "f.csv").open() as file:
+        rows = [*csv.DictReader(file)]
+    assert int(next(row["times"] for row in rows if row["fault"] == "killed")) >= 3
+    assert len({row["fault"] for row in rows}) >= 6
+    assert {row[name] for row in rows for name in ("labels lost", "differing", "tracebacks")} == {"0"}
