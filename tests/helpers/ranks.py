@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -49,17 +50,18 @@ def on_ranks(work: Callable[[], Result], count: int = 2) -> list[Result]:
     with TemporaryDirectory() as folder:
         for rank in range(count):
             ours, theirs = context.Pipe(duplex=False)
-            context.Process(target=_rank, args=(work, f"file://{folder}/meeting", rank, count, theirs)).start()
+            its = (work, f"file://{folder}/meeting", rank, count, theirs)
+            context.Process(target=_rank, args=its, daemon=True).start()  # one that waits for a dead one must not stay
             theirs.close()
             pipes.append(ours)
-        return [ours.recv() for ours in pipes]
+        return [pickle.loads(ours.recv_bytes()) for ours in pipes]
 
 
 def _rank(work: Callable[[], Any], address: str, rank: int, count: int, parent: Connection) -> None:
     torch.set_num_threads(1)
     seed_all(0, 0)
     with met(address, rank, count, None, here=True):
-        parent.send(work())
+        parent.send_bytes(pickle.dumps(work()))  # `send` would leave tensors behind, for a process that is gone
 
 
 @contextmanager
@@ -97,6 +99,13 @@ def classified(batch: int, steps: int = 8) -> dict[str, list[float]]:
     with nothing_drawn():
         fit(Classifier(net, cross_entropy, {"name": "sgd", "lr": 0.05}), stream, steps=steps)
     return state(net)
+
+
+def served(batch: int, within: int | None = None) -> list[list[int]]:
+    """Return what a rank is served of batches of 20 numbers."""
+    numbers = torch.arange(20).view(20, 1)
+    with nothing_drawn(), ranks.training():
+        return [part.flatten().tolist() for (part,) in Stream(numbers, batch=batch, within=within)]
 
 
 def played(reduction: str) -> dict[str, list[float]]:

@@ -40,6 +40,15 @@ def test_an_odd_batch_leaves_all_ranks_alike() -> None:
     assert one == other
 
 
+def test_each_rank_has_its_part_of_every_batch_and_of_each_step_in_it() -> None:
+    one, other = on_ranks(partial(ranks.served, 8))
+    assert one == [[0, 1, 2, 3], [8, 9, 10, 11], [16, 17]]
+    assert other == [[4, 5, 6, 7], [12, 13, 14, 15], [18, 19]]
+    one, other = on_ranks(partial(ranks.served, 9, 3))
+    assert one == [[0, 1, 3, 4, 6, 7], [9, 10, 12, 13, 15, 16], [18]]
+    assert other == [[2, 0, 5, 3, 8, 6], [11, 9, 14, 12, 17, 15], [19]]
+
+
 @pytest.mark.parametrize("reduction", ["elbo", "sum"])
 def test_a_game_is_that_of_one_process(reduction: str) -> None:
     by_one = ranks.played(reduction)
