@@ -16,16 +16,19 @@ from torch import Generator, nn
 
 from alsuite import CONF
 from alsuite.budget import Budget
+from alsuite.command.setting import Parts
 from alsuite.command.sweeps import jobs_of
 from alsuite.data import Dataset
 from alsuite.data.digits import digits
 from alsuite.data.made_up import made_up, made_up_masks
+from alsuite.errors import UserError
 from alsuite.figures.spec import panels_of, read_panels
 from alsuite.labelling.human import Human
 from alsuite.metrics import counted
 from alsuite.oracle import Annotator, Ideal, Noisy
 from alsuite.tasks.classification import Classification
 from alsuite.tasks.segmentation import Segmentation
+from alsuite.training.fit import optimiser
 from helpers.configs import GROUPS, HELD, TRAIN_IMAGES, composer
 from helpers.configs import lines as asked
 
@@ -133,6 +136,17 @@ def test_every_task_model_builds_a_network(choice: str, protocol: str) -> None:
     assert isinstance(net, nn.Sequential)
     sides = (32, 32) if isinstance(task, Segmentation) else ()
     assert net.eval()(torch.zeros(2, 3, 32, 32)).shape == (2, 7, *sides)
+
+
+def test_the_command_line_takes_any_optimiser_with_its_own_options() -> None:
+    values = composed("task_model.optimiser={_target_: torch.optim.RMSprop, alpha: 0.5}", "task_model.lr=0.1").values
+    task = cast(Classification, Parts.of(values).task_model())
+    made = optimiser([nn.Parameter(torch.zeros(2))], **task.settings)
+    assert isinstance(made, torch.optim.RMSprop)
+    assert (made.defaults["alpha"], made.defaults["lr"]) == (0.5, 0.1)
+    values["task_model"]["optimiser"]["alhpa"] = 1
+    with pytest.raises(UserError, match="RMSprop got an unexpected keyword argument 'alhpa'"):
+        Parts.of(values)
 
 
 @pytest.mark.parametrize(("choice", "shape"), [("vae", (3, 32, 32)), ("feature_vae", (20,))])

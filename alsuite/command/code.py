@@ -33,7 +33,8 @@ def _named(value: object) -> Iterator[str]:
     if isinstance(value, Mapping):
         target = str(value.get("_target_", ""))
         named = value.get("path", "") if target.startswith("hydra.utils.get_") else target
-        yield from filter(None, [str(named)])
+        own = value.get("name", "") if target == "alsuite.nets.others.network" else ""
+        yield from filter(None, [str(named), str(own) if "." in str(own) else ""])
         for part in value.values():
             yield from _named(part)
     elif isinstance(value, list | tuple):

@@ -51,9 +51,9 @@ class Parts:
     strategy: Strategy
 
     @classmethod
-    def of(cls, config: Mapping[str, object]) -> Parts:
+    def of(cls, config: Options) -> Parts:
         """Build the parts of a configuration, and refuse options that they don't have before anything is trained."""
-        parts = {group: hydra.utils.instantiate(config[group]) for group in cls.__annotations__}
+        parts = {group: hydra.utils.instantiate(_made_later(config[group])) for group in cls.__annotations__}
         for group, part in parts.items():
             check_options(part, whole=group == "task_model")
         return cls(**parts)
@@ -167,6 +167,12 @@ def _drawn(initial: Callable[..., Tensor], dataset: Dataset, budget: Budget, see
     if dataset.train.unlabelled and not looked_at and getattr(initial, "func", initial) is not uniform:
         raise UserError("nobody knows the images' labels, by which none can be drawn: take initial=uniform or coreset")
     return initial(targets, int(budget.initial), Generator().manual_seed(seed), **looked_at)
+
+
+def _made_later(options: Options) -> Options:
+    """Return the options of a part; an optimiser among them is made once there is a network."""
+    optimiser = options.get("optimiser")
+    return {**options, "optimiser": {**optimiser, "_partial_": True}} if isinstance(optimiser, Mapping) else options
 
 
 def check_options(factory: object, whole: bool = False) -> None:

@@ -7,6 +7,7 @@ from typing import Self
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
@@ -139,7 +140,9 @@ def efficientnet_lite0(path: str | Path | None = None) -> EfficientNetLite0:
 
 
 def read_weights(path: str | Path) -> dict[str, Tensor]:
-    """Read tensors by their names from a file, .npz or of torch's own kind, whose code is not run."""
+    """Read tensors by their names from a file, .npz, .safetensors or of torch's own kind, whose code is not run."""
+    if Path(path).suffix == ".safetensors":
+        return load_file(path)
     if Path(path).suffix == ".npz":
         with Path(path).open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             return {name: torch.from_numpy(values) for name, values in arrays.items()}

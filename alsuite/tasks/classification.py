@@ -80,9 +80,9 @@ class Classifier(LightningModule):
 
     def set_rate(self, steps: Optimizer, step: int) -> None:
         """Set the learning rate that the schedule has for a step."""
-        factor = schedules[self.schedule](step / self.total_steps, self.milestones)
+        rate = self.settings["lr"] * schedules[self.schedule](step / self.total_steps, self.milestones)
         for group in steps.param_groups:
-            group["lr"] = self.settings["lr"] * factor
+            group["lr"] = rate
 
 
 class Classification:
@@ -104,7 +104,7 @@ class Classification:
         epochs_at: int | None = None,
         limit: int | None = None,
         batch: int = 50,
-        optimiser: str = "adam",
+        optimiser: str | Callable[..., Optimizer] = "adam",
         lr: float = 1e-3,
         weight_decay: float = 0.0,
         momentum: float = 0.0,
@@ -193,10 +193,9 @@ class Classification:
         if self.loss is hinge and pool.classes != 2:
             raise UserError("task_model.loss=hinge needs two classes: take cross_entropy, or dataset=mnist57")
         pool.one_label_each("this task model", "task_model=segnet_small")
-        self.normalise = pool.normalise
-        shape = tuple(pool.images.shape[1:])
-        self.device = pool.device
-        net = self.make_net(shape, 1 if pool.classes == 2 else pool.classes).to(pool.device)
+        self.device, outputs = pool.device, 1 if pool.classes == 2 else pool.classes
+        net = self.make_net(tuple(pool.images.shape[1:]), outputs).to(pool.device)
+        self.normalise = getattr(net[0], "normalise", pool.normalise)
         self.net = net.to(memory_format=torch.channels_last)
         return Stream(pool.images, pool.labels, batch=self.batch, indices=pool.labelled, prepare=self._prepare_training)
 

@@ -76,7 +76,7 @@ MISTAKES = {
     "task_model.epochs=0": ["task_model.epochs=0", "above 0"],
     "task_model.net.dropout=3": ["dropout=3", "between 0 and 1"],
     "task_model.net.dropout=-1": ["dropout=-1", "between 0 and 1"],
-    "task_model.optimiser=adamm": ["optimiser=adamm", "choose adam"],
+    "task_model.optimiser=adamm": ["optimiser=adamm", "choose one of adam"],
     "task_model.loss=mse": ["task_model.loss=mse", "cross_entropy"],
     "oracle=noisy oracle.flip=2": ["oracle.flip=2", "between 0 and 1"],
     "initial=biased initial.missing=99": ["initial.missing=99", "0 to 9"],

@@ -39,7 +39,6 @@ from helpers.runs import perform
 from helpers.tasks import FixedTask, dropout_net, fast_task
 
 
-
 class Copies:
     """Makes some real images, whatever the code."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -248,5 +249,26 @@ def test_optimisers_by_name() -> None:
     assert not optimiser(weights, "sgd", 0.1).defaults["nesterov"]
     assert type(optimiser(weights, "adam", 0.1)) is torch.optim.Adam
     assert type(optimiser(weights, "adamw", 0.1)) is torch.optim.AdamW
-    with pytest.raises(UserError, match="optimiser=lion is unknown: choose adam, adamw or sgd"):
+    with pytest.raises(UserError, match="optimiser=lion is unknown: choose one of adam, adamw, sgd"):
         optimiser(weights, "lion", 0.1)
+
+
+def test_any_optimiser_of_torchs_takes_its_own_options() -> None:
+    weights = [nn.Parameter(torch.zeros(2))]
+    made = optimiser(weights, partial(torch.optim.RMSprop, alpha=0.5), 0.1, weight_decay=0.3)
+    assert isinstance(made, torch.optim.RMSprop)
+    assert [made.defaults[key] for key in ("lr", "alpha", "weight_decay")] == [0.1, 0.5, 0]
+
+
+@pytest.mark.parametrize(
+    ("maker", "message"),
+    [
+        (partial(torch.optim.SGD, lr=1), r"has a rate of its own: give task_model\.lr"),
+        (partial(torch.optim.Adam, betas=(2, 2)), r"Adam can't be made \(ValueError: Invalid beta"),
+        (torch.optim.LBFGS, "LBFGS takes no plain step"),
+        (nn.Linear, r"Linear can't be made \(TypeError"),
+    ],
+)
+def test_what_is_no_optimiser_is_refused(maker: Any, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        optimiser([nn.Parameter(torch.zeros(2))], maker, 0.1)
