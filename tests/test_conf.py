@@ -28,7 +28,7 @@ from alsuite.metrics import counted
 from alsuite.oracle import Annotator, Ideal, Noisy
 from alsuite.tasks.classification import Classification
 from alsuite.tasks.segmentation import Segmentation
-from alsuite.training.fit import optimiser
+from alsuite.training.descent import optimiser
 from helpers.configs import GROUPS, HELD, TRAIN_IMAGES, composer
 from helpers.configs import lines as asked
 

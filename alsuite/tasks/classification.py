@@ -16,8 +16,8 @@ from alsuite.errors import UserError, one_of, positive
 from alsuite.pool import Images, Pool
 from alsuite.training.augment import augmentations
 from alsuite.training.curves import tell_losses
-from alsuite.training.descent import schedules
-from alsuite.training.fit import Batch, Stream, channels_last, check_finite, chunk_size, fit, infer, optimiser
+from alsuite.training.descent import optimiser, schedules
+from alsuite.training.fit import Batch, Stream, channels_last, check_finite, chunk_size, fit, infer
 from alsuite.training.losses import cross_entropy, hinge, two_class
 
 __all__ = ["Classification", "Classifier"]
@@ -131,8 +131,7 @@ class Classification:
         self.settings = {"name": optimiser, **rates}
         self.schedule = (schedule, milestones)
         self.augment = augmentations[augment]
-        self.mirrored = mirrored
-        self.precision = precision
+        self.mirrored, self.precision = mirrored, precision
 
     def learn(self, pool: Pool) -> Self:
         """Train a new network on the pool's labelled images."""

@@ -1,14 +1,18 @@
-"""One step down a loss, and how the rate of learning changes from step to step."""
+"""One step down a loss, what takes it, and how the rate of learning changes from step to step."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-__all__ = ["descend", "schedules"]
+from alsuite.errors import UserError, one_of, reason
+
+__all__ = ["descend", "optimiser", "schedules"]
 
 WARM_UP = 0.2  # of the training
 schedules: dict[str, Callable[[float, Sequence[float]], float]] = {
@@ -31,3 +35,39 @@ def descend(loss: Tensor, *optimisers: Optimizer) -> Tensor:
     for optimiser in optimisers:
         optimiser.step()
     return loss.detach()
+
+
+def optimiser(
+    parameters: Any,
+    name: str | Callable[..., Optimizer],
+    lr: float,
+    weight_decay: float = 0.0,
+    momentum: float = 0.0,
+    nesterov: bool = False,
+) -> Optimizer:
+    """Return `adam`, `adamw` or `sgd`, fused; `sgd` alone takes a momentum, which may be Nesterov's.
+
+    Any other optimiser is given as what makes it of the parameters and `lr`; its other options are its own.
+    """
+    if not isinstance(name, str):
+        return _made(name, parameters, lr)
+    one_of("task_model.optimiser", name, ("adam", "adamw", "sgd"))
+    if name == "sgd":
+        ahead = nesterov and momentum > 0
+        return torch.optim.SGD(parameters, lr, momentum, weight_decay=weight_decay, nesterov=ahead, fused=True)
+    kind = torch.optim.Adam if name == "adam" else torch.optim.AdamW
+    return kind(parameters, lr, weight_decay=weight_decay, fused=True)
+
+
+def _made(maker: Callable[..., object], parameters: Any, lr: float) -> Optimizer:
+    """Make an optimiser, and refuse what is none, or asks for more than a gradient."""
+    called = getattr(maker, "func", maker).__name__
+    if "lr" in getattr(maker, "keywords", {}):
+        raise UserError("task_model.optimiser has a rate of its own: give task_model.lr in its place")
+    try:
+        made = maker(parameters, lr=lr)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"task_model.optimiser: {called} can't be made ({reason(error)}): mend its options") from None
+    if not isinstance(made, Optimizer) or isinstance(made, torch.optim.LBFGS):
+        raise UserError(f"task_model.optimiser: {called} takes no plain step: choose one such as torch.optim.AdamW")
+    return made

@@ -16,14 +16,14 @@ from pytorch_lightning import LightningModule, Trainer
 from torch import Tensor
 
 from alsuite import ranks
-from alsuite.errors import UserError, one_of, reason
+from alsuite.errors import UserError
 from alsuite.mapped import Mapped, in_windows, parts, pieces, windows
 from alsuite.pool import Images, Rows, gather
 from alsuite.training import rehearsal
 from alsuite.training.progress import watched
 from alsuite.training.together import completed, enough, part_of_batch, part_of_scan, permutation, together
 
-__all__ = ["Stream", "check_finite", "chunk_size", "fit", "infer", "optimiser"]
+__all__ = ["Stream", "check_finite", "chunk_size", "fit", "infer"]
 
 Batch = tuple[Tensor, ...]
 Block = tuple[Tensor, Tensor, list[int]]  # indices, what they are of, and the samples of each batch
@@ -239,42 +239,6 @@ def _repeat(whole: Tensor, done: int) -> None:
 def channels_last(images: Tensor) -> Tensor:
     """Return images of several channels in the order of memory that convolutions take fastest, all else as it is."""
     return images.contiguous(memory_format=torch.channels_last) if images.ndim == 4 and images.shape[1] > 1 else images
-
-
-def optimiser(
-    parameters: Any,
-    name: str | Callable[..., torch.optim.Optimizer],
-    lr: float,
-    weight_decay: float = 0.0,
-    momentum: float = 0.0,
-    nesterov: bool = False,
-) -> torch.optim.Optimizer:
-    """Return `adam`, `adamw` or `sgd`, fused; `sgd` alone takes a momentum, which may be Nesterov's.
-
-    Any other optimiser is given as what makes it of the parameters and `lr`; its other options are its own.
-    """
-    if not isinstance(name, str):
-        return _made(name, parameters, lr)
-    one_of("task_model.optimiser", name, ("adam", "adamw", "sgd"))
-    if name == "sgd":
-        ahead = nesterov and momentum > 0
-        return torch.optim.SGD(parameters, lr, momentum, weight_decay=weight_decay, nesterov=ahead, fused=True)
-    kind = torch.optim.Adam if name == "adam" else torch.optim.AdamW
-    return kind(parameters, lr, weight_decay=weight_decay, fused=True)
-
-
-def _made(maker: Callable[..., object], parameters: Any, lr: float) -> torch.optim.Optimizer:
-    """Make an optimiser, and refuse what is none, or asks for more than a gradient."""
-    called = getattr(maker, "func", maker).__name__
-    if "lr" in getattr(maker, "keywords", {}):
-        raise UserError("task_model.optimiser has a rate of its own: give task_model.lr in its place")
-    try:
-        made = maker(parameters, lr=lr)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"task_model.optimiser: {called} can't be made ({reason(error)}): mend its options") from None
-    if not isinstance(made, torch.optim.Optimizer) or isinstance(made, torch.optim.LBFGS):
-        raise UserError(f"task_model.optimiser: {called} takes no plain step: choose one such as torch.optim.AdamW")
-    return made
 
 
 def check_finite(loss: Tensor, culprit: str) -> None:

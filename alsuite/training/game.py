@@ -22,8 +22,8 @@ from alsuite.nets.vae import VAE
 from alsuite.notes import DIAGNOSIS_SECONDS, WARNING
 from alsuite.training.clock import clock
 from alsuite.training.curves import tell_losses
-from alsuite.training.descent import descend
-from alsuite.training.fit import Batch, Stream, check_finite, fit, infer, optimiser
+from alsuite.training.descent import descend, optimiser
+from alsuite.training.fit import Batch, Stream, check_finite, fit, infer
 from alsuite.training.losses import bound
 
 __all__ = [

@@ -20,7 +20,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from alsuite.nets.classifiers import lenet, linear
 from alsuite.pool import Pool
 from alsuite.tasks.classification import Classifier
-from alsuite.training.fit import Stream, channels_last, fit, optimiser
+from alsuite.training.descent import optimiser
+from alsuite.training.fit import Stream, channels_last, fit
 from alsuite.training.losses import cross_entropy
 
 __all__ = ["epoch", "seeds", "small_cycle", "step"]

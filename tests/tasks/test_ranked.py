@@ -16,7 +16,8 @@ from alsuite.errors import UserError
 from alsuite.loop import seed_all
 from alsuite.nets.classifiers import allcnn, convnet, lenet, linear, resnet18, vgg16
 from alsuite.tasks.ranked import LossModule, Ranked, Ranker, mapped
-from alsuite.training.fit import Stream, optimiser
+from alsuite.training.descent import optimiser
+from alsuite.training.fit import Stream
 from alsuite.training.losses import cross_entropy, ranking_hinge, ranking_logistic
 from helpers.nets import on_paper
 from helpers.pools import digit_pool, synthetic_pool

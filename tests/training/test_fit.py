@@ -17,7 +17,8 @@ from alsuite.loop import seed_all
 from alsuite.nets.classifiers import linear
 from alsuite.tasks import classification
 from alsuite.training.augment import augmentations, crop, flip, shift
-from alsuite.training.fit import Stream, fit, infer, optimiser
+from alsuite.training.descent import optimiser
+from alsuite.training.fit import Stream, fit, infer
 from helpers.pools import digit_pool
 from helpers.tasks import fast_task
 
