@@ -25,6 +25,7 @@ from simulated import peak
 from torch import Tensor, nn
 
 from alsuite import mapped
+from alsuite.command.machine import keep_freed_memory
 from alsuite.loop import seed_all
 from alsuite.mapped import Mapped
 from alsuite.nets.classifiers import lenet
@@ -194,4 +195,5 @@ def lost(what: str, blocks: list[float], full: list[float]) -> Row:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
+    keep_freed_memory()  # as a run does
     print(json.dumps(measured(Path(sys.argv[1]), int(sys.argv[2]))))
