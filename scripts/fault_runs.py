@@ -28,6 +28,7 @@ from omegaconf import OmegaConf
 from PIL import Image
 
 from alsuite import __main__, loop, oracle
+from alsuite.command import identity
 from alsuite.command.complaints import complaining
 from alsuite.command.job import Job
 from alsuite.command.run import execute, left_to_do
@@ -165,7 +166,9 @@ class Family:
             __main__.main()
             return
         job = replace(self.job, config=moved(self.job.config, root), folder=root / "run")
-        if "photos" not in self.name:  # whose data is looked at each time
+        if self.name == "photos":  # whose data is looked at each time
+            identity._checksum.cache_clear()
+        else:
             job.__dict__["about"] = self.job.about
         with complaining():
             if left_to_do([job], Quiet()):  # type: ignore[arg-type]
