@@ -216,7 +216,7 @@ def test_a_run_of_several_tasks_ends_with_the_first_that_does_and_goes_on(cluste
     options = ("-m", "strategy=margin", "dataset=digits", "seed=0", "scale.cycles=3", "devices=2", *SMALL)
     by_slurm = (*options, "hydra/launcher=slurm", "hydra.launcher.partition=usual")
     first = started(tmp_path, *by_slurm)
-    until(lambda: len(processes_of(tmp_path)) == 2 or first.poll() is not None)
+    until(lambda: len(processes_of(tmp_path)) == 2 or first.poll() is not None, seconds=600)
     assert first.poll() is None, first.communicate()[0]
     os.kill(processes_of(tmp_path)[1], signal.SIGKILL)
     told, _ = first.communicate(timeout=600)
