@@ -1,8 +1,18 @@
 """What a user can mend: shown as one line, without a traceback."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 
-__all__ = ["AwaitingLabels", "MissingDataError", "UserError", "first_line", "one_of", "positive", "reason"]
+__all__ = [
+    "AwaitingLabels",
+    "MissingDataError",
+    "UserError",
+    "first_line",
+    "in_cycle",
+    "one_of",
+    "positive",
+    "reason",
+]
 
 
 class UserError(Exception):
@@ -18,6 +28,16 @@ class MissingDataError(UserError):
 
 class AwaitingLabels(UserError):
     """The run pauses until a person has filled in a file; the same command goes on then."""
+
+
+@contextmanager
+def in_cycle(cycle: int) -> Iterator[None]:
+    """Say in which cycle something went wrong."""
+    try:
+        yield
+    except UserError as error:
+        error.args = (f"cycle {cycle}: {error}",)
+        raise
 
 
 def positive(prefix: str, **values: object) -> None:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import TypeVar
 
 import numpy as np
 import torch
@@ -15,7 +13,7 @@ from torch import Tensor
 from alsuite import ranks
 from alsuite.budget import Budget
 from alsuite.contract import Promise
-from alsuite.errors import UserError
+from alsuite.errors import UserError, in_cycle
 from alsuite.journal import Journal, Record
 from alsuite.metrics import counted, measured, metrics
 from alsuite.notes import DIAGNOSIS_SECONDS
@@ -25,12 +23,12 @@ from alsuite.question import Question, ask, doubted, kept, remember, replay, uns
 from alsuite.strategies import Query, Strategy
 from alsuite.tasks import Task
 from alsuite.tasks.segmentation import coloured, masked, of_pixels
-from alsuite.training.clock import clock
+from alsuite.training.clock import timed
 
 __all__ = ["Run", "seed_all"]
 
-Result = TypeVar("Result")
 Pictures = dict[str, np.ndarray]
+ENDED = {"queried": None}  # of the last cycle's record
 SHOWN = 4  # of a query's images with a label per pixel
 
 
@@ -88,8 +86,11 @@ class Run:
         if not self.journal.records:
             self._begin()
         while not self.journal.finished:
-            with _named(len(self.journal.records)):
-                record, query, images = self._answered(self._open_question() or self._cycle())
+            with in_cycle(len(self.journal.records)):
+                question = self._open_question() or self._cycle()
+                while (answered := self._answered(question)) is None:
+                    question = self._anew(question)
+                record, query, images = answered
             self.journal.append(record, images)
             self.report(record, query)
 
@@ -111,6 +112,7 @@ class Run:
         if record is None or not record["queried"]:
             return None
         question = Question.of(record, self.journal.asked_arrays())
+        self.pool.leave_out(torch.tensor(record["queried"].get("unsure", []), dtype=torch.int64))
         for images in question.synthetic.values():
             self.pool.extend(torch.from_numpy(images))
         return question
@@ -119,7 +121,7 @@ class Run:
         """Learn, measure and query; the last cycle asks nothing."""
         pool, labelled, cycle = self.pool, self.pool.labelled, len(self.journal.records)
         seed_all(self.seed, cycle)
-        task, fit_seconds = _timed(lambda: self.task_model().learn(pool), pool.device)
+        task, fit_seconds = timed(lambda: self.task_model().learn(pool), pool.device)
         record: Record = {
             "cycle": cycle,
             "labelled": len(labelled),
@@ -135,6 +137,16 @@ class Run:
         n = self._next()
         return self._query(task, n, record) if n else Question(record)
 
+    def _anew(self, question: Question) -> Question:
+        """Query again, the same task, since nobody could label a single image of what was asked."""
+        record, cycle = question.record, question.record["cycle"]
+        if question.synthetic:
+            raise UserError("nobody is sure of a single image that was made: label one at least, then start again")
+        passed = [*record["queried"].get("unsure", []), *record["queried"]["indices"]]
+        seed_all(self.seed, cycle)
+        task, n = self.task_model().learn(self.pool), self._next()
+        return self._query(task, n, {**record, "queried": {"unsure": passed}}) if n else Question({**record, **ENDED})
+
     def _next(self) -> int:
         """Return how many are to be asked for, of what is left where some could not be labelled."""
         n = self.budget.next(len(self.pool.labelled))
@@ -145,12 +157,13 @@ class Run:
         pool, size = self.pool, len(self.pool)
         seed_all(self.seed, record["cycle"], part=1)
         promise = Promise(self.strategy, pool)
-        reply, record["query_seconds"] = _timed(lambda: self.strategy.query(pool, task, n), pool.device)
+        reply, record["query_seconds"] = timed(lambda: self.strategy.query(pool, task, n), pool.device)
         query = ranks.told(lambda: promise.kept(reply, n))  # which a GPU may have rounded otherwise elsewhere
         record["query_seconds"] = round(record["query_seconds"] - query.notes.get(DIAGNOSIS_SECONDS, 0.0), 4)
         record["synthetic"] = len(pool) - size
         doubt, predicted = doubted(pool, task, query.indices)
         record["queried"] = {
+            **(record["queried"] or {}),
             "indices": query.indices.tolist(),
             "labels": None,
             "scores": None if query.scores is None else query.scores.tolist(),
@@ -170,8 +183,10 @@ class Run:
         if not getattr(self.oracle, "knows", False):
             self.journal.ask(record, arrays())
 
-    def _answered(self, question: Question) -> tuple[Record, Query | None, Pictures]:
+    def _answered(self, question: Question) -> tuple[Record, Query | None, Pictures] | None:
         """Have a question answered, and return the record, the query, and what is kept of it in pictures.
+
+        None means that nobody could label any of it.
 
         The labels join the pool only now that all has been measured.
         """
@@ -179,6 +194,8 @@ class Run:
         if query is None:
             return record, None, {}
         sure = ask(self.pool, self.oracle, query.indices)
+        if not sure.any():
+            return None
         indices, left = query.indices[sure], query.indices[~sure]
         labels, queried = gather(self.pool.labels, indices), record["queried"]
         if len(left):
@@ -186,7 +203,7 @@ class Run:
             shown = query.indices[: len(query.images.get("original", ()))] if query.shown is None else query.shown
             query = replace(query, indices=indices, scores=scores, shown=shown)
             queried |= {"indices": indices.tolist(), "scores": None if scores is None else scores.tolist()}
-        record["queried"] = {**queried, **kept(labels), "wrong": question.wrong(labels, sure), **unsure(left)}
+        record["queried"] = {**queried, **kept(labels), "wrong": question.wrong(labels, sure), **unsure(left, queried)}
         return record, query, {**query.images, **self._shown(query), **question.synthetic}
 
     def _with_masks(self, query: Query, task: Task) -> Query:
@@ -229,20 +246,3 @@ def seed_all(seed: int, cycle: int, part: int = 0) -> None:
     state = random.getrandbits(32)
     np.random.seed(state)
     torch.manual_seed(state)
-
-
-def _timed(work: Callable[[], Result], device: torch.device) -> tuple[Result, float]:
-    """Return what the work gives, and its seconds, those of a GPU that still computes among them."""
-    start = clock(device)
-    done = work()
-    return done, round(clock(device) - start, 4)
-
-
-@contextmanager
-def _named(cycle: int) -> Iterator[None]:
-    """Say in which cycle something went wrong."""
-    try:
-        yield
-    except UserError as error:
-        error.args = (f"cycle {cycle}: {error}",)
-        raise

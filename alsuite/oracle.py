@@ -16,6 +16,7 @@ from torch import Generator, Tensor
 from alsuite.data import Dataset
 from alsuite.errors import UserError, one_of
 from alsuite.labelling.human import Human
+from alsuite.labelling.label_studio import LabelStudio
 from alsuite.labelling.page import Page
 from alsuite.pool import Pool
 from alsuite.recorded import BY_HAND
@@ -221,15 +222,17 @@ def human(dataset: Dataset, folder: Path, *, ui: str = "csv") -> Oracle:
     """Make an oracle that asks a person, through files in the run's folder: a sheet of labels, or masks to draw.
 
     Arguments:
-        ui: csv ends the run until the files are filled in; page shows the images in a browser and waits
+        ui: csv ends the run until the files are filled in, label_studio until its export is there; page shows the
+            images in a browser and waits
     """
     from alsuite.masks import HumanMasks
 
-    one_of("ui", ui, ("csv", "page"))
+    one_of("ui", ui, ("csv", "page", "label_studio"))
     queries = folder / BY_HAND
     if dataset.train.targets.ndim > 1:
-        if ui == "page":
-            raise UserError("ui=page shows whole images, and these have a label per pixel: take ui=csv")
+        if ui != "csv":
+            raise UserError(f"ui={ui} shows whole images, and these have a label per pixel: take ui=csv")
         return HumanMasks(queries, dataset.classes)
-    page = Page(queries, dataset.classes) if ui == "page" else None
+    kinds: dict[str, type[Page | LabelStudio]] = {"page": Page, "label_studio": LabelStudio}
+    page = kinds[ui](queries, dataset.classes) if ui in kinds else None
     return Human(queries, dataset.classes, dataset.train.files, page)

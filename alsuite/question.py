@@ -78,9 +78,15 @@ def kept(labels: Tensor) -> Record:
     return {"labels": labels.tolist() if labels.ndim == 1 else None}
 
 
-def unsure(indices: Tensor) -> Record:
-    """Return what the journal keeps of samples that nobody could label, where there are any."""
-    return {"unsure": indices.tolist()} if len(indices) else {}
+def unsure(indices: Tensor, before: Record | None = None) -> Record:
+    """Return what the journal keeps of samples that nobody could label, where there are any.
+
+    Arguments:
+        indices: of these samples
+        before: what is kept of an earlier query of the cycle, of which none could be labelled
+    """
+    told = [*(before or {}).get("unsure", []), *indices.tolist()]
+    return {"unsure": told} if told else {}
 
 
 def ask(pool: Pool, oracle: Oracle, indices: Tensor) -> Tensor:

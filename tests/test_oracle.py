@@ -270,6 +270,17 @@ def test_what_somebody_is_unsure_of_has_no_label(desk: Desk) -> None:
     assert desk.ask() == [2, -1, 0]
 
 
+def test_nothing_need_be_sure_once_there_are_labels(desk: Desk) -> None:
+    desk.pool.label(torch.tensor([0, 1]), torch.tensor([0, 1]))
+    with pytest.raises(AwaitingLabels, match=r"labels_000002\.csv"):
+        desk.ask()
+    desk.fill(["unsure", "unsure", "unsure"])
+    assert desk.ask() == [-1, -1, -1]
+    desk.pool.leave_out(QUERY)
+    with pytest.raises(AwaitingLabels, match=r"labels_000005\.csv"):
+        Human(desk.folder, NAMES)(desk.pool, torch.tensor([3]))
+
+
 def test_a_sheet_as_spreadsheets_save_it(desk: Desk) -> None:
     desk.fill(["cat", "ant", "bee"])
     desk.sheet.write_bytes(b"\xef\xbb\xbf" + desk.sheet.read_bytes())

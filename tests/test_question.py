@@ -192,6 +192,49 @@ def test_a_person_who_is_unsure_of_all_that_is_left_ends_the_run(tmp_path: Path)
     journal.close()
 
 
+class Undecided(Person):
+    """Can't tell anything of the first queries, and goes away before each answer but the last."""
+
+    def __init__(self, targets: Tensor, times: int, leaves: bool) -> None:
+        super().__init__(targets)
+        self.times = times
+        self.leaves = leaves
+        self.told: set[tuple[int, ...]] = set()
+
+    def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
+        asked = (*indices.tolist(),)
+        if self.leaves and asked not in self.told:
+            self.told.add(asked)
+            raise AwaitingLabels("nobody is here")
+        self.times -= len(asked) == 1
+        return self.targets[indices] if self.times < 0 or len(asked) > 1 else torch.full_like(indices, -1)
+
+
+def test_what_nobody_can_label_is_followed_by_the_next_best(tmp_path: Path) -> None:
+    def made(name: str, oracle: Oracle, query: int) -> Run:
+        one = run(tmp_path / name, oracle, Uncertainty(entropy))
+        return replace(one, budget=Budget(20, query, 23 if query > 1 else 22))
+
+    best = made("best", Ideal(all_targets()), 3)
+    best.go()
+    first, second, third = best.journal.records[0]["queried"]["indices"]
+    whole = made("whole", Undecided(all_targets(), 2, leaves=False), 1)
+    whole.go()
+    queried = whole.journal.records[0]["queried"]
+    assert (queried["unsure"], queried["indices"]) == ([first, second], [third])
+    assert [record["labelled"] for record in whole.journal.records] == [20, 21, 22]
+    person = Undecided(all_targets(), 2, leaves=True)
+    for _ in range(5):  # the first labels, two that nobody can tell, and two labels
+        away(made("waits", person, 1))
+    waits = made("waits", person, 1)
+    waits.go()
+    assert lasting(waits.journal) == lasting(whole.journal)
+    waits.journal.close()
+    replayed = made("waits", person, 1)
+    replayed.go()
+    assert torch.equal(replayed.pool.left_out, whole.pool.left_out)
+
+
 def test_masks_that_are_awaited_need_no_training_either(tmp_path: Path) -> None:
     images, targets = masks_of(40)
 

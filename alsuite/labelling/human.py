@@ -11,6 +11,7 @@ from torch import Tensor
 
 from alsuite.data.images import Files
 from alsuite.errors import AwaitingLabels, UserError
+from alsuite.labelling.label_studio import LabelStudio
 from alsuite.labelling.page import Page
 from alsuite.labelling.sheet import Sheet
 from alsuite.pool import Pool
@@ -21,18 +22,22 @@ __all__ = ["Human"]
 class Human:
     """It writes the queried images and a sheet, and answers with what is filled in there.
 
-    The folder holds images/, and labels_<how many were known>.csv for each query. Without a page a run ends until the
-    sheet is filled in; with one it waits, and goes on by itself.
+    The folder holds images/, and labels_<how many were looked at>.csv for each query. Without a page a run ends until
+    the sheet is filled in; with one it waits, and goes on by itself.
 
     folder: where these files are written
     names: of the classes
     files: the images' own, which are shown in place of the smaller ones that are learned from
-    page: where a person labels; None leaves the sheets to be filled in
+    page: where a person labels, or the Label Studio that does it; None leaves the sheets to be filled in
     asked: how many labels it gave
     """
 
     def __init__(
-        self, folder: Path, names: Sequence[str], files: Files | None = None, page: Page | None = None
+        self,
+        folder: Path,
+        names: Sequence[str],
+        files: Files | None = None,
+        page: Page | LabelStudio | None = None,
     ) -> None:
         self.folder = folder
         self.names = list(names)
@@ -42,31 +47,38 @@ class Human:
 
     def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
         self.asked += len(indices)
-        sheet = Sheet(self.folder / f"labels_{len(pool.labelled):06d}.csv", self.names)
+        looked_at, first = len(pool.labelled) + len(pool.left_out), not len(pool.labelled)
+        sheet = Sheet(self.folder / f"labels_{looked_at:06d}.csv", self.names)
         wanted = indices.tolist()
         if not sheet.path.exists():
             sheet.write([{"index": str(i), "image": f"images/{self._show(pool, i)}", "label": ""} for i in wanted])
+        if isinstance(self.page, LabelStudio):
+            self.page.exchange(sheet)
         answers = sheet.answers(wanted)
-        if self.page is not None and not _enough(answers):
-            self.page.until_filled(sheet)
+        if isinstance(self.page, Page) and not _enough(answers, first):
+            self.page.until_filled(sheet, first)
             answers = sheet.answers(wanted)
-        return torch.tensor(self._whole(answers, sheet))
+        return torch.tensor(self._whole(answers, sheet, first))
 
     def judge(self, pool: Pool, images: Tensor) -> Tensor | None:
         return None
 
-    def _whole(self, answers: Sequence[int | None], sheet: Sheet) -> list[int]:
-        """Return the answers, or say how many there are to be given."""
+    def _whole(self, answers: Sequence[int | None], sheet: Sheet, first: bool) -> list[int]:
+        """Return the answers, or say how many there are to be given; the first ones must have a label among them."""
         given = [answer for answer in answers if answer is not None]
         left, names = len(answers) - len(given), ", ".join(self.names[:12]) + ", ..." * (len(self.names) > 12)
         if left:
             which = f"{left} images await" if left == len(answers) else f"{left} of {len(answers)} images still await"
-            raise AwaitingLabels(
-                f"{which} labels ({names}): fill the column 'label' of {sheet.path}, or give ui=page, then start again"
-            )
-        if not _enough(answers):
+            raise AwaitingLabels(f"{which} labels ({names}): {self._advice(sheet)}, then start again")
+        if not _enough(answers, first):
             raise UserError(f"{sheet.path} is unsure of every image: label one at least ({names}), then start again")
         return given
+
+    def _advice(self, sheet: Sheet) -> str:
+        """Say how labels are given."""
+        if isinstance(self.page, LabelStudio):
+            return self.page.advice(sheet)
+        return f"fill the column 'label' of {sheet.path}, or give ui=page"
 
     def _show(self, pool: Pool, index: int) -> str:
         """Write an image for the person to look at, and return its name: its own file, or what is learned from."""
@@ -82,6 +94,6 @@ class Human:
         return name
 
 
-def _enough(answers: Sequence[int | None]) -> bool:
-    """Tell whether all is answered, and something is labelled."""
-    return None not in answers and any(answer != -1 for answer in answers)
+def _enough(answers: Sequence[int | None], first: bool) -> bool:
+    """Tell whether all is answered, and something is labelled where nothing was before."""
+    return None not in answers and (not first or any(answer != -1 for answer in answers))

@@ -49,18 +49,27 @@ class Page:
         self.token = ""
         self.changed = Condition()
         self.sheet: Sheet | None = None
+        self.first = True
         self.rows: list[dict[str, str]] = []
         self.answered = monotonic()
 
-    def until_filled(self, sheet: Sheet) -> None:
-        """Show a sheet's images until each has an answer, and some seconds more in which the last can be undone."""
+    def until_filled(self, sheet: Sheet, first: bool = True) -> None:
+        """Show a sheet's images until each has an answer, and some seconds more in which the last can be undone.
+
+        The sheet can be edited meanwhile: it is read again every second, and before an answer is written into it.
+
+        Arguments:
+            sheet: whose images are shown
+            first: whether nothing is labelled yet, so that somebody must be sure of one image at least
+        """
         self._serve()
         with self.changed:
-            self.sheet, self.rows = sheet, sheet.rows()
+            self.sheet, self.rows, self.first = sheet, sheet.rows(), first
             left = sum(not row["label"] for row in self.rows)
             say(f"label {left} images ({', '.join(self.names[:12])}) at {self.url} ; the run goes on by itself")
             while (rest := self._rest()) is None or rest > 0:
                 self.changed.wait(1.0 if rest is None else rest)
+                self._read_again()
             self.sheet, self.rows = None, []
 
     def state(self) -> dict[str, object]:
@@ -84,6 +93,7 @@ class Page:
                 return None
             if index not in [row["index"] for row in self.rows]:
                 return None
+            self._read_again()
             rows = [{**row, "label": label} if row["index"] == index else row for row in self.rows]
             self.sheet.write(rows)
             self.rows, self.answered = rows, monotonic()
@@ -103,6 +113,14 @@ class Page:
         except UserError:
             return None
 
+    def _read_again(self) -> None:
+        """Take over what somebody has filled in beside the page, unless it is none of the classes."""
+        assert self.sheet is not None
+        rows = self.sheet.rows()
+        for row in rows:
+            self.sheet.label(row["label"], f"{self.sheet.path} (index {row['index']})")
+        self.rows = rows
+
     def _named(self, row: Mapping[str, str]) -> str:
         """Return a row's label as the page has it, though it may be filled in as a number."""
         assert self.sheet is not None
@@ -112,9 +130,9 @@ class Page:
         return self.names[label] if label >= 0 else UNSURE
 
     def _rest(self) -> float | None:
-        """Return the seconds until the run goes on; None while images are left, or none at all is labelled."""
+        """Return the seconds until the run goes on; None while images are left, or none of the first is labelled."""
         labels = [row["label"] for row in self.rows]
-        if not all(labels) or all(label == UNSURE for label in labels):
+        if not all(labels) or (self.first and all(label == UNSURE for label in labels)):
             return None
         return max(0.0, self.answered + self.grace - monotonic())
 

@@ -14,6 +14,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from PIL import Image
 
+from alsuite.errors import UserError
 from alsuite.labelling.page import Page
 from alsuite.labelling.sheet import Sheet
 
@@ -111,6 +112,46 @@ def test_the_run_goes_on_some_moments_after_the_last_answer(tmp_path: Path) -> N
     assert json.loads(visit.ask("/state")[1])["sheet"] is None
     assert visit.say(2, "bee") == 409
     assert visit.labels() == ["unsure", "cat", "unsure"]
+
+
+def test_what_is_filled_in_beside_the_page_stays(visit: Visit) -> None:
+    rows = visit.sheet.rows()
+    visit.sheet.write([rows[1] | {"label": "cat"}, rows[0], rows[2]])
+    assert visit.say(7, "bee") == 200
+    assert visit.sheet.answers([7, 2, 11]) == [1, 2, None]
+    labels = {item["index"]: item["label"] for item in json.loads(visit.ask("/state")[1])["items"]}
+    assert labels == {"7": "bee", "2": "cat", "11": ""}
+
+
+def test_a_sheet_that_is_filled_in_beside_the_page_ends_the_wait_or_is_refused(tmp_path: Path) -> None:
+    for folder, labels in (("good", ["ant", "1", "cat"]), ("bad", ["ant", "dog", "cat"])):
+        visit, caught = Visit(tmp_path / folder), []
+        visit.waiting = Thread(target=waited, args=(visit, caught), daemon=True)
+        visit.begin()
+        visit.sheet.write([{**row, "label": label} for row, label in zip(visit.sheet.rows(), labels, strict=True)])
+        visit.waiting.join(5)
+        assert not visit.waiting.is_alive()
+        told = [str(error) for error in caught]
+        assert [f"{visit.sheet.path} (index 2): 'dog' is no class" in line for line in told] == [True] * len(told)
+        assert len(told) == (folder == "bad")
+
+
+def test_nothing_need_be_sure_once_there_are_labels(tmp_path: Path) -> None:
+    visit = Visit(tmp_path)
+    visit.waiting = Thread(target=visit.page.until_filled, args=(visit.sheet, False), daemon=True)
+    visit.begin()
+    for index in (7, 2, 11):
+        visit.say(index, "unsure")
+    visit.waiting.join(5)
+    assert not visit.waiting.is_alive()
+
+
+def waited(visit: Visit, caught: list[UserError]) -> None:
+    """Wait for a sheet, and keep what ends that."""
+    try:
+        visit.page.until_filled(visit.sheet)
+    except UserError as error:
+        caught.append(error)
 
 
 @pytest.mark.parametrize(

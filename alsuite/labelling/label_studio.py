@@ -1,0 +1,134 @@
+"""Label Studio in place of the sheet: tasks and a configuration that it imports, and its export, which is read.
+
+https://labelstud.io. A query's images stand in its tasks themselves, so that no server has to reach this machine. What
+the task model takes them for comes along as predictions, which a person confirms or corrects.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import mimetypes
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from xml.sax.saxutils import quoteattr
+from zipfile import BadZipFile
+
+import numpy as np
+
+from alsuite.errors import UserError
+from alsuite.files import written_whole
+from alsuite.labelling.sheet import UNSURE, Sheet
+from alsuite.recorded import ASKED
+
+__all__ = ["LabelStudio"]
+
+LABEL, IMAGE = "label", "image"  # what the configuration calls the answer and the picture
+
+
+class LabelStudio:
+    """Writes tasks_<...>.json beside a sheet, and fills the sheet from export_<...>.json once it is there.
+
+    folder: where the sheets lie; the run's own is the one above
+    names: of the classes
+    """
+
+    def __init__(self, folder: Path, names: Sequence[str]) -> None:
+        self.folder = folder
+        self.names = list(names)
+        self.configuration = folder / "label_studio.xml"
+
+    def exchange(self, sheet: Sheet) -> None:
+        """Write what is to be imported, unless it is there, and take over what has been exported."""
+        if not self._beside(sheet, "tasks").exists():
+            self._write(self.configuration, _configuration(self.names))
+            self._write(self._beside(sheet, "tasks"), json.dumps([*self._tasks(sheet)]))
+        export = self._beside(sheet, "export")
+        if export.exists():
+            told = _answers(export, self.names)
+            rows = sheet.rows()
+            if others := sorted(told.keys() - {row["index"] for row in rows}):
+                raise UserError(f"{export} has index {others[0]}, which was not asked for: export this query's project")
+            sheet.write([{**row, "label": told.get(row["index"]) or row["label"]} for row in rows])
+
+    def advice(self, sheet: Sheet) -> str:
+        """Say what a person does with the files."""
+        tasks, export = self._beside(sheet, "tasks"), self._beside(sheet, "export")
+        return (
+            f"import {tasks} into a Label Studio project with {self.configuration}, and export it as JSON to {export}"
+        )
+
+    def _beside(self, sheet: Sheet, kind: str) -> Path:
+        return sheet.path.with_name(f"{sheet.path.stem.replace('labels', kind)}.json")
+
+    def _write(self, path: Path, text: str) -> None:
+        with written_whole(path) as part:
+            part.write_text(text, encoding="utf-8")
+
+    def _tasks(self, sheet: Sheet) -> Iterator[Mapping[str, object]]:
+        """Yield a task for each image, with what the model takes it for, if one has learned yet."""
+        predicted = self._predicted()
+        for row in sheet.rows():
+            task = {"data": {"index": int(row["index"]), "file": row["image"], IMAGE: _uri(self.folder / row["image"])}}
+            guess = predicted.get(int(row["index"]))
+            yield task if guess is None else {**task, "predictions": [_prediction(self.names[guess])]}
+
+    def _predicted(self) -> dict[int, int]:
+        """Return index -> the class that the task model predicts, of the query that is asked."""
+        from alsuite.question import PREDICTED
+
+        run = self.folder.parent
+        try:
+            asked = json.loads((run / ASKED).read_text())["queried"]
+            with np.load(run / "asked.npz", allow_pickle=False) as arrays:
+                return dict(zip(asked["indices"], arrays[PREDICTED].tolist(), strict=True))
+        except (OSError, ValueError, TypeError, KeyError, BadZipFile):
+            return {}  # the first labels, before anything was learned
+
+
+def _configuration(names: Sequence[str]) -> str:
+    """Return the labelling configuration: a picture, and one of the classes."""
+    choices = "".join(f"\n    <Choice value={quoteattr(name)}/>" for name in (*names, UNSURE))
+    picture = f'<Image name="{IMAGE}" value="${IMAGE}"/>'
+    return f'''<View>
+  {picture}
+  <Choices name="{LABEL}" toName="{IMAGE}" choice="single-radio" required="true" showInline="true">{choices}
+  </Choices>
+</View>
+'''
+
+
+def _uri(path: Path) -> str:
+    """Return an image's file as an address that holds it."""
+    kind = mimetypes.guess_type(path.name)[0] or "image/png"
+    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+
+
+def _prediction(name: str) -> dict[str, object]:
+    result = {"from_name": LABEL, "to_name": IMAGE, "type": "choices", "value": {"choices": [name]}}
+    return {"model_version": "alsuite", "result": [result]}
+
+
+def _answers(export: Path, names: Sequence[str]) -> dict[str, str]:
+    """Return index -> class, or "unsure", of what somebody has answered; what was skipped is left out."""
+    try:
+        tasks = json.loads(export.read_text(encoding="utf-8"))
+        found = {str(task["data"]["index"]): _choice(task["annotations"]) for task in tasks}
+    except (OSError, ValueError, TypeError, KeyError, IndexError):
+        raise UserError(f"{export} is no export of these tasks: export the project as JSON, not as JSON-MIN") from None
+    for index, name in found.items():
+        if name and name not in (*names, UNSURE):
+            known = ", ".join([*names[:12], UNSURE])
+            raise UserError(f"{export}, index {index}: '{name}' is no class; answer one of {known}, and export again")
+    return {index: name for index, name in found.items() if name}
+
+
+def _choice(annotations: Sequence[Mapping[str, Any]]) -> str:
+    """Return what the last person chose who did; "" if nobody did."""
+    given = [each["result"][0]["value"]["choices"][0] for each in annotations if _is_given(each)]
+    return str(given[-1]) if given else ""
+
+
+def _is_given(annotation: Mapping[str, Any]) -> bool:
+    return bool(annotation["result"]) and not annotation.get("was_cancelled")
