@@ -4,10 +4,10 @@ BIN := .venv/bin
 LAUNCH := $(if $(LAUNCHER),hydra/launcher=$(LAUNCHER))
 FIGURES := $(sort $(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 
-.PHONY: help test test-slow test-slurm mutants lint bench figures report clean $(FIGURES)
+.PHONY: help test test-slow test-slurm mutants lint docs bench figures report clean $(FIGURES)
 
 help:
-	@echo "make demo | test | test-slow | test-slurm | mutants | lint | bench | figures | report | <figure>, with SCALE=paper|laptop|smoke, LAUNCHER=joblib|slurm|...; figures: $(FIGURES)"
+	@echo "make demo | test | test-slow | test-slurm | mutants | lint | docs | bench | figures | report | <figure>, with SCALE=paper|laptop|smoke, LAUNCHER=joblib|slurm|...; figures: $(FIGURES)"
 
 $(FIGURES): %: .venv/ready
 	@$(BIN)/python -m alsuite experiment=$* scale=$(SCALE) $(LAUNCH)
@@ -34,8 +34,14 @@ mutants: .venv/ready
 lint: .venv/ready
 	@$(BIN)/ruff format --check . && $(BIN)/ruff check . && $(BIN)/pyright
 
+docs: .venv/docs
+	@$(BIN)/python scripts/docs.py
+
 bench: .venv/bench
 	@$(BIN)/python scripts/bench
+
+.venv/docs: .venv/ready
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[docs]" && touch $@
 
 .venv/bench: .venv/ready
 	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]" && touch $@

@@ -114,7 +114,7 @@ def builders() -> dict[str, Callable[..., nn.Module]]:
     return {
         name: make
         for name, make in of_shapes.items()
-        if not name.startswith("_") and name not in ("sides_of", "lite_unet")
+        if not name.startswith("_") and name not in ("sides_of", "lite_unet", "network")
     }
 
 

@@ -35,6 +35,7 @@ DATA_SETS = {
     "bdd100k": "BDD100K",
     "camvid": "CamVid",
     "folder_masks": "own masks",
+    "shards": "own shards",
 }
 NAMES: Mapping[str, Mapping[str, str]] = {
     "strategy": {
@@ -106,6 +107,7 @@ NAMES: Mapping[str, Mapping[str, str]] = {
         "vgg16": "VGG16",
         "resnet18": "ResNet-18",
         "fastnet": "FastNet",
+        "torchvision": "network of torchvision's",
         "celeba_cnn": "CelebA CNN",
         "svm_vgg": "SVM on VGG16",
         "m2": "M2",

@@ -77,6 +77,7 @@ class ACGANGame(LightningModule):
         self.done = 0
 
     def configure_optimizers(self) -> list[Optimizer]:
+        """Return what trains generator and discriminator."""
         rules, discriminator = self.rules, self.net.discriminator
         betas = (rules.betas[0], rules.betas[1])
         rest = [p for name, p in self.named_parameters() if not name.startswith("net.discriminator.")]

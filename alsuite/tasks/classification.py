@@ -55,6 +55,7 @@ class Classifier(LightningModule):
         self.step = 0
 
     def configure_optimizers(self) -> Optimizer:
+        """Return what trains the network."""
         return optimiser(self.parameters(), **self.settings)
 
     def training_step(self, block: Iterable[tuple[Batch]], _: int) -> None:
@@ -126,12 +127,11 @@ class Classification:
         self.loss = partial(LOSSES[loss], smoothing=smoothing) if smoothing else LOSSES[loss]
         self.epochs = min(epochs, limit or epochs)
         self.epochs_at, self.limit = epochs_at, limit
-        self.batch = batch
+        self.batch, self.mirrored, self.precision = batch, mirrored, precision
         rates = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "nesterov": nesterov}
         self.settings = {"name": optimiser, **rates}
         self.schedule = (schedule, milestones)
         self.augment = augmentations[augment]
-        self.mirrored, self.precision = mirrored, precision
 
     def learn(self, pool: Pool) -> Self:
         """Train a new network on the pool's labelled images."""

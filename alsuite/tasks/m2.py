@@ -44,6 +44,7 @@ class Objective(AdversarialGame):
         self.classifier = classifier
 
     def configure_optimizers(self) -> list[Optimizer]:
+        """Return what trains the players, the classifier among them."""
         players, learner = super().configure_optimizers(), self.classifier.configure_optimizers()
         self.vae_optimisers = [*self.vae_optimisers, learner]
         if self.classifier.schedule != "constant":

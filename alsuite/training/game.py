@@ -110,6 +110,7 @@ class AdversarialGame(LightningModule):
         self.done = 0
 
     def configure_optimizers(self) -> list[Optimizer]:
+        """Return what trains the players."""
         rules, net = self.rules, self.discriminator
         vae_plays = rules.transductive > 0 or rules.adversarial > 0
         self.vae_optimisers = [optimiser(self.vae.parameters(), "adam", rules.lr)] if vae_plays else []

@@ -123,7 +123,7 @@ def epoch(images: Mapped) -> Tensor:
 
 
 def measured(path: Path, turns: int) -> dict[str, Any]:
-    images = Mapped(np.load(path, mmap_mode="r"), most=0)
+    images = Mapped(np.load(path, mmap_mode="r", allow_pickle=False), most=0)
     sides: dict[str, Callable[[], Tensor]] = {
         "in order": lambda: in_order(path),
         "scan": lambda: scanned(images),
@@ -157,7 +157,7 @@ def block_shuffling(sizes: Sizes) -> Iterator[Row]:
         train = parts[0][0][stored], parts[0][1][stored]
         with TemporaryDirectory() as folder:
             np.save(Path(folder) / "images.npy", train[0].numpy())
-            file = Mapped(np.load(Path(folder) / "images.npy", mmap_mode="r"), most=0)
+            file = Mapped(np.load(Path(folder) / "images.npy", mmap_mode="r", allow_pickle=False), most=0)
             full = [accuracy(pool, file, train[1], parts[1], seed) for seed in seeds]
             for window, rows in WINDOWS.items():
                 blocks = [accuracy(pool, file, train[1], parts[1], seed, rows) for seed in seeds]

@@ -315,3 +315,9 @@ def test_commits_are_written_down_with_a_mark_for_untracked_files(own: Path) -> 
     assert provenance(torch.device("cpu"), names)["own_commits"] == {"own_code": f"{head}+changes"}
     assert (own / ".git" / "index").read_bytes() == index  # git took no lock, which a kill would leave
     assert "own_commits" not in provenance(torch.device("cpu"), ["alsuite.loop"])
+
+
+def test_a_network_of_the_users_own_belongs_to_the_code() -> None:
+    net = {"_target_": "alsuite.nets.others.network", "name": "helpers.nets.Net"}
+    assert "helpers.nets" in code_of({"task_model": {"net": net}})
+    assert "helpers.nets" not in code_of({"task_model": {"net": {**net, "name": "resnet50"}}})
