@@ -23,7 +23,7 @@ test: .venv/ready
 	@$(BIN)/python -m pytest -m "not slow"
 
 test-slow: .venv/ready
-	@$(BIN)/python -m pytest -m slow
+	@$(BIN)/python -m pytest -m slow $(TESTS)
 
 test-slurm: .venv/ready
 	@$(BIN)/python -m pytest -n0 -rs --durations=5 tests/command/test_slurm.py

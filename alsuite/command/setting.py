@@ -171,7 +171,7 @@ def _drawn(initial: Callable[..., Tensor], dataset: Dataset, budget: Budget, see
 
 def _made_later(options: Options) -> Options:
     """Return the options of a part; an optimiser among them is made once there is a network."""
-    optimiser = options.get("optimiser")
+    optimiser = options.get("optimiser") if isinstance(options, Mapping) else None
     return {**options, "optimiser": {**optimiser, "_partial_": True}} if isinstance(optimiser, Mapping) else options
 
 

@@ -25,6 +25,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from alsuite import ranks
 from alsuite.errors import one_of
 from alsuite.nets.vae import VAE, discriminator
 from alsuite.notes import FIT_SECONDS
@@ -46,6 +47,7 @@ from alsuite.training.game import (
     required_vae,
     separation,
 )
+from alsuite.training.together import scanned_here
 
 __all__ = ["VAAL", "NoDiscriminator", "Seen", "wasserstein"]
 
@@ -111,11 +113,11 @@ class VAAL:
 
     def scored(self, game: AdversarialGame, pool: Pool, conditioning: Tensor) -> tuple[Tensor, dict[str, Any]]:
         """Return for each unlabelled image -log odds of "labelled", and what tells a live game from a dead one."""
-        net, size = game.discriminator, chunk_size(pool.rows(pool.labelled))
+        net, size = game.discriminator, ranks.least(chunk_size(pool.rows(pool.labelled)))
         assert net is not None
 
         def logits(indices: Tensor) -> Tensor:
-            places = iter(indices.split(size))
+            places = scanned_here(indices, size)
 
             def each(images: Tensor) -> Tensor:
                 codes = game.vae.encode(images)[0]
