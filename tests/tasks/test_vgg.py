@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,7 @@ def test_damaged_rows_are_computed_again(tmp_path: Path, images: Tensor) -> None
     assert_kept(tmp_path, images, 0)
 
 
-@pytest.mark.parametrize("content", [b"", b"no features", os.urandom(5000)])
+@pytest.mark.parametrize("content", [b"", b"no features", Random(0).randbytes(5000)], ids=["empty", "text", "bytes"])
 def test_any_other_file_is_as_good_as_none(tmp_path: Path, images: Tensor, content: bytes) -> None:
     written(tmp_path).write_bytes(content)
     assert_kept(tmp_path, images, 60)
