@@ -19,7 +19,17 @@ from filelock import FileLock, Timeout
 
 from alsuite.errors import UserError
 from alsuite.files import unlock, written_whole
-from alsuite.recorded import ASKED, Record, about_of, but_for_code, by_hand, difference, records_of, whole_lines
+from alsuite.recorded import (
+    ASKED,
+    ASKED_ARRAYS,
+    Record,
+    about_of,
+    but_for_code,
+    by_hand,
+    difference,
+    records_of,
+    whole_lines,
+)
 
 __all__ = ["INCIDENTAL", "Journal", "Record", "set_aside"]
 
@@ -122,13 +132,13 @@ class Journal:
             arrays: name -> what the answers are compared with, and what is shown, kept in a file that is there before
         """
         if arrays:
-            self._save("asked.npz", arrays)
+            self._save(ASKED_ARRAYS, arrays)
         with self._explained("write a query"), written_whole(self.folder / ASKED) as part:
             part.write_text(json.dumps({**record, "made_by": self.made_by}))
 
     def asked_arrays(self) -> dict[str, np.ndarray]:
         """Return the arrays that were kept with what was asked."""
-        path = self.folder / "asked.npz"
+        path = self.folder / ASKED_ARRAYS
         try:
             return _arrays(path)
         except (OSError, ValueError, EOFError, BadZipFile):
@@ -148,7 +158,7 @@ class Journal:
         with self._explained("write a cycle"):
             _synced(self.path, line, "ab")
         self.records.append(record)
-        for name in (ASKED, "asked.npz"):
+        for name in (ASKED, ASKED_ARRAYS):
             (self.folder / name).unlink(missing_ok=True)
 
     def images(self, cycle: int) -> dict[str, np.ndarray]:

@@ -19,7 +19,7 @@ import torch
 from torch import Generator, Tensor
 from torch import distributed as dist
 
-from alsuite.errors import UserError
+from alsuite.errors import UserError, first_line
 
 __all__ = [
     "Lost",
@@ -233,4 +233,4 @@ def _reaching() -> Iterator[None]:
     try:
         yield
     except (RuntimeError, OSError) as error:
-        raise Lost(f"another process of this run has ended ({str(error).splitlines()[0]})") from error
+        raise Lost(f"another process of this run has ended ({first_line(error)})") from error

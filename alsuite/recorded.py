@@ -11,6 +11,7 @@ from alsuite.errors import UserError
 
 __all__ = [
     "ASKED",
+    "ASKED_ARRAYS",
     "BY_HAND",
     "Options",
     "Record",
@@ -25,7 +26,7 @@ __all__ = [
 ]
 
 NAMED = 3  # how many changed modules a message names
-ASKED = "asked.json"  # the query whose labels are awaited
+ASKED, ASKED_ARRAYS = "asked.json", "asked.npz"  # the query whose labels are awaited
 BY_HAND = "queries"  # the folder of what a person was asked
 TOLD = {"cycle", "labelled", "metrics", "fit_seconds", "query_seconds", "queried"}  # at the least, in each record
 

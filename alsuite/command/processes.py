@@ -29,7 +29,7 @@ from alsuite.errors import AwaitingLabels, UserError
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext, SpawnContext
 
-__all__ = ["THREADS", "Told", "Work", "child", "server", "side_by_side", "slots"]
+__all__ = ["THREADS", "Told", "Work", "server", "show_end", "side_by_side", "slots", "started"]
 
 GPU = Path("/dev/nvidiactl")
 PRELOADED = ["alsuite.command.run", "alsuite.tasks.classification", "alsuite.nets.classifiers"]
@@ -97,12 +97,9 @@ class _Runs:
         self.room = 1 if GPU.exists() else sys.maxsize
 
     def start(self, number: int, job: Job) -> None:
-        """Start a job in a process; this side closes the pipe's other end, so that it hears when the process dies."""
-        ours, theirs = self.context.Pipe(duplex=False)
-        process = self.context.Process(target=child, args=(self.work, job, theirs), daemon=True)
-        process.start()
-        theirs.close()
-        self.running[ours] = (number, process)
+        """Start a job in a process."""
+        connection, process = started(self.context, self.work, job)
+        self.running[connection] = (number, process)
 
     def hear(self, connection: Connection) -> None:
         """Take what a process has to tell; a pipe that ends means that the process has ended."""
@@ -131,16 +128,30 @@ class _Runs:
 
     def _end(self, number: int, status: int | None) -> None:
         """Show that a run has ended; one that ended without a word was killed, by a person or for its memory."""
-        if status == 0:
-            self.progress.ended(number, None)
-            return
         killed = UserError(f"it was killed (status {status}); start the same command again")
-        error = self.errors.setdefault(number, killed)
-        tell = self.progress.waiting if isinstance(error, AwaitingLabels) else self.progress.ended
-        tell(number, str(error))
+        show_end(self.progress, number, self.errors.setdefault(number, killed) if status else None)
 
 
-def child(work: Work, job: Job, parent: Connection, threads: int = 1) -> None:
+def show_end(progress: Progress, number: int, error: Exception | None) -> None:
+    """Show that a run has ended, has failed, or waits for labels."""
+    if isinstance(error, AwaitingLabels):
+        progress.waiting(number, str(error))
+        return
+    progress.ended(number, None if error is None else str(error))
+
+
+def started(
+    context: ForkServerContext | SpawnContext, work: Work, job: Job, threads: int = 1
+) -> tuple[Connection, BaseProcess]:
+    """Start a job in a process; this side closes the pipe's other end, so that it hears when the process dies."""
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=_child, args=(work, job, theirs, threads), daemon=True)
+    process.start()
+    theirs.close()
+    return ours, process
+
+
+def _child(work: Work, job: Job, parent: Connection, threads: int) -> None:
     """Run a job in a process of its own; what goes wrong is sent to the parent, and the status says so."""
     import torch
 

@@ -22,10 +22,10 @@ import torch
 from alsuite import ranks
 from alsuite.command.job import Job
 from alsuite.command.machine import choose_device
-from alsuite.command.processes import THREADS, Told, Work, child, server
+from alsuite.command.processes import THREADS, Told, Work, server, show_end, started
 from alsuite.command.progress import Progress
 from alsuite.command.shown import Brief, Sent, Shown, Unshown
-from alsuite.errors import AwaitingLabels, UserError
+from alsuite.errors import UserError
 from alsuite.recorded import Options
 from alsuite.training.progress import displayed, say
 from alsuite.training.rehearsal import Silence
@@ -151,11 +151,8 @@ class _Watch:
         os.environ.update(dict.fromkeys(THREADS, str(threads)))
         context = server()
         for start in starts:
-            ours, theirs = context.Pipe(duplex=False)
-            process = context.Process(target=child, args=(start, job, theirs, threads), daemon=True)
-            process.start()
-            theirs.close()
-            self.running[ours] = (start.rank, process)
+            connection, process = started(context, start, job, threads)
+            self.running[connection] = (start.rank, process)
 
     def until_all_ended(self) -> None:
         """Show what the first rank tells; once a rank has ended early, end the others, which wait for it."""
@@ -210,9 +207,7 @@ def one_after_another(work: Work, jobs: Sequence[Job], parallel: object, progres
     for place, job in enumerate(jobs):
         try:
             work(job, _At(progress, place))
-            progress.ended(place, None)
         except UserError as error:
             errors[place] = error
-            tell = progress.waiting if isinstance(error, AwaitingLabels) else progress.ended
-            tell(place, str(error))
+        show_end(progress, place, errors.get(place))
     return errors

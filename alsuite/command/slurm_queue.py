@@ -13,6 +13,7 @@ from pathlib import Path
 from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
+from alsuite.command.processes import show_end
 from alsuite.command.progress import SILENCE, Progress
 from alsuite.command.shown import brief
 from alsuite.errors import AwaitingLabels, UserError
@@ -137,12 +138,9 @@ class Watch:
     def _end(self, place: int, error: UserError | None) -> None:
         """Show that a run has ended, or waits for labels."""
         self.left.discard(place)
-        if error is None:
-            self.progress.ended(place, None)
-            return
-        self.errors[place] = error
-        tell = self.progress.waiting if isinstance(error, AwaitingLabels) else self.progress.ended
-        tell(place, str(error))
+        if error is not None:
+            self.errors[place] = error
+        show_end(self.progress, place, error)
 
 
 def _failure(task: Handed[None]) -> UserError:

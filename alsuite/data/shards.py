@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from alsuite.data.checks import check_pixels
 from alsuite.data.dataset import Dataset
-from alsuite.data.store import data_root, load, save_lines
+from alsuite.data.store import data_root, lines, load, save_lines
 from alsuite.data.tars import Sample, fsspec, label, picture, samples
 from alsuite.errors import UserError
 from alsuite.recorded import whole_lines
@@ -96,10 +96,10 @@ def named(names: str | Path | None) -> tuple[str, ...]:
     """Return the classes' names; none where no file tells them."""
     if names is None:
         return ()
-    path = Path(str(names)).expanduser()
-    if not path.is_file():
+    told = lines(Path(str(names)).expanduser())
+    if told is None:
         raise UserError(f"dataset.names={names} is no file: write the names of the classes into one, a line each")
-    return tuple(line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip())
+    return tuple(line.strip() for line in told if line.strip())
 
 
 def version(splits: Mapping[str, Sequence[str]], side: int, names: Sequence[str]) -> str:

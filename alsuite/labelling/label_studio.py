@@ -20,7 +20,7 @@ import numpy as np
 from alsuite.errors import UserError
 from alsuite.files import written_whole
 from alsuite.labelling.sheet import UNSURE, Sheet
-from alsuite.recorded import ASKED
+from alsuite.recorded import ASKED, ASKED_ARRAYS
 
 __all__ = ["LabelStudio"]
 
@@ -81,7 +81,7 @@ class LabelStudio:
         run = self.folder.parent
         try:
             asked = json.loads((run / ASKED).read_text())["queried"]
-            with np.load(run / "asked.npz", allow_pickle=False) as arrays:
+            with np.load(run / ASKED_ARRAYS, allow_pickle=False) as arrays:
                 return dict(zip(asked["indices"], arrays[PREDICTED].tolist(), strict=True))
         except (OSError, ValueError, TypeError, KeyError, BadZipFile):
             return {}  # the first labels, before anything was learned

@@ -25,16 +25,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alsuite import ranks
 from alsuite.errors import one_of
 from alsuite.nets.vae import VAE, discriminator
 from alsuite.notes import FIT_SECONDS
-from alsuite.pool import Pool
+from alsuite.pool import Pool, Rows
 from alsuite.strategies import Query
-from alsuite.tasks import Task
+from alsuite.tasks import Task, chunked
 from alsuite.training.augment import augmentations
 from alsuite.training.clock import clock
-from alsuite.training.fit import Stream, channels_last, chunk_size, infer
+from alsuite.training.fit import Stream, channels_last, infer
 from alsuite.training.game import (
     AdversarialGame,
     AdversarialRules,
@@ -47,7 +46,6 @@ from alsuite.training.game import (
     required_vae,
     separation,
 )
-from alsuite.training.together import scanned_here
 
 __all__ = ["VAAL", "NoDiscriminator", "Seen", "wasserstein"]
 
@@ -113,22 +111,17 @@ class VAAL:
 
     def scored(self, game: AdversarialGame, pool: Pool, conditioning: Tensor) -> tuple[Tensor, dict[str, Any]]:
         """Return for each unlabelled image -log odds of "labelled", and what tells a live game from a dead one."""
-        net, size = game.discriminator, ranks.least(chunk_size(pool.rows(pool.labelled)))
+        net = game.discriminator
         assert net is not None
 
-        def logits(indices: Tensor) -> Tensor:
-            places = scanned_here(indices, size)
+        def logits(some: Rows) -> Tensor:
+            codes = game.vae.encode(prepared(pool, some[:]))[0]
+            return net(torch.cat([codes, conditioning[some.indices]], dim=1))
 
-            def each(images: Tensor) -> Tensor:
-                codes = game.vae.encode(images)[0]
-                return net(torch.cat([codes, conditioning[next(places)]], dim=1))
-
-            return infer(each, pool.rows(indices), lambda images: prepared(pool, images), size)
-
-        unlabelled = logits(pool.unlabelled)
+        unlabelled = chunked(pool.rows(pool.unlabelled), logits)
         start = clock(pool.device)
         notes = {
-            **separation(logits(pool.labelled), unlabelled),
+            **separation(chunked(pool.rows(pool.labelled), logits), unlabelled),
             **self.reconstruction_notes(game.vae, pool, conditioning),
             **adversary_share(game, *(self.batch(pool, conditioning, i) for i in (pool.labelled, pool.unlabelled))),
         }

@@ -128,8 +128,7 @@ class AdversarialGame(LightningModule):
                 loss = self.discriminator_loss(labelled, unlabelled)
                 discriminator.append(descend(loss, *self.discriminator_optimisers))
         check_finite(sum([*vae, *discriminator], torch.zeros((), device=self.device)), "VAE or of the discriminator")
-        losses = {"vae": vae, "discriminator": discriminator}
-        tell_losses("game", (before, self.done), self.total_steps, losses)
+        tell_losses("game", (before, self.done), self.total_steps, {"vae": vae, "discriminator": discriminator})
 
     def conditioning(self, x: Tensor, *given: Tensor) -> Conditioning:
         """Return what stands beside the codes of x, `given` what else its stream holds: nothing in VAAL, (B, 0)."""

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from alsuite import tasks
 from alsuite.errors import UserError
 from alsuite.loop import seed_all
 from alsuite.nets.vae import VAE
@@ -54,7 +55,7 @@ def test_a_score_is_the_same_in_any_batch(
     size: int, one_game: tuple[AdversarialGame, Pool, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     strategy, expected = VAAL(VAE_OF_DIGITS), VAAL(VAE_OF_DIGITS).scored(*one_game)[0]
-    monkeypatch.setattr(vaal, "chunk_size", lambda images: size)
+    monkeypatch.setattr(tasks, "chunk_size", lambda images: size)
     torch.testing.assert_close(strategy.scored(*one_game)[0], expected, atol=1e-4, rtol=1e-4)
 
 
