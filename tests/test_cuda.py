@@ -1,4 +1,8 @@
-"""All that computes on a GPU, on one that is pretended: nothing lies on the wrong device, and a CPU finds the same."""
+"""All that computes on a GPU, on one that is pretended and, where there is one, on a real one.
+
+Nothing lies on the wrong device, nothing waits at each step, and what draws no random numbers there finds what a CPU
+finds.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +53,7 @@ from helpers.features import svm
 from helpers.masks import fast_segmentation, mask_pool
 from helpers.nets import lite_weights
 from helpers.pools import digit_pool, synthetic_pool
-from helpers.pretended import CUDA, MEMORY, PretendedGPU, pretended
+from helpers.pretended import CUDA, MEMORY, PretendedGPU, RealGPU, pretended, real
 from helpers.tasks import dropout_net, fast_task
 
 SMALL = ["scale=smoke", "scale.epochs=2", "scale.steps=4", "scale.gan_steps=4", "task_model.net.dropout=0.5"]
@@ -58,9 +62,18 @@ TASKS = sorted(path.stem for path in (CONF / "task_model").glob("*.yaml"))
 OF_PIXELS = {"drn", "segnet_small", "lite_unet"}
 
 
+HERE = pytest.param("real", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here"))
+
+
 @pytest.fixture
-def gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendedGPU]:
+def pretended_gpu(monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendedGPU]:
     with pretended(monkeypatch) as gpu:
+        yield gpu
+
+
+@pytest.fixture(params=["pretended", HERE])
+def gpu(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendedGPU | RealGPU]:
+    with pretended(monkeypatch) if request.param == "pretended" else real() as gpu:
         yield gpu
 
 
@@ -89,13 +102,13 @@ MISTAKES: dict[str, Callable[[Tensor], Any]] = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_what_a_gpu_refuses_is_refused(mistake: str, gpu: PretendedGPU) -> None:
+def test_what_a_gpu_refuses_is_refused(mistake: str, gpu: PretendedGPU | RealGPU) -> None:
     x = torch.randn(4, 3, device="cuda")
     with pytest.raises((RuntimeError, TypeError)):
         MISTAKES[mistake](x)
 
 
-def test_what_a_gpu_takes_is_taken(gpu: PretendedGPU) -> None:
+def test_what_a_gpu_takes_is_taken(gpu: PretendedGPU | RealGPU) -> None:
     x, there = torch.randn(4, 3).to("cuda"), torch.zeros(4, 3, device="cuda")
     net = nn.Linear(3, 2).to("cuda")
     there[:2], there[2:] = torch.ones(2, 3), x[torch.arange(2)]
@@ -103,7 +116,7 @@ def test_what_a_gpu_takes_is_taken(gpu: PretendedGPU) -> None:
     assert net.weight.grad is not None
     assert {each.device for each in (x, there, net.weight, net.weight.grad, x.new_zeros(2), x[x > 0])} == {CUDA}
     assert x.cpu().device == torch.device("cpu")
-    assert gpu.waits == 2  # for a mask, and for what was brought back
+    assert gpu.waits == 2 or not gpu.exact  # for a mask, and for what was brought back; a real one says so of any copy
 
 
 def builders() -> dict[str, Callable[..., nn.Module]]:
@@ -165,7 +178,7 @@ def task_of(name: str, folder: Path) -> tuple[Any, Pool]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [*TASKS, "ranked"])
-def test_every_task_learns_and_predicts_as_on_a_cpu(name: str, tmp_path: Path, gpu: PretendedGPU) -> None:
+def test_every_task_learns_and_predicts_as_on_a_cpu(name: str, tmp_path: Path, gpu: PretendedGPU | RealGPU) -> None:
     found = {}
     for device in ("cpu", "cuda"):
         task, pool = task_of(name, tmp_path / device)
@@ -181,7 +194,10 @@ def test_every_task_learns_and_predicts_as_on_a_cpu(name: str, tmp_path: Path, g
         assert {each.device.type for each in results} == {device}
         found[device] = [each.cpu() for each in results]
     for cpu, there in zip(found["cpu"], found["cuda"], strict=True):
-        torch.testing.assert_close(there, cpu, rtol=1e-2, atol=1e-3)
+        assert there.shape == cpu.shape
+        assert there.float().isfinite().all()
+        if gpu.exact:
+            torch.testing.assert_close(there, cpu, rtol=1e-2, atol=1e-3)
 
 
 def measured(task: Any, pool: Pool) -> list[Tensor]:
@@ -199,7 +215,7 @@ def any_dropout(task: Any) -> bool:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_every_strategy_picks_what_it_does_on_a_cpu(
-    name: str, tmp_path: Path, gpu: PretendedGPU, monkeypatch: pytest.MonkeyPatch
+    name: str, tmp_path: Path, gpu: PretendedGPU | RealGPU, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(classification, "chunk_size", lambda *_, **__: 64)  # dropout draws its masks a chunk at a time
     found = {}
@@ -212,11 +228,13 @@ def test_every_strategy_picks_what_it_does_on_a_cpu(
         query = strategy.query(pool, task, 10)
         assert query.indices.device.type == device
         found[device] = pool.rows(query.indices)[:].cpu()
-    torch.testing.assert_close(found["cuda"], found["cpu"], rtol=0, atol=2)
+    assert len(found["cuda"]) == len(found["cpu"])
+    if gpu.exact:
+        torch.testing.assert_close(found["cuda"], found["cpu"], rtol=0, atol=2)
 
 
 @pytest.mark.parametrize("of_pixels", [False, True])
-def test_a_run_asks_for_what_it_does_on_a_cpu(of_pixels: bool, tmp_path: Path, gpu: PretendedGPU) -> None:
+def test_a_run_asks_for_what_it_does_on_a_cpu(of_pixels: bool, tmp_path: Path, gpu: PretendedGPU | RealGPU) -> None:
     pool, targets = mask_pool(40, 0) if of_pixels else digit_pool(0)
     make = partial(fast_segmentation, epochs=1) if of_pixels else partial(fast_task, epochs=1)
     budget, asked = Budget(initial=12, query=6, end=24), {}
@@ -227,13 +245,13 @@ def test_a_run_asks_for_what_it_does_on_a_cpu(of_pixels: bool, tmp_path: Path, g
         Run(there, tests, make, Uncertainty(scores.entropy), Ideal(targets), budget, first, journal, seed=0).go()
         asked[device] = [(record["metrics"], record["label_counts"], record["queried"]) for record in journal.records]
         journal.close()
-    assert asked["cpu"] == asked["cuda"]
-    assert len(asked["cpu"]) == 3
+    assert len(asked["cpu"]) == len(asked["cuda"]) == 3
+    assert asked["cpu"] == asked["cuda"] or not gpu.exact
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", sorted({*TASKS, "ranked"} - {"svm_vgg", "m2"}))
-def test_no_step_of_a_task_waits_for_the_gpu(name: str, tmp_path: Path, gpu: PretendedGPU) -> None:
+def test_no_step_of_a_task_waits_for_the_gpu(name: str, tmp_path: Path, gpu: PretendedGPU | RealGPU) -> None:
     """An epoch, of eight steps and more, may wait for its order."""
     waits = []
     for epochs in (1, 2):
@@ -282,7 +300,7 @@ def games() -> dict[str, Callable[[int], object]]:
 
 
 @pytest.mark.parametrize("name", ["vaal", "m2", "acgan", "gan", "critic", "autoencoder"])
-def test_no_step_of_a_game_waits_for_the_gpu(name: str, gpu: PretendedGPU) -> None:
+def test_no_step_of_a_game_waits_for_the_gpu(name: str, gpu: PretendedGPU | RealGPU) -> None:
     waits = []
     for steps in (2, 6):
         game, start = games()[name], gpu.waits
@@ -292,21 +310,21 @@ def test_no_step_of_a_game_waits_for_the_gpu(name: str, gpu: PretendedGPU) -> No
 
 
 @pytest.mark.parametrize("name", augmentations)
-def test_images_are_changed_where_they_lie(name: str, gpu: PretendedGPU) -> None:
+def test_images_are_changed_where_they_lie(name: str, gpu: PretendedGPU | RealGPU) -> None:
     images = torch.zeros(5, 3, 16, 16, dtype=torch.uint8, device="cuda")
     for change in augmentations[name]:
         images = change(images)
     assert {each.device for each in (images, *flip_together(images.clone(), images[:, 0].clone()))} == {CUDA}
 
 
-def test_images_that_stay_behind_are_served_on_the_gpu(gpu: PretendedGPU) -> None:
+def test_images_that_stay_behind_are_served_on_the_gpu(gpu: PretendedGPU | RealGPU) -> None:
     images, masks = torch.zeros(9, 3, 4, 4, dtype=torch.uint8), torch.zeros(9, 4, 4, dtype=torch.uint8)
     stream = Stream(images, masks, batch=4, indices=torch.arange(9, device="cuda"), joint=flip_together)
     assert {each.device for batch in stream for each in batch} == {CUDA}
 
 
 @pytest.mark.parametrize("kind", ["exact", "ivf"])
-def test_matching_is_the_same(kind: str, gpu: PretendedGPU) -> None:
+def test_matching_is_the_same(kind: str, gpu: PretendedGPU | RealGPU) -> None:
     features, known = torch.randn(300, 12), torch.zeros(300, dtype=torch.bool)
     known[::3] = True
     found = []
@@ -344,7 +362,7 @@ def test_half_precision_whitens_in_single() -> None:
 
 @pytest.mark.parametrize(("side", "cpu", "free", "scarce"), [(8, 64, 512, 512), (224, 64, 64, 1), (2048, 1, 1, 1)])
 def test_a_gpu_takes_as_many_images_at_once_as_its_free_memory_holds(
-    side: int, cpu: int, free: int, scarce: int, gpu: PretendedGPU, monkeypatch: pytest.MonkeyPatch
+    side: int, cpu: int, free: int, scarce: int, pretended_gpu: PretendedGPU, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     images = torch.empty(3, 3, 1, 1, dtype=torch.uint8).expand(3, 3, side, side)
     there = images.to("cuda")
@@ -354,7 +372,9 @@ def test_a_gpu_takes_as_many_images_at_once_as_its_free_memory_holds(
     assert chunk_size(there, steady=True) == min(512, 1 << max(0, (2**27 // images[0].numel()).bit_length() - 1))
 
 
-def test_a_gpu_sums_in_a_fixed_order_where_it_is_asked_to(gpu: PretendedGPU, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_gpu_sums_in_a_fixed_order_where_it_is_asked_to(
+    pretended_gpu: PretendedGPU, monkeypatch: pytest.MonkeyPatch
+) -> None:
     asked: list[tuple[bool, bool]] = []
     monkeypatch.setattr(torch, "use_deterministic_algorithms", lambda on, warn_only: asked.append((on, warn_only)))
     monkeypatch.setattr(torch, "set_float32_matmul_precision", lambda precision: None)

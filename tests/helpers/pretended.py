@@ -7,6 +7,7 @@ so that whatever runs there can be run, and compared.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,7 +21,7 @@ from torch.utils._pytree import tree_map
 
 from alsuite.training import fit
 
-__all__ = ["CUDA", "PretendedGPU", "pretended"]
+__all__ = ["CUDA", "MEMORY", "PretendedGPU", "RealGPU", "pretended", "real"]
 
 CPU, CUDA = torch.device("cpu"), torch.device("cuda", 0)
 MEMORY = 2**33
@@ -38,7 +39,10 @@ class PretendedGPU(TorchFunctionMode):
     """Within it tensors may be made on "cuda", or be brought there and back.
 
     waits: how often the CPU had to wait for a value
+    exact: whether it computes what a CPU does, random numbers included
     """
+
+    exact = True
 
     def __init__(self) -> None:
         super().__init__()
@@ -198,3 +202,32 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendedGPU]:
         patch.setattr(fit, "Trainer", Trainer)
         with PretendedGPU() as gpu:
             yield gpu
+
+
+class RealGPU:
+    """One that is there, which draws random numbers of its own, and sums in an order of its own.
+
+    told: torch's warnings, of which it gives one for each wait
+    """
+
+    exact = False
+
+    def __init__(self, told: list[warnings.WarningMessage]) -> None:
+        self.told = told
+
+    @property
+    def waits(self) -> int:
+        """Return how often the CPU had to wait for a value, or for a copy to the GPU."""
+        return sum("synchronizing" in str(each.message) for each in self.told)
+
+
+@contextmanager
+def real() -> Iterator[RealGPU]:
+    """Have torch tell of each wait."""
+    mode = torch.cuda.get_sync_debug_mode()
+    with warnings.catch_warnings(record=True, action="always") as told:
+        torch.cuda.set_sync_debug_mode("warn")
+        try:
+            yield RealGPU(told)
+        finally:
+            torch.cuda.set_sync_debug_mode(mode)
