@@ -19,6 +19,7 @@ from pathlib import Path
 
 import torch
 from adversarial import query_times, vaal_iteration, vaal_scoring
+from gpu import on_gpu
 from large_pool import block_shuffling, large_pool
 from matching import matching, matching_growth
 from pixels import confusions, pixel_epoch, query_memory
@@ -33,7 +34,7 @@ MATCHING = (matching, matching_growth)
 LARGE = (large_pool, block_shuffling, query_growth)
 PIXELS = (pixel_epoch, confusions, query_memory)
 SINGLE = (core_set, epoch, step, scan, dropout, small_cycle, seeds, several)
-TABLE = (*SINGLE, *ADVERSARIAL, *MATCHING, *PIXELS, *LARGE)
+TABLE = (*SINGLE, *ADVERSARIAL, *MATCHING, *PIXELS, *LARGE, on_gpu)
 BENCHMARKS = {function.__name__: function for function in TABLE}
 SMALL = Sizes(10_000, 1_000, 500, 10, 2_000, 5_000, 100, 64, 2)
 
