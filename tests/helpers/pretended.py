@@ -191,6 +191,7 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> Iterator[PretendedGPU]:
     stands_in: dict[str, Any] = {
         "is_available": lambda: True,
         "current_device": lambda: 0,
+        "is_current_stream_capturing": lambda: False,
         "synchronize": lambda device=None: None,
         "mem_get_info": lambda device=None: (MEMORY, 2 * MEMORY),
     }
