@@ -39,6 +39,7 @@ from alsuite.nets.gans import Pair, res_wgan_gp
 from alsuite.nets.vae import VAE, discriminator, small_vae
 from alsuite.oracle import Ideal
 from alsuite.pool import VOID, Pool, gather
+from alsuite.strategies.coreset import k_center_greedy
 from alsuite.strategies.uncertainty import Uncertainty
 from alsuite.tasks import classification
 from alsuite.tasks.m2 import M2
@@ -335,6 +336,16 @@ def test_matching_is_the_same(kind: str, gpu: PretendedGPU | RealGPU) -> None:
         assert kind == "ivf" or isinstance(index.neighbours, Exact)
         found += [index.search(project(there[:9] + 0.01), known.to(device)).tolist() for _ in range(2)]
     assert found[:2] == found[2:]
+
+
+def test_core_set_waits_for_the_gpu_once_for_many_picks(gpu: PretendedGPU | RealGPU) -> None:
+    features, waits, found = torch.randn(300, 8), [], []
+    for n in (20, 60):
+        start = gpu.waits
+        found.append(k_center_greedy(features[3:].to("cuda"), features[:3].to("cuda"), n)[0].tolist())
+        waits.append(gpu.waits - start)
+    assert waits[0] == waits[1]
+    assert found[0] == found[1][:20] == k_center_greedy(features[3:], features[:3], 20)[0].tolist()
 
 
 def test_void_pixels_alone_have_no_loss_and_no_gradient() -> None:

@@ -6,7 +6,8 @@ https://arxiv.org/abs/1708.00489
 Each pick is the unlabelled sample farthest from its nearest centre, and becomes a centre. Since distances only fall,
 a stale one, to some of the centres alone, bounds the true one from above. So only a front of the samples that are
 farthest by their stale distances is brought up to date, and picked from until the stale distances of all others exceed
-what is left of it. Most samples never come to the front. The picks are the plain loop's.
+what is left of it. Most samples never come to the front. The picks are the plain loop's. The front is picked from on
+the CPU, since each pick is a little work that needs the one before: a GPU would be waited for thousands of times.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def k_center_greedy(features: Tensor, centres: Tensor, n: int, candidates: int =
 
 @dataclass
 class Front:
-    """The samples that are farthest by their stale distances; `others` is the largest one of all the rest."""
+    """The samples farthest by their stale distances, on the CPU; `others` is the largest one of all the rest."""
 
     positions: Tensor
     points: Tensor
@@ -92,24 +93,28 @@ class Cover:
         stale, order = self.nearest.topk(min(size + 1, len(self.nearest)))
         others = float(stale[-1]) if len(stale) > size else -torch.inf
         top = order[:size].sort().values
-        return Front(top, self._shifted(self.features[top]), self.squares[top], self._up_to_date(top), others)
+        points, nearest = self._shifted(self.features[top]), self._up_to_date(top)
+        return Front(top.cpu(), points.cpu(), self.squares[top].cpu(), nearest.cpu(), others)
 
     def pick_from(self, front: Front) -> None:
         """Pick the farthest again and again, until one of the others may be farther."""
-        while len(self.picks) < self.n:
+        chosen: list[int] = []
+        while len(self.picks) + len(chosen) < self.n:
             pick = int(front.nearest.argmax())
             farthest = float(front.nearest[pick])
             if farthest < front.others:
                 break
-            self._add(int(front.positions[pick]), farthest, front.points[pick])
+            chosen.append(pick)
+            self.distances.append(max(farthest, 0.0) ** 0.5)
             front.approach(pick)
-        self.nearest[front.positions], self.seen[front.positions] = front.nearest, self.count
+        self._add(front.positions[chosen], front.points[chosen])
+        self.nearest[front.positions], self.seen[front.positions] = front.nearest.to(self.nearest), self.count
 
-    def _add(self, position: int, squared: float, point: Tensor) -> None:
-        self.picks.append(position)
-        self.distances.append(max(squared, 0.0) ** 0.5)
-        self.centres[self.count] = point
-        self.count += 1
+    def _add(self, positions: Tensor, points: Tensor) -> None:
+        """Make centres of what was picked."""
+        self.picks += positions.tolist()
+        self.centres[self.count : self.count + len(points)] = points
+        self.count += len(points)
 
     def _up_to_date(self, top: Tensor) -> Tensor:
         nearest, points, squares, seen = self.nearest[top], self.features[top], self.squares[top], self.seen[top]
