@@ -106,7 +106,18 @@ def _read_once(name: str, path: Path, changed: int, size: int) -> Read:
     tree = bare.visit(tree)
     _Imports(bare.types, _used(tree)).visit(tree)
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
-    return digest(ast.unparse(tree).encode()), tuple(_imported(tree, package))
+    return digest(repr(_plain(tree)).encode()), tuple(_imported(tree, package))
+
+
+def _plain(node: object) -> object:
+    """Return a syntax tree as plain tuples, which all versions of Python write alike.
+
+    Fields that are empty are left out, since later versions have more of them.
+    """
+    if isinstance(node, ast.AST):
+        fields = ((name, _plain(value)) for name, value in ast.iter_fields(node) if name not in ("ctx", "kind"))
+        return type(node).__name__, *((name, value) for name, value in fields if value not in (None, ()))
+    return tuple(map(_plain, node)) if isinstance(node, list) else repr(node) if node is not None else None
 
 
 class _Bare(ast.NodeTransformer):
@@ -130,6 +141,11 @@ class _Bare(ast.NodeTransformer):
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.AST:
         self._without(node.annotation)
         node.annotation = ast.Constant(None)  # a field of a dataclass stays one
+        return self.generic_visit(node)
+
+    def visit_JoinedStr(self, node: ast.JoinedStr) -> ast.AST:
+        """Drop the empty parts that Python 3.12 gives an f-string."""
+        node.values = [part for part in node.values if not (isinstance(part, ast.Constant) and part.value == "")]
         return self.generic_visit(node)
 
     def _without(self, annotation: ast.expr | None) -> None:

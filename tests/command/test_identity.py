@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 import numpy as np
@@ -146,6 +147,23 @@ def test_a_function_named_by_its_path_counts(own: Path) -> None:
 def test_code_that_cannot_be_parsed_has_a_hash_all_the_same(changed_by: Change) -> None:
     assert changed_by("order.py", "def", "def def") == {"own_code.order"}
     assert changed_by("order.py", "def def", "def def def") == {"own_code.order"}
+
+
+def test_the_hash_is_that_of_every_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What later versions parse or write otherwise: parts of f-strings, their quotes, fields that are empty."""
+    written = """
+        import functools
+        class Some:
+            pass
+        def told(x, *, digits=2, **kwargs):
+            return f"{x:.{digits}f} {x!r} {kwargs['name']} it's" f'{x=}' + ("a" "b")
+        async def others(a, /, b: int = 1): return [*a, {**b}, a[1:2, ...], lambda: (yield)]
+    """
+    (tmp_path / "told_by_all.py").write_text(dedent(written))
+    monkeypatch.syspath_prepend(tmp_path)
+    assert (
+        code_of({"strategy": {"_target_": "told_by_all.told"}})["told_by_all"] == "2bb6e3e0c581"
+    )  # by 3.11, 3.12 and 3.13
 
 
 def test_figures_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
