@@ -23,6 +23,7 @@ __all__ = ["CYCLES", "ERRORS", "HERE", "Slurm", "one_node", "said", "stepping", 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "squeue")
 HERE = all(map(shutil.which, PROGRAMS))
 CYCLES = 4
+ASKED = {"indices": [], "labels": []}
 ERRORS = {
     "bug": ZeroDivisionError("by zero"),
     "option": UserError("lower budget.end"),
@@ -145,7 +146,7 @@ def stepping(job: Job, shown: Any) -> None:
 
 def record(cycle: int) -> dict[str, Any]:
     made = {"cycle": cycle, "labelled": 10 * cycle, "fit_seconds": 0.0, "query_seconds": 0.0, "process": os.getpid()}
-    return {**made, "metrics": {"digits": {"accuracy": 0.5}}, "queried": None if cycle == CYCLES - 1 else {}}
+    return {**made, "metrics": {"digits": {"accuracy": 0.5}}, "queried": None if cycle == CYCLES - 1 else ASKED}
 
 
 def steps(job: Job) -> list[int]:
