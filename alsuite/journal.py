@@ -22,6 +22,7 @@ from alsuite.files import unlock, written_whole
 from alsuite.recorded import (
     ASKED,
     ASKED_ARRAYS,
+    WENT_ON,
     Record,
     about_of,
     but_for_code,
@@ -110,6 +111,17 @@ class Journal:
             raise UserError(
                 f"{self.folder} holds another run ({reason}): again=true runs it anew and keeps the old one beside it"
             )
+        self._note_change(path, before)
+
+    def _note_change(self, path: Path, before: Record) -> None:
+        """Write down from which cycle on another commit, other versions or another device make the run."""
+        now = {key: value for key, value in self.made_by.items() if key != "code"}
+        last = (before.get(WENT_ON) or [before])[-1]
+        if self.finished or all(last.get(key) == value for key, value in now.items()):
+            return
+        noted = [*before.get(WENT_ON, []), {"cycle": len(self.records), **now}]
+        with self._explained("write run.json"), written_whole(path) as part:
+            part.write_text(json.dumps({**before, WENT_ON: noted}, indent=1))
 
     @property
     def asked(self) -> Record | None:

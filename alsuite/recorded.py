@@ -13,6 +13,7 @@ __all__ = [
     "ASKED",
     "ASKED_ARRAYS",
     "BY_HAND",
+    "WENT_ON",
     "Options",
     "Record",
     "about_of",
@@ -28,6 +29,7 @@ __all__ = [
 NAMED = 3  # how many changed modules a message names
 ASKED, ASKED_ARRAYS = "asked.json", "asked.npz"  # the query whose labels are awaited
 BY_HAND = "queries"  # the folder of what a person was asked
+WENT_ON = "went_on"  # in run.json: from which cycles on another commit, other versions or another device made the run
 TOLD = {"cycle", "labelled", "metrics", "fit_seconds", "query_seconds", "queried"}  # at the least, in each record
 
 Record = dict[str, Any]

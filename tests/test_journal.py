@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from alsuite.errors import UserError
 from alsuite.journal import Journal, set_aside
 from alsuite.recorded import changed, ended_as
 from alsuite.results import load_runs
+from alsuite.results.kept import facts_of
 from helpers import REPOSITORY
 from helpers.journals import write_run
 
@@ -172,9 +174,26 @@ def test_going_on_keeps_what_the_run_was_started_with(tmp_path: Path) -> None:
     written(tmp_path, 2)
     before = (tmp_path / "run.json").read_bytes()
     journal = Journal(tmp_path)
-    journal.start({**ABOUT, "commit": "1" * 40, "config": {**ABOUT["config"], "seed": 0}})
+    journal.start({**ABOUT, "config": {**ABOUT["config"], "seed": 0}})
     journal.close()
     assert (tmp_path / "run.json").read_bytes() == before
+
+
+def test_where_another_machine_went_on_is_written_down(tmp_path: Path) -> None:
+    told = []
+    for device in ("H100", "cpu", "cpu", "H100"):
+        journal = Journal(tmp_path)
+        journal.start({**ABOUT, "pool": 10, "versions": {}, "device": device})
+        journal.append(record(len(journal.records)))
+        journal.close()
+        told.append(json.loads((tmp_path / "run.json").read_text()))
+    moved = [
+        {"cycle": cycle, "commit": "0" * 40, "versions": {}, "device": device}
+        for cycle, device in ((1, "cpu"), (3, "H100"))
+    ]
+    assert [about.get("went_on") for about in told] == [None, moved[:1], moved[:1], moved]
+    assert {about["device"] for about in told} == {"H100"}
+    assert facts_of(pd.DataFrame({"folder": [tmp_path]}), "make toy", "smoke")["device"] == "H100, cpu"
 
 
 def test_a_run_without_a_finished_cycle_may_be_configured_anew(tmp_path: Path) -> None:

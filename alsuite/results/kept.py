@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from alsuite.errors import UserError
-from alsuite.recorded import Record
+from alsuite.recorded import WENT_ON, Record
 
 __all__ = [
     "NAMED_BY",
@@ -93,7 +93,8 @@ def facts_of(frame: pd.DataFrame, command: str, scale: str) -> Record:
     abouts = [json.loads(Path(folder, "run.json").read_text()) for folder in frame["folder"].unique()]
 
     def each(name: str) -> str:
-        return ", ".join(sorted({str(about[name]) for about in abouts}))
+        made_by = (each for about in abouts for each in (about, *about.get(WENT_ON, [])))
+        return ", ".join(sorted({str(each[name]) for each in made_by if name in each}))
 
     return {
         "command": command,
