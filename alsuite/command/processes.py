@@ -45,12 +45,12 @@ def side_by_side(work: Work, jobs: Sequence[Job], parallel: object, progress: Pr
     Arguments:
         work: runs one job in a process of its own; it must be picklable, and so must what a job holds
         jobs: those to be run, started in this order
-        parallel: how many at once, or `auto`
+        parallel: how many at once, or `auto`, which minds a GPU's memory
         progress: is told of cycles and ends, by the places of the jobs
     """
     most = slots(parallel)
     os.environ.update(dict.fromkeys(THREADS, "1"))
-    runs = _Runs(work, server(), progress)
+    runs = _Runs(work, server(), progress, by_memory=parallel == "auto")
     waiting = list(enumerate(jobs))
     while waiting or runs.running:
         while waiting and len(runs.running) < max(1, min(most, runs.room)):
@@ -84,17 +84,21 @@ class _Runs:
     running: pipe -> the job's number, and its process
     errors: number -> why it ended early
     held: the largest share of a GPU's memory that a run has taken so far
-    room: how many may run at once for the sake of a GPU's memory: one, until a first run tells what it needs
+    by_memory: whether a GPU's memory decides how many run at once, where no number was asked for
+    room: how many it has room for: one, until a first run tells what it needs
     """
 
-    def __init__(self, work: Work, context: ForkServerContext | SpawnContext, progress: Progress) -> None:
+    def __init__(
+        self, work: Work, context: ForkServerContext | SpawnContext, progress: Progress, by_memory: bool = True
+    ) -> None:
         self.work = work
         self.context = context
         self.progress = progress
         self.running: dict[Connection, tuple[int, BaseProcess]] = {}
         self.errors: dict[int, Exception] = {}
         self.held = 0.0
-        self.room = 1 if GPU.exists() else sys.maxsize
+        self.by_memory = by_memory and GPU.exists()
+        self.room = 1 if self.by_memory else sys.maxsize
 
     def start(self, number: int, job: Job) -> None:
         """Start a job in a process."""
@@ -123,7 +127,7 @@ class _Runs:
             held: the share of a GPU's memory that the run took at most; 0.0 on a CPU
         """
         self.held = max(self.held, held)
-        self.room = max(1, int(SHARE / self.held)) if self.held else sys.maxsize
+        self.room = max(1, int(SHARE / self.held)) if self.by_memory and self.held else sys.maxsize
         self.progress.cycle(number, record, cycles, old)
 
     def _end(self, number: int, status: int | None) -> None:

@@ -45,6 +45,16 @@ def test_as_many_runs_share_a_gpu_as_its_memory_holds(
     assert runs.room == room
 
 
+def test_a_number_that_was_asked_for_is_kept_whatever_a_gpu_holds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "GPU", tmp_path)
+    runs: Any = processes._Runs(work, None, Silent(), by_memory=False)  # type: ignore[arg-type]
+    assert runs.room == sys.maxsize
+    runs._cycle(0, RECORD, 4, False, 0.9)
+    assert runs.room == sys.maxsize
+
+
 @pytest.mark.parametrize("parallel", [0, -1, 1.5, True, "many", None])
 def test_a_number_of_runs_that_is_none_is_refused(parallel: object) -> None:
     with pytest.raises(UserError, match="give one from 1, or auto"):
