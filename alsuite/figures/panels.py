@@ -71,9 +71,18 @@ def penalties(axes: "Axes", part: Part, _: Look) -> None:
     matrix = penalty_matrix(part.frame, "series", part.panel.y)
     order = [name for name in part.order if name in matrix.columns]
     matrix = matrix.loc[[*order, "mean"], order]
-    _heat(axes, matrix, matrix.map("{:.2f}".format), ("Blues", 0, 1))
+    _heat(axes, matrix, matrix.map(_share), ("Blues", 0, 1))
     axes.axhline(len(order) - 0.5, color="white", linewidth=3)
     axes.set_xlabel("share of budgets at which\nthe row beats the column")
+
+
+def _share(value: float) -> str:
+    """Write a share as shortly as its cell needs, since as many series as ten share the panel's width.
+
+    >>> _share(0.0), _share(0.25), _share(1.0), _share(float("nan"))
+    ('0', '.25', '1', 'nan')
+    """
+    return f"{value:.0f}" if value in (0, 1) else f"{value:.2f}".lstrip("0")
 
 
 def area(axes: "Axes", part: Part, _: Look) -> None:
@@ -102,7 +111,7 @@ def _heat(axes: "Axes", matrix: pd.DataFrame, texts: pd.DataFrame, scale: tuple[
         return
     colours, low, high = scale
     axes.imshow(matrix, cmap=colours, vmin=low, vmax=high, aspect="auto")
-    size = 7 if len(matrix.columns) < 6 else 6
+    size = max(4, 7 - max(0, len(matrix.columns) - 4) // 2)
     for (i, j), value in np.ndenumerate(matrix.to_numpy()):
         shown = "" if i == j else str(texts.iloc[i, j]).replace("nan", "n/a")
         colour = "white" if abs(value) > 0.6 * high else "#222222"
