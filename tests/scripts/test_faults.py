@@ -6,8 +6,9 @@ import csv
 import os
 import subprocess
 import sys
-from importlib import import_module
 from pathlib import Path
+from runpy import run_path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -15,15 +16,15 @@ import pytest
 from helpers import REPOSITORY, importing
 from helpers.journals import synthetic_curve, write_run
 
-SCRIPTS = REPOSITORY / "scripts"
+FAULTS = REPOSITORY / "scripts" / "faults"
 
 
 @pytest.fixture
 def faults(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(SCRIPTS))
+    monkeypatch.syspath_prepend(str(FAULTS))
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "HYDRA_FULL_ERROR"):
         monkeypatch.setenv(name, "1")
-    return import_module("faults")
+    return SimpleNamespace(**run_path(str(FAULTS / "__main__.py")))
 
 
 def test_records_that_differ_are_told_apart_by_what_counts(faults: Any, tmp_path: Path) -> None:
@@ -64,7 +65,7 @@ def test_all_but_one_clear_line_is_counted(faults: Any, status: int | None, said
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes can't be forked here")
 def test_a_few_kills_lose_nothing(tmp_path: Path) -> None:
-    command = [sys.executable, SCRIPTS / "faults.py", "--kills", "3", "--only", "a sheet", "--out", tmp_path / "f.csv"]
+    command = [sys.executable, FAULTS, "--kills", "3", "--only", "a sheet", "--out", tmp_path / "f.csv"]
     done = subprocess.run(command, env=importing(tmp_path), capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     with (tmp_path / "f.csv").open() as file:

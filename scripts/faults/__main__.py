@@ -4,7 +4,7 @@ Small runs of every family are killed by SIGKILL at random moments, and started 
 files, a full disk, a folder that they may not write to, a second writer, a clock that goes back, data that changes and
 too little memory. Whatever is told must be one line, and the record in the end that of an undisturbed run.
 
-    python scripts/faults.py --kills 1000
+    python scripts/faults --kills 1000
 
 What was counted is kept beside the table: the same command goes on where it was stopped.
 """
@@ -35,7 +35,7 @@ from typing import Any
 for threads in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "HYDRA_FULL_ERROR"):
     os.environ[threads] = "1"
 
-from fault_runs import (  # noqa: E402 (torch reads the number of its threads)
+from families import (  # noqa: E402 (torch reads the number of its threads)
     FAMILIES,
     HEAVY,
     Ended,
@@ -49,9 +49,11 @@ from fault_runs import (  # noqa: E402 (torch reads the number of its threads)
     start,
     until,
 )
+
+sys.path.append(str(Path(__file__).resolve().parents[1]))
 from same_results import first_difference  # noqa: E402
 
-HERE = Path(__file__).resolve().parents[1]
+HERE = Path(__file__).resolve().parents[2]
 NEVER = Moment(600.0)
 LANES = 2  # processes that each have one run at a time
 EACH = 25  # kills for one trial of each other fault
@@ -380,7 +382,7 @@ OTHERS: dict[str, Callable[[Trial, Random, State], None]] = {
 
 def written(path: Path, rows: list[State]) -> None:
     """Write the table: a line for each fault and family that was tried."""
-    made = {"command": " ".join(["python", "scripts/faults.py", *sys.argv[1:]])}
+    made = {"command": " ".join(["python", "scripts/faults", *sys.argv[1:]])}
     made["device"] = f"cpu {platform.machine()}, one thread a run, {LANES} runs at a time"
     columns = ("fault", "family", "times", "runs", "labels lost", "differing", "tracebacks", "refused")
     table = []
