@@ -6,10 +6,8 @@ import csv
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
-from runpy import run_path
-from types import SimpleNamespace
-from typing import Any
 
 import pytest
 
@@ -19,30 +17,28 @@ from helpers.journals import synthetic_curve, write_run
 FAULTS = REPOSITORY / "scripts" / "faults"
 
 
-@pytest.fixture
-def faults(monkeypatch: pytest.MonkeyPatch) -> Any:
+@pytest.fixture(autouse=True)
+def on_the_path(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(FAULTS))
-    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "HYDRA_FULL_ERROR"):
-        monkeypatch.setenv(name, "1")
-    return SimpleNamespace(**run_path(str(FAULTS / "__main__.py")))
 
 
-def test_records_that_differ_are_told_apart_by_what_counts(faults: Any, tmp_path: Path) -> None:
+def test_records_that_differ_are_told_apart_by_what_counts(tmp_path: Path) -> None:
+    records = import_module("records")
     root = write_run(tmp_path, "margin", 0, synthetic_curve(0.8, 0, 3)).parent
-    whole, found = faults.records(root), faults.records(root)
+    whole, found = records.records(root), records.records(root)
     found[1]["fit_seconds"] = 9.0
-    assert faults.unlike(whole, found) == ""
+    assert records.unlike(whole, found) == ""
     found[1]["queried"]["indices"][0] = 77
-    assert faults.unlike(whole, found) == "cycle 1, queried.indices[0]: 0 became 77"
-    assert faults.unlike(whole, found[:2]) == "3 records became 2"
-    assert faults.labels_of(whole[0]) == 20
-    assert faults.labels_of(whole[2]) == 0
+    assert records.unlike(whole, found) == "cycle 1, queried.indices[0]: 0 became 77"
+    assert records.unlike(whole, found[:2]) == "3 records became 2"
+    assert records.labels_of(whole[0]) == 20
+    assert records.labels_of(whole[2]) == 0
 
 
-def test_an_answer_that_stands_in_no_sheet_is_missed(faults: Any, tmp_path: Path) -> None:
+def test_an_answer_that_stands_in_no_sheet_is_missed(tmp_path: Path) -> None:
     (tmp_path / "given.txt").write_text("labels_000000 7\nlabels_000000 9\n")
     (tmp_path / "labels_000000.csv").write_text("index,image,label\n7,images/7.png,3\n9,images/9.png,\n")
-    assert faults.forgotten(tmp_path) == ["labels_000000 9"]
+    assert import_module("person").forgotten(tmp_path) == ["labels_000000 9"]
 
 
 @pytest.mark.parametrize(
@@ -58,8 +54,8 @@ def test_an_answer_that_stands_in_no_sheet_is_missed(faults: Any, tmp_path: Path
         (0, "Traceback (most recent call last):\n", True),
     ],
 )
-def test_all_but_one_clear_line_is_counted(faults: Any, status: int | None, said: str, traced: bool) -> None:
-    assert faults.Ended(status, said, 1.0, 1.0, "fit", 0).traced == traced
+def test_all_but_one_clear_line_is_counted(status: int | None, said: str, traced: bool) -> None:
+    assert import_module("processes").Ended(status, said, 1.0, 1.0, "fit", 0).traced == traced
 
 
 @pytest.mark.slow

@@ -1,0 +1,31 @@
+"""Kills at random moments."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from random import Random
+
+from processes import NEVER, Ended, Moment
+from trial import State, Trial
+
+__all__ = ["drawn", "killed"]
+
+
+def killed(trial: Trial, kills: int, state: State, kept: Path) -> State:
+    """Kill runs at random moments, until there were so many kills; what was counted is kept after each run."""
+    while state["times"] < kills:
+        draw = partial(drawn, Random(f"{trial.seed} {trial.family.name} {state['runs']}"), trial.ended)
+        if trial.run(trial.fresh("killed"), state, lambda draw=draw: draw() if state["times"] < kills else NEVER):
+            break
+        state["seconds lost a kill"] = round((state["cpu"] - state["runs"] * trial.cpu) / max(1, state["times"]), 3)
+        kept.write_text(json.dumps(state))
+    return state
+
+
+def drawn(random: Random, undisturbed: Ended) -> Moment:
+    """Return a share of the undisturbed run's time, or a moment just after one of the changes of its files."""
+    if random.random() < 0.5:
+        return Moment(random.uniform(0, 1.1 * undisturbed.seconds))
+    return Moment(600.0, random.randint(1, max(1, undisturbed.changes)), random.uniform(0, 0.02))
