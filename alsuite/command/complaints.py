@@ -22,6 +22,8 @@ from alsuite.errors import AwaitingLabels, UserError
 __all__ = ["complaining", "one_line"]
 
 SHORT = "there is too little memory: end other programs, or take a smaller task_model.batch, then start again"
+# oneDNN has found how to compute, and then no room for it; where it finds no way, a "primitive descriptor" is named
+OUT_OF_MEMORY = r"out of memory|can't allocate memory|can't start new thread|bad_alloc|could not create a primitive$"
 EXTRA = "pip install 'alsuite[launchers]' brings Hydra's joblib, submitit and optuna"
 NOISE = r"\n(?:To append|Config search path|    full_key|full_key|Set the environment|    reference_type)"
 REPHRASED = {
@@ -126,11 +128,10 @@ def complaining(options: Callable[[], Sequence[str]] = list) -> Iterator[None]:
 
 
 def short_of_memory(error: BaseException | None) -> bool:
-    """Tell whether memory ran out, as Python, torch or faiss say it, whatever was made of it afterwards."""
+    """Tell whether memory ran out, as Python, torch, oneDNN or faiss say it, whatever was made of it afterwards."""
     if error is None or isinstance(error, MemoryError):
         return error is not None
-    said = re.search(r"out of memory|can't allocate memory|can't start new thread|bad_alloc", str(error), re.IGNORECASE)
-    return bool(said) or short_of_memory(error.__cause__)
+    return bool(re.search(OUT_OF_MEMORY, str(error), re.IGNORECASE)) or short_of_memory(error.__cause__)
 
 
 def _end(text: str, status: int) -> NoReturn:

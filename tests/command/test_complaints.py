@@ -20,6 +20,7 @@ def caused(error: Exception, cause: Exception) -> Exception:
         RuntimeError("[enforce fail at alloc_cpu.cpp:122] . DefaultCPUAllocator: can't allocate memory"),
         RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
         RuntimeError("can't start new thread"),
+        RuntimeError("could not create a primitive"),
         caused(HydraException("Error in call to target"), MemoryError("Unable to allocate 1 GiB for an array")),
     ],
 )
@@ -32,6 +33,10 @@ def test_too_little_memory_is_told_with_what_to_do(error: Exception, capsys: pyt
     )
 
 
-def test_another_error_keeps_its_traceback() -> None:
-    with pytest.raises(RuntimeError, match="mat1 and mat2"), complaining():
-        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+@pytest.mark.parametrize(
+    "text",
+    ["mat1 and mat2 shapes cannot be multiplied", "could not create a primitive descriptor for a convolution"],
+)
+def test_another_error_keeps_its_traceback(text: str) -> None:
+    with pytest.raises(RuntimeError, match=text), complaining():
+        raise RuntimeError(text)
