@@ -45,6 +45,7 @@ FAMILIES = {
     "the whole command": ("strategy=margin", *DIGITS),
     "BADGE": ("strategy=badge", *DIGITS),
     "ensemble": ("strategy=ensemble", *DIGITS),
+    "ActiveGAN": ("strategy=active_gan", *DIGITS),
 }
 HEAVY = ("ASAL", "GAAL", "VAAL", "the whole command")  # of which a kill takes seconds: they get a quarter as many
 
