@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 from time import process_time
 from typing import Any, Self
+from unittest.mock import patch
 
 import numpy as np
 import torch
@@ -148,11 +149,11 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
+@patch.object(tasks, "LARGE", 0)  # a part of the pool is kept as the whole is
 def peak_after(name: str, n: int) -> float:
     """Return the peak after a query among n images, a tenth of them labelled."""
     pool = Pool(torch.zeros(n, 1, 8, 8, dtype=torch.uint8), CLASSES, [0.5], [0.25])
     pool.label(torch.arange(n // 10), torch.arange(n // 10) % CLASSES)
-    tasks.LARGE = 0  # a part of the pool is kept as the whole is
     query = STRATEGIES[name]().query(pool, Simulated(), ASKED)
     assert len(query.indices) == ASKED
     return peak()
@@ -164,15 +165,16 @@ def measured(name: str, n: int) -> float:
     return (first - start + (second - first) * (IMAGES - n // 4) / (n - n // 4)) / 1e9
 
 
+@patch.object(m2_vaal, "with_diagnoses", lambda query, *_: query)
+@patch.object(Simulated, "classes", FEW_CLASSES)
 def growth(name: str, counts: list[int]) -> list[tuple[float, float]]:
     """Return seconds of a core, and the most GB more than before, of a query among each of these numbers of images.
 
     What a strategy makes once is made before; the fastest of two queries counts, where these are short.
     """
     torch.set_num_threads(1)
-    m2_vaal.with_diagnoses = lambda query, *_: query
     task = SimulatedM2() if name.startswith("m2_") else Simulated()
-    Simulated.classes, start, found = FEW_CLASSES, peak(), []
+    start, found = peak(), []
     for n in counts:
         pool = Pool(torch.randint(256, (n, 1, 8, 8), dtype=torch.uint8), FEW_CLASSES, [0.5], [0.25])
         pool.label(torch.arange(LABELLED), torch.arange(LABELLED) % FEW_CLASSES)
