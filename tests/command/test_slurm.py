@@ -108,7 +108,7 @@ def test_a_task_that_is_stopped_goes_on_in_another(how: str, halfway: tuple[Job,
 def test_a_task_whose_minute_is_up_goes_on_in_another(cluster: Slurm, tmp_path: Path) -> None:
     (job,) = jobs(tmp_path)
     with ThreadPoolExecutor(1) as thread:
-        ended = thread.submit(run, [job], tmp_path, timeout_min=1, signal_delay_s=60)
+        ended = thread.submit(run, [job], tmp_path, timeout_min=1, signal_delay_s=30)  # once it has begun
         until(lambda: len(steps(job)) == MIDDLE or ended.done())
         first = process_of(job)
         until(lambda: not exists(first))
@@ -267,10 +267,10 @@ def test_whatever_happens_to_a_sweep_its_runs_are_those_of_this_machine(cluster:
     assert "4 runs are handed in" in first.communicate()[0]
     victim, *_ = processes_of(there)
     killed = task_in(victim)
-    os.kill(victim, signal.SIGKILL)
     until(lambda: {*running()} - {killed})
     other = max({*running()} - {killed})
     subprocess.run(["scontrol", "requeuehold", other], check=True)
+    os.kill(victim, signal.SIGKILL)
     cluster.restart_node()
     until(lambda: killed not in (in_queue() or ()))
     second = started(there, *DEMO, *BY_SLURM)
