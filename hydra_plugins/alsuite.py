@@ -38,7 +38,8 @@ class ExperimentSweeper(Sweeper):
         from alsuite.command.sweeps import Composer, handed_over, jobs_of
 
         composer = Composer(self.loader, [*self.composed.hydra.overrides.hydra])
-        return handed_over(self.jobs_launcher, jobs_of(arguments, composer))
+        silent = not isinstance(self.jobs_launcher, ProcessLauncher)
+        return handed_over(self.jobs_launcher, jobs_of(arguments, composer), silent)
 
 
 class ProcessLauncher(Launcher):

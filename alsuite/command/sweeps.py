@@ -8,6 +8,7 @@ figure's random runs alone; what only one has is taken as it stands.
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -192,11 +193,16 @@ def _plainer(one: Sweep, other: Sweep) -> bool:
     return one != other and all(other.get(key) == values for key, values in one.items())
 
 
-def handed_over(launcher: Launcher, jobs: Sequence[Sequence[str]]) -> Sequence[JobReturn]:
+def handed_over(launcher: Launcher, jobs: Sequence[Sequence[str]], silent: bool) -> Sequence[JobReturn]:
     """Hand the jobs to the launcher, tell which failed, and show what there is.
 
     Where jobs failed the process ends after the picture of the others is drawn: with 3 if all of them only wait for
     labels, else with 1.
+
+    Arguments:
+        launcher: alsuite's own, or one of Hydra's
+        jobs: the overrides of each
+        silent: whether the launcher leaves it to its caller to say why jobs failed
     """
     from alsuite.command.job import Job
 
@@ -205,5 +211,13 @@ def handed_over(launcher: Launcher, jobs: Sequence[Sequence[str]]) -> Sequence[J
 
     finish([Job.of(each.cfg, each.hydra_cfg.hydra) for each in returns if each.cfg is not None and each.hydra_cfg])
     if errors := [each._return_value for each in returns if each.status is not JobStatus.COMPLETED]:
+        if silent:
+            print(*complaints(errors), sep="\n", file=sys.stderr)
         sys.exit(3 if all(isinstance(error, AwaitingLabels) for error in errors) else 1)
     return returns
+
+
+def complaints(errors: Sequence[Exception]) -> list[str]:
+    """Return a line for each thing that went wrong, and in how many runs it did where these are several."""
+    counts = Counter(str(error) if isinstance(error, UserError) else reason(error) for error in errors)
+    return [f"alsuite: {text}{f' ({n} runs)' if n > 1 else ''}" for text, n in counts.items()]
