@@ -23,7 +23,7 @@ from alsuite.command.machine import choose_device, keep_freed_memory
 from alsuite.command.processes import slots
 from alsuite.command.progress import Progress
 from alsuite.command.setting import Parts, Setting
-from alsuite.command.several import check_machine, processes_of, several
+from alsuite.command.several import check_launcher, check_machine, processes_of, several
 from alsuite.command.shared import SharedJournal, SharedOracle
 from alsuite.command.shown import Shown, brief
 from alsuite.command.tracking import Tracker
@@ -49,6 +49,7 @@ def task(config: DictConfig) -> float:
     alone = hydra_config.mode == RunMode.RUN
     with complaining() if alone else nullcontext(), nothing_left_behind(Path(hydra_config.runtime.output_dir)):
         job = Job.of(config, hydra_config)
+        check_launcher(job.config, hydra_config.runtime.choices.get("hydra/launcher", ""))
         check_machine(job.config)
         with Progress([job.name]) as progress:
             if left_to_do([job], progress):

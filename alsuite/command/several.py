@@ -30,7 +30,7 @@ from alsuite.recorded import Options
 from alsuite.training.progress import displayed, say
 from alsuite.training.rehearsal import Silence
 
-__all__ = ["as_task", "check_machine", "one_after_another", "processes_of", "several"]
+__all__ = ["as_task", "check_launcher", "check_machine", "one_after_another", "processes_of", "several"]
 
 GRACE = 3.0  # seconds in which the other ranks tell why they end, too
 PORT, PORTS = 20_000, 10_000  # where the ranks of a task of Slurm's meet, by its number
@@ -54,6 +54,12 @@ def check_machine(config: Options) -> None:
         raise UserError(f"nodes={nodes} is for a cluster: add -m hydra/launcher=slurm, or leave it out")
     if choose_device(config["device"]).type == "cuda" and devices > (there := torch.cuda.device_count()):
         raise UserError(f"devices={devices}, but torch sees {there} here: take devices={there}, or device=cpu")
+
+
+def check_launcher(config: Options, launcher: str) -> None:
+    """Refuse several processes a run where runs go side by side, in processes that can start no others."""
+    if launcher == "joblib" and processes_of(config) > 1:
+        raise UserError("runs of several processes take turns: leave hydra/launcher=joblib out, or devices")
 
 
 def several(work: Work, job: Job, shown: Shown) -> None:

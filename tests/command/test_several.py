@@ -107,6 +107,15 @@ def test_runs_side_by_side_have_a_process_each(command: Command) -> None:
     assert ended.line == "alsuite: parallel=2 runs of several processes would share the machine: leave parallel out"
 
 
+@pytest.mark.slow
+def test_runs_of_several_processes_are_not_joblibs(command: Command) -> None:
+    pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
+    by_joblib = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=1")  # one job stays in this process
+    line = command("-m", "strategy=random", "seed=0,1", "dataset=digits", "devices=2", *by_joblib).line
+    advice = "leave hydra/launcher=joblib out, or devices"
+    assert line == f"alsuite: runs of several processes take turns: {advice} (2 runs)"
+
+
 def test_more_gpus_than_there_are_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(several, "choose_device", lambda device: torch.device("cuda"))
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
