@@ -148,7 +148,7 @@ def execute(job: Job, shown: Shown) -> None:
     if processes_of(config) > ranks.count():
         several(execute, job, shown)
         return
-    with ranks.first_ahead():
+    with ranks.first_ahead(), ranks.alone():  # a scan that chooses the first images would wait for ranks that wait
         parts = Parts.of(config)
         setting = Setting.of(config, job.choices, parts)
     device = choose_device(config["device"], config["deterministic"])
@@ -194,6 +194,6 @@ def perform(
             tracker.cycle(record, pool, query)
             shown.cycle(0, brief(record), setting.cycles, False)
 
-        first, budget = setting.initial.to(device), setting.budget
+        first, budget = ranks.told(lambda: setting.initial).to(device), setting.budget
         with tracker:
             Run(pool, tests, parts.task_model, parts.strategy, oracle, budget, first, journal, seed, report).go()

@@ -56,6 +56,17 @@ def test_a_run_is_written_and_shown_once(command: Command, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+def test_first_labels_that_a_scan_chooses_are_those_of_one_process(command: Command, tmp_path: Path) -> None:
+    firsts = []
+    for count in ("1", "2"):
+        chosen = ("initial._target_=helpers.ranks.brightest", f"devices={count}", f"root={tmp_path / count}")
+        ended = command("strategy=full", *SHORT, "budget.initial=10", "budget.end=10", *chosen)
+        assert ended.status == 0, ended.err
+        firsts.append(records(run_of(tmp_path / count))[0]["initial"])
+    assert firsts[0] == firsts[1]
+
+
+@pytest.mark.slow
 def test_a_process_that_is_killed_ends_the_run_in_a_line_and_it_goes_on(command: Command, tmp_path: Path) -> None:
     killing = ("+strategy.file=" + str(tmp_path / "killed"), "strategy._target_=helpers.ranks.KilledOnce")
     killed = command("strategy=random", *killing, *LEARNING, "devices=2", f"root={tmp_path / 'root'}")
