@@ -117,7 +117,9 @@ def _plain(node: object) -> object:
     if isinstance(node, ast.AST):
         fields = ((name, _plain(value)) for name, value in ast.iter_fields(node) if name not in ("ctx", "kind"))
         return type(node).__name__, *((name, value) for name, value in fields if value not in (None, ()))
-    return tuple(map(_plain, node)) if isinstance(node, list) else repr(node) if node is not None else None
+    if isinstance(node, list):
+        return tuple(map(_plain, node))
+    return None if node is None else repr(node)
 
 
 class _Bare(ast.NodeTransformer):
