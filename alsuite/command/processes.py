@@ -97,8 +97,8 @@ class _Runs:
         self.running: dict[Connection, tuple[int, BaseProcess]] = {}
         self.errors: dict[int, Exception] = {}
         self.held = 0.0
-        self.by_memory = by_memory and GPU.exists()
-        self.room = 1 if self.by_memory else sys.maxsize
+        self.by_memory = by_memory
+        self.room = 1 if by_memory and GPU.exists() else sys.maxsize
 
     def start(self, number: int, job: Job) -> None:
         """Start a job in a process."""
