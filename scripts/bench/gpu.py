@@ -26,7 +26,7 @@ from alsuite.training.game import AdversarialGame, AdversarialRules, play
 
 __all__ = ["on_gpu"]
 
-QUERIES, COLUMNS, TOP = 10, 50, 1_000
+QUERIES, COLUMNS = 10, 50
 SHAPE = (3, 32, 32)
 
 
@@ -65,17 +65,16 @@ def half_product_speed(size: int = 8192) -> float:
     return 2 * size**3 / fastest(lambda: a @ a, 10)
 
 
-def there(images: int) -> tuple[str, Pool, Tensor]:
-    """Return the name, the pool on the GPU and the labels of so many images."""
-    name, pool, labels = cifar10(images)
-    normalise = pool.normalise
-    return name, Pool(pool.images.to("cuda"), pool.classes, normalise.mean, normalise.std, torch.device("cuda")), labels
+def there(pool: Pool) -> Pool:
+    """Return a pool of the same images on the GPU, without a label."""
+    return Pool(pool.images.to("cuda"), pool.classes, pool.normalise.mean, pool.normalise.std)
 
 
 def vgg16_training(sizes: Sizes, batch: int, precision: str, peak: float) -> Row:
     """Return what a later epoch of VGG16 reaches of the bfloat16 product; the first one makes the network, too."""
-    name, pool, labels = there(sizes.images)
-    pool.label(torch.arange(len(pool), device="cuda"), labels.to("cuda"))
+    name, here, labels = cifar10(sizes.images)
+    pool = there(here)
+    pool.label(torch.arange(len(pool)), labels)
     some, more = (
         Classification(vgg16, epochs=epochs, batch=batch, precision=precision, augment="flip") for epochs in (1, 3)
     )
@@ -94,8 +93,9 @@ def vgg16_training(sizes: Sizes, batch: int, precision: str, peak: float) -> Row
 
 def game_step(sizes: Sizes) -> Row:
     """Return the milliseconds that a step of VAAL's game takes as table 3 has it."""
-    _, pool, labels = there(sizes.images)
-    pool.label(torch.arange(len(pool) // 5, device="cuda"), labels[: len(pool) // 5].to("cuda"))
+    _, here, labels = cifar10(sizes.images)
+    pool, known = there(here), torch.arange(len(here) // 5)
+    pool.label(known, labels[known])
 
     def played(steps: int) -> None:
         vae = image_vae(SHAPE, latent=32).to("cuda")
@@ -111,10 +111,10 @@ def game_step(sizes: Sizes) -> Row:
 
 def scan_there(sizes: Sizes) -> Row:
     """Race an entropy scan against images that processes bring from PIL."""
-    name, pool, labels = there(sizes.scan)
+    name, here, labels = cifar10(sizes.scan)
+    pool = there(here)
     task = trained(vgg16, pool, labels)
-    pool = Pool(pool.images, pool.classes, pool.normalise.mean, pool.normalise.std, pool.device)
-    loader = DataLoader(PilImages(cifar10(sizes.scan)[1], labels), 512, num_workers=4, pin_memory=True)
+    loader = DataLoader(PilImages(here, labels), 512, num_workers=4, pin_memory=True)
     net = plain(task.net)
 
     def theirs() -> Tensor:
