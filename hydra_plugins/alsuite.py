@@ -74,11 +74,10 @@ class SlurmLauncher(ProcessLauncher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Run jobs, and return what Hydra wants to know of each."""
-        from alsuite.command.launching import launched
-        from alsuite.command.run import execute
+        from alsuite.command.launching import executed, launched
         from alsuite.command.slurm import Array
 
-        return launched(self.loader, self.composed, job_overrides, initial_job_idx, Array(execute, self.options))
+        return launched(self.loader, self.composed, job_overrides, initial_job_idx, Array(executed, self.options))
 
 
 def _register() -> None:

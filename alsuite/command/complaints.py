@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from alsuite.errors import AwaitingLabels, UserError
 
-__all__ = ["complaining", "one_line"]
+__all__ = ["complaining", "mendable", "one_line"]
 
 SHORT = "there is too little memory: end other programs, or take a smaller task_model.batch, then start again"
 # oneDNN has found how to compute, and then no room for it; where it finds no way, a "primitive descriptor" is named
@@ -113,18 +113,26 @@ def complaining(options: Callable[[], Sequence[str]] = list) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         _end("stopped; the same command goes on after the last finished cycle", 130)
-    except UserError as error:
-        _end(f"alsuite: {error}", 3 if isinstance(error, AwaitingLabels) else 2)
-    except (HydraException, OmegaConfBaseException, ImportError) as error:
-        _end(f"alsuite: {SHORT if short_of_memory(error) else one_line(error, options())}", 2)
-    except BrokenPipeError:
-        raise
-    except (MemoryError, RuntimeError) as error:
-        if not short_of_memory(error):
+    except Exception as error:
+        if not (text := mendable(error, options)):
             raise
-        _end(f"alsuite: {SHORT}", 2)
-    except OSError as error:
-        _end(f"alsuite: {error}: free some space or mend the folder, then start again", 2)
+        _end(f"alsuite: {text}", 3 if isinstance(error, AwaitingLabels) else 2)
+
+
+def mendable(error: Exception, options: Callable[[], Sequence[str]] = list) -> str:
+    """Return a line about what a person can mend; "" for a broken pipe, and for what may be a fault of the code.
+
+    Arguments:
+        error: what was raised
+        options: as for `complaining`
+    """
+    if isinstance(error, BrokenPipeError):
+        return ""
+    if not isinstance(error, UserError) and short_of_memory(error):
+        return SHORT
+    if isinstance(error, UserError | HydraException | OmegaConfBaseException | ImportError):
+        return str(error) if isinstance(error, UserError) else one_line(error, options())
+    return f"{error}: free some space or mend the folder, then start again" if isinstance(error, OSError) else ""
 
 
 def short_of_memory(error: BaseException | None) -> bool:

@@ -12,12 +12,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from alsuite import CONF
 from alsuite.command.estimate import cost, estimate, headline
-from alsuite.command.job import Job
+from alsuite.command.job import Job, processes_of
 from alsuite.command.machine import choose_device
 from alsuite.command.papers import of_scale
 from alsuite.command.progress import Progress
 from alsuite.command.setting import Parts, Setting
-from alsuite.command.several import processes_of
 from alsuite.mapped import Mapped
 from alsuite.recorded import ASKED
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -14,10 +15,11 @@ from omegaconf import DictConfig, OmegaConf
 from alsuite.command.identity import code_of, data_of
 from alsuite.command.names import experiment_of
 from alsuite.command.papers import parsed
+from alsuite.errors import UserError
 from alsuite.journal import INCIDENTAL, Record
 from alsuite.recorded import Options
 
-__all__ = ["Job"]
+__all__ = ["Job", "processes_of"]
 
 TEMPLATES = ("fair", "features", "generator", "paper")  # their values stand again in what uses them
 OF_SCALE = ("fast", "seeds", "stand_in")  # what a scale says beside its limits on a run
@@ -86,6 +88,15 @@ class Job:
             return float("nan")
         last = json.loads(path.read_bytes().splitlines()[-1])
         return next((test["accuracy"] for test in last["metrics"].values()), float("nan"))
+
+
+def processes_of(config: Options) -> int:
+    """Return how many processes do a run."""
+    numbers = [config.get(name, 1) for name in ("devices", "nodes")]
+    for name, number in zip(("devices", "nodes"), numbers, strict=True):
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            raise UserError(f"{name}={number} is no number of {name}: give one from 1")
+    return math.prod(numbers)
 
 
 def own_classes(overrides: Sequence[str]) -> dict[str, str]:

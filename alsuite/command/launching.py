@@ -10,11 +10,13 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from alsuite.command.job import Job
+from alsuite.command.around import left_to_do
+from alsuite.command.job import Job, processes_of
 from alsuite.command.processes import side_by_side
 from alsuite.command.progress import Progress
+from alsuite.command.shown import Shown
 
-__all__ = ["in_processes", "in_this_process", "launched"]
+__all__ = ["executed", "in_processes", "in_this_process", "launched"]
 
 Running = Callable[[Sequence[Job], Progress], dict[int, Exception]]
 
@@ -41,8 +43,6 @@ def launched(
             progress.reading(number, len(overrides))
             returns.append(_composed(loader, master, its, first + number))
             jobs.append(Job.of(returns[-1].cfg, returns[-1].hydra_cfg.hydra))
-        from alsuite.command.run import left_to_do  # takes seconds, which something is shown for by now
-
         to_do = left_to_do(jobs, progress)
         progress.runs([jobs[number].name for number in to_do])
         errors = run([jobs[number] for number in to_do], progress) if to_do else {}
@@ -56,21 +56,25 @@ def launched(
 
 def in_this_process(jobs: Sequence[Job], progress: Progress) -> dict[int, Exception]:
     """Run a single job in this process, with all its threads; what goes wrong ends the command."""
-    from alsuite.command.run import execute
-
-    execute(jobs[0], progress)
+    executed(jobs[0], progress)
     return {}
 
 
 def in_processes(jobs: Sequence[Job], progress: Progress) -> dict[int, Exception]:
     """Run jobs in processes of this machine."""
-    from alsuite.command.run import execute
-    from alsuite.command.several import one_after_another, processes_of
-
     parallel = jobs[0].config["parallel"]
     if any(processes_of(job.config) > 1 for job in jobs):
-        return one_after_another(execute, jobs, parallel, progress)
-    return side_by_side(execute, jobs, parallel, progress)
+        from alsuite.command.several import one_after_another
+
+        return one_after_another(executed, jobs, parallel, progress)
+    return side_by_side(executed, jobs, parallel, progress)
+
+
+def executed(job: Job, shown: Shown) -> None:
+    """Run a job, with what it takes seconds to import: only the processes that run something need it."""
+    from alsuite.command.run import execute
+
+    execute(job, shown)
 
 
 def _fail(job: JobReturn, error: Exception) -> None:

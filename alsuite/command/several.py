@@ -6,7 +6,6 @@ left of the run then is its journal, from which the same command goes on.
 
 from __future__ import annotations
 
-import math
 import os
 import signal
 import sys
@@ -20,29 +19,20 @@ from multiprocessing.process import BaseProcess
 import torch
 
 from alsuite import ranks
-from alsuite.command.job import Job
+from alsuite.command.job import Job, processes_of
 from alsuite.command.machine import choose_device
 from alsuite.command.processes import THREADS, Told, Work, server, show_end, started
 from alsuite.command.progress import Progress
-from alsuite.command.shown import Brief, Sent, Shown, Unshown
+from alsuite.command.shown import Brief, Sent, Shown
 from alsuite.errors import UserError
 from alsuite.recorded import Options
 from alsuite.training.progress import displayed, say
 from alsuite.training.rehearsal import Silence
 
-__all__ = ["as_task", "check_launcher", "check_machine", "one_after_another", "processes_of", "several"]
+__all__ = ["as_task", "check_launcher", "check_machine", "one_after_another", "several"]
 
 GRACE = 3.0  # seconds in which the other ranks tell why they end, too
 PORT, PORTS = 20_000, 10_000  # where the ranks of a task of Slurm's meet, by its number
-
-
-def processes_of(config: Options) -> int:
-    """Return how many processes do a run."""
-    numbers = [config.get(name, 1) for name in ("devices", "nodes")]
-    for name, number in zip(("devices", "nodes"), numbers, strict=True):
-        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-            raise UserError(f"{name}={number} is no number of {name}: give one from 1")
-    return math.prod(numbers)
 
 
 def check_machine(config: Options) -> None:
@@ -129,8 +119,8 @@ def own_gpu(place: int, environment: Mapping[str, str]) -> str:
 
 
 @contextmanager
-def as_task(config: Options) -> Iterator[Shown]:
-    """Be within the block the rank of a run that this task of Slurm's is, and get who is told of its cycles."""
+def as_task(config: Options) -> Iterator[bool]:
+    """Be within the block the rank of a run that this task of Slurm's is, and tell whether that is the first."""
     from submitit import JobEnvironment
 
     task, count = JobEnvironment(), processes_of(config)
@@ -140,7 +130,7 @@ def as_task(config: Options) -> Iterator[Shown]:
     place = f"tcp://{'127.0.0.1' if here else task.hostnames[0]}:{PORT + int(task.raw_job_id) % PORTS}"
     gpu = task.local_rank if choose_device(config["device"]).type == "cuda" else None
     with displayed(Silence()), met(place, task.global_rank, count, gpu, here):
-        yield Unshown()
+        yield ranks.first()
 
 
 class _Watch:

@@ -19,11 +19,10 @@ from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alsuite import ranks
-from alsuite.command.job import Job
+from alsuite.command.job import Job, processes_of
 from alsuite.command.processes import THREADS, Work
 from alsuite.command.progress import Progress
-from alsuite.command.several import as_task, processes_of
+from alsuite.command.shown import Unshown
 from alsuite.command.slurm_queue import Watch, in_queue
 from alsuite.errors import UserError, first_line
 from alsuite.files import locked
@@ -56,9 +55,7 @@ class Resuming:
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         with ExitStack() as stack:
-            shown = stack.enter_context(as_task(job.config)) if processes_of(job.config) > 1 else None
-            if shown is None or ranks.first():
-                shown = stack.enter_context(Progress([job.name]))
+            shown = stack.enter_context(Progress([job.name])) if stack.enter_context(_task(job)) else Unshown()
             self.work(replace(job), shown)
 
     def checkpoint(self, job: Job) -> DelayedSubmission:
@@ -147,6 +144,18 @@ class Array:
             raise UserError(f"Slurm takes no runs ({first_line(error)}): see hydra.launcher") from None
         progress.print(f"{len(tasks)} runs are handed in to Slurm as job {tasks[0].job_id.partition('_')[0]}")
         return {job.folder: task for job, task in zip(jobs, tasks, strict=True)}
+
+
+@contextmanager
+def _task(job: Job) -> Iterator[bool]:
+    """Be within the block what this task is of its run, all of it or one of the ranks, and tell whether the first."""
+    if processes_of(job.config) == 1:
+        yield True
+        return
+    from alsuite.command.several import as_task  # imports torch, which takes seconds
+
+    with as_task(job.config) as first:
+        yield first
 
 
 def _tasks(jobs: Sequence[Job]) -> Options:

@@ -20,6 +20,9 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig
 from yaml import MarkedYAMLError, YAMLError
 
+from alsuite.command.around import finish
+from alsuite.command.complaints import mendable
+from alsuite.command.job import Job
 from alsuite.command.names import experiment_of
 from alsuite.command.papers import completed, parsed
 from alsuite.errors import AwaitingLabels, UserError, reason
@@ -204,11 +207,7 @@ def handed_over(launcher: Launcher, jobs: Sequence[Sequence[str]], silent: bool)
         jobs: the overrides of each
         silent: whether the launcher leaves it to its caller to say why jobs failed
     """
-    from alsuite.command.job import Job
-
     returns = launcher.launch(jobs, initial_job_idx=0)
-    from alsuite.command.run import finish  # takes seconds, which the launcher shows something for
-
     finish([Job.of(each.cfg, each.hydra_cfg.hydra) for each in returns if each.cfg is not None and each.hydra_cfg])
     if errors := [each._return_value for each in returns if each.status is not JobStatus.COMPLETED]:
         if silent:
@@ -219,5 +218,5 @@ def handed_over(launcher: Launcher, jobs: Sequence[Sequence[str]], silent: bool)
 
 def complaints(errors: Sequence[Exception]) -> list[str]:
     """Return a line for each thing that went wrong, and in how many runs it did where these are several."""
-    counts = Counter(str(error) if isinstance(error, UserError) else reason(error) for error in errors)
+    counts = Counter(mendable(error) or reason(error) for error in errors)
     return [f"alsuite: {text}{f' ({n} runs)' if n > 1 else ''}" for text, n in counts.items()]

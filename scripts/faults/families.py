@@ -17,9 +17,10 @@ from processes import POLL
 
 from alsuite import __main__
 from alsuite.command import identity
+from alsuite.command.around import left_to_do
 from alsuite.command.complaints import complaining
 from alsuite.command.job import Job
-from alsuite.command.run import execute, left_to_do
+from alsuite.command.run import execute
 from alsuite.command.sweeps import Composer
 from alsuite.data.digits import digits
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from alsuite.command import several, slurm
-from alsuite.command.job import Job
+from alsuite.command.job import Job, processes_of
 from alsuite.command.progress import Progress
-from alsuite.command.several import own_gpu, processes_of
+from alsuite.command.several import own_gpu
 from alsuite.errors import UserError
 from helpers.commands import Command, records, started
 

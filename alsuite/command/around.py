@@ -1,0 +1,84 @@
+"""What a command does around its runs: before them it finds those left to do, after them it shows what there is.
+
+Neither needs torch, which takes seconds to import: a command whose runs are all there draws them at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from alsuite.command.job import Job
+from alsuite.command.progress import Progress
+from alsuite.errors import UserError
+from alsuite.journal import set_aside
+from alsuite.recorded import BY_HAND, by_hand, changed, ended_as
+
+__all__ = ["finish", "left_to_do"]
+
+
+def left_to_do(jobs: Sequence[Job], progress: Progress) -> list[int]:
+    """Return the places of the jobs that are to be run: those not finished, and with again=true those made otherwise.
+
+    A job whose folder holds a run of other code or data is refused, since its numbers would be mixed with other ones;
+    with again=true the old run is set aside. All are looked at before any is, so that a refusal leaves all as they
+    were.
+    """
+    changes = [_barring(job, progress) for job in jobs]
+    again = [bool(job.config["again"]) for job in jobs]
+    if refused := [place for place, change in enumerate(changes) if change and not again[place]]:
+        raise UserError(_refusal(jobs, refused, changes[refused[0]]))
+    done = [ended_as(job.folder, *job.identity) for job in jobs]
+    for place, job in enumerate(jobs):
+        if again[place] and (done[place] or changes[place]):
+            set_aside(job.folder)
+            done[place] = False
+    if any(done):
+        progress.print(f"{sum(done)} of {len(jobs)} runs are finished already: {jobs[0].folder.parent}")
+    return [place for place, is_done in enumerate(done) if not is_done]
+
+
+def _barring(job: Job, progress: Progress) -> str:
+    """Say what about a job's run isn't as it would be now and keeps it from going on; "" if nothing.
+
+    Labels by hand can't be made anew, so that changed code is only told of there, unless all is to be run anew.
+    """
+    change = changed(job.folder, *job.identity)
+    if not change or job.config["again"] or not by_hand(job.folder):
+        return change
+    if but := changed(job.folder, job.identity[0], None, job.identity[2]):
+        return but
+    progress.print(f"{job.folder}: {change}; its labels are kept, and it goes on")
+    return ""
+
+
+def _refusal(jobs: Sequence[Job], refused: Sequence[int], change: str) -> str:
+    """Return the line that refuses jobs whose runs were made otherwise, of which the first one's change is told."""
+    which = jobs[refused[0]].folder if len(refused) == 1 else f"{len(refused)} of {len(jobs)} runs"
+    return f"{which}: {change}; again=true runs anew and keeps the old beside it"
+
+
+def finish(jobs: Sequence[Job]) -> None:
+    """Print a table of the runs there are, and the path of the picture as the last line."""
+    from alsuite import figures, results
+    from alsuite.results.table import last_accuracies
+
+    begun = [job.folder for job in jobs if (job.folder / "cycles.jsonl").exists()]
+    if not begun:
+        return
+    config = jobs[0].config
+    frame = results.of_runs(begun)
+    if frame.empty:
+        print(f"there are no test images to measure on; the labels: {begun[0] / BY_HAND}")
+        return
+    print(*filter(None, (last_accuracies(frame), config["description"])), sep="\n")
+    if config["figure"]:
+        from alsuite import claims
+
+        stem = Path(jobs[0].choices["experiment"]).name
+        panels = figures.panels_of(config["figure"], stem, config["experiment"])
+        scale, root = config["scale"]["name"], Path(config["root"])
+        judged = claims.below_a_picture(claims.verdicts_on(stem, claims.live_runs(root, scale)))
+        print(figures.draw(stem, scale, root, panels=panels, beneath=judged)[0])
+    else:
+        print(figures.draw_curves(frame, begun[0] if len(begun) == 1 else begun[0].parent))
