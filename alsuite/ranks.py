@@ -26,6 +26,7 @@ __all__ = [
     "alike",
     "alone",
     "apart",
+    "average",
     "count",
     "first",
     "first_ahead",
@@ -206,12 +207,14 @@ def send(tensor: Tensor, rank: int = 0) -> None:
 
 def mean(tensor: Tensor) -> Tensor:
     """Return in a training the mean of what the ranks have, else the tensor itself."""
-    if order() is None:
-        return tensor
-    total = tensor.clone(memory_format=torch.contiguous_format)
+    return tensor if order() is None else average(tensor.clone(memory_format=torch.contiguous_format))
+
+
+def average(tensor: Tensor) -> Tensor:
+    """Give all ranks the mean of what they have in a contiguous tensor, and return it."""
     with _reaching():
-        dist.all_reduce(total)
-    return total.div_(count())
+        dist.all_reduce(tensor)
+    return tensor.div_(count())
 
 
 def gathered(tensor: Tensor) -> Tensor:
