@@ -29,7 +29,7 @@ __all__ = ["FAMILIES", "HEAVY", "Family"]
 SMOKE = ("scale=smoke", "wandb=disabled", "device=cpu", "parallel=1", "scale.cycles=4")
 COUNTS = ("budget.initial=20", "budget.query=10", "budget.end=50")
 DIGITS = (*SMOKE, "dataset=digits", "task_model=linear", *COUNTS)
-MNIST57 = (*SMOKE, "dataset=mnist57", "scale.gan_steps=15", *COUNTS[:2], "budget.end=40")
+MNIST57 = (*SMOKE, "dataset=mnist57", "dataset.validation=0", "scale.gan_steps=15", *COUNTS[:2], "budget.end=40")
 PHOTOS = (*SMOKE, "dataset=folder", "dataset.path=DATA/photos", "dataset.size=16", "task_model=linear")
 FAMILIES = {
     "entropy": ("strategy=entropy", *DIGITS),
