@@ -108,7 +108,8 @@ def together(trial: Trial, random: Random, row: State) -> None:
     other = start(partial(trial.family.work, root), trial.folder / "other.txt")
     time.sleep(random.uniform(0, trial.ended.seconds))
     first = trial.run(root, counted("", ""), lambda: NEVER)
-    second = until(other, NEVER, root, trial.folder / "other.txt")
+    with trial.visited(root):
+        second = until(other, NEVER, root, trial.folder / "other.txt")
     row["times"] += 1
     row["refused"] += first == 2 or second.status == 2
     row["tracebacks"] += second.traced

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -63,11 +63,11 @@ class Trial:
 
     def run(self, root: Path, row: State, moment: Callable[[], Moment], around: Callable[[], Any] = int) -> int | None:
         """Start, have a person answer, and start again, until the run ends or cannot go on; return its last status."""
-        answering, page = False, "ui=page" in self.family.options
+        answering = False
         while True:
             work = self.family.answer if answering else self.family.work
             earlier = records(root)
-            with beside(partial(self.family.visit, root), self.folder / "visit.txt") if page else nullcontext():
+            with self.visited(root):
                 pid = start(lambda work=work: (around(), work(root)), self.log)
                 ended = until(pid, moment(), root, self.log)
             self.note(root, row, ended, earlier)
@@ -80,6 +80,11 @@ class Trial:
             if ended.status not in (0, 3, None):
                 return ended.status
             answering = ended.status == 3 or (answering and ended.status is None)
+
+    def visited(self, root: Path) -> AbstractContextManager[None]:
+        """Have a person look at the run's page within the block, if it has one."""
+        page = "ui=page" in self.family.options
+        return beside(partial(self.family.visit, root), self.folder / "visit.txt") if page else nullcontext()
 
     def note(self, root: Path, row: State, ended: Ended, earlier: list[dict[str, Any]]) -> None:
         """Add a start to a row."""
