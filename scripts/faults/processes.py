@@ -77,7 +77,12 @@ class Ended(NamedTuple):
         """Whether it ended otherwise than by itself, in one line, or by the kill."""
         lines = [line for line in self.said.splitlines() if line.startswith("alsuite: ")]
         in_one_line = self.status in (2, 3) and len(lines) == 1
-        return "Traceback" in self.said or not (self.status in (0, None) or in_one_line)
+        return "Traceback" in self.said or not (self.status in (0, None) or self.crashed or in_one_line)
+
+    @property
+    def crashed(self) -> bool:
+        """Whether the system ended it by a signal, as within a library that gets no memory: then no line is told."""
+        return self.status is not None and self.status < 0
 
 
 NEVER = Moment(600.0)

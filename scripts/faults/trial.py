@@ -22,7 +22,7 @@ State = dict[str, Any]
 
 def counted(fault: str, family: str) -> State:
     """Return a row of the table before anything was counted."""
-    counts = dict.fromkeys(("times", "runs", "labels lost", "differing", "tracebacks", "refused"), 0)
+    counts = dict.fromkeys(("times", "runs", "labels lost", "differing", "tracebacks", "crashed", "refused"), 0)
     return {"fault": fault, "family": family, **counts, "cpu": 0.0, "phases": {}, "told": "", "commit": commit()}
 
 
@@ -52,7 +52,7 @@ class Trial:
         root = self.fresh("whole")
         self.run(root, row, lambda: NEVER)
         self.whole, self.cpu = records(root), row["cpu"]
-        if row["tracebacks"] or not self.whole:
+        if row["tracebacks"] + row["crashed"] or not self.whole:
             raise RuntimeError(f"{self.family.name}, undisturbed: {row['told']}")
 
     def fresh(self, name: str) -> Path:
@@ -93,10 +93,11 @@ class Trial:
         row["labels lost"] += sum(map(labels_of, gone)) + len(forgotten(root))
         row["cpu"] += ended.cpu
         row["tracebacks"] += ended.traced
+        row["crashed"] += ended.crashed
         if ended.status is None:
             row["times"] += 1
             row["phases"][ended.phase] = row["phases"].get(ended.phase, 0) + 1
-        if ended.traced or ended.status == 2:
+        if ended.traced or ended.crashed or ended.status == 2:
             row["told"] = (ended.said.splitlines() or [f"status {ended.status}"])[-1].replace(str(self.folder), "")
         if not self.whole and ended.seconds > self.ended.seconds:
             self.ended = ended

@@ -52,10 +52,13 @@ def test_an_answer_that_stands_in_no_sheet_is_missed(tmp_path: Path) -> None:
         (2, "", True),
         (1, "alsuite: one\n", True),
         (0, "Traceback (most recent call last):\n", True),
+        (-11, "", False),
     ],
 )
 def test_all_but_one_clear_line_is_counted(status: int | None, said: str, traced: bool) -> None:
-    assert import_module("processes").Ended(status, said, 1.0, 1.0, "fit", 0).traced == traced
+    ended = import_module("processes").Ended(status, said, 1.0, 1.0, "fit", 0)
+    assert ended.traced == traced
+    assert ended.crashed == (status == -11)
 
 
 @pytest.mark.slow
@@ -68,4 +71,4 @@ def test_a_few_kills_lose_nothing(tmp_path: Path) -> None:
         rows = [*csv.DictReader(file)]
     assert int(next(row["times"] for row in rows if row["fault"] == "killed")) >= 3
     assert len({row["fault"] for row in rows}) >= 6
-    assert {row[name] for row in rows for name in ("labels lost", "differing", "tracebacks")} == {"0"}
+    assert {row[name] for row in rows for name in ("labels lost", "differing", "tracebacks", "crashed")} == {"0"}
