@@ -213,6 +213,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="processes can't be forked here")
+@pytest.mark.xdist_group("killed")  # what is killed once serves all
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_a_run_killed_at_random_moments_ends_in_the_same_record(name: str, killed: Path) -> None:
     assert json.loads((killed / "kills.json").read_text())[name] >= 2
