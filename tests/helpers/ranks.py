@@ -33,6 +33,7 @@ from alsuite.strategies.vaal import VAAL
 from alsuite.tasks import Task
 from alsuite.tasks.classification import Classification, Classifier
 from alsuite.training import fit as fitting
+from alsuite.training import together
 from alsuite.training.fit import Stream, fit, infer
 from alsuite.training.game import AdversarialGame, AdversarialRules, play
 from alsuite.training.losses import cross_entropy
@@ -59,6 +60,7 @@ def on_ranks(work: Callable[[], Result], count: int = 2) -> list[Result]:
 
 def _rank(work: Callable[[], Any], address: str, rank: int, count: int, parent: Connection) -> None:
     torch.set_num_threads(1)
+    together.LARGE = 50  # so that tests have gradients of both kinds
     seed_all(0, 0)
     with met(address, rank, count, None, here=True):
         parent.send_bytes(pickle.dumps(work()))  # `send` would leave tensors behind, for a process that is gone
