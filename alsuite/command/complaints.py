@@ -126,12 +126,14 @@ def mendable(error: Exception, options: Callable[[], Sequence[str]] = list) -> s
         error: what was raised
         options: as for `complaining`
     """
+    if isinstance(error, UserError):
+        return str(error)
     if isinstance(error, BrokenPipeError):
         return ""
-    if not isinstance(error, UserError) and short_of_memory(error):
+    if short_of_memory(error):
         return SHORT
-    if isinstance(error, UserError | HydraException | OmegaConfBaseException | ImportError):
-        return str(error) if isinstance(error, UserError) else one_line(error, options())
+    if isinstance(error, HydraException | OmegaConfBaseException | ImportError):
+        return one_line(error, options())
     return f"{error}: free some space or mend the folder, then start again" if isinstance(error, OSError) else ""
 
 
