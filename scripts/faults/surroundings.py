@@ -112,7 +112,8 @@ def together(trial: Trial, random: Random, row: State) -> None:
         second = until(other, NEVER, root, trial.folder / "other.txt")
     row["times"] += 1
     row["refused"] += first == 2 or second.status == 2
-    row["tracebacks"] += second.traced + second.crashed
+    row["tracebacks"] += second.traced
+    row["crashed"] += second.crashed
     trial.run(root, row, lambda: NEVER)
 
 
