@@ -55,7 +55,7 @@ def main() -> None:
 
 def wrong(row: State) -> bool:
     """Tell whether something was lost, or ended otherwise than it should; memory alone may end a run by a signal."""
-    crashed = row.get("crashed", 0) if row["fault"] != "too little memory" else 0
+    crashed = row["crashed"] if row["fault"] != "too little memory" else 0
     return row["labels lost"] + row["differing"] + row["tracebacks"] + crashed > 0
 
 
@@ -110,16 +110,15 @@ def written(path: Path, rows: list[State]) -> None:
     for row in rows:
         if row["times"]:
             where = ", ".join(f"{name} {n}" for name, n in Counter(row["phases"]).most_common())
-            lost = row.get("seconds lost a kill", "")
-            counts = {name: row.get(name, 0) for name in columns}
-            table.append({**counts, "seconds lost a kill": lost, "where": where, "commit": row["commit"], **made})
+            told = {"seconds lost a kill": row.get("seconds lost a kill", ""), "where": where, "commit": row["commit"]}
+            table.append({**{name: row[name] for name in columns}, **told, **made})
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", newline="") as file:
         writer = csv.DictWriter(file, [*columns, "seconds lost a kill", "where", "commit", *made])
         writer.writeheader()
         writer.writerows(table)
     for name in ("times", "labels lost", "differing", "tracebacks", "crashed"):
-        print(f"{name}: {sum(row.get(name, 0) for row in rows)}")
+        print(f"{name}: {sum(row[name] for row in rows)}")
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from families import LOOKED_AT
 from kills import drawn
 from processes import NEVER, Moment, looked_at, start, until
 from trial import State, Trial, counted
@@ -135,15 +136,15 @@ def jumping() -> None:
 
 def changing(trial: Trial, random: Random, row: State) -> None:
     """Change a file of the data when a run is under way, and take it back."""
-    if trial.family.name != "photos":
+    if trial.family.name not in LOOKED_AT:
         raise Skipped("only where each start looks at the data")
-    root, photo = trial.fresh("changing"), random.choice(sorted((trial.data / "photos").rglob("*.png")))
+    root, file = trial.fresh("changing"), random.choice(sorted(trial.data.glob(LOOKED_AT[trial.family.name])))
     pid = start(partial(trial.family.work, root), trial.log)
-    until(pid, Moment(600.0, trial.ended.changes - 1), root, trial.log)
-    content = photo.read_bytes()
-    photo.write_bytes(content + b"\0")
-    goes_on(trial, root, row, int, lambda: photo.write_bytes(content))
-    photo.write_bytes(content)
+    until(pid, Moment(600.0, random.randint(1, max(1, trial.ended.changes - 1))), root, trial.log)
+    content = file.read_bytes()
+    file.write_bytes(content + b"\0")
+    goes_on(trial, root, row, int, lambda: file.write_bytes(content))
+    file.write_bytes(content)
 
 
 def starved(trial: Trial, random: Random, row: State) -> None:
