@@ -21,7 +21,7 @@ from alsuite.labelling.page import Page
 from alsuite.pool import Pool
 from alsuite.recorded import BY_HAND
 from alsuite.tasks.classification import Classification
-from alsuite.training.once import learned_once
+from alsuite.training.taught import learned_once
 
 __all__ = [
     "Annotator",

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import torch
 from hydra import compose, initialize_config_dir
@@ -31,8 +32,23 @@ from alsuite.tasks.classification import Classification
 from alsuite.training.fit import infer
 
 
+class Scored(NamedTuple):
+    """A generator, where it is kept, and what its samples and real images score: name -> Inception, Frechet."""
+
+    generator: GAN
+    home: Path
+    scores: dict[str, tuple[float, float]]
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    found = scored(arguments(__doc__))
+    for name, (score, distance) in found.scores.items():
+        print(f"{name:<16} Inception score {score:8.3f}   Frechet distance {distance:10.3f}")
+    print(found.home / "samples.png")
+
+
+def arguments(description: str | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset")
     parser.add_argument("generator")
     parser.add_argument(
@@ -40,7 +56,11 @@ def main() -> None:
     )
     parser.add_argument("--images", type=int, default=10_000, help="how many are scored")
     parser.add_argument("--epochs", type=int, default=10, help="of the classifier")
-    options = parser.parse_args()
+    return parser.parse_args()
+
+
+def scored(options: argparse.Namespace) -> Scored:
+    """Train a generator, or find it, draw its samples and score them."""
     choices = [f"dataset={options.dataset}", f"generator={options.generator}", *options.overrides]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("config", choices)
@@ -54,9 +74,7 @@ def main() -> None:
     seed_all(config.seed, -1)
     made = drawn(net, options.images, device)
     save_image(unit(made[:100]), home / "samples.png", nrow=10)
-    for name, (score, distance) in scored(classifier(pool, dataset, options.epochs), dataset, made).items():
-        print(f"{name:<16} Inception score {score:8.3f}   Frechet distance {distance:10.3f}")
-    print(home / "samples.png")
+    return Scored(generator, home, scores(classifier(pool, dataset, options.epochs), dataset, made))
 
 
 def drawn(net: Any, n: int, device: torch.device) -> Tensor:
@@ -77,7 +95,7 @@ def classifier(pool: Pool, dataset: Dataset, epochs: int) -> Classification:
     return Classification(convnet if small else lenet, epochs=epochs, batch=50).learn(pool)
 
 
-def scored(task: Classification, dataset: Dataset, made: Tensor) -> dict[str, tuple[float, float]]:
+def scores(task: Classification, dataset: Dataset, made: Tensor) -> dict[str, tuple[float, float]]:
     real = dataset.train.images[torch.randperm(len(dataset.train.images))[: len(made)]].to(made.device)
     test = next(iter(dataset.tests.values())).images.to(made.device)
     reference, _ = task.outputs(test)

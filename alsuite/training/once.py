@@ -15,7 +15,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
-from typing import Any, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from pytorch_lightning import LightningModule
@@ -26,12 +26,12 @@ from torchvision.utils import save_image
 from alsuite import ranks
 from alsuite.errors import UserError
 from alsuite.pool import Pool
-from alsuite.training import rehearsal, weights
+from alsuite.training import rehearsal, shipped, weights
 from alsuite.training.fit import Stream, check_finite, fit
 from alsuite.training.progress import say, watched
 from alsuite.training.weights import Checkpoint
 
-__all__ = ["Game", "Kept", "Learner", "chosen", "learned_once", "originals", "trained_once"]
+__all__ = ["Game", "Kept", "chosen", "makers", "originals", "trained_once"]
 
 EVERY = 500  # iterations from a checkpoint to the next
 WEIGHTS, CHECKPOINT, CURVES, PICTURE = "weights.safetensors", "checkpoint.pt", "curves.csv", "samples.png"
@@ -102,22 +102,6 @@ class Training(LightningModule):
             raise UserError(f"{home} holds other layers than this version builds: delete it to train again") from error
 
 
-class Learner(Protocol):
-    """A task whose network can be kept: all that the network depends on is among its attributes."""
-
-    @property
-    def net(self) -> nn.Module: ...
-
-    def learn(self, pool: Pool) -> Self: ...
-
-    def recalled(self, pool: Pool, state: dict[str, Tensor]) -> Self:
-        """Restore a task that had learned from this pool."""
-        ...
-
-
-Task = TypeVar("Task", bound=Learner)
-
-
 class Kept(NamedTuple):
     net: Any  # in eval mode and frozen; `seconds` is how long its `iterations` took, `whole_seconds` all would take
     home: Path
@@ -137,6 +121,9 @@ def trained_once(
         home = next(same, folder / name)  # another data set may hold the same images
         if state := ranks.told(lambda: weights.read(home / WEIGHTS, facts)):
             training.restore(state, home)
+        elif came := ranks.told(lambda: shipped.found(shipped.about(facts, makers(net, game.__module__)))):
+            training.restore(came.state, home)
+            _keep(training, home, facts, came.row)
         elif rehearsal.under_way():
             done = weights.read_checkpoint(home / CHECKPOINT, facts).get("done", 0)
             fit(training, _stream(training.game, images, pool.device), steps=max(1, training.iterations - done))
@@ -149,20 +136,9 @@ def trained_once(
     return Kept(kept, home)
 
 
-def learned_once(task: Task, pool: Pool, name: str, folder: Path | None, seed: int) -> Task:
-    """Return a task that all labels of a pool are taught, which the folder keeps, too."""
-    if folder is None or rehearsal.under_way():
-        return task.learn(pool)
-    config = {"name": name, "seed": seed, "labels": weights.fingerprint(pool.labels), **vars(task)}
-    facts = weights.about(pool.images, config.pop("make_net"), type(task).__module__, **config)
-    home = folder / f"{name}-{weights.key(facts)}"
-    with weights.alone(folder.parent / f".{home.name}.lock", home):
-        if state := weights.read(home / WEIGHTS, facts):
-            return task.recalled(pool, state)
-        task.learn(pool)
-        home.mkdir(parents=True, exist_ok=True)
-        weights.write(home / WEIGHTS, task.net, facts)
-    return task
+def makers(net: Callable[..., nn.Module], trainer: str) -> tuple[str, str]:
+    """Return the modules that build a network and that train it."""
+    return getattr(net, "func", net).__module__, trainer
 
 
 def originals(pool: Pool) -> Tensor:
@@ -199,10 +175,21 @@ def _train(training: Training, images: Tensor, device: torch.device, home: Path,
             for follow in followers:
                 follow(its["name"], losses, home / PICTURE)
             weights.write_checkpoint(home / CHECKPOINT, training.checkpoint(), facts)
+    _keep(training, home, facts)
     if ranks.first():
-        metadata = {"dataset": home.parent.name, **its, "checksum": weights.write(home / WEIGHTS, training, facts)}
-        (home / "metadata.json").write_text(json.dumps(metadata, indent=2))
         (home / CHECKPOINT).unlink()
+
+
+def _keep(training: Training, home: Path, facts: str, row: Sequence[float] = ()) -> None:
+    """Write down what was trained here, or elsewhere for the row's iterations and seconds."""
+    if rehearsal.under_way() or not ranks.first():
+        return
+    home.mkdir(parents=True, exist_ok=True)
+    if row:
+        _write_curves(training, home, [row])
+    checksum = weights.write(home / WEIGHTS, training, facts)
+    metadata = {"dataset": home.parent.name, **json.loads(facts), "checksum": checksum}
+    (home / "metadata.json").write_text(json.dumps(metadata, indent=2))
 
 
 def _stream(game: Game, images: Tensor, device: torch.device) -> Stream:
@@ -217,11 +204,14 @@ def _part(training: Training, stream: Stream, home: Path) -> dict[str, float]:
     training.losses.zero_()
     fit(training, stream, steps=steps)
     rows.append((training.done, round(perf_counter() - start, 3), *(training.losses / steps).tolist()))
-    names = ("iteration", "seconds", *training.game.curves)
     if ranks.first():
-        with (home / CURVES).open("w", newline="") as file:
-            csv.writer(file).writerows([names, *rows])
-    return dict(zip(names, rows[-1], strict=True))
+        _write_curves(training, home, rows)
+    return dict(zip(("iteration", "seconds", *training.game.curves), rows[-1], strict=True))
+
+
+def _write_curves(training: Training, home: Path, rows: Sequence[Sequence[float]]) -> None:
+    with (home / CURVES).open("w", newline="") as file:
+        csv.writer(file).writerows([("iteration", "seconds", *training.game.curves), *rows])
 
 
 def _curves(home: Path, done: int) -> list[tuple[float, ...]]:

@@ -30,8 +30,8 @@ from alsuite.tasks.classification import Classification
 from alsuite.tasks.vgg import FeatureStore
 from alsuite.training import rehearsal
 from alsuite.training.fit import Stream, fit, infer
-from alsuite.training.once import learned_once
 from alsuite.training.rehearsal import few, lasting, rehearsing
+from alsuite.training.taught import learned_once
 from helpers.pools import synthetic_pool
 from helpers.tasks import dropout_net, fast_task
 
