@@ -16,7 +16,8 @@ __all__ = ["drawn", "killed"]
 def killed(trial: Trial, kills: int, state: State, kept: Path) -> State:
     """Kill runs at random moments, until there were so many kills; what was counted is kept after each run."""
     while state["times"] < kills:
-        draw = partial(drawn, Random(f"{trial.seed} {trial.family.name} {state['runs']}"), trial.ended)
+        aimed_at = "index" if trial.family.name == "an index" else ""
+        draw = partial(drawn, Random(f"{trial.seed} {trial.family.name} {state['runs']}"), trial.ended, aimed_at)
         if trial.run(trial.fresh("killed"), state, lambda draw=draw: draw() if state["times"] < kills else NEVER):
             break
         state["seconds lost a kill"] = round((state["cpu"] - state["runs"] * trial.cpu) / max(1, state["times"]), 3)
@@ -24,8 +25,10 @@ def killed(trial: Trial, kills: int, state: State, kept: Path) -> State:
     return state
 
 
-def drawn(random: Random, undisturbed: Ended) -> Moment:
-    """Return a share of the undisturbed run's time, or a moment just after one of the changes of its files."""
+def drawn(random: Random, undisturbed: Ended, aimed_at: str = "") -> Moment:
+    """Return a share of the undisturbed run's time, or a moment just after one of its files changed or a phase began."""
     if random.random() < 0.5:
         return Moment(random.uniform(0, 1.1 * undisturbed.seconds))
+    if aimed_at and random.random() < 0.5:
+        return Moment(600.0, later=random.uniform(0, 0.3), phase=aimed_at)
     return Moment(600.0, random.randint(1, max(1, undisturbed.changes)), random.uniform(0, 0.02))

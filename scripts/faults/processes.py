@@ -48,11 +48,12 @@ def marked(owner: Any, name: str, what: str) -> None:
 
 
 class Moment(NamedTuple):
-    """When a run is killed: after so many seconds, or after so many changes of its files and some time more."""
+    """When a run is killed: after so many seconds, or some time after so many changes of its files or within a phase."""
 
     seconds: float
     changes: int = 1 << 30
     later: float = 0.0
+    phase: str = ""
 
 
 class Ended(NamedTuple):
@@ -122,6 +123,8 @@ def until(pid: int, moment: Moment, root: Path, log: Path) -> Ended:
         if (now := looked_at(root)) != seen:
             seen, changes = now, changes + 1
             due = min(due, time.monotonic() + moment.later) if changes == moment.changes else due
+        if PHASES[phase[0]] == moment.phase:
+            due = min(due, time.monotonic() + moment.later)
         found, status, used = os.wait4(pid, os.WNOHANG)
     at = PHASES[phase[0]]
     if not found:
