@@ -22,6 +22,7 @@ from helpers.configs import composed
 from helpers.pools import laid_out, synthetic_pool
 
 SHIPPED = sorted(shipped.FOLDER.glob("*.safetensors"))
+POOL = ("dataset.validation=10000",)  # as ASAL has it
 MODULES = ("alsuite.nets.gans", "alsuite.generators.gan")
 
 
@@ -123,7 +124,9 @@ def test_the_laptop_scale_starts_from_it(path: Path, tmp_path: Path, monkeypatch
     laid_out("mnist")
     refuse_to_train(monkeypatch)
     dataset, _, rest = path.stem.partition("_")
-    config = composed(f"dataset={dataset}", f"generator={rest.rpartition('_')[0]}", "scale=laptop", f"root={tmp_path}")
+    config = composed(
+        f"dataset={dataset}", f"generator={rest.rpartition('_')[0]}", "scale=laptop", *POOL, f"root={tmp_path}"
+    )
     images = instantiate(config.dataset).train.images
     net: Any = instantiate(config.generator).kept(Pool(images, 10, (0.5,), (0.5,))).net
     made = net.images(torch.randn(20, net.latent))
