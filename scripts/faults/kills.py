@@ -26,7 +26,7 @@ def killed(trial: Trial, kills: int, state: State, kept: Path) -> State:
 
 
 def drawn(random: Random, undisturbed: Ended, aimed_at: str = "") -> Moment:
-    """Return a share of the undisturbed run's time, or a moment just after one of its files changed or a phase began."""
+    """Return a share of the undisturbed run's time, or a moment just after a file changed or a phase began."""
     if random.random() < 0.5:
         return Moment(random.uniform(0, 1.1 * undisturbed.seconds))
     if aimed_at and random.random() < 0.5:

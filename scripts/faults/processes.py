@@ -48,7 +48,7 @@ def marked(owner: Any, name: str, what: str) -> None:
 
 
 class Moment(NamedTuple):
-    """When a run is killed: after so many seconds, or some time after so many changes of its files or within a phase."""
+    """When a run is killed: after so many seconds, or some time after so many changes of its files, or in a phase."""
 
     seconds: float
     changes: int = 1 << 30
