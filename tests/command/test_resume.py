@@ -40,7 +40,7 @@ from helpers import importing
 from helpers.masks import fast_segmentation, masks_of
 from helpers.runs import perform
 
-CYCLES = 7
+CYCLES = 5
 ABOUT = {"config": {"experiment": "test", "seed": 3}}
 
 

@@ -16,10 +16,10 @@ from helpers.pools import laid_out
 
 @pytest.mark.slow
 @pytest.mark.data
-def test_digits_made_from_500_are_of_their_class() -> None:
-    """Measured: 88 % after 1,200 iterations, 92 % after 2,000; 66 % where the discriminator has no dropout."""
-    laid_out("mnist")
-    options = ["dataset=mnist", "task_model=lenet", "strategy=acgan", "scale=laptop", "scale.gan_steps=1500"]
+def test_digits_made_from_200_are_of_their_class() -> None:
+    """Measured: 86 %, and 68 % where the discriminator has no dropout; 97 % and 95 % of 500."""
+    laid_out("usps")
+    options = ["dataset=usps", "task_model=lenet", "strategy=acgan", "scale=laptop", "scale.gan_steps=1000"]
     config = composed(*options)
     dataset = instantiate(config.dataset)
 
@@ -30,9 +30,9 @@ def test_digits_made_from_500_are_of_their_class() -> None:
         return found
 
     seed_all(0, 0)
-    judge, few = instantiate(config.task_model)().learn(pool(10_000, 1)), pool(500, 0)
+    judge, few = instantiate(config.task_model)().learn(pool(3000, 1)), pool(200, 0)
     query = instantiate(config.strategy).query(few, judge, 500)
     found = judge.log_probs(few.rows(query.indices)).argmax(1)
     assert "warning" not in query.notes
-    assert float((found == few.labels[query.indices]).float().mean()) > 0.85
+    assert float((found == few.labels[query.indices]).float().mean()) > 0.77
     assert len(torch.unique(few.labels[query.indices])) == 10
