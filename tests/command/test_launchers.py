@@ -34,6 +34,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[A
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("launchers")  # in one process, which makes what is expected once
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_a_launcher_of_hydras_runs_the_same_runs(launcher: str, tmp_path: Path, expected: object) -> None:
     if find_spec("joblib" if launcher == "joblib" else "submitit") is None:
