@@ -20,6 +20,7 @@ from pictures import cifar10
 from race import Check, Row, Scaled, Sizes, race
 from torch import Tensor, nn
 
+from alsuite.command.machine import keep_freed_memory
 from alsuite.command.several import met
 from alsuite.nets.classifiers import resnet18
 from alsuite.nets.vae import discriminator, image_vae
@@ -30,7 +31,7 @@ from alsuite.training.losses import cross_entropy
 
 __all__ = ["same_weights", "several"]
 
-STEPS = 3
+STEPS = 5
 Work = Callable[[], Scaled]
 SGD: dict[str, Any] = {"name": "sgd", "lr": 0.01, "momentum": 0.9}
 
@@ -74,6 +75,7 @@ def done(pipes: list[Connection], work: Work) -> Scaled:
 
 def working(address: str | None, rank: int, commands: Connection) -> None:
     torch.set_num_threads(1)
+    keep_freed_memory()  # as runs do
     with met(address, rank, 2, None, here=True) if address else nullcontext():
         follow(commands)
 
