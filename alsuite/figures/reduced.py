@@ -14,7 +14,7 @@ import pandas as pd
 
 from alsuite.results.statistics import RUN
 
-__all__ = ["images", "reductions"]
+__all__ = ["MADE", "images", "reductions"]
 
 Row = Mapping[Any, Any]
 
@@ -22,7 +22,8 @@ SMALL = {  # the networks of a reduced scale, where a paper has a deep one that 
     "fastnet": "fastnet in the place of a deep network",
     "lite_unet": "a decoder on an encoder that ImageNet has trained",
 }
-WIDTHS = {"task_model.net.width": "networks", "strategy.vae.width": "VAEs", "generator.net.width": "generators"}
+MADE = "strategy.generator"
+WIDTHS = {"task_model.net.width": "networks", "strategy.vae.width": "VAEs", f"{MADE}.net.width": "generators"}
 
 
 def reductions(frame: pd.DataFrame) -> list[str]:
@@ -47,7 +48,7 @@ def _of_run(row: Row) -> Iterator[str]:
             yield f"{name} of {Fraction(width).limit_denominator(64)} width"
     yield from _of(_limit(row, "task_model"), _number(row, "task_model.epochs"), "epochs")
     yield from _of(_limit(row, "strategy"), _game(row), "steps of the game")
-    yield from _of(_limit(row, "generator"), _by_data_set(row, "generator.iterations"), "iterations of the generator")
+    yield from _of(_limit(row, MADE), _by_data_set(row, f"{MADE}.iterations"), "iterations of the generator")
     yield from _of(_number(row, "labelled"), _end(row), "labels")
 
 

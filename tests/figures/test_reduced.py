@@ -6,9 +6,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
+from omegaconf import OmegaConf
 
-from alsuite.figures.reduced import images, reductions
+from alsuite.figures.reduced import MADE, images, reductions
 from alsuite.results.statistics import RUN
+from helpers.configs import composed
 
 WHOLE = {"scale": "paper", "labelled": 20_000, "whole": 45_000, "pool": 45_000, "dataset": "cifar10", "seed": 0}
 
@@ -31,8 +33,8 @@ def test_nothing_is_said_of_a_run_that_leaves_nothing_out() -> None:
         ({"task_model.net.width": 0.25}, "networks of 1/4 width"),
         ({"strategy.vae.width": 0.0625}, "VAEs of 1/16 width"),
         ({"task_model.limit": 10, "task_model.epochs": 150}, "10 of 150 epochs"),
-        ({"generator.limit": 3_000, "generator.iterations": 100_000}, "3,000 of 100,000 iterations of the generator"),
-        ({"generator.limit.default": 30, "generator.iterations": 100}, "30 of 100 iterations of the generator"),
+        ({f"{MADE}.limit": 3_000, f"{MADE}.iterations": 100_000}, "3,000 of 100,000 iterations of the generator"),
+        ({f"{MADE}.limit.default": 30, f"{MADE}.iterations": 100}, "30 of 100 iterations of the generator"),
         ({"scale": "laptop", "task_model": "fastnet"}, "fastnet in the place of a deep network"),
         ({"scale": "laptop", "task_model": "lite_unet"}, "a decoder on an encoder that ImageNet has trained"),
         ({"labelled": 10_000, "budget.end": 20_000}, "10,000 of 20,000 labels"),
@@ -55,3 +57,9 @@ def test_all_labels_of_a_pool_are_none_too_few() -> None:
 
 def test_images_are_counted_with_those_set_aside() -> None:
     assert images({"pool": 4_500, "whole": 45_000, "dataset.validation": 5_000}) == 5_000
+
+
+def test_a_generator_stands_where_its_limit_is_read() -> None:
+    config = composed("strategy=asal", "dataset=mnist57", "generator=wgan_gp", "scale=laptop")
+    for option in ("limit.mnist", "iterations.mnist57", "net.width"):
+        assert OmegaConf.select(config, f"{MADE}.{option}") is not None
