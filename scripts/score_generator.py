@@ -41,13 +41,14 @@ class Scored(NamedTuple):
 
 
 def main() -> None:
-    found = scored(arguments(__doc__))
+    found = scored(arguments(__doc__).parse_args())
     for name, (score, distance) in found.scores.items():
         print(f"{name:<16} Inception score {score:8.3f}   Frechet distance {distance:10.3f}")
     print(found.home / "samples.png")
 
 
-def arguments(description: str | None) -> argparse.Namespace:
+def arguments(description: str | None) -> argparse.ArgumentParser:
+    """Return what reads which generator is meant, and how it is scored."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("dataset")
     parser.add_argument("generator")
@@ -56,7 +57,7 @@ def arguments(description: str | None) -> argparse.Namespace:
     )
     parser.add_argument("--images", type=int, default=10_000, help="how many are scored")
     parser.add_argument("--epochs", type=int, default=10, help="of the classifier")
-    return parser.parse_args()
+    return parser
 
 
 def scored(options: argparse.Namespace) -> Scored:

@@ -7,6 +7,7 @@ scores to outputs/published/generators/, with a page of all that there are.
 
 from __future__ import annotations
 
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -27,22 +28,24 @@ PUBLISHED = Path(__file__).resolve().parent.parent / "outputs" / "published" / "
 
 
 def main() -> None:
-    options = arguments(__doc__)
-    ship(f"{options.dataset}_{options.generator}", scored(options))
+    parser = arguments(__doc__)
+    parser.add_argument("--trained-on", metavar="DEVICE", help="where what is kept was trained, if not here")
+    options = parser.parse_args()
+    device = options.trained_on or str(provenance(torch.device("cpu"))["device"])
+    ship(f"{options.dataset}_{options.generator}", scored(options), device)
     (PUBLISHED / "README.md").write_text("\n".join(page()))
     print(PUBLISHED / "README.md")
 
 
-def ship(stem: str, found: Scored) -> None:
-    """Write the weights for everybody, and the samples beside the page."""
+def ship(stem: str, found: Scored, device: str) -> None:
+    """Write the weights, trained on this device, for everybody, and the samples beside the page."""
     with safe_open(found.home / WEIGHTS, "pt") as file:
         state, facts = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()["about"]  # noqa: SIM118
     curves = pd.read_csv(found.home / CURVES)
     row = [int(curves.iteration.iloc[-1]), float(curves.seconds.sum()), *map(float, curves.iloc[-1, 2:])]
     its = shipped.about(facts, makers(found.generator.net, type(found.generator).__module__))
-    made_by = provenance(torch.device("cpu"))
-    told = {"scores": found.scores, "device": made_by["device"], "commit": made_by["commit"]}
-    told["command"] = " ".join(["python", "scripts/ship_generator.py", *sys.argv[1:]])
+    told = {"scores": found.scores, "device": device, "commit": provenance(torch.device("cpu"))["commit"]}
+    told["command"] = shlex.join(["python", "scripts/ship_generator.py", *sys.argv[1:]])
     name = f"{stem}_{row[0]}"
     shipped.ship(shipped.FOLDER / f"{name}.safetensors", state, its, row, **told)
     PUBLISHED.mkdir(parents=True, exist_ok=True)
