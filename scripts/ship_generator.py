@@ -7,7 +7,7 @@ scores to outputs/published/generators/, with a page of all that there are.
 
 from __future__ import annotations
 
-import shlex
+import argparse
 import shutil
 import sys
 from collections.abc import Iterator
@@ -31,22 +31,24 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--trained-on", metavar="DEVICE", help="where what is kept was trained, if not here")
     options = parser.parse_args()
-    device = options.trained_on or str(provenance(torch.device("cpu"))["device"])
-    ship(f"{options.dataset}_{options.generator}", scored(options), device)
+    ship(scored(options), options)
     (PUBLISHED / "README.md").write_text("\n".join(page()))
     print(PUBLISHED / "README.md")
 
 
-def ship(stem: str, found: Scored, device: str) -> None:
-    """Write the weights, trained on this device, for everybody, and the samples beside the page."""
+def ship(found: Scored, options: argparse.Namespace) -> None:
+    """Write the weights for everybody, and the samples beside the page."""
     with safe_open(found.home / WEIGHTS, "pt") as file:
         state, facts = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()["about"]  # noqa: SIM118
     curves = pd.read_csv(found.home / CURVES)
     row = [int(curves.iteration.iloc[-1]), float(curves.seconds.sum()), *map(float, curves.iloc[-1, 2:])]
     its = shipped.about(facts, makers(found.generator.net, type(found.generator).__module__))
-    told = {"scores": found.scores, "device": device, "commit": provenance(torch.device("cpu"))["commit"]}
-    told["command"] = shlex.join(["python", "scripts/ship_generator.py", *sys.argv[1:]])
-    name = f"{stem}_{row[0]}"
+    made_by = provenance(torch.device("cpu"))
+    device = options.trained_on or made_by["device"]
+    asked = [options.dataset, options.generator, *(one for one in options.overrides if not one.startswith("root="))]
+    command = " ".join(["python", "scripts/ship_generator.py", *asked])
+    name = f"{options.dataset}_{options.generator}_{row[0]}"
+    told = {"scores": found.scores, "device": device, "commit": made_by["commit"], "command": command}
     shipped.ship(shipped.FOLDER / f"{name}.safetensors", state, its, row, **told)
     PUBLISHED.mkdir(parents=True, exist_ok=True)
     shutil.copy(found.home / "samples.png", PUBLISHED / f"{name}.png")
