@@ -6,13 +6,14 @@
 Of a part of the training images some are labelled, all but those of some classes, and others are held out. The game is
 played without these. Then it is asked how well the VAE gives the held-out images back, and whether D takes those of the
 missing classes for unlabelled, and what share of the encoder's gradient is the adversary's. The test set is never read.
-Each game is a row of the table, and is not played again.
+Each game is a row of the table, and is not played again; a page beside the table tells the means over the seeds.
 """
 
 from __future__ import annotations
 
 import argparse
 import time
+from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
@@ -58,8 +59,31 @@ def main() -> None:
         print(rows[-1], flush=True)
         with written_whole(options.table) as file:
             pd.DataFrame(rows).to_csv(file, index=False, float_format="%.4g")
-    found = pd.DataFrame(rows).drop(columns="seed").groupby([*KEYS[:-1]], sort=False)
-    print(found.mean(numeric_only=True).round(3).to_string())
+    with written_whole(options.table.with_suffix(".md")) as file:
+        file.write_text("\n".join(page(pd.DataFrame(rows))))
+    print(options.table.with_suffix(".md"))
+
+
+def page(frame: pd.DataFrame) -> Iterator[str]:
+    """Tell what became of the games, as means over the seeds."""
+    yield "# How VAAL's bound is summed and weighed against its adversary\n"
+    yield "The paper is silent on this. `python scripts/tune_game.py fashion_mnist cifar10 celeba_hat` played these"
+    yield f"games at the laptop scale, a row of `game.csv` each: {LABELLED:,} training images are labelled, none of"
+    yield f"{MISSING:.0%} of the classes (of one, where there are two), {UNLABELLED - HELD_OUT:,} are not, and"
+    yield f"{HELD_OUT:,} are held out and asked about. Where these are all of the missing class a game tells nothing,"
+    yield "and is left out. Means over the seeds:\n"
+    yield "- explained: the share of the held-out images' variance that the VAE gives back"
+    yield "- ranking: the chance that D ranks an image of a missing class above another as unlabelled; by luck 0.5"
+    yield "- found: the share of missing classes in the tenth that D is surest of, as a multiple of their share"
+    yield "- adversary: its share of the gradient that moves the encoder\n"
+    yield "| data | bound | lambda_2 | seeds | explained | active latents | ranking | found | adversary |"
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for (dataset, options), games in frame.dropna(subset="ranking").groupby(["dataset", "options"]):
+        reduction, weight = (one.partition("=")[2] for one in str(options).split())
+        means = games[["explained", "active_latents", "ranking", "found", "adversary_share"]].mean()
+        told = ["" if pd.isna(mean) else f"{mean:.2f}" for mean in means]
+        yield f"| {' | '.join([str(dataset), reduction, weight, str(len(games)), *told])} |"
+    yield ""
 
 
 def played(seed: int, *chosen: str) -> dict[str, object]:
