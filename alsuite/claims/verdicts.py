@@ -27,6 +27,7 @@ __all__ = ["COLUMNS", "VERDICTS", "Runs", "live_runs", "measured_runs", "verdict
 
 NOT_MEASURED = "not measured"
 SCALES = ("paper", "laptop", "smoke")
+MEASURED = SCALES[:-1]  # smoke runs, often on made-up pictures, tell nothing of a paper
 VERDICTS = ("agrees", "disagrees", "undecided", NOT_MEASURED)
 Runs = Callable[[str], pd.DataFrame]
 UNITS = {
@@ -109,7 +110,8 @@ def measured_runs(root: Path, scale: str | None = None) -> Runs:
 
     Arguments:
         root: the folder of all runs, with what is published below it
-        scale: the only one that counts; None takes published runs of any, and the largest of the others
+        scale: the only one that counts; None takes published runs of any, and of the others the largest that means
+            something; smoke runs are judged where they are asked for
     """
     live = live_runs(root, scale)
 
@@ -135,12 +137,17 @@ def _published(name: str, root: Path) -> Iterator[pd.DataFrame]:
 
 
 def live_runs(root: Path, scale: str | None = None) -> Runs:
-    """Return what finds the finished runs that a figure shows, or of a folder, of the largest scale that has any."""
+    """Return what finds the finished runs that a figure shows, or of a folder, of the largest scale that has any.
+
+    Arguments:
+        root: the folder of all runs
+        scale: the only one that counts; None leaves out smoke runs alone
+    """
 
     @cache
     def runs(name: str) -> pd.DataFrame:
         folders = [panel.experiment for panel in read_panels(name)] if _is_figure(name) else [name]
-        for one in (scale,) if scale else SCALES:
+        for one in (scale,) if scale else MEASURED:
             if parts := [*_finished(dict.fromkeys(folders), one, root)]:
                 return pd.concat(parts, ignore_index=True)
         raise UserError(f"no runs: make {name}" + (f" SCALE={scale}" if scale else ""))

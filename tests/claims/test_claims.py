@@ -13,7 +13,7 @@ import pytest
 from scipy import stats
 
 from alsuite import CONF
-from alsuite.claims import Claim, below_a_picture, judged, on_a_page, read_claims, verdicts
+from alsuite.claims import Claim, below_a_picture, judged, measured_runs, on_a_page, read_claims, verdicts
 from alsuite.claims.__main__ import main
 from alsuite.errors import UserError
 from alsuite.results import load_runs
@@ -229,6 +229,13 @@ def test_verdicts_are_corrected_over_the_claims_of_a_paper(tmp_path: Path) -> No
     assert "- **agrees**: It is so. 20" in page
     assert "scale=smoke" in page
     assert "seeds would decide" in page
+
+
+def test_smoke_runs_count_where_they_are_asked_for_alone(tmp_path: Path) -> None:
+    runs(tmp_path, {"vaal": (0.5, 0.8), "random": (0.5, 0.7)})
+    assert len(measured_runs(tmp_path, "smoke")("demo")) == 20
+    with pytest.raises(UserError, match="no runs: make demo"):
+        measured_runs(tmp_path)("demo")
 
 
 def test_no_claims_say_nothing() -> None:
