@@ -65,7 +65,7 @@ class Mapped:
         """Return the bytes of all rows, by which it is told whether they fit into memory."""
         return self.shape.numel()
 
-    def __getitem__(self, chosen: Any) -> Any:
+    def __getitem__(self, chosen: Tensor | slice | int) -> Any:
         """Read the rows of a slice, of a tensor of places or truth values, or one; a slice of all is this itself."""
         if isinstance(chosen, slice) and chosen.indices(len(self)) == (0, len(self), 1):
             return self
@@ -166,7 +166,7 @@ def parts(images: Images, size: int, starts: range | None = None) -> Iterator[Te
     starts: where parts begin, which follow one another; by default those of all images
     """
     starts = range(0, len(images), size) if starts is None else starts
-    held: Any = images.images if isinstance(images, Rows) and images.read is None else images
+    held: Images | Mapped = images.images if isinstance(images, Rows) and images.read is None else images
     if not isinstance(held, Mapped):
         yield from (images[first : first + size] for first in starts)
         return

@@ -6,16 +6,16 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
 from omegaconf import OmegaConf
 
 from alsuite import CONF
 from alsuite.errors import UserError
+from alsuite.recorded import Options
 
 __all__ = ["At", "Claim", "Series", "read_claims"]
 
-Series = str | Mapping[str, Any]
+Series = str | Options
 At = str | int | list[int]
 EFFECTS = ("difference", "ratio")
 
@@ -113,7 +113,7 @@ def read_claims(path: Path = CONF / "claims.yaml", paper: str | None = None) -> 
     return [claim for claim in claims if paper in (None, claim.paper)]
 
 
-def _claim(key: str, entry: Mapping[str, Any]) -> Claim:
+def _claim(key: str, entry: Options) -> Claim:
     """Return the claim of an entry; a field that is missing or unknown is refused by name."""
     known = [one.name for one in fields(Claim)]
     if unknown := sorted(set(entry) - set(known)):

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
-from typing import Any
+from alsuite.figures.reduced import Row
 
-__all__ = ["Row", "told", "what_was_measured"]
-
-Row = Mapping[Hashable, Any]
+__all__ = ["told", "what_was_measured"]
 
 
 def told(row: Row) -> str:

@@ -92,7 +92,7 @@ class Enlarged:
     def __len__(self) -> int:
         return self.n
 
-    def __getitem__(self, chosen: Any) -> Any:
+    def __getitem__(self, chosen: Tensor | slice | int) -> Any:
         """Make the chosen rows; a slice of all of them makes none, and returns this tensor itself.
 
         chosen: a slice or a tensor of places or of truth values

@@ -10,7 +10,8 @@ from functools import partial
 from io import BytesIO
 from pathlib import Path
 from tarfile import EOFHeaderError, HeaderError, ReadError  # pyright: ignore[reportAttributeAccessIssue]
-from typing import Any
+from types import ModuleType
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ class Header(tarfile.TarInfo):
 
 def samples(shard: str) -> Iterator[Sample]:
     """Read a shard from its first file to its last, and yield its samples; a torn one is refused."""
-    opened: Callable[[], Any] = partial(open, shard, "rb")
+    opened: Callable[[], IO[bytes]] = partial(open, shard, "rb")
     if "://" in shard:
         opened = fsspec(shard).open(shard, "rb").open
     try:
@@ -70,7 +71,7 @@ def grouped(tar: tarfile.TarFile) -> Iterator[Sample]:
 
 def label(shard: str, key: str, files: Mapping[str, bytes], names: Sequence[str]) -> int:
     """Return a sample's class by its number or its name."""
-    told: Any = files["cls"].decode(errors="replace").strip() if "cls" in files else None
+    told = files["cls"].decode(errors="replace").strip() if "cls" in files else None
     if told is None and "json" in files:
         told = in_json(files["json"])
     if told is None:
@@ -100,7 +101,7 @@ def picture(shard: str, key: str, files: Mapping[str, bytes], side: int) -> NDAr
     return square(BytesIO(found[0]), side, side, f"{key} in {shard}")
 
 
-def fsspec(url: str) -> Any:
+def fsspec(url: str) -> ModuleType:
     """Return the package that opens URLs, if it is there."""
     try:
         import fsspec

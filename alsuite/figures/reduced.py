@@ -6,17 +6,18 @@ both numbers are known and the run did less.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
 import pandas as pd
 
+from alsuite.recorded import Options
 from alsuite.results.statistics import RUN
 
-__all__ = ["MADE", "images", "reductions"]
+__all__ = ["MADE", "Row", "images", "reductions"]
 
-Row = Mapping[Any, Any]
+Row = Mapping[Hashable, Any]
 
 SMALL = {  # the networks of a reduced scale, where a paper has a deep one that it trains as a whole
     "fastnet": "fastnet in the place of a deep network",
@@ -112,7 +113,7 @@ def _by_data_set(row: Row, column: str) -> float | None:
     return _number(values, max(fitting, key=len, default="default"))
 
 
-def _number(row: Row, column: str) -> float | None:
+def _number(row: Row | Options, column: str) -> float | None:
     """Return a cell's value where it is a number and no gap."""
     value = row.get(column)
     return float(value) if isinstance(value, int | float) and value == value else None

@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from alsuite import CONF
 from alsuite.errors import UserError
 from alsuite.figures.names import name_of
+from alsuite.recorded import Options, Record
 
 __all__ = [
     "METRICS",
@@ -40,7 +41,7 @@ OF_KIND = {
     "gains": {"y": "f1_gain"},
 }
 
-Entry = Mapping[str, Any]
+Entry = Options
 
 
 @dataclass(frozen=True)
@@ -123,10 +124,10 @@ def most(y: str) -> float | None:
     return 100.0 if y in PERCENT else None
 
 
-def _merged(stem: str, configuration: Path) -> dict[str, Any]:
+def _merged(stem: str, configuration: Path) -> Record:
     """Read an experiment's folder, panels and description, with those of the experiments that it builds on."""
     own: Any = OmegaConf.to_container(OmegaConf.load(_found(stem, configuration)))
-    spec: dict[str, Any] = {}
+    spec: Record = {}
     for parent in _parents(own):
         spec |= _merged(parent, configuration)
     return spec | {name: own[name] for name in ("experiment", "figure", "description", "sweeps") if name in own}

@@ -7,11 +7,14 @@ checksum of the name, so that the same set of names always looks the same.
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from matplotlib.typing import LineStyleType, RcKeyType
 
 __all__ = ["BLUE", "CLASS_COLOURS", "FAINT", "LABELS", "RC", "Look", "Style", "styles"]
 
-RC: dict[Any, Any] = {
+RC: "dict[RcKeyType, object]" = {
     "font.family": "DejaVu Sans",
     "font.size": 8,
     "axes.titlesize": 9,
@@ -60,7 +63,7 @@ LABELS = {
 BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY = "#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9"
 GREY, BLACK = "#6f6f6f", "#000000"
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
-DASHES: tuple[Any, ...] = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
+DASHES: "tuple[LineStyleType, ...]" = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
 CLASS_COLOURS = (*COLOURS, "#882255", "#999933", BLACK, "#b0b0b0")
 
@@ -75,7 +78,7 @@ class Style:
 
     colour: str
     marker: str
-    dash: Any = "-"
+    dash: "LineStyleType" = "-"
 
 
 Look = Mapping[str, Style]

@@ -9,7 +9,7 @@ https://arxiv.org/abs/1906.07133, whose text says "fake" of eq. 5 where "real" i
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self, TypeVar
 
@@ -145,7 +145,7 @@ def trained_on_labelled(game: Trainee, pool: Pool) -> Trainee:
     return fit(game, stream, steps=game.rules.steps)
 
 
-def health(game: ACGANGame, pool: Pool, images: Tensor, labels: Tensor) -> dict[str, Any]:
+def health(game: ACGANGame, pool: Pool, images: Tensor, labels: Tensor) -> Mapping[str, float | str]:
     """Note how often D is right about the source, and warn where the images made of a class are nearly one.
 
     images: (N, C, H, W) uint8 that were made of the (N,) labels

@@ -11,7 +11,6 @@ import json
 import mimetypes
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 from xml.sax.saxutils import quoteattr
 from zipfile import BadZipFile
 
@@ -20,7 +19,7 @@ import numpy as np
 from alsuite.errors import UserError
 from alsuite.files import written_whole
 from alsuite.labelling.sheet import UNSURE, Sheet
-from alsuite.recorded import ASKED, ASKED_ARRAYS
+from alsuite.recorded import ASKED, ASKED_ARRAYS, Options
 
 __all__ = ["LabelStudio"]
 
@@ -124,11 +123,11 @@ def _answers(export: Path, names: Sequence[str]) -> dict[str, str]:
     return {index: name for index, name in found.items() if name}
 
 
-def _choice(annotations: Sequence[Mapping[str, Any]]) -> str:
+def _choice(annotations: Sequence[Options]) -> str:
     """Return what the last person chose who did; "" if nobody did."""
     given = [each["result"][0]["value"]["choices"][0] for each in annotations if _is_given(each)]
     return str(given[-1]) if given else ""
 
 
-def _is_given(annotation: Mapping[str, Any]) -> bool:
+def _is_given(annotation: Options) -> bool:
     return bool(annotation["result"]) and not annotation.get("was_cancelled")

@@ -1,4 +1,4 @@
-"""Any network as a classifier: one of torchvision's, or of the user's own, cut where its features are."""
+"""Other networks as classifiers: torchvision's, or the user's own, cut where their features are."""
 
 from __future__ import annotations
 

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from alsuite.claims.told import Row, what_was_measured
+from alsuite.claims.told import what_was_measured
 from alsuite.figures.panels import class_name, shares
+from alsuite.figures.reduced import Row
 from alsuite.figures.spec import unit
 from alsuite.results.statistics import FULL, SETTING, interval
 

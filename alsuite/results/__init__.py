@@ -10,14 +10,13 @@ import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from alsuite.errors import UserError
 from alsuite.journal import INCIDENTAL, Record
 from alsuite.notes import FIT_SECONDS
-from alsuite.recorded import about_of, records_of, whole_lines
+from alsuite.recorded import Options, about_of, records_of, whole_lines
 from alsuite.results.statistics import aubc, paired_tests, penalty_matrix, summary, with_series
 
 __all__ = [
@@ -107,7 +106,7 @@ def _about(about: Record) -> Record:
     return {**given, **{name: about.get(name) for name in FACTS}, "options": options}
 
 
-def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+def _flat(tree: Options, prefix: str = "") -> Iterator[tuple[str, object]]:
     """Yield the leaves of nested mappings, their names joined by dots; lists are left out, being no cell of a table."""
     for name, value in tree.items():
         if isinstance(value, Mapping):
@@ -145,7 +144,7 @@ def _timings(record: Record, queried: Record) -> Record:
     }
 
 
-def select(frame: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
+def select(frame: pd.DataFrame, where: Options) -> pd.DataFrame:
     """Return the rows where each column has the value, or one of the values, given for it; null matches a gap.
 
     where: column -> value, or list of values
@@ -164,7 +163,7 @@ def select(frame: pd.DataFrame, where: Mapping[str, Any]) -> pd.DataFrame:
     return frame
 
 
-def lacking(frame: pd.DataFrame, where: Mapping[str, Any]) -> list[str]:
+def lacking(frame: pd.DataFrame, where: Options) -> list[str]:
     """List the asked-for values that no row has, as column=value."""
     return [
         f"{column}={value}"

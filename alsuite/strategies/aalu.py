@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from alsuite.nets.vae import VAE, discriminator
 from alsuite.notes import FIT_SECONDS
 from alsuite.pool import Pool, gather
-from alsuite.strategies import Query
+from alsuite.strategies import Notes, Query
 from alsuite.tasks import Task, precision, scanned
 from alsuite.tasks.segmentation import of_pixels
 from alsuite.training.clock import clock
@@ -124,7 +124,7 @@ class AALU:
         labelled = Stream(features, probs, losses, batch=self.rules.batch, indices=pool.labelled)
         return play(game, unlabelled, labelled)
 
-    def scored(self, game: Assistance, pool: Pool, features: Tensor, probs: Tensor) -> tuple[Tensor, dict[str, Any]]:
+    def scored(self, game: Assistance, pool: Pool, features: Tensor, probs: Tensor) -> tuple[Tensor, Notes]:
         """Return for each unlabelled sample the log odds of A(m), which order as A(m) does, and the notes."""
         assistant = game.discriminator
         assert assistant is not None

@@ -220,7 +220,7 @@ def gained(log_probs: LogProbs, before: Tensor, after: Tensor) -> dict[str, floa
     }
 
 
-def generative(generator: Any) -> Generator:
+def generative(generator: Generator) -> Generator:
     if not hasattr(generator, "trained") or isinstance(generator, AutoEncoder):
         raise UserError("this strategy needs a generative model of the images: take generator=wgan_gp or dcgan")
     return generator

@@ -32,7 +32,7 @@ from alsuite.errors import one_of
 from alsuite.nets.vae import VAE, discriminator
 from alsuite.notes import FIT_SECONDS
 from alsuite.pool import Pool, Rows
-from alsuite.strategies import Query
+from alsuite.strategies import Notes, Query
 from alsuite.tasks import Task, chunked
 from alsuite.training.augment import augmentations
 from alsuite.training.clock import clock
@@ -112,7 +112,7 @@ class VAAL:
     def make_discriminator(self, inputs: int, device: torch.device) -> torch.nn.Module | None:
         return discriminator(inputs, self.layers).to(device)
 
-    def scored(self, game: AdversarialGame, pool: Pool, conditioning: Tensor) -> tuple[Tensor, dict[str, Any]]:
+    def scored(self, game: AdversarialGame, pool: Pool, conditioning: Tensor) -> tuple[Tensor, Notes]:
         """Return for each unlabelled image -log odds of "labelled", and what tells a live game from a dead one."""
         net = game.discriminator
         assert net is not None
@@ -150,7 +150,7 @@ class NoDiscriminator(VAAL):
     def make_discriminator(self, inputs: int, device: torch.device) -> None:
         return None
 
-    def scored(self, game: AdversarialGame, pool: Pool, conditioning: Tensor) -> tuple[Tensor, dict[str, Any]]:
+    def scored(self, game: AdversarialGame, pool: Pool, conditioning: Tensor) -> tuple[Tensor, Notes]:
         mu, logvar = encoded(game.vae, pool, pool.unlabelled)
         distances = wasserstein(mu, logvar, *encoded(game.vae, pool, pool.labelled))
         start = clock(pool.device)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim.optimizer import ParamsT
 
 from alsuite.errors import UserError, one_of, reason
 
@@ -38,7 +38,7 @@ def descend(loss: Tensor, *optimisers: Optimizer) -> Tensor:
 
 
 def optimiser(
-    parameters: Any,
+    parameters: ParamsT,
     name: str | Callable[..., Optimizer],
     lr: float,
     weight_decay: float = 0.0,
@@ -47,7 +47,7 @@ def optimiser(
 ) -> Optimizer:
     """Return `adam`, `adamw` or `sgd`, fused; `sgd` alone takes a momentum, which may be Nesterov's.
 
-    Any other optimiser is given as what makes it of the parameters and `lr`; its other options are its own.
+    Another optimiser is given as what makes it of the parameters and `lr`; its other options are its own.
     """
     if not isinstance(name, str):
         return _made(name, parameters, lr)
@@ -59,7 +59,7 @@ def optimiser(
     return kind(parameters, lr, weight_decay=weight_decay, fused=True)
 
 
-def _made(maker: Callable[..., object], parameters: Any, lr: float) -> Optimizer:
+def _made(maker: Callable[..., object], parameters: ParamsT, lr: float) -> Optimizer:
     """Make an optimiser, and refuse what is none, or asks for more than a gradient."""
     called = getattr(maker, "func", maker).__name__
     if "lr" in getattr(maker, "keywords", {}):

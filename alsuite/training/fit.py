@@ -199,7 +199,7 @@ def infer(
     return tuple(joined) if several else joined[0]
 
 
-def chunk_size(images: Any, device: torch.device | None = None, steady: bool = False) -> int:
+def chunk_size(images: Images, device: torch.device | None = None, steady: bool = False) -> int:
     """Return how many images an inference takes at a time.
 
     A CPU's caches hold no more than 64 small ones. A GPU takes a power of two of them, 512 at the most, whose layers

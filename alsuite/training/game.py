@@ -223,12 +223,12 @@ def reconstruction(vae: VAE, x: Tensor, codes: Tensor, conditioning: Tensor) -> 
     }
 
 
-def diagnosed(notes: Mapping[str, Any], start: float, device: torch.device) -> dict[str, Any]:
+def diagnosed(notes: Mapping[str, float], start: float, device: torch.device) -> dict[str, Any]:
     """Add to the notes a warning where there is one, and how long they took since the start."""
     return {**warned(notes), DIAGNOSIS_SECONDS: clock(device) - start}
 
 
-def warned(notes: Mapping[str, Any]) -> dict[str, Any]:
+def warned(notes: Mapping[str, float]) -> dict[str, Any]:
     """Add a warning to the notes where the VAE or D has learned nothing."""
     if notes.get("reconstruction_error", 0) > 0.95 * notes.get("mean_sample_error", 1):
         return {**notes, WARNING: "the VAE has collapsed to the mean: try kl_reduction=elbo, or more epochs"}

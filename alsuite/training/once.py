@@ -12,7 +12,7 @@ import csv
 import json
 import math
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from time import perf_counter
 from typing import Any, NamedTuple, Protocol
@@ -27,7 +27,7 @@ from alsuite import ranks
 from alsuite.errors import UserError
 from alsuite.pool import Pool
 from alsuite.training import rehearsal, shipped, weights
-from alsuite.training.fit import Stream, check_finite, fit
+from alsuite.training.fit import Batch, Stream, check_finite, fit
 from alsuite.training.progress import say, watched
 from alsuite.training.weights import Checkpoint
 
@@ -77,7 +77,7 @@ class Training(LightningModule):
     def configure_optimizers(self) -> list[Optimizer]:
         return [*self.game.optimisers]
 
-    def training_step(self, block: Any, _: int) -> None:
+    def training_step(self, block: Iterable[tuple[Batch]], _: int) -> None:
         losses = torch.zeros(len(self.losses), device=self.device)
         for ((images,),) in block:
             losses += self.game.step(images, self.done / self.iterations)
@@ -146,7 +146,7 @@ def originals(pool: Pool) -> Tensor:
     return getattr(pool.images, "originals", pool.images[: pool.originals])
 
 
-def chosen(option: str, values: Any, dataset: str) -> Any:
+def chosen(option: str, values: object, dataset: str) -> Any:
     """Return the value whose key is the longest that the data set's name begins with, else the default."""
     if not isinstance(values, Mapping):
         return values
@@ -232,7 +232,7 @@ def _show(training: Training, images: Tensor, home: Path) -> None:
     training.net.train()
 
 
-def _own_randomness() -> Any:
+def _own_randomness() -> contextlib.AbstractContextManager[None]:
     return torch.random.fork_rng([torch.cuda.current_device()] if torch.cuda.is_available() else [])
 
 

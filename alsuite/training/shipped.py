@@ -43,7 +43,7 @@ def about(facts: str, modules: Sequence[str]) -> str:
     return json.dumps({**json.loads(facts), "code": code}, sort_keys=True)
 
 
-def ship(path: Path, state: Mapping[str, Tensor], its: str, row: Sequence[float], **told: Any) -> None:
+def ship(path: Path, state: Mapping[str, Tensor], its: str, row: Sequence[float], **told: object) -> None:
     """Write weights for others: `its` is what `about` returned, `told` whatever a reader may want to know."""
     state = {name: _of(value, torch.half) for name, value in state.items()}
     path.parent.mkdir(parents=True, exist_ok=True)

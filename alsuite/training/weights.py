@@ -36,7 +36,7 @@ State = dict[str, Tensor]
 Checkpoint = dict[str, Any]
 
 
-def about(images: Tensor, net: Callable[..., nn.Module], trainer: str, **config: Any) -> str:
+def about(images: Tensor, net: Callable[..., nn.Module], trainer: str, **config: object) -> str:
     """Tell all that weights depend on, as JSON.
 
     images: what is trained on
