@@ -127,7 +127,8 @@ def _rows_of_kind(panel: Panel, frame: pd.DataFrame) -> pd.DataFrame:
     if panel.kind in STORED:
         return _of_lowest_seed(with_series(frame, panel.series))
     against = [] if panel.x == "labelled" else [panel.x]
-    one_setting(frame, free=[*panel.series, *against])
+    several = [column for column, value in panel.where.items() if isinstance(value, list)]  # which the panel asks for
+    one_setting(frame, free=[*panel.series, *against, *several])
     unique_seeds(with_series(frame, [*panel.series, *against]))
     return frame
 

@@ -211,7 +211,8 @@ def paired_tests(frame: pd.DataFrame, series: Columns = "strategy", value: str =
 def _pairable(frame: pd.DataFrame, series: Columns) -> pd.DataFrame:
     """Return the rows whose series can be paired by seed; full supervision has no curve to pair."""
     frame = with_series(frame[frame["strategy"] != FULL], series)
-    one_setting(frame, free=[series] if isinstance(series, str) else series)
+    for _, runs in frame.groupby("series"):
+        one_setting(runs)
     unique_seeds(frame)
     return frame
 

@@ -415,6 +415,16 @@ def test_a_panel_without_runs_says_so(toy: Path, conf: Callable[[Any], Path]) ->
         draw("fig1", "laptop", toy, configuration=where)
 
 
+def test_task_models_share_a_panel_that_asks_for_both(tmp_path: Path) -> None:
+    for strategy, task_model in (("random", "convnet"), ("m2_vaal", "m2")):
+        write_run(tmp_path, strategy, 0, [0.5, 0.6], choices={"task_model": task_model})
+    frame = load_runs("toy", root=tmp_path)
+    (both,) = parts_of(Panel("accuracy", where={"task_model": ["convnet", "m2"]}), frame, tmp_path / "published.csv")
+    assert both.frame["series"].nunique() == 2
+    (refused,) = parts_of(Panel("accuracy"), frame, tmp_path / "published.csv")
+    assert "several values of task_model" in refused.note
+
+
 @pytest.mark.parametrize(
     ("panel", "message"),
     [

@@ -206,6 +206,13 @@ def test_mixed_settings_are_refused(tmp_path: Path) -> None:
         one_setting(frame)
 
 
+def test_series_may_differ_in_their_task_model(tmp_path: Path) -> None:
+    for seed in range(3):
+        write_run(tmp_path, "random", seed, [0.5, 0.6 + seed / 100], choices={"task_model": "convnet"})
+        write_run(tmp_path, "m2_vaal", seed, [0.5, 0.7 + seed / 90], choices={"task_model": "m2"})
+    assert len(results.paired_tests(results.load_runs("toy", root=tmp_path))) == 1
+
+
 def test_runs_of_one_seed_are_not_averaged(tmp_path: Path) -> None:
     for loss in ("hinge", "cross_entropy"):
         write_run(tmp_path, "random", 0, [0.5, 0.6], run=loss, config={"task_model": {"loss": loss}})
