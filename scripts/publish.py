@@ -114,7 +114,8 @@ def compared(stem: str, scale: str, root: Path) -> Iterator[tuple[str, pd.DataFr
     seen = set()
     for panel in panels:
         measure = panel.kind if panel.kind in (*STORED, *DERIVED, "labels") else panel.y.replace("aubc", "accuracy")
-        key = (panel.experiment, measure, panel.x, json.dumps(dict(panel.where), sort_keys=True, default=str))
+        where = json.dumps(dict(panel.where), sort_keys=True, default=str)
+        key = (panel.experiment, measure, panel.x, panel.cycle, where)
         if key not in seen:
             seen.add(key)
             name = ", ".join(f"{column}={value}" for column, value in panel.where.items())

@@ -143,3 +143,8 @@ def test_the_lists_name_what_the_paper_prints_and_how_its_claims_came_out(
     assert printed("active_gan_tab1_mnist").startswith("500 labelled: SVM ")
     assert "core-set 75.33" in printed("vaal_tab1")
     assert printed("asal_fig18") == "curves without numbers"
+
+
+def test_each_cycle_that_a_figure_shows_is_kept(publish: ModuleType, tmp_path: Path) -> None:
+    shown = publish.compared("m2vaal_fig3", "smoke", tmp_path)
+    assert [panel.cycle for _, _, panel in shown] == [0, -1]
