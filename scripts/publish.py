@@ -27,10 +27,11 @@ from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import METRICS, PERCENT, STORED, Panel, description_of, read_panels
 from alsuite.results.kept import NAMED_BY, PICTURED, TABLES, facts_of, keep, keep_queried, pictured_in
 from alsuite.results.report import report
-from alsuite.results.statistics import interval
+from alsuite.results.statistics import FULL, interval
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "outputs" / "published"
 README = PUBLISHED.parent.parent / "README.md"
+OF_A_STRATEGY = ("strategy", "generator", "features")
 MARK = "<!-- papers: written by scripts/publish.py -->"
 
 
@@ -127,11 +128,24 @@ def compared(stem: str, scale: str, root: Path) -> Iterator[tuple[str, pd.DataFr
 
 
 def selected(runs: pd.DataFrame | str, panel: Panel) -> pd.DataFrame:
-    """Return the runs that a panel shows; none where its picture says why there are none."""
+    """Return the runs that a panel shows; none where its picture says why there are none.
+
+    Beside the classes that were asked for stand those of all labels, with which claims compare them.
+    """
     if isinstance(runs, str):
         return pd.DataFrame()
     try:
-        return results.select(runs, panel.where)
+        shown = results.select(runs, panel.where)
+    except UserError:
+        return pd.DataFrame()
+    return pd.concat([shown, fully_labelled(runs, panel)]) if panel.kind == "labels" else shown
+
+
+def fully_labelled(runs: pd.DataFrame, panel: Panel) -> pd.DataFrame:
+    """Return the fully supervised runs of the task that a panel is about, if there are any."""
+    task = {column: value for column, value in panel.where.items() if column not in OF_A_STRATEGY}
+    try:
+        return results.select(runs[runs["strategy"] == FULL], task)
     except UserError:
         return pd.DataFrame()
 

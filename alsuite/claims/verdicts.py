@@ -117,9 +117,10 @@ def measured_runs(root: Path, scale: str | None = None) -> Runs:
 
     @cache
     def runs(name: str) -> pd.DataFrame:
-        for frame in _published(name, root):
-            if scale is None or frame["scale"].eq(scale).any():
-                return frame if scale is None else frame[frame["scale"] == scale]
+        kept = [*_published(name, root)]
+        for one in (scale,) if scale else SCALES:
+            if parts := [of_scale for frame in kept if len(of_scale := frame[frame["scale"] == one])]:
+                return pd.concat(parts, ignore_index=True).drop_duplicates([*RUN, "cycle", "test"])
         return live(name)
 
     return runs

@@ -17,6 +17,7 @@ from alsuite.claims import Claim, below_a_picture, judged, measured_runs, on_a_p
 from alsuite.claims.__main__ import main
 from alsuite.errors import UserError
 from alsuite.results import load_runs
+from alsuite.results.kept import keep
 from helpers.journals import write_run
 
 NOISE = (0.004, -0.003, 0.001, -0.004, 0.002)
@@ -236,6 +237,16 @@ def test_smoke_runs_count_where_they_are_asked_for_alone(tmp_path: Path) -> None
     assert len(measured_runs(tmp_path, "smoke")("demo")) == 20
     with pytest.raises(UserError, match="no runs: make demo"):
         measured_runs(tmp_path)("demo")
+
+
+def test_a_folder_has_the_published_runs_of_all_its_figures(tmp_path: Path) -> None:
+    for strategy in ("vaal", "random"):
+        write_run(tmp_path / "runs", strategy, 0, [0.5, 0.6])
+    frame = load_runs("toy", root=tmp_path / "runs")
+    for figure, strategies in (("one", ["vaal"]), ("other", ["vaal", "random"])):
+        (folder := tmp_path / "published" / figure).mkdir(parents=True)
+        keep(frame[frame["strategy"].isin(strategies)], folder)
+    assert measured_runs(tmp_path)("toy")["strategy"].value_counts().to_dict() == {"vaal": 2, "random": 2}
 
 
 def test_no_claims_say_nothing() -> None:

@@ -148,3 +148,12 @@ def test_the_lists_name_what_the_paper_prints_and_how_its_claims_came_out(
 def test_each_cycle_that_a_figure_shows_is_kept(publish: ModuleType, tmp_path: Path) -> None:
     shown = publish.compared("m2vaal_fig3", "smoke", tmp_path)
     assert [panel.cycle for _, _, panel in shown] == [0, -1]
+
+
+def test_shares_of_all_labels_are_kept_beside_those_asked_for(publish: ModuleType, tmp_path: Path) -> None:
+    for strategy, generator in (("asal", "dcgan"), ("entropy", "none"), ("full", "none")):
+        write_run(tmp_path, strategy, 0, [0.5, 0.6], choices={"generator": generator})
+    runs = load_runs("toy", root=tmp_path)
+    for kind, kept in (("labels", {"asal", "full"}), ("accuracy", {"asal"})):
+        panel = Panel(kind, where={"strategy": "asal", "generator": "dcgan", "test": "mnist57"})
+        assert {*publish.selected(runs, panel)["strategy"]} == kept
