@@ -35,7 +35,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         folder = options.root / "published" / options.stem if options.published else None
         out = options.out or folder
-        paths = draw(options.stem, options.scale, options.root, out, configuration=options.config_dir, published=folder)
+        told = _claims(options.stem, options.root, options.scale)
+        conf = options.config_dir
+        paths = draw(options.stem, options.scale, options.root, out, configuration=conf, published=folder, beneath=told)
     except UserError as error:
         sys.exit(str(error))
     print(*reversed(paths), sep="\n")

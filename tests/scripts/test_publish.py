@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from alsuite import figures
-from alsuite.claims import below_a_picture, verdicts_on
 from alsuite.errors import UserError
+from alsuite.figures.__main__ import main
 from alsuite.figures.spec import Panel
 from alsuite.results import load_runs
 from alsuite.results.kept import kept_table, queried
@@ -98,15 +98,11 @@ def test_a_published_figure_is_drawn_again_without_its_runs(publish: ModuleType,
     publish.publish("asal_fig18", "smoke", root, folder)
     before = (folder / "asal_fig18.png").read_bytes()
     shutil.rmtree(root / "asal_mnist")
-    paths = figures.draw("asal_fig18", "smoke", out=tmp_path / "again", published=folder, beneath=beneath(folder))
-    assert paths[0].read_bytes() == before
+    main(["asal_fig18", "--published", "--root", str(tmp_path), "--out", str(tmp_path / "again")])
+    assert (tmp_path / "again" / "asal_fig18.png").read_bytes() == before
     asked = queried(folder)
     assert len(asked) == 9
     assert all([len(indices) for indices in cycles] == [10] * 8 for cycles in asked.values())
-
-
-def beneath(folder: Path) -> str:
-    return below_a_picture(verdicts_on(folder.name, lambda _: kept_table(folder)))
 
 
 @pytest.mark.slow
