@@ -16,6 +16,7 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.errors import HydraException
 from hydra.utils import instantiate
+from omegaconf import DictConfig
 from torch import Tensor
 from torchvision.utils import save_image
 
@@ -24,6 +25,7 @@ from alsuite.__main__ import one_line
 from alsuite.command.run import choose_device
 from alsuite.data import Dataset
 from alsuite.errors import UserError
+from alsuite.generators.autoencoder import AutoEncoder
 from alsuite.generators.gan import GAN
 from alsuite.loop import seed_all
 from alsuite.nets.classifiers import convnet, lenet
@@ -35,9 +37,9 @@ from alsuite.training.fit import infer
 class Scored(NamedTuple):
     """A generator, where it is kept, and what its samples and real images score: name -> Inception, Frechet."""
 
-    generator: GAN
+    generator: GAN | AutoEncoder
     home: Path
-    scores: dict[str, tuple[float, float]]
+    scores: dict[str, tuple[float, ...]]
 
 
 def main() -> None:
@@ -60,20 +62,25 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def scored(options: argparse.Namespace) -> Scored:
-    """Train a generator, or find it, draw its samples and score them."""
+def prepared(options: argparse.Namespace) -> tuple[DictConfig, Dataset, Pool, Any]:
+    """Return the configuration that is asked for, with its data and its generator, which is not trained yet."""
     choices = [f"dataset={options.dataset}", f"generator={options.generator}", *options.overrides]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("config", choices)
     dataset = instantiate(config.dataset).subset(config.scale.pool, config.scale.test, config.scale.side)
     device = choose_device(config.device)
     pool = Pool(dataset.train.images.to(device), len(dataset.classes), dataset.mean, dataset.std, device)
-    generator = instantiate(config.generator)
+    return config, dataset, pool, instantiate(config.generator)
+
+
+def scored(options: argparse.Namespace) -> Scored:
+    """Train a generator, or find it, draw its samples and score them."""
+    config, dataset, pool, generator = prepared(options)
     if not isinstance(generator, GAN):
         raise UserError(f"generator={options.generator} makes no images of its own: choose dcgan, wgan_gp, ...")
     net, home = generator.kept(pool)
     seed_all(config.seed, -1)
-    made = drawn(net, options.images, device)
+    made = drawn(net, options.images, pool.device)
     save_image(unit(made[:100]), home / "samples.png", nrow=10)
     return Scored(generator, home, scores(classifier(pool, dataset, options.epochs), dataset, made))
 

@@ -1,6 +1,7 @@
 """Let a generator come with alsuite: `python scripts/ship_generator.py mnist57 dcgan scale=laptop`.
 
-It is trained, if it is not kept already, and scored as scripts/score_generator.py does. Its weights are written in half
+It is trained, if it is not kept already, and scored as scripts/score_generator.py does; an auto-encoder
+(`mnist57 autoencoder`) by what it gives back of the test images. Its weights are written in half
 precision to alsuite/generators/trained/, where every run of just this configuration finds them, and its samples and
 scores to outputs/published/generators/, with a page of all that there are.
 """
@@ -17,11 +18,12 @@ import pandas as pd
 import torch
 from hydra.errors import HydraException
 from safetensors import safe_open
-from score_generator import Scored, arguments, one_line, scored
+from score_generator import Scored, arguments, one_line, prepared, scored
 
 from alsuite.command.identity import provenance
 from alsuite.errors import UserError
 from alsuite.training import shipped
+from alsuite.training.fit import infer
 from alsuite.training.once import CURVES, WEIGHTS, makers
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "outputs" / "published" / "generators"
@@ -31,9 +33,19 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--trained-on", metavar="DEVICE", help="where what is kept was trained, if not here")
     options = parser.parse_args()
-    ship(scored(options), options)
+    ship((reconstructing if options.generator == "autoencoder" else scored)(options), options)
     (PUBLISHED / "README.md").write_text("\n".join(page()))
     print(PUBLISHED / "README.md")
+
+
+def reconstructing(options: argparse.Namespace) -> Scored:
+    """Train an auto-encoder, or find it, and tell what share of the test images' variance it gives back."""
+    _, dataset, pool, generator = prepared(options)
+    net, home = generator.kept(pool)
+    images = net.ranged(next(iter(dataset.tests.values())).images.to(pool.device))
+    error = infer(lambda x: (net.decode(net.encode(x)) - x).square().flatten(1).mean(1), images).mean()
+    variance = (images - images.mean(0)).square().mean()
+    return Scored(generator, home, {"explained": (1 - float(error / variance),)})
 
 
 def ship(found: Scored, options: argparse.Namespace) -> None:
@@ -60,18 +72,29 @@ def page() -> Iterator[str]:
     yield "Runs of just these configurations train none of their own. Scores are by a small classifier of the data's"
     yield "own labels, which no strategy sees, with real training images beside: an Inception score up to the number of"
     yield "classes, and a Frechet distance to the test images, of which less is better.\n"
-    yield "| generator | iterations | hours | Inception score (real) | Frechet distance (real) | megabytes | made by |"
-    yield "|---|---|---|---|---|---|---|"
     paths = sorted(shipped.FOLDER.glob("*.safetensors"))
-    for path in paths:
-        its = shipped.read(path)
-        (score, distance), (best, least) = its.told["scores"].values()
-        cells = [path.stem, f"{int(its.row[0]):,}", f"{its.row[1] / 3600:.2f}", f"{score:.2f} ({best:.2f})"]
-        cells += [f"{distance:.2f} ({least:.2f})", f"{path.stat().st_size / 1e6:.1f}"]
-        cells += [f"`{its.told['command']}` at {its.told['commit'][:7]}, {its.told['device']}"]
-        yield f"| {' | '.join(cells)} |"
+    all_of_them = [(path, shipped.read(path)) for path in paths]
+    yield "| generator | Inception score (real) | Frechet distance (real) | iterations | hours | megabytes | made by |"
+    yield "|---|---|---|---|---|---|---|"
+    for path, its in all_of_them:
+        if "generated" in its.told["scores"]:
+            (score, distance), (best, least) = its.told["scores"].values()
+            yield line(path, its, f"{score:.2f} ({best:.2f})", f"{distance:.2f} ({least:.2f})")
+    yield "\nAuto-encoders, whose codes compare images: the share of the test images' variance that they give back.\n"
+    yield "| auto-encoder | given back | iterations | hours | megabytes | made by |"
+    yield "|---|---|---|---|---|---|"
+    for path, its in all_of_them:
+        if "explained" in its.told["scores"]:
+            yield line(path, its, f"{its.told['scores']['explained'][0]:.1%}")
     yield from (f"\n![{path.stem}]({path.stem}.png)" for path in paths)
     yield ""
+
+
+def line(path: Path, its: shipped.Shipped, *scores: str) -> str:
+    """Tell one of them in a line of a table."""
+    made_by = f"`{its.told['command']}` at {its.told['commit'][:7]}, {its.told['device']}"
+    cells = [path.stem, *scores, f"{int(its.row[0]):,}", f"{its.row[1] / 3600:.2f}"]
+    return f"| {' | '.join([*cells, f'{path.stat().st_size / 1e6:.1f}', made_by])} |"
 
 
 if __name__ == "__main__":
