@@ -5,9 +5,10 @@ panels share, such as the style of a series, the legend and the ranges, is settl
 """
 
 import contextlib
+import itertools
 import math
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -71,8 +72,8 @@ def compose(parts: Sequence[Part], beneath: str = "") -> "Figure":
     grid = figure.add_gridspec(rows, columns, height_ratios=heights)
     look = styles(name for part in parts for name in _names(part))
     drawn = [figure.add_subplot(grid[divmod(place, columns)]) for place in range(len(parts))]
-    for place, (axes, part) in enumerate(zip(drawn, parts, strict=True)):
-        _draw_panel(axes, part, look, chr(ord("a") + place) if len(parts) > 1 else "", width / columns)
+    for axes, part, letter in zip(drawn, parts, _letters(parts), strict=True):
+        _draw_panel(axes, part, look, letter, width / columns)
     _level([axes for axes, part in zip(drawn, parts, strict=True) if part.panel.kind == "labels" and not part.note])
     _margins(figure, _entries(drawn), textwrap.fill(f"{_footer(parts)} {beneath}".rstrip(), int(width * 19)))
     return figure
@@ -114,6 +115,14 @@ def _entries(drawn: Sequence["Axes"]) -> dict[str, "Artist"]:
     entries = {name: entries[name] for name in sorted(entries, key=PUBLISHED.__eq__)}
     doubled = {f"{name}, {PUBLISHED}" for name in entries}
     return {name: handle for name, handle in entries.items() if name not in doubled}
+
+
+def _letters(parts: Sequence[Part]) -> Iterator[str]:
+    """Yield the letter of each part of several, none for a part that only fills a row up."""
+    letters = itertools.count(ord("a"))
+    for part in parts:
+        blank = bool(part.note) and not part.note.strip()
+        yield "" if blank or len(parts) == 1 else chr(next(letters))
 
 
 def _height(part: Part, columns: int) -> float:
