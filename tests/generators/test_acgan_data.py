@@ -19,7 +19,7 @@ from helpers.pools import laid_out
 def test_digits_made_from_200_are_of_their_class() -> None:
     """Measured: 86 %, and 68 % where the discriminator has no dropout; 97 % and 95 % of 500."""
     laid_out("usps")
-    options = ["dataset=usps", "task_model=lenet", "strategy=acgan", "scale=laptop", "scale.acgan_steps=1000"]
+    options = ["dataset=usps", "task_model=lenet", "strategy=acgan", "scale=laptop", "scale.other_gan_steps.acgan=1000"]
     config = composed(*options)
     dataset = instantiate(config.dataset)
 
