@@ -42,7 +42,7 @@ from alsuite.figures.images import image_grid
 from alsuite.figures.layout import save_figure
 from alsuite.figures.names import name_of
 from alsuite.figures.panels import KINDS
-from alsuite.figures.parts import Part, part_named, parts_of
+from alsuite.figures.parts import BLANK, Part, part_named, parts_of
 from alsuite.figures.spec import Panel, panels_of, read_panels
 from alsuite.results import NoRunsError, load_runs
 from alsuite.results.kept import kept_table
@@ -61,7 +61,6 @@ __all__ = [
 ]
 
 PUBLISHED = "published.csv"
-BLANK = Part(Panel("labels"), note=" ")
 LONGEST = 120  # characters of a picture's name
 
 

@@ -19,7 +19,7 @@ from alsuite.figures.curves import PUBLISHED
 from alsuite.figures.images import grid_height, picture_rows
 from alsuite.figures.names import name_of
 from alsuite.figures.panels import KINDS
-from alsuite.figures.parts import Part
+from alsuite.figures.parts import BLANK, Part
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import STORED
 from alsuite.figures.style import FAINT, RC, Look, styles
@@ -121,8 +121,7 @@ def _letters(parts: Sequence[Part]) -> Iterator[str]:
     """Yield the letter of each part of several, none for a part that only fills a row up."""
     letters = itertools.count(ord("a"))
     for part in parts:
-        blank = bool(part.note) and not part.note.strip()
-        yield "" if blank or len(parts) == 1 else chr(next(letters))
+        yield "" if part is BLANK or len(parts) == 1 else chr(next(letters))
 
 
 def _height(part: Part, columns: int) -> float:

@@ -19,7 +19,7 @@ from alsuite.figures.spec import METRICS, STORED, Panel
 from alsuite.results import lacking, select
 from alsuite.results.statistics import FULL, RUN, aubc, one_setting, unique_seeds, with_series
 
-__all__ = ["DERIVED", "Part", "part_named", "parts_of", "per_run"]
+__all__ = ["BLANK", "DERIVED", "Part", "part_named", "parts_of", "per_run"]
 
 DERIVED = {
     "preparation": preparation_of,
@@ -45,6 +45,9 @@ class Part:
     note: str = ""
     lacking: list[str] = field(default_factory=list)
     order: tuple[str, ...] = ()
+
+
+BLANK = Part(Panel("labels"), note=" ")  # fills a row up
 
 
 def parts_of(panel: Panel, runs: pd.DataFrame | str, table: Path) -> list[Part]:
@@ -127,9 +130,12 @@ def _rows_of_kind(panel: Panel, frame: pd.DataFrame) -> pd.DataFrame:
     if panel.kind in STORED:
         return _of_lowest_seed(with_series(frame, panel.series))
     against = [] if panel.x == "labelled" else [panel.x]
-    several = [column for column, value in panel.where.items() if isinstance(value, list)]  # which the panel asks for
-    one_setting(frame, free=[*panel.series, *against, *several])
-    unique_seeds(with_series(frame, [*panel.series, *against]))
+    apart = (
+        ["task_model"] if isinstance(panel.where.get("task_model"), list) else []
+    )  # where the panel asks for several
+    named = with_series(frame, [*panel.series, *against])
+    one_setting(named, free=[*panel.series, *against], apart=apart)
+    unique_seeds(named)
     return frame
 
 

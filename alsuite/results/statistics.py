@@ -77,10 +77,15 @@ def _options(frame: pd.DataFrame) -> list[str]:
     return list(dict.fromkeys(name for names in frame["options"].unique() for name in names))
 
 
-def one_setting(frame: pd.DataFrame, free: Sequence[str] = ()) -> None:
-    """Refuse to average over data sets, task models, protocols, scales or test sets."""
+def one_setting(frame: pd.DataFrame, free: Sequence[str] = (), apart: Sequence[str] = ()) -> None:
+    """Refuse to average over data sets, task models, protocols, scales or test sets.
+
+    free: columns that may differ
+    apart: columns that may differ between series, but not within one
+    """
     for column in SETTING:
-        values = sorted(map(str, frame[column].unique()))
+        groups = frame.groupby("series")[column] if column in apart else [("", frame[column])]
+        values = max((sorted(map(str, group.unique())) for _, group in groups), key=len, default=[])
         if len(values) > 1 and column not in free:
             hint = f"filter on one, such as {column}={values[0]}"
             raise UserError(f"the runs mix several values of {column} ({', '.join(values)}): {hint}")
@@ -211,8 +216,7 @@ def paired_tests(frame: pd.DataFrame, series: Columns = "strategy", value: str =
 def _pairable(frame: pd.DataFrame, series: Columns) -> pd.DataFrame:
     """Return the rows whose series can be paired by seed; full supervision has no curve to pair."""
     frame = with_series(frame[frame["strategy"] != FULL], series)
-    for _, runs in frame.groupby("series"):
-        one_setting(runs)
+    one_setting(frame, free=[series] if isinstance(series, str) else series, apart=["task_model"])
     unique_seeds(frame)
     return frame
 

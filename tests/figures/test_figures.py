@@ -21,7 +21,7 @@ from alsuite.errors import UserError
 from alsuite.figures import draw, draw_curves, image_grid
 from alsuite.figures.__main__ import main
 from alsuite.figures.layout import compose
-from alsuite.figures.parts import Part, parts_of
+from alsuite.figures.parts import BLANK, parts_of
 from alsuite.figures.spec import Panel, read_panels
 from alsuite.figures.style import styles
 from alsuite.results import load_runs
@@ -418,7 +418,7 @@ def test_a_panel_without_runs_says_so(toy: Path, conf: Callable[[Any], Path]) ->
 def test_a_blank_part_takes_no_letter(tmp_path: Path) -> None:
     write_run(tmp_path, "random", 0, [0.5, 0.6])
     (part,) = parts_of(Panel("accuracy"), load_runs("toy", root=tmp_path), tmp_path / "published.csv")
-    drawn = compose([part, Part(Panel("labels"), note=" "), part])
+    drawn = compose([part, BLANK, part])
     assert [axes.get_title("left") for axes in drawn.axes] == ["$\\bf{a}$  ", "", "$\\bf{b}$  "]
 
 

@@ -211,6 +211,9 @@ def test_series_may_differ_in_their_task_model(tmp_path: Path) -> None:
         write_run(tmp_path, "random", seed, [0.5, 0.6 + seed / 100], choices={"task_model": "convnet"})
         write_run(tmp_path, "m2_vaal", seed, [0.5, 0.7 + seed / 90], choices={"task_model": "m2"})
     assert len(results.paired_tests(results.load_runs("toy", root=tmp_path))) == 1
+    write_run(tmp_path, "vaal", 0, [0.5, 0.6], choices={"dataset": "digits"})
+    with pytest.raises(UserError, match="several values of dataset"):
+        results.paired_tests(results.load_runs("toy", root=tmp_path))
 
 
 def test_runs_of_one_seed_are_not_averaged(tmp_path: Path) -> None:
