@@ -79,7 +79,8 @@ def page(frame: pd.DataFrame) -> Iterator[str]:
     yield "| data | bound | lambda_2 | seeds | explained | active latents | ranking | found | adversary |"
     yield "|---|---|---|---|---|---|---|---|---|"
     for (dataset, options), games in frame.dropna(subset="ranking").groupby(["dataset", "options"]):
-        reduction, weight = (one.partition("=")[2] for one in str(options).split())
+        chosen = dict(one.split("=", 1) for one in str(options).split())
+        reduction, weight = (chosen.get(f"strategy.{key}", "") for key in ("kl_reduction", "adversarial"))
         means = games[["explained", "active_latents", "ranking", "found", "adversary_share"]].mean()
         told = ["" if pd.isna(mean) else f"{mean:.2f}" for mean in means]
         yield f"| {' | '.join([str(dataset), reduction, weight, str(len(games)), *told])} |"
