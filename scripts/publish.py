@@ -3,7 +3,8 @@
 Writes outputs/published/STEM/: the picture; the tables of areas, penalties and tests, each by the figure's own measure;
 the exact command, commit, device and seeds; the tidy table of all its runs, from which `python -m alsuite.figures STEM
 --published` draws it again; and the indices that each run queried. Then it renews the verdicts on all claims, the list
-of figures beside the folders and the README's table of papers.
+of figures beside the folders and the README's table of papers. With --add the runs count as well that were published
+before, by this figure or another, and are not below the root: a figure grows over several machines and days.
 """
 
 from __future__ import annotations
@@ -25,12 +26,23 @@ from alsuite.figures.names import name_of
 from alsuite.figures.parts import DERIVED, Part, part_named, per_run
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import METRICS, PERCENT, STORED, Panel, description_of, read_panels
-from alsuite.results.kept import NAMED_BY, PICTURED, TABLES, facts_of, keep, keep_queried, pictured_in
+from alsuite.results.kept import (
+    NAMED_BY,
+    PICTURED,
+    TABLES,
+    facts_of,
+    is_here,
+    keep,
+    keep_queried,
+    kept_in,
+    pictured_in,
+)
 from alsuite.results.report import report
 from alsuite.results.statistics import FULL, interval
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "outputs" / "published"
 README = PUBLISHED.parent.parent / "README.md"
+MADE_BY = ("commit", "device", "seeds", "pool")  # of which a page lists each value once
 OF_A_STRATEGY = ("strategy", "generator", "features")
 MARK = "<!-- papers: written by scripts/publish.py -->"
 
@@ -40,18 +52,19 @@ def main() -> None:
     parser.add_argument("stems", nargs="*", metavar="STEM", help="none: only renew the verdicts and the lists")
     parser.add_argument("--scale", default="paper")
     parser.add_argument("--root", type=Path, default=Path("outputs"))
+    parser.add_argument("--add", action="store_true", help="to the runs that were published before")
     options = parser.parse_args()
     for stem in options.stems:
-        publish(stem, options.scale, options.root, PUBLISHED / stem)
+        publish(stem, options.scale, options.root, PUBLISHED / stem, options.add)
         print(PUBLISHED / stem)
     renew(PUBLISHED, README)
 
 
-def publish(stem: str, scale: str, root: Path, folder: Path) -> None:
-    """Write the picture, the tables and what was measured into the folder."""
+def publish(stem: str, scale: str, root: Path, folder: Path, add: bool = False) -> None:
+    """Write the picture, the tables and what was measured into the folder; `add` to what is there."""
     folder.mkdir(parents=True, exist_ok=True)
     texts, shown, measured, absent, tables = [], [], [], [], []
-    for title, frame, panel in compared(stem, scale, root):
+    for title, frame, panel in compared(stem, scale, root, folder.parent.parent if add else None):
         if frame.empty:
             absent.append(panel.title)
             continue
@@ -72,7 +85,7 @@ def publish(stem: str, scale: str, root: Path, folder: Path) -> None:
     verdicts = claims.verdicts_on(stem, lambda _: runs)
     figures.draw(stem, scale, root, out=folder, published=folder, beneath=claims.below_a_picture(verdicts))
     facts = {
-        **facts_of(runs, f"make {stem} SCALE={scale}", scale),
+        **facts_on_all(runs, stem, scale),
         "reduced to": "; ".join(reductions(runs)),
         "measured": measured,
     }
@@ -80,22 +93,34 @@ def publish(stem: str, scale: str, root: Path, folder: Path) -> None:
     write_about(stem, {name: fact for name, fact in facts.items() if fact}, claims.on_a_page(verdicts), texts, folder)
 
 
+def facts_on_all(runs: pd.DataFrame, stem: str, scale: str) -> dict[str, object]:
+    """Tell what the runs were: those on this machine themselves, of the published ones what their pages tell."""
+    here = runs["folder"].map(is_here)
+    told = [facts_of(runs[here], "", scale)] if here.any() else []
+    pages = dict.fromkeys(map(kept_in, runs.loc[~here, "folder"]))
+    told += [json.loads((page / "about.json").read_text()) for page in pages]
+    each = {name: {value for facts in told for value in str(facts[name]).split(", ")} for name in MADE_BY}
+    joined = {name: ", ".join(sorted(values, key=lambda text: (len(text), text))) for name, values in each.items()}
+    made = {"command": f"make {stem} SCALE={scale}", "scale": scale, **joined}
+    return {**made, "runs": len(runs[NAMED_BY].drop_duplicates()), "versions": told[0].get("versions")}
+
+
 def record(runs: pd.DataFrame, shown: Sequence[tuple[Panel, pd.DataFrame]], folder: Path) -> None:
     """Keep what draws the figure again: the runs' table, what they queried, and the images that panels show."""
     keep(runs, folder)
     keep_queried(runs, folder)
-    shutil.rmtree(folder / PICTURED, ignore_errors=True)
+    pictured: dict[Path, bytes] = {}
     for panel, frame in shown:
         if panel.kind in STORED:
             first = named(frame, panel).frame.sort_values("seed").drop_duplicates("series")
             for *names, source in first[[*NAMED_BY, "folder"]].itertuples(index=False):
-                copy_pictured(Path(source), panel.cycle, pictured_in(folder, *names))
-
-
-def copy_pictured(run: Path, cycle: int, folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in (run / "run.json", run / "cycles.jsonl", stored_in(run, cycle)):
-        shutil.copyfile(path, folder / path.name)
+                run, place = Path(source), pictured_in(folder, *names)
+                files = (run / "run.json", run / "cycles.jsonl", stored_in(run, panel.cycle))
+                pictured |= {place / path.name: path.read_bytes() for path in files}
+    shutil.rmtree(folder / PICTURED, ignore_errors=True)  # only now: some of these may lie there
+    for path, content in pictured.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
 
 
 def write_about(stem: str, facts: Mapping[str, object], judged: str, texts: Sequence[str], folder: Path) -> None:
@@ -108,10 +133,17 @@ def write_about(stem: str, facts: Mapping[str, object], judged: str, texts: Sequ
     (folder / "README.md").write_text(f"# {stem}\n\n{head}\n\n![{stem}]({stem}.png)\n\n{read}{claimed}{body}\n")
 
 
-def compared(stem: str, scale: str, root: Path) -> Iterator[tuple[str, pd.DataFrame, Panel]]:
-    """Yield each selection of runs that a panel shows by a measure, once; empty where there are none."""
+def compared(
+    stem: str, scale: str, root: Path, others: Path | None = None
+) -> Iterator[tuple[str, pd.DataFrame, Panel]]:
+    """Yield each selection of runs that a panel shows by a measure, once; empty where there are none.
+
+    others: the folder whose published runs of the same experiments count as well, where the root has not the same
+    """
     panels = read_panels(stem, CONF)
     runs = figures.runs_of(panels, stem, scale, root)
+    if others:
+        runs = {name: with_published(found, name, scale, others) for name, found in runs.items()}
     seen = set()
     for panel in panels:
         measure = panel.kind if panel.kind in (*STORED, *DERIVED, "labels") else panel.y.replace("aubc", "accuracy")
@@ -125,6 +157,18 @@ def compared(stem: str, scale: str, root: Path) -> Iterator[tuple[str, pd.DataFr
                 selected(runs[panel.experiment], panel),
                 panel,
             )
+
+
+def with_published(runs: pd.DataFrame | str, experiment: str, scale: str, root: Path) -> pd.DataFrame | str:
+    """Add the published runs of an experiment that are not among these, from whichever figures show them."""
+    own = [] if isinstance(runs, str) else [runs]
+    names = {name for frame in own for name in frame["run"]}
+    for frame in claims.published_runs(experiment, root):
+        more = frame[(frame["scale"] == scale) & ~frame["run"].isin(names)]
+        names |= {*more["run"]}
+        own.append(more)
+    joined = pd.concat(own, ignore_index=True) if own else pd.DataFrame()
+    return runs if joined.empty else joined
 
 
 def selected(runs: pd.DataFrame | str, panel: Panel) -> pd.DataFrame:

@@ -27,7 +27,7 @@ from __future__ import annotations
 from alsuite.claims.claim import Claim, read_claims
 from alsuite.claims.judging import Judgement, judged
 from alsuite.claims.pages import below_a_picture, of_papers, on_a_page, verdicts_on
-from alsuite.claims.verdicts import live_runs, measured_runs, verdicts
+from alsuite.claims.verdicts import live_runs, measured_runs, published_runs, verdicts
 
 __all__ = [
     "Claim",
@@ -38,6 +38,7 @@ __all__ = [
     "measured_runs",
     "of_papers",
     "on_a_page",
+    "published_runs",
     "read_claims",
     "verdicts",
     "verdicts_on",

@@ -23,7 +23,7 @@ from alsuite.results import NoRunsError, load_runs
 from alsuite.results.kept import TABLE, kept_table
 from alsuite.results.statistics import RUN, holm
 
-__all__ = ["COLUMNS", "VERDICTS", "Runs", "live_runs", "measured_runs", "verdicts"]
+__all__ = ["COLUMNS", "VERDICTS", "Runs", "live_runs", "measured_runs", "published_runs", "verdicts"]
 
 NOT_MEASURED = "not measured"
 SCALES = ("paper", "laptop", "smoke")
@@ -117,7 +117,7 @@ def measured_runs(root: Path, scale: str | None = None) -> Runs:
 
     @cache
     def runs(name: str) -> pd.DataFrame:
-        kept = [*_published(name, root)]
+        kept = [*published_runs(name, root)]
         for one in (scale,) if scale else SCALES:
             if parts := [of_scale for frame in kept if len(of_scale := frame[frame["scale"] == one])]:
                 return pd.concat(parts, ignore_index=True).drop_duplicates([*RUN, "cycle", "test"])
@@ -126,8 +126,8 @@ def measured_runs(root: Path, scale: str | None = None) -> Runs:
     return runs
 
 
-def _published(name: str, root: Path) -> Iterator[pd.DataFrame]:
-    """Yield the table of a figure, or of each figure that shows the runs of a folder, those alone."""
+def published_runs(name: str, root: Path) -> Iterator[pd.DataFrame]:
+    """Yield the table of a published figure, or of each that shows the runs of a folder, those alone."""
     if (root / "published" / name / TABLE).exists():
         yield kept_table(root / "published" / name)
     elif not _is_figure(name):

@@ -9,6 +9,7 @@ import io
 import json
 import lzma
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,10 @@ __all__ = [
     "TABLES",
     "asked",
     "facts_of",
+    "is_here",
     "keep",
     "keep_queried",
+    "kept_in",
     "kept_table",
     "pictured_in",
     "place_of",
@@ -70,14 +73,15 @@ def place_of(experiment: str, scale: str, run: str) -> str:
 def keep_queried(frame: pd.DataFrame, folder: Path) -> None:
     """Store which samples of the pool each run labelled in which cycle, in the order of their indices.
 
-    frame: rows with the folders of the runs
+    frame: rows with the folders of the runs; what published ones asked for is read where their rows were
 
     Of each cycle its size is kept, and of the sorted indices their differences, which take a fraction of the space.
     """
-    arrays = {}
+    arrays, published = {}, cache(queried)
     for *names, source in frame[[*NAMED_BY, "folder"]].drop_duplicates().itertuples(index=False):
-        cycles = [np.sort(np.array(indices, np.int64)) for indices in asked(Path(source))]
         name = place_of(*names)
+        found = asked(Path(source)) if is_here(source) else published(kept_in(source))[name]
+        cycles = [np.sort(np.array(indices, np.int64)) for indices in found]
         arrays[f"{name}:sizes"] = np.array([len(indices) for indices in cycles], np.uint32)
         arrays[f"{name}:steps"] = np.diff(np.concatenate(cycles), prepend=0).astype(np.int32)
     buffer = io.BytesIO()
@@ -106,6 +110,16 @@ def facts_of(frame: pd.DataFrame, command: str, scale: str) -> Record:
         "pool": each("pool"),
         "versions": abouts[0]["versions"],
     }
+
+
+def is_here(folder: str) -> bool:
+    """Tell whether a run's own folder is on this machine, not only its rows in a published table."""
+    return Path(folder, "run.json").exists()
+
+
+def kept_in(folder: str) -> Path:
+    """Return the published folder that the rows of a run were read from, by what they say is the run's own."""
+    return Path(folder).parents[len(NAMED_BY)]
 
 
 def asked(run: Path) -> Iterable[list[int]]:

@@ -106,6 +106,26 @@ def test_a_published_figure_is_drawn_again_without_its_runs(publish: ModuleType,
 
 
 @pytest.mark.slow
+def test_published_runs_stay_where_others_are_added(publish: ModuleType, root: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "published" / "asal_fig18"
+    publish.publish("asal_fig18", "smoke", root, folder)
+    about, asked = json.loads((folder / "about.json").read_text()), queried(folder)
+    for run in (root / "asal_mnist").rglob("*strategy=random*"):
+        shutil.rmtree(run)
+    publish.publish("asal_fig18", "smoke", root, folder, add=True)
+    assert json.loads((folder / "about.json").read_text()) == about
+    assert {run: [*map(list, cycles)] for run, cycles in queried(folder).items()} == {
+        run: [*map(list, cycles)] for run, cycles in asked.items()
+    }
+    shutil.rmtree(root / "asal_mnist")
+    other = folder.with_name("again")
+    publish.publish("asal_fig18", "smoke", root, other, add=True)
+    assert queried(other).keys() == asked.keys()
+    with pytest.raises(UserError, match="no finished runs"):
+        publish.publish("asal_fig18", "smoke", root, folder)
+
+
+@pytest.mark.slow
 def test_a_damaged_table_is_named(publish: ModuleType, root: Path, tmp_path: Path) -> None:
     publish.publish("asal_fig18", "smoke", root, tmp_path / "kept")
     table = tmp_path / "kept" / "runs.json.xz"
