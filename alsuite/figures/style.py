@@ -1,7 +1,8 @@
 """The look: the Okabe-Ito colours, which also the colour-blind tell apart, with dashes and markers beside them.
 
-A series of a known name has the same style in all figures. Others get one that is free in their figure, drawn by a
-checksum of the name, so that the same set of names always looks the same.
+A series of a known name has the same style in all figures. Where several known ones are shown in several ways, such as
+"VAAL missing=10", each keeps its colour. Others get a style that is free in their figure, drawn by a checksum of the
+name, so that the same set of names always looks the same.
 """
 
 import zlib
@@ -125,11 +126,29 @@ KNOWN = {
 def styles(names: Iterable[str]) -> dict[str, Style]:
     """Give each series a style: known names always have theirs, others one drawn by their name, free in this figure."""
     names = sorted(set(names))
-    given = {name: KNOWN[name] for name in names if name in KNOWN}
+    given = {name: KNOWN[name] for name in names if name in KNOWN} | _in_several_ways(names)
     for name in names:
         if name not in given:
             given[name] = _free(name, list(given.values()))
     return given
+
+
+def _in_several_ways(names: Sequence[str]) -> dict[str, Style]:
+    """Give known series that are shown in several ways their colour, and each way a dash and a marker.
+
+    With one such series alone there is nothing to tell apart by colour: then none is given.
+    """
+    ways: dict[str, list[str]] = {}
+    for name in names:
+        if name not in KNOWN and (known := [other for other in KNOWN if name.startswith(f"{other} ")]):
+            ways.setdefault(max(known, key=len), []).append(name)
+    if len(ways) < 2:
+        return {}
+    return {
+        name: Style(KNOWN[known].colour, MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)])
+        for known, its in ways.items()
+        for i, name in enumerate(its)
+    }
 
 
 def _free(name: str, taken: Sequence[Style]) -> Style:

@@ -23,7 +23,7 @@ from alsuite.figures.__main__ import main
 from alsuite.figures.layout import compose
 from alsuite.figures.parts import BLANK, parts_of
 from alsuite.figures.spec import Panel, read_panels
-from alsuite.figures.style import styles
+from alsuite.figures.style import KNOWN, styles
 from alsuite.results import load_runs
 from helpers.journals import synthetic_curve, write_run
 
@@ -403,6 +403,13 @@ def test_styles_are_stable_and_apart() -> None:
     assert to_hex(among["random"].colour) == "#6f6f6f"
     many = styles([f"series {k}" for k in range(20)] + ["random", "max entropy"]).values()
     assert len({(to_hex(style.colour), str(style.dash)) for style in many}) == len(many)
+
+
+def test_a_series_shown_in_several_ways_keeps_its_colour() -> None:
+    look = styles([f"{name} missing={k}" for name in ("VAAL", "random") for k in (10, 20)])
+    assert look["VAAL missing=10"].colour == look["VAAL missing=20"].colour == KNOWN["VAAL"].colour
+    assert look["random missing=10"].colour == KNOWN["random"].colour
+    assert len({(style.colour, str(style.dash)) for style in look.values()}) == 4
 
 
 @pytest.mark.slow
