@@ -23,11 +23,11 @@ from alsuite.results import NoRunsError, load_runs
 from alsuite.results.kept import TABLE, kept_table
 from alsuite.results.statistics import RUN, holm
 
-__all__ = ["COLUMNS", "VERDICTS", "Runs", "live_runs", "measured_runs", "published_runs", "verdicts"]
+__all__ = ["COLUMNS", "VERDICTS", "Runs", "by_size", "live_runs", "measured_runs", "published_runs", "verdicts"]
 
 NOT_MEASURED = "not measured"
-SCALES = ("paper", "laptop", "smoke")
-MEASURED = SCALES[:-1]  # smoke runs, often on made-up pictures, tell nothing of a paper
+SMOKE = "smoke"  # whose runs, often on made-up pictures, tell nothing of a paper
+SIZES, OWN_SIZE = {"paper": 0, "laptop": 1, SMOKE: 3}, 2  # of the scales, and of a user's own
 VERDICTS = ("agrees", "disagrees", "undecided", NOT_MEASURED)
 Runs = Callable[[str], pd.DataFrame]
 UNITS = {
@@ -118,10 +118,8 @@ def measured_runs(root: Path, scale: str | None = None) -> Runs:
     @cache
     def runs(name: str) -> pd.DataFrame:
         kept = [*published_runs(name, root)]
-        for one in (scale,) if scale else SCALES:
-            if parts := [of_scale for frame in kept if len(of_scale := frame[frame["scale"] == one])]:
-                return pd.concat(parts, ignore_index=True).drop_duplicates([*RUN, "cycle", "test"])
-        return live(name)
+        found = _first_of(kept, [scale] if scale else by_size(kept))
+        return live(name) if found is None else found.drop_duplicates([*RUN, "cycle", "test"])
 
     return runs
 
@@ -148,16 +146,31 @@ def live_runs(root: Path, scale: str | None = None) -> Runs:
     @cache
     def runs(name: str) -> pd.DataFrame:
         folders = [panel.experiment for panel in read_panels(name)] if _is_figure(name) else [name]
-        for one in (scale,) if scale else MEASURED:
-            if parts := [*_finished(dict.fromkeys(folders), one, root)]:
-                return pd.concat(parts, ignore_index=True)
-        raise UserError(f"no runs: make {name}" + (f" SCALE={scale}" if scale else ""))
+        frames = [*_finished(dict.fromkeys(folders), scale, root)]
+        found = _first_of(frames, [scale] if scale else [one for one in by_size(frames) if one != SMOKE])
+        if found is None:
+            raise UserError(f"no runs: make {name}" + (f" SCALE={scale}" if scale else ""))
+        return found
 
     return runs
 
 
-def _finished(folders: Iterable[str], scale: str, root: Path) -> Iterator[pd.DataFrame]:
-    """Yield the finished runs of each folder that has any at this scale."""
+def by_size(frames: Iterable[pd.DataFrame]) -> list[str]:
+    """Return the scales that runs have, the largest first; a user's own comes before the smallest."""
+    found = {scale for frame in frames for scale in frame["scale"]}
+    return sorted(found, key=lambda scale: (SIZES.get(scale, OWN_SIZE), scale))
+
+
+def _first_of(frames: Sequence[pd.DataFrame], scales: Iterable[str]) -> pd.DataFrame | None:
+    """Return the runs of the first of these scales that has any."""
+    for scale in scales:
+        if parts := [part for frame in frames if len(part := frame[frame["scale"] == scale])]:
+            return pd.concat(parts, ignore_index=True)
+    return None
+
+
+def _finished(folders: Iterable[str], scale: str | None, root: Path) -> Iterator[pd.DataFrame]:
+    """Yield the finished runs of each folder that has any, at this scale or at all."""
     for folder in folders:
         with suppress(NoRunsError):
             yield load_runs(folder, scale, root)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from alsuite import CONF
 from alsuite.claims import live_runs, verdicts_on
-from alsuite.claims.verdicts import SCALES
+from alsuite.claims.verdicts import by_size
 from alsuite.figures import kept_runs, parts_by_setting, runs_of, table_of
 from alsuite.figures.names import NAMES
 from alsuite.figures.parts import DERIVED, Part, parts_of
@@ -178,16 +178,16 @@ def own_experiment(name: str, root: Path, configuration: Path = CONF) -> Measure
 
 def _largest(folders: Iterable[str], root: Path) -> str:
     """Return the largest scale at which folders have finished runs; where none has any, the last is refused."""
-    scales: set[str] = set()
+    frames: list[pd.DataFrame] = []
     missing: NoRunsError | None = None
     for folder in folders:
         try:
-            scales |= {*load_runs(folder, None, root)["scale"]}
+            frames.append(load_runs(folder, None, root))
         except NoRunsError as error:
             missing = error
-    if not scales and missing:
+    if not frames and missing:
         raise missing
-    return next((scale for scale in SCALES if scale in scales), min(scales))
+    return by_size(frames)[0]
 
 
 def _compared(parts: list[Part]) -> dict[str, pd.DataFrame]:

@@ -239,6 +239,14 @@ def test_smoke_runs_count_where_they_are_asked_for_alone(tmp_path: Path) -> None
         measured_runs(tmp_path)("demo")
 
 
+def test_the_runs_of_the_largest_scale_count_and_a_scale_of_ones_own_as_well(tmp_path: Path) -> None:
+    write_run(tmp_path, "vaal", 0, [0.5, 0.6], experiment="demo", scale="smoke")
+    for scale in ("mine", "laptop"):
+        write_run(tmp_path, "vaal", 0, [0.5, 0.6], experiment="demo", scale=scale)
+        assert {*measured_runs(tmp_path)("demo")["scale"]} == {scale}
+    assert {*measured_runs(tmp_path, "mine")("demo")["scale"]} == {"mine"}
+
+
 def test_a_folder_has_the_published_runs_of_all_its_figures(tmp_path: Path) -> None:
     for strategy in ("vaal", "random"):
         write_run(tmp_path / "runs", strategy, 0, [0.5, 0.6])
