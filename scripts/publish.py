@@ -68,7 +68,7 @@ def publish(stem: str, scale: str, root: Path, folder: Path, add: bool = False) 
         if frame.empty:
             absent.append(panel.title)
             continue
-        absent += results.lacking(frame, panel.wanted)
+        absent += results.lacking(frame, panel.where, panel.swept)
         shown.append((panel, frame))
         measured.append(headline(frame, panel))
         text, made = tabled(frame, panel)
@@ -204,7 +204,7 @@ def tabled(frame: pd.DataFrame, panel: Panel) -> tuple[str, dict[str, pd.DataFra
     """Compare the series by the panel's own measure: as curves, or by a value for each run; pictures have no table."""
     if panel.kind in ("labels", *STORED):
         return "", {}
-    if panel.kind in ("accuracy", "entropy", "aubc", "penalty") or panel.y == "aubc":
+    if panel.x == "labelled" and (panel.kind in ("accuracy", "entropy", "aubc", "penalty") or panel.y == "aubc"):
         y = panel.y.replace("aubc", "accuracy")
         return report(named(frame.dropna(subset=[y]), panel).frame, ["series"], y, y in PERCENT)
     frame = DERIVED[panel.kind](frame) if panel.kind in DERIVED else frame

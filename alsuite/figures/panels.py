@@ -138,7 +138,8 @@ def preparations(axes: "Axes", part: Part, look: Look) -> None:
 def transition(axes: "Axes", part: Part, look: Look) -> None:
     """Draw the cycles until a scan costs more; where it never does, "never" stands in place of a point.
 
-    The axis tells after how many iterations the generator was taken, on which the preparation depends most.
+    The axis says that the training of a generator counts as whole, on which the preparation depends most, however much
+    of it a reduced scale has left.
     """
     from matplotlib.ticker import LogFormatter
 
@@ -151,8 +152,8 @@ def transition(axes: "Axes", part: Part, look: Look) -> None:
     for name, x in sorted({*zip(never["series"], never[part.panel.x], strict=True)}):
         axes.axvline(x, color=look[name].colour, linestyle=":", linewidth=0.8)
         axes.text(x, 0.97, "never", color=look[name].colour, rotation=90, ha="right", va="top", transform=edge)
-    if iterations := part.frame["notes.generator_iterations"].max():
-        axes.set_xlabel(f"{axes.get_xlabel()}\nafter {iterations:,.0f} iterations of the generator")
+    if part.frame["notes.generator_iterations"].max():
+        axes.set_xlabel(f"{axes.get_xlabel()}\nthe generator's training counted whole")
 
 
 def placed_groups(axes: "Axes", part: Part, _: Look) -> None:

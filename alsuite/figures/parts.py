@@ -83,7 +83,7 @@ def _part_of(panel: Panel, runs: pd.DataFrame, table: Path) -> Part:
     selected = select(runs, panel.where)
     frame = _rows_of_kind(panel, selected)
     part = part_named(panel, frame, published(panel, frame, table))
-    return replace(part, lacking=lacking(selected, panel.wanted))
+    return replace(part, lacking=lacking(selected, panel.where, panel.swept))
 
 
 def part_named(panel: Panel, frame: pd.DataFrame, points: Sequence[Point] = ()) -> Part:

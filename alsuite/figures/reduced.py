@@ -15,7 +15,7 @@ import pandas as pd
 from alsuite.recorded import Options
 from alsuite.results.statistics import RUN
 
-__all__ = ["MADE", "Row", "images", "reductions"]
+__all__ = ["CODE", "MADE", "Row", "images", "reductions"]
 
 Row = Mapping[Hashable, Any]
 
@@ -24,7 +24,15 @@ SMALL = {  # the networks of a reduced scale, where a paper has a deep one that 
     "lite_unet": "a decoder on an encoder that ImageNet has trained",
 }
 MADE = "strategy.generator"
-WIDTHS = {"task_model.net.width": "networks", "strategy.vae.width": "VAEs", f"{MADE}.net.width": "generators"}
+CODE = "strategy.features.autoencoder"
+WIDTHS = {
+    "task_model.net.width": "networks",
+    "task_model.vae.width": "VAEs",
+    "strategy.vae.width": "VAEs",
+    f"{MADE}.net.width": "generators",
+    f"{CODE}.net.width": "auto-encoders",
+}
+VGG_SIDE = 64  # pixels, to which images are scaled before ImageNet's VGG-16 sees them
 
 
 def reductions(frame: pd.DataFrame) -> list[str]:
@@ -49,7 +57,12 @@ def _of_run(row: Row) -> Iterator[str]:
             yield f"{name} of {Fraction(width).limit_denominator(64)} width"
     yield from _of(_limit(row, "task_model"), _number(row, "task_model.epochs"), "epochs")
     yield from _of(_limit(row, "strategy"), _game(row), "steps of the game")
+    if row.get("task_model.epoch_of") == "unlabelled":
+        yield from _of(_number(row, "task_model.steps"), _steps_of(row, "task_model"), "steps of M2")
     yield from _of(_limit(row, MADE), _by_data_set(row, f"{MADE}.iterations"), "iterations of the generator")
+    yield from _of(_limit(row, CODE), _steps_of(row, CODE), "iterations of the auto-encoder")
+    yield from _of(_number(row, "strategy.rewarded"), _by_data_set(row, f"{MADE}.batch"), "images of a batch rewarded")
+    yield from _of(_number(row, "task_model.features.side"), VGG_SIDE, "pixels a side for VGG-16")
     yield from _of(_number(row, "labelled"), _end(row), "labels")
 
 
@@ -75,6 +88,13 @@ def _game(row: Row) -> float | None:
     initial = _number(row, "budget.initial") or 0
     labelled = initial * _with_held(row, whole) if initial < 1 else initial
     return round(epochs * -(-(whole - labelled) // batch))
+
+
+def _steps_of(row: Row, group: str) -> float | None:
+    """Return the steps of a training by so many epochs of the whole pool."""
+    epochs, batch = (_by_data_set(row, f"{group}.{name}") for name in ("epochs", "batch"))
+    whole = _number(row, "whole")
+    return round(epochs * -(-whole // batch)) if epochs and batch and whole else None
 
 
 def _end(row: Row) -> float | None:

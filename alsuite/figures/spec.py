@@ -12,6 +12,7 @@ from alsuite import CONF
 from alsuite.errors import UserError
 from alsuite.figures.names import name_of
 from alsuite.recorded import Options, Record
+from alsuite.results import key_of
 
 __all__ = [
     "METRICS",
@@ -32,7 +33,6 @@ METRICS = ("accuracy", "macro_f1", "mean_iou")
 PERCENT = (*METRICS, "agreement", "aubc", "wrong")  # fractions that are shown as percentages
 STORED = ("images", "masks", "plane")  # kinds that show what one run has stored
 TUPLES = ("series", "published", "rows")
-OF_EVERY_SERIES = {"test", "protocol", "scale"}  # what `where` may name of a panel that shows all strategies
 OF_KIND = {
     "entropy": {"y": "entropy"},
     "timing": {"y": "query_seconds", "at": "mean"},
@@ -64,12 +64,7 @@ class Panel:
     rows: tuple[str, ...] = ()
     columns: int = 10
     varied: Entry = field(default_factory=dict)  # the values of `for_each` that are this panel's own
-    swept: tuple[str, ...] = ()  # the strategies of its experiment, where it shows them all
-
-    @property
-    def wanted(self) -> Entry:
-        """What it would show if all was run."""
-        return {"strategy": [*self.swept], **self.where}
+    swept: tuple[Entry, ...] = ()  # what the experiment's sweeps make of its series: columns -> values of each
 
 
 FIELDS = [one.name for one in fields(Panel) if one.name not in ("varied", "swept")]
@@ -80,16 +75,41 @@ def read_panels(stem: str, configuration: Path = CONF) -> list[Panel]:
     spec = _merged(stem, configuration)
     if not spec.get("figure"):
         raise UserError(f"experiment/{stem}.yaml describes no figure: add a list of panels under `figure:`")
-    own, swept = str(spec.get("experiment", stem)), tuple(dict.fromkeys(_strategies(spec.get("sweeps", ()))))
+    own = str(spec.get("experiment", stem))
     panels = panels_of(spec["figure"], stem, own)
-    whole = [panel.experiment == own and {*panel.where} <= OF_EVERY_SERIES for panel in panels]
-    return [replace(panel, swept=swept if all_of_it else ()) for panel, all_of_it in zip(panels, whole, strict=True)]
+    return [replace(panel, swept=tuple(_swept(panel, _of(panel, own, spec, configuration)))) for panel in panels]
 
 
-def _strategies(sweeps: Sequence[Entry]) -> Iterator[str]:
-    """Yield what an experiment's sweeps list of strategies."""
-    for sweep in sweeps:
-        yield from (name.strip() for name in str(sweep.get("strategy", "")).split(",") if name.strip())
+def _of(panel: Panel, own: str, spec: Entry, configuration: Path) -> Entry:
+    """Return what is said of the experiment whose runs a panel shows: the figure's own, or another's; {} if nothing."""
+    if panel.experiment == own:
+        return spec
+    try:
+        return _merged(f"runs/{panel.experiment}", configuration)
+    except UserError:
+        return {}
+
+
+def _swept(panel: Panel, spec: Entry) -> Iterator[Entry]:
+    """Yield what tells apart each series that an experiment's sweeps make for a panel, as column -> value."""
+    columns = [column for column in (*panel.series, panel.x) if column != "labelled"]
+    for sweep in spec.get("sweeps", ()):
+        options = {str(key): _listed(value) for key, value in sweep.items()}
+        known = {**{group: [choice] for group, choice in spec["chosen"].items()}, **options}
+        shown = {column: _agreeing(values, panel.where.get(column, values)) for column, values in known.items()}
+        if all(shown.values()) and (own := [column for column in columns if column in options]):
+            yield from (dict(zip(own, each, strict=True)) for each in itertools.product(*(shown[one] for one in own)))
+
+
+def _listed(value: object) -> list[object]:
+    """Return the values that a sweep has of an option."""
+    return [one.strip() for one in value.split(",")] if isinstance(value, str) else [value]
+
+
+def _agreeing(values: Sequence[object], wanted: object) -> list[object]:
+    """Return the values that are among the wanted ones, or the wanted one."""
+    keys = {key_of(one) for one in (wanted if isinstance(wanted, list | tuple) else [wanted])}
+    return [value for value in values if key_of(value) in keys]
 
 
 def own_folder(stem: str, configuration: Path = CONF) -> str:
@@ -125,12 +145,23 @@ def most(y: str) -> float | None:
 
 
 def _merged(stem: str, configuration: Path) -> Record:
-    """Read an experiment's folder, panels and description, with those of the experiments that it builds on."""
+    """Read an experiment's folder, panels and description, with those of the experiments that it builds on.
+
+    `chosen` is what it sweeps nowhere: the options of groups, its own before those of every run.
+    """
     own: Any = OmegaConf.to_container(OmegaConf.load(_found(stem, configuration)))
-    spec: Record = {}
+    spec: Record = {"chosen": _chosen(OmegaConf.to_container(OmegaConf.load(CONF / "config.yaml")))}
     for parent in _parents(own):
         spec |= _merged(parent, configuration)
-    return spec | {name: own[name] for name in ("experiment", "figure", "description", "sweeps") if name in own}
+    kept = {name: own[name] for name in ("experiment", "figure", "description", "sweeps") if name in own}
+    return spec | kept | {"chosen": {**spec["chosen"], **_chosen(own)}}
+
+
+def _chosen(spec: Any) -> dict[str, object]:
+    """Return group -> option of a file's defaults."""
+    groups = [entry for entry in spec.get("defaults", ()) if isinstance(entry, Mapping)]
+    named = [(str(group), option) for entry in groups for group, option in entry.items() if "@" not in str(group)]
+    return {group.removeprefix("override ").lstrip("/"): option for group, option in named}
 
 
 def _found(stem: str, configuration: Path) -> Path:

@@ -22,6 +22,7 @@ from alsuite.results.statistics import aubc, paired_tests, penalty_matrix, summa
 __all__ = [
     "NoRunsError",
     "aubc",
+    "key_of",
     "lacking",
     "load_runs",
     "of_runs",
@@ -149,32 +150,45 @@ def select(frame: pd.DataFrame, where: Options) -> pd.DataFrame:
 
     where: column -> value, or list of values
 
-    Values match however they are spelt: see `_key`. A column that there isn't is refused, and a filter that leaves no
+    Values match however they are spelt: see `key_of`. A column that there isn't is refused, and a filter that leaves no
     row, with the values that there are: an empty figure would not tell which of them was wrong.
     """
     for column, wanted in where.items():
         if column not in frame:
             raise UserError(f"the runs have no column {column} to filter on")
-        values = {_key(value) for value in (wanted if isinstance(wanted, list | tuple) else [wanted])}
-        keys = frame[column].map(_key)
+        values = {key_of(value) for value in (wanted if isinstance(wanted, list | tuple) else [wanted])}
+        keys = frame[column].map(key_of)
         if not keys.isin(values).any():
             raise UserError(f"no runs where {column}={wanted}: there are {', '.join(sorted(keys.unique()))}")
         frame = frame[keys.isin(values)]
     return frame
 
 
-def lacking(frame: pd.DataFrame, where: Options) -> list[str]:
-    """List the asked-for values that no row has, as column=value."""
-    return [
-        f"{column}={value}"
-        for column, wanted in where.items()
-        if isinstance(wanted, list | tuple)
-        for value in wanted
-        if not frame[column].map(_key).eq(_key(value)).any()
+def lacking(frame: pd.DataFrame, where: Options, swept: Sequence[Options] = ()) -> list[str]:
+    """List what no row has of what was asked for, as column=value.
+
+    where: column -> a value, or a list of values each of which was asked for
+    swept: column -> value of each series that was asked for
+    """
+    listed = [
+        {column: value} for column, values in where.items() if isinstance(values, list | tuple) for value in values
     ]
+    columns = {column for series in (*listed, *swept) for column in series if column in frame}
+    rows = frame[[*columns]].map(key_of).drop_duplicates()
+    return [*dict.fromkeys(filter(None, (_absent(series, rows) for series in (*listed, *swept))))]
 
 
-def _key(value: object) -> str:
+def _absent(series: Options, rows: pd.DataFrame) -> str:
+    """Say which value of a series no row has, or that none has all; "" if one does."""
+    left = rows
+    for column, value in series.items():
+        if column not in rows or not rows[column].eq(key_of(value)).any():
+            return f"{column}={value}"
+        left = left[left[column].eq(key_of(value))]
+    return " ".join(f"{column}={value}" for column, value in series.items()) if left.empty else ""
+
+
+def key_of(value: object) -> str:
     """Spell alike what YAML, the command line and the table write differently (1, 1.0, "1"; true, True)."""
     if value is None or value != value:
         return "null"

@@ -24,7 +24,7 @@ from alsuite.figures.layout import compose
 from alsuite.figures.parts import BLANK, parts_of
 from alsuite.figures.spec import Panel, read_panels
 from alsuite.figures.style import KNOWN, styles
-from alsuite.results import load_runs
+from alsuite.results import lacking, load_runs
 from helpers.journals import synthetic_curve, write_run
 
 STRATEGIES = ("random", "entropy", "vaal")
@@ -120,13 +120,38 @@ def test_the_footer_names_what_a_panel_asks_for_but_was_not_run(toy: Path, conf:
     assert "Not measured" not in footer("random", "entropy", "full")
 
 
-def test_the_footer_names_the_strategies_of_a_sweep_that_were_not_run(toy: Path, conf: Callable[[Any], Path]) -> None:
-    folder = conf([{"kind": "accuracy", "where": {"scale": "smoke"}}, {"kind": "bars", "where": {"seed": 0}}])
+def test_the_footer_names_what_the_sweeps_make_that_was_not_run(toy: Path, conf: Callable[[Any], Path]) -> None:
+    """Of series that differ in two columns, and of those sweeps alone that a panel shows."""
+    series = {"series": ["strategy", "generator"]}
+    folder = conf(
+        [
+            {"kind": "accuracy", "where": {"initial": "uniform"}, **series},
+            {"kind": "bars", "where": {"initial": "biased"}},
+        ]
+    )
     runs = folder / "experiment" / "runs" / "toy.yaml"
-    runs.write_text('experiment: toy\nsweeps: [{strategy: "random, badge"}, {strategy: vaal, generator: vae}, {}]\n')
-    assert [panel.swept for panel in read_panels("fig1", folder)] == [("random", "badge", "vaal"), ()]
+    runs.write_text(
+        "experiment: toy\nsweeps: [{strategy: 'random, badge'}, {strategy: vaal, generator: 'vae,none'}, "
+        "{initial: biased, strategy: coreset}]\n"
+    )
+    uniform, biased = (panel.swept for panel in read_panels("fig1", folder))
+    of_vaal = ({"strategy": "vaal", "generator": generator} for generator in ("vae", "none"))
+    assert uniform == ({"strategy": "random"}, {"strategy": "badge"}, *of_vaal)
+    assert biased == ({"strategy": "coreset"},)
+    runs.write_text('experiment: toy\nsweeps: [{strategy: "random, badge"}, {strategy: vaal}, {}]\n')
+    (folder / "experiment" / "fig1.yaml").write_text("defaults: [runs/toy]\nfigure: [{kind: accuracy}]\n")
     footer = " ".join(composed(toy, folder).texts[0].get_text().split())
     assert footer.endswith("Not measured: strategy=badge.")
+
+
+def test_what_is_lacking_is_told_once_by_what_is_absent_of_it() -> None:
+    rows = pd.DataFrame(
+        {"strategy": ["asal", "asal", "random"], "features": ["rgb", "gray", None], "alpha": [0.5, 1.0, None]}
+    )
+    asked = [{"strategy": "asal", "features": "rgb"}, {"strategy": "gaal"}, {"strategy": "gaal", "features": "rgb"}]
+    assert lacking(rows, {"features": [None, "rgb", "code"]}, asked) == ["features=code", "strategy=gaal"]
+    assert lacking(rows, {}, [{"features": "gray", "alpha": "1.0"}]) == []
+    assert lacking(rows, {}, [{"features": "rgb", "alpha": "1.0"}]) == ["features=rgb alpha=1.0"]
 
 
 def test_published_points_lie_over_the_curves(toy: Path, conf: Callable[[Any], Path]) -> None:
@@ -322,7 +347,7 @@ def test_a_preparation_pays_after_as_many_cycles_as_it_lasts_savings(
     assert np.asarray(line.get_xdata()).tolist() == [4000, 20000]
     assert np.asarray(line.get_ydata()).tolist() == [12, 2]
     assert [(text.get_text(), text.get_position()[0]) for text in transition.texts] == [("never", 1000)]
-    assert transition.get_xlabel() == "Pool size (samples)\nafter 100 iterations of the generator"
+    assert transition.get_xlabel() == "Pool size (samples)\nthe generator's training counted whole"
     parts = {name: np.asarray(drawn_lines(preparation, name)[0].get_ydata()) for name in legend(figure)[1:]}
     assert {name: part.tolist() for name, part in parts.items()} == {
         "generator": [40, 40, 40],

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from omegaconf import OmegaConf
 
-from alsuite.figures.reduced import MADE, images, reductions
+from alsuite.figures.reduced import CODE, MADE, images, reductions
 from alsuite.results.statistics import RUN
 from helpers.configs import composed
 
@@ -34,6 +34,22 @@ def test_nothing_is_said_of_a_run_that_leaves_nothing_out() -> None:
         ({"strategy.vae.width": 0.0625}, "VAEs of 1/16 width"),
         ({"task_model.limit": 10, "task_model.epochs": 150}, "10 of 150 epochs"),
         ({f"{MADE}.limit": 3_000, f"{MADE}.iterations": 100_000}, "3,000 of 100,000 iterations of the generator"),
+        (
+            {f"{CODE}.limit.default": 900, f"{CODE}.epochs.default": 100, f"{CODE}.batch": 100},
+            "900 of 45,000 iterations of the auto-encoder",
+        ),
+        ({f"{CODE}.net.width": 0.25}, "auto-encoders of 1/4 width"),
+        (
+            {
+                "task_model.epoch_of": "unlabelled",
+                "task_model.steps": 200,
+                "task_model.epochs": 10,
+                "task_model.batch": 64,
+            },
+            "200 of 7,040 steps of M2",
+        ),
+        ({"strategy.rewarded": 32, f"{MADE}.batch.cifar10": 100}, "32 of 100 images of a batch rewarded"),
+        ({"task_model.features.side": 32}, "32 of 64 pixels a side for VGG-16"),
         ({f"{MADE}.limit.default": 30, f"{MADE}.iterations": 100}, "30 of 100 iterations of the generator"),
         ({"scale": "laptop", "task_model": "fastnet"}, "fastnet in the place of a deep network"),
         ({"scale": "laptop", "task_model": "lite_unet"}, "a decoder on an encoder that ImageNet has trained"),
