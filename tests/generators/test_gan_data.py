@@ -28,7 +28,12 @@ def apart(made: Tensor, real: Tensor) -> float:
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("net", "width", "rules"), [(wgan_gp, 1 / 4, {}), (res_wgan_gp, 1 / 8, {"betas": [0.0, 0.9], "decay": True})]
+    ("net", "width", "rules"),
+    [
+        (wgan_gp, 1 / 4, {}),
+        (res_wgan_gp, 1 / 8, {"betas": [0.0, 0.9], "decay": True}),
+        (partial(res_wgan_gp, dropout=True), 1 / 8, {"betas": [0.0, 0.9], "decay": True, "consistency": 2.0}),
+    ],
 )
 def test_a_critic_teaches_the_generator_what_digits_look_like(
     net: Callable[..., Any], width: float, rules: dict[str, Any], tmp_path: Path
