@@ -2,7 +2,8 @@
 
 The hash tells apart whatever the weights depend on: images, configuration, iterations, and the code that trains them.
 Every so many iterations all generators of random numbers are seeded anew, so that a checkpoint needs none of their
-state, and the rest of the run doesn't notice whether there was a training.
+state, and the rest of the run doesn't notice whether there was a training. It computes in float32, whatever precision
+the run's other networks take.
 """
 
 from __future__ import annotations
