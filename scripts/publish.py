@@ -38,7 +38,7 @@ from alsuite.results.kept import (
     pictured_in,
 )
 from alsuite.results.report import report
-from alsuite.results.statistics import FULL, interval
+from alsuite.results.statistics import FULL, interval, largest
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "outputs" / "published"
 README = PUBLISHED.parent.parent / "README.md"
@@ -209,8 +209,8 @@ def tabled(frame: pd.DataFrame, panel: Panel) -> tuple[str, dict[str, pd.DataFra
         return report(named(frame.dropna(subset=[y]), panel).frame, ["series"], y, y in PERCENT)
     frame = DERIVED[panel.kind](frame) if panel.kind in DERIVED else frame
     values = per_run(named(frame, panel).frame, panel)
-    table = interval(values, ["series"], panel.y, 1.0 if panel.y in PERCENT else None).assign(measure=panel.y)
-    return table.drop(columns="measure").to_string(index=False, float_format="{:.4g}".format), {"values": table}
+    table = interval(values, ["series"], panel.y, 1.0 if panel.y in PERCENT else largest(panel.y, frame))
+    return table.to_string(index=False, float_format="{:.4g}".format), {"values": table.assign(measure=panel.y)}
 
 
 def headline(frame: pd.DataFrame, panel: Panel) -> str:

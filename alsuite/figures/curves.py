@@ -58,6 +58,16 @@ def curves(axes: "Axes", part: Part, look: Look) -> None:
     axes.set(xlabel=LABELS.get(panel.x, bare(panel.x)), ylabel=y_label(panel))
     if panel.x == "labelled":
         whole_ticks(axes)
+        _cut_bands(axes)
+
+
+def _cut_bands(axes: "Axes") -> None:
+    """Leave a band no more room than half of what the lines take, so that a wide one does not flatten these."""
+    drawn = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines])
+    low, high = np.nanmin(drawn), np.nanmax(drawn)
+    room, (lowest, highest) = (high - low) / 2, axes.get_ylim()
+    if room:
+        axes.set_ylim(max(lowest, low - room), min(highest, high + room))
 
 
 def along_x(part: Part) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -71,14 +81,20 @@ def along_x(part: Part) -> tuple[pd.DataFrame, pd.DataFrame]:
     if (shown := data[panel.x] >= panel.since).any():  # a reduced scale may end before
         data = data[shown]
     data = data.assign(value=unit(panel.y) * data[panel.y])
-    return data, interval(data, ["series", panel.x], "value", most(panel.y))
+    return data, _intervals(data, ["series", panel.x], part)
 
 
 def in_lines(part: Part) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return what a dot for each series shows, both in the unit of the axis: each run's `value`, and the means."""
     panel, runs = part.panel, per_run(part.frame, part.panel)
     runs = runs.assign(value=unit(panel.y) * runs[panel.y])
-    return runs, interval(runs, ["series"], "value", most(panel.y))
+    return runs, _intervals(runs, ["series"], part)
+
+
+def _intervals(values: pd.DataFrame, by: Sequence[str], part: Part) -> pd.DataFrame:
+    """Return the means and intervals of groups, each with the most that there can be."""
+    highest = most(part.panel.y, part.frame)
+    return interval(values, by, "value", highest).assign(most=np.nan if highest is None else highest)
 
 
 def whole_ticks(axes: "Axes") -> None:
@@ -101,7 +117,7 @@ def _each_seed(axes: "Axes", data: pd.DataFrame, style: Style, panel: Panel) -> 
 def _curve(axes: "Axes", table: pd.DataFrame, style: Style, panel: Panel, label: str) -> None:
     """Draw one series: its mean with a marker at about eight points, and its band.
 
-    table: a row for each x, as `interval` returns it
+    table: a row for each x, as `_intervals` returns it
 
     A series with one x has no line to carry a band, so that it gets whiskers.
     """
@@ -117,14 +133,14 @@ def _curve(axes: "Axes", table: pd.DataFrame, style: Style, panel: Panel, label:
 def band(table: pd.DataFrame, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
     """Return the edges of the band, within what the measure can be; NaN where the seeds are too few.
 
-    table: rows of `interval`; the panel chooses between its interval and the standard deviation
+    table: rows of `_intervals`; the panel chooses between its interval and the standard deviation
     """
     low, high = table["low"], table["high"]
     if panel.band == "sd":
         low, high = table["mean"] - table["sd"], table["mean"] + table["sd"]
     edges = [edge.where(table["n"] >= ENOUGH).to_numpy(float) for edge in (low, high)]
-    if highest := most(panel.y):
-        edges = [edge.clip(0, highest) for edge in edges]
+    if table["most"].notna().all():
+        edges = [edge.clip(0, table["most"].to_numpy(float)) for edge in edges]
     return edges[0], edges[1]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 from omegaconf import OmegaConf
 
 from alsuite import CONF
@@ -13,6 +14,7 @@ from alsuite.errors import UserError
 from alsuite.figures.names import name_of
 from alsuite.recorded import Options, Record
 from alsuite.results import key_of
+from alsuite.results.statistics import largest
 
 __all__ = [
     "METRICS",
@@ -139,9 +141,9 @@ def unit(y: str) -> int:
     return 100 if y in PERCENT else 1
 
 
-def most(y: str) -> float | None:
-    """Return the largest value that a measure can have, in the unit of its axis, where there is one."""
-    return 100.0 if y in PERCENT else None
+def most(y: str, runs: pd.DataFrame) -> float | None:
+    """Return the most that a measure of runs can be, in the axis's unit, where 0 is the least; None if it is not."""
+    return 100.0 if y in PERCENT else largest(y, runs)
 
 
 def _merged(stem: str, configuration: Path) -> Record:

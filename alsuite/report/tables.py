@@ -12,7 +12,7 @@ from alsuite.claims.told import what_was_measured
 from alsuite.figures.panels import class_name, shares
 from alsuite.figures.reduced import Row
 from alsuite.figures.spec import unit
-from alsuite.results.statistics import FULL, SETTING, interval
+from alsuite.results.statistics import FULL, SETTING, interval, largest
 
 __all__ = ["Cell", "Table", "areas", "claims", "classes", "cycles", "penalties", "settings", "tests", "times", "values"]
 
@@ -134,7 +134,7 @@ def _penalty(row: Row, name: str) -> Cell:
 def times(title: str, frame: pd.DataFrame) -> Table:
     """Tell the seconds that queries and training take, means over each run's cycles."""
     runs = frame.groupby(["series", "experiment", "scale", "run"], sort=False)[[*SECONDS]].mean().reset_index()
-    each = {name: interval(runs, ["series"], name).set_index("series") for name in SECONDS}
+    each = {name: interval(runs, ["series"], name, largest(name, frame)).set_index("series") for name in SECONDS}
     names = [*dict.fromkeys(runs["series"])]
     rows = [
         [Cell(name), *(spread(table.loc[name].to_dict() if name in table.index else None) for table in each.values())]

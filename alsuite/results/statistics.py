@@ -24,6 +24,7 @@ __all__ = [
     "differing",
     "holm",
     "interval",
+    "largest",
     "mean_height",
     "one_setting",
     "paired_tests",
@@ -127,8 +128,8 @@ def unique_seeds(frame: pd.DataFrame) -> None:
 def interval(frame: pd.DataFrame, by: Sequence[str], value: str, most: float | None = None) -> pd.DataFrame:
     """Return n, mean, standard deviation and the 95 % t-interval [low, high] of `value` in each group.
 
-    The interval of what lies between 0 and `most` is one of its logit, so that it stays there. Fewer than three values
-    make none.
+    The interval of what lies between 0 and `most` is one of its logit, so that it stays there, or of its logarithm, if
+    `most` is infinite. Fewer than three values make none.
     """
     groups = frame.dropna(subset=[value]).groupby(list(by), dropna=False)[value]
     table = groups.agg(n="count", mean="mean", sd="std").reset_index()
@@ -136,6 +137,18 @@ def interval(frame: pd.DataFrame, by: Sequence[str], value: str, most: float | N
     low, high = _around(table["mean"], half, most)
     enough = table["n"] >= ENOUGH
     return table.assign(low=low.where(enough), high=high.where(enough))
+
+
+def largest(measure: str, runs: pd.DataFrame) -> float | None:
+    """Return the most that a measure of runs can be, where 0 is the least: infinity if there is none; None if 0 is not.
+
+    An entropy is at most that of all classes alike.
+    """
+    if measure in FRACTIONS:
+        return 1.0
+    if measure == "entropy" and "classes" in runs:
+        return math.log(max(2, *runs["classes"].map(len)))
+    return math.inf if measure == "entropy" or "seconds" in measure else None
 
 
 def _around(mean: pd.Series, half: pd.Series, most: float | None) -> tuple[pd.Series, pd.Series]:
@@ -146,6 +159,9 @@ def _around(mean: pd.Series, half: pd.Series, most: float | None) -> tuple[pd.Se
     """
     if most is None:
         return mean - half, mean + half
+    if most == math.inf:
+        low, high = (mean * np.exp(sign * half / mean) for sign in (-1, 1))
+        return low.where(mean > 0, mean), high.where(mean > 0, mean)
     share = (mean / most).clip(1e-9, 1 - 1e-9)
     wide = half / most / (share * (1 - share))  # as wide as the interval is on the scale of the logit
     low, high = (most * special.expit(special.logit(share) + sign * wide) for sign in (-1, 1))
@@ -176,7 +192,7 @@ def summary(frame: pd.DataFrame, series: Columns = "strategy", value: str = "acc
     unique_seeds(named)
     by = [*SETTING, "series"]
     areas = aubc(frame, series, value)
-    most = 1.0 if value in FRACTIONS else None
+    most = largest(value, frame)
     tables = [interval(named, [*by, "labelled"], value, most).assign(measure=value)]
     tables += [interval(areas, by, column, most).assign(measure=column) for column in ("aubc", "final")]
     columns = [*by, "measure", "labelled", "n", "mean", "sd", "low", "high"]

@@ -430,6 +430,17 @@ def test_styles_are_stable_and_apart() -> None:
     assert len({(to_hex(style.colour), str(style.dash)) for style in many}) == len(many)
 
 
+def test_a_wide_band_leaves_the_lines_half_of_the_height(tmp_path: Path, conf: Callable[[Any], Path]) -> None:
+    for seed, start in enumerate((0.1, 0.9, 0.95)):
+        write_run(tmp_path, "random", seed, [start, 0.93, 0.96])
+        write_run(tmp_path, "vaal", seed, [0.85, 0.93, 0.96])
+    axes = composed(tmp_path, conf([{"kind": "accuracy"}])).axes[0]
+    low, high = axes.get_ylim()
+    lines = [value for line in axes.lines for value in np.asarray(line.get_ydata(), float)]
+    assert low < min(lines) < max(lines) < high
+    assert max(lines) - min(lines) > 0.4 * (high - low)
+
+
 def test_a_series_shown_in_several_ways_keeps_its_colour() -> None:
     look = styles([f"{name} missing={k}" for name in ("VAAL", "random") for k in (10, 20)])
     assert look["VAAL missing=10"].colour == look["VAAL missing=20"].colour == KNOWN["VAAL"].colour

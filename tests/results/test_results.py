@@ -14,7 +14,7 @@ from scipy import special, stats
 from alsuite import results
 from alsuite.errors import UserError
 from alsuite.results.__main__ import main
-from alsuite.results.statistics import holm, one_setting
+from alsuite.results.statistics import holm, interval, largest, one_setting
 from helpers.journals import synthetic_curve, write_run
 
 
@@ -147,6 +147,22 @@ def test_summary_is_a_t_interval_of_the_logit(tmp_path: Path) -> None:
     assert (row["mean"], row["sd"]) == pytest.approx((values.mean(), values.std()))
     assert (row["low"], row["high"]) == pytest.approx((low, high))
     assert set(table["measure"]) == {"accuracy", "aubc", "final"}
+
+
+@pytest.mark.parametrize(
+    ("measure", "values", "most"),
+    [
+        ("entropy", [0.01, 0.3, 0.68], math.log(2)),
+        ("query_seconds", [0.1, 5, 0.1], math.inf),
+        ("accuracy", [0, 1, 0.9], 1),
+    ],
+)
+def test_an_interval_stays_within_what_the_measure_can_be(measure: str, values: list[float], most: float) -> None:
+    runs = pd.DataFrame({"series": "a", measure: values, "classes": [["five", "seven"]] * 3})
+    assert largest(measure, runs) == pytest.approx(most)
+    row = interval(runs, ["series"], measure, most).iloc[0]
+    assert 0 < row["low"] < row["mean"] < row["high"] <= most
+    assert largest("strategy.alpha", runs) is None
 
 
 def test_the_better_series_takes_every_penalty(tmp_path: Path) -> None:
