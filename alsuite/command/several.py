@@ -128,6 +128,7 @@ def as_task(config: Options) -> Iterator[bool]:
         raise UserError(f"Slurm has started {task.num_tasks} tasks for {count} processes: see nodes and devices")
     here = task.num_nodes == 1
     place = f"tcp://{'127.0.0.1' if here else task.hostnames[0]}:{PORT + int(task.raw_job_id) % PORTS}"
+    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # else to look for GPUs fixes, before `met`, which ones it sees
     gpu = task.local_rank if choose_device(config["device"]).type == "cuda" else None
     with displayed(Silence()), met(place, task.global_rank, count, gpu, here):
         yield ranks.first()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -155,6 +156,7 @@ def test_slurm_is_asked_for_a_task_for_each_process() -> None:
 
 
 def test_a_task_of_slurms_knows_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTORCH_NVML_BASED_CUDA_CHECK", "0")  # as alsuite sets it where a array was started without one
     met = []
     task = SimpleNamespace(
         num_tasks=8, num_nodes=2, hostnames=["a", "b"], raw_job_id="10042", local_rank=1, global_rank=5
@@ -163,6 +165,16 @@ def test_a_task_of_slurms_knows_its_place(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("submitit.JobEnvironment", lambda: task)
     with several.as_task({"nodes": 2, "devices": 4, "device": "cpu"}):
         assert met == [("tcp://a:20042", 5, 8, None, False)]
+    checked: list[str | None] = []
+
+    def looked_for(_: str) -> torch.device:
+        checked.append(os.environ.get("PYTORCH_NVML_BASED_CUDA_CHECK"))
+        return torch.device("cuda")
+
+    monkeypatch.setattr(several, "choose_device", looked_for)
+    with several.as_task({"nodes": 2, "devices": 4, "device": "auto"}):
+        assert met[1:] == [("tcp://a:20042", 5, 8, 1, False)]
+    assert checked == ["1"]
     with pytest.raises(UserError, match="8 tasks for 4 processes"), several.as_task({"devices": 4, "device": "cpu"}):
         pass
 
