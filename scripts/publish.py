@@ -143,7 +143,7 @@ def compared(
     panels = read_panels(stem, CONF)
     runs = figures.runs_of(panels, stem, scale, root)
     if others:
-        runs = {name: with_published(found, name, scale, others) for name, found in runs.items()}
+        runs = {name: with_published(found, stem, name, scale, others) for name, found in runs.items()}
     seen = set()
     for panel in panels:
         measure = panel.kind if panel.kind in (*STORED, *DERIVED, "labels") else panel.y.replace("aubc", "accuracy")
@@ -159,16 +159,14 @@ def compared(
             )
 
 
-def with_published(runs: pd.DataFrame | str, experiment: str, scale: str, root: Path) -> pd.DataFrame | str:
-    """Add the published runs of an experiment that are not among these, from whichever figures show them."""
-    own = [] if isinstance(runs, str) else [runs]
-    names = {name for frame in own for name in frame["run"]}
-    for frame in claims.published_runs(experiment, root):
-        more = frame[(frame["scale"] == scale) & ~frame["run"].isin(names)]
-        names |= {*more["run"]}
-        own.append(more)
-    joined = pd.concat(own, ignore_index=True) if own else pd.DataFrame()
-    return runs if joined.empty else joined
+def with_published(runs: pd.DataFrame | str, stem: str, experiment: str, scale: str, root: Path) -> pd.DataFrame | str:
+    """Add the published runs of an experiment that are not among these, those of the figure's own page first."""
+    own = pd.DataFrame({"run": []}) if isinstance(runs, str) else runs
+    found = claims.published_runs(experiment, root)
+    kept = sorted(found, key=lambda frame: kept_in(frame["folder"].iloc[0]).name != stem)
+    more = [frame[(frame["scale"] == scale) & ~frame["run"].isin(own["run"])] for frame in kept]
+    joined = pd.concat([own, *more], ignore_index=True)
+    return runs if joined.empty else joined.drop_duplicates([*NAMED_BY, "cycle", "test"], ignore_index=True)
 
 
 def selected(runs: pd.DataFrame | str, panel: Panel) -> pd.DataFrame:
