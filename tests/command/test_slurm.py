@@ -18,7 +18,7 @@ from alsuite.command.progress import Progress
 from alsuite.command.slurm_queue import in_queue
 from alsuite.errors import AwaitingLabels, UserError
 from helpers import importing
-from helpers.commands import SMALL, accuracies
+from helpers.commands import SMALL, accuracies, journals
 from helpers.slurm import CYCLES, HERE, Slurm, one_node, said, stepping, steps, until
 
 pytest.importorskip("submitit")
@@ -261,6 +261,6 @@ def test_whatever_happens_to_a_sweep_its_runs_are_those_of_this_machine(cluster:
     assert any("in Slurm's queue already" in line for line in second.stdout)
     subprocess.run(["scontrol", "release", other], check=True)
     told = ended_well(second)
-    assert len(accuracies(here)) == 12
-    assert accuracies(there) == accuracies(here)
+    assert len(journals(here)) == 12
+    assert journals(there) == journals(here)
     assert Path(told.splitlines()[-1]) == there / "figures" / "smoke" / "demo.png"

@@ -15,7 +15,7 @@ import pytest
 
 from alsuite import __main__, pick
 
-__all__ = ["SMALL", "Command", "Ended", "accuracies", "records", "started"]
+__all__ = ["SMALL", "Command", "Ended", "accuracies", "journals", "records", "started"]
 
 SMALL = ("scale=smoke", "device=cpu", "wandb=disabled")
 
@@ -83,6 +83,19 @@ def as_it_was() -> Iterator[None]:
 
 def records(folder: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in (folder / "cycles.jsonl").read_text().splitlines()]
+
+
+def journals(root: Path) -> dict[str, list[Any]]:
+    """All that each run below a root wrote down, but for how long it took."""
+    return {
+        file.parent.name: [untimed(record) for record in records(file.parent)] for file in root.rglob("cycles.jsonl")
+    }
+
+
+def untimed(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: untimed(part) for key, part in value.items() if "seconds" not in key}
+    return value
 
 
 def accuracies(root: Path) -> dict[str, list[tuple[Any, Any]]]:
