@@ -19,9 +19,11 @@ from torch import Tensor, nn
 from alsuite import ranks
 from alsuite.command.processes import server
 from alsuite.command.several import met
+from alsuite.generators.autoencoder import AutoEncoder
 from alsuite.generators.gan import GAN
 from alsuite.loop import seed_all
-from alsuite.nets.gans import dcgan
+from alsuite.nets.autoencoders import autoencoder
+from alsuite.nets.gans import dcgan, wgan_gp
 from alsuite.nets.vae import discriminator, image_vae
 from alsuite.pool import Pool
 from alsuite.scores import entropy
@@ -125,18 +127,16 @@ def played(reduction: str) -> dict[str, list[float]]:
     return state(game)
 
 
-def made(root: Path) -> dict[str, list[float]]:
-    """Return the weights of a GAN that is trained once, or read."""
-    gan = GAN(
-        partial(dcgan, latent=4, width=1 / 16),
-        name="dcgan",
-        folder=f"{root}/pretrained/digits",
-        iterations=4,
-        batch=5,
-        critic_steps=3,
-        loss="cross_entropy",
-    )
-    return state(gan.trained(digit_pool()[0]))
+def made(root: Path, kind: str) -> dict[str, list[float]]:
+    """Return the weights of a generator, or an auto-encoder, that is trained once, or read."""
+    folder, pool = f"{root}/pretrained/digits", digit_pool()[0]
+    if kind == "autoencoder":
+        net = partial(autoencoder, width=1 / 16)
+        return state(AutoEncoder(net, name=kind, folder=folder, epochs=1, batch=50, features=8).trained(pool))
+    losses = {"dcgan": (dcgan, "cross_entropy"), "wgan_gp": (wgan_gp, "wasserstein")}
+    small, loss = partial(losses[kind][0], latent=4, width=1 / 16), losses[kind][1]
+    gan = GAN(small, name=kind, folder=folder, iterations=4, batch=5, critic_steps=3, loss=loss)
+    return state(gan.trained(pool))
 
 
 def scanned(images: int, size: int) -> tuple[Tensor, Tensor, float]:

@@ -56,9 +56,10 @@ def test_a_game_is_that_of_one_process(reduction: str) -> None:
         assert same(each, by_one)
 
 
-def test_what_is_trained_once_is_written_once_and_the_same_on_all_ranks(tmp_path: Path) -> None:
-    one, other = on_ranks(partial(ranks.made, tmp_path))
-    assert one == other == ranks.made(tmp_path)
+@pytest.mark.parametrize("kind", ["dcgan", "wgan_gp", "autoencoder"])
+def test_what_is_trained_once_is_written_once_and_the_same_on_all_ranks(kind: str, tmp_path: Path) -> None:
+    one, other = on_ranks(partial(ranks.made, tmp_path, kind))
+    assert one == other == ranks.made(tmp_path, kind)
     (curves,) = tmp_path.rglob("curves.csv")
     assert len(curves.read_text().splitlines()) == 2
     assert len([*tmp_path.rglob("weights.safetensors")]) == 1
