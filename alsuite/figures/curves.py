@@ -63,7 +63,9 @@ def curves(axes: "Axes", part: Part, look: Look) -> None:
 
 def _cut_bands(axes: "Axes") -> None:
     """Leave a band no more room than half of what the lines take, so that a wide one does not flatten these."""
-    drawn = np.concatenate([np.asarray(line.get_ydata(), float) for line in axes.lines])
+    drawn = np.concatenate([[np.nan], *(np.asarray(line.get_ydata(), float) for line in axes.lines)])
+    if np.isnan(drawn).all():
+        return
     low, high = np.nanmin(drawn), np.nanmax(drawn)
     room, (lowest, highest) = (high - low) / 2, axes.get_ylim()
     if room:

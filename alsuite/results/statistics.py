@@ -147,7 +147,7 @@ def largest(measure: str, runs: pd.DataFrame) -> float | None:
     if measure in FRACTIONS:
         return 1.0
     if measure == "entropy" and "classes" in runs:
-        return math.log(max(2, *runs["classes"].map(len)))
+        return math.log(max([2, *runs["classes"].dropna().map(len)]))
     return math.inf if measure == "entropy" or "seconds" in measure else None
 
 
