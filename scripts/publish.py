@@ -26,6 +26,7 @@ from alsuite.figures.names import name_of
 from alsuite.figures.parts import DERIVED, Part, part_named, per_run
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import METRICS, PERCENT, STORED, Panel, description_of, read_panels
+from alsuite.results.intervals import interval, largest
 from alsuite.results.kept import (
     NAMED_BY,
     PICTURED,
@@ -38,7 +39,7 @@ from alsuite.results.kept import (
     pictured_in,
 )
 from alsuite.results.report import report
-from alsuite.results.statistics import FULL, interval, largest
+from alsuite.results.statistics import FULL
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "outputs" / "published"
 README = PUBLISHED.parent.parent / "README.md"
@@ -207,7 +208,7 @@ def tabled(frame: pd.DataFrame, panel: Panel) -> tuple[str, dict[str, pd.DataFra
         return report(named(frame.dropna(subset=[y]), panel).frame, ["series"], y, y in PERCENT)
     frame = DERIVED[panel.kind](frame) if panel.kind in DERIVED else frame
     values = per_run(named(frame, panel).frame, panel)
-    table = interval(values, ["series"], panel.y, 1.0 if panel.y in PERCENT else largest(panel.y, frame))
+    table = interval(values, ["series"], panel.y, largest(panel.y, frame))
     return table.to_string(index=False, float_format="{:.4g}".format), {"values": table.assign(measure=panel.y)}
 
 

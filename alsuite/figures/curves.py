@@ -13,9 +13,11 @@ import pandas as pd
 
 from alsuite.figures.parts import Part, per_run
 from alsuite.figures.published import Point
+from alsuite.figures.ranges import cut_bands, whole_ticks
 from alsuite.figures.spec import Panel, bare, most, unit
 from alsuite.figures.style import BLUE, FAINT, LABELS, Look, Style
-from alsuite.results.statistics import ENOUGH, FULL, interval
+from alsuite.results.intervals import ENOUGH, interval
+from alsuite.results.statistics import FULL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +31,6 @@ __all__ = [
     "draw_values",
     "in_lines",
     "one_each",
-    "whole_ticks",
     "y_label",
 ]
 
@@ -58,18 +59,7 @@ def curves(axes: "Axes", part: Part, look: Look) -> None:
     axes.set(xlabel=LABELS.get(panel.x, bare(panel.x)), ylabel=y_label(panel))
     if panel.x == "labelled":
         whole_ticks(axes)
-        _cut_bands(axes)
-
-
-def _cut_bands(axes: "Axes") -> None:
-    """Leave a band no more room than half of what the lines take, so that a wide one does not flatten these."""
-    drawn = np.concatenate([[np.nan], *(np.asarray(line.get_ydata(), float) for line in axes.lines)])
-    if np.isnan(drawn).all():
-        return
-    low, high = np.nanmin(drawn), np.nanmax(drawn)
-    room, (lowest, highest) = (high - low) / 2, axes.get_ylim()
-    if room:
-        axes.set_ylim(max(lowest, low - room), min(highest, high + room))
+        cut_bands(axes)
 
 
 def along_x(part: Part) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -97,14 +87,6 @@ def _intervals(values: pd.DataFrame, by: Sequence[str], part: Part) -> pd.DataFr
     """Return the means and intervals of groups, each with the most that there can be."""
     highest = most(part.panel.y, part.frame)
     return interval(values, by, "value", highest).assign(most=np.nan if highest is None else highest)
-
-
-def whole_ticks(axes: "Axes") -> None:
-    """Mark a few whole numbers along x, each once, as labels and pools are counted."""
-    from matplotlib.ticker import MaxNLocator
-
-    axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True, min_n_ticks=1, steps=[1, 2, 2.5, 5, 10]))
-    axes.xaxis.set_major_formatter("{x:,.0f}")
 
 
 def _each_seed(axes: "Axes", data: pd.DataFrame, style: Style, panel: Panel) -> None:

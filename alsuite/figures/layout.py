@@ -23,7 +23,7 @@ from alsuite.figures.parts import BLANK, Part
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import STORED
 from alsuite.figures.style import FAINT, RC, Look, styles
-from alsuite.results.statistics import ENOUGH
+from alsuite.results.intervals import ENOUGH
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from alsuite.figures.curves import curves, draw_values, whole_ticks
+from alsuite.figures.curves import curves, draw_values
 from alsuite.figures.images import draw_rows, groups_of, picture_rows
 from alsuite.figures.masks import masks
 from alsuite.figures.parts import Part
+from alsuite.figures.ranges import whole_ticks
 from alsuite.figures.style import CLASS_COLOURS, GREEN, LABELS, SKY, VERMILLION, Look
 from alsuite.palette import shade
 from alsuite.results.statistics import paired_tests, penalty_matrix

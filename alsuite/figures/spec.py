@@ -14,7 +14,7 @@ from alsuite.errors import UserError
 from alsuite.figures.names import name_of
 from alsuite.recorded import Options, Record
 from alsuite.results import key_of
-from alsuite.results.statistics import largest
+from alsuite.results.intervals import largest
 
 __all__ = [
     "METRICS",
@@ -143,7 +143,8 @@ def unit(y: str) -> int:
 
 def most(y: str, runs: pd.DataFrame) -> float | None:
     """Return the most that a measure of runs can be, in the axis's unit, where 0 is the least; None if it is not."""
-    return 100.0 if y in PERCENT else largest(y, runs)
+    highest = largest(y, runs)
+    return None if highest is None else unit(y) * highest
 
 
 def _merged(stem: str, configuration: Path) -> Record:

@@ -19,7 +19,8 @@ from alsuite.figures.parts import Part, per_run
 from alsuite.figures.spec import bare, unit
 from alsuite.figures.style import BLUE, CLASS_COLOURS, LABELS, Look, Style, styles
 from alsuite.report.traces import Chart, Section, Trace, axes_of, curve, dot, hollow, line, numbers
-from alsuite.results.statistics import ENOUGH, FULL
+from alsuite.results.intervals import ENOUGH
+from alsuite.results.statistics import FULL
 
 __all__ = ["chart_of", "classes_chart", "lines_chart", "section_of", "summary_chart"]
 

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from alsuite.results.statistics import ENOUGH, SETTING, aubc, paired_tests, penalty_matrix, summary
+from alsuite.results.intervals import ENOUGH
+from alsuite.results.statistics import SETTING, aubc, paired_tests, penalty_matrix, summary
 
 __all__ = ["report"]
 

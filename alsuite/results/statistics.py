@@ -10,21 +10,19 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import integrate, special, stats
+from scipy import integrate, stats
 from statsmodels.stats.multitest import multipletests
 
 from alsuite.errors import UserError
+from alsuite.results.intervals import SIGNIFICANT, interval, largest
 
 __all__ = [
-    "ENOUGH",
     "FULL",
     "RUN",
     "SETTING",
     "aubc",
     "differing",
     "holm",
-    "interval",
-    "largest",
     "mean_height",
     "one_setting",
     "paired_tests",
@@ -37,9 +35,6 @@ __all__ = [
 ]
 
 FULL = "full"
-SIGNIFICANT = 0.05
-ENOUGH = 3  # seeds that make an interval
-FRACTIONS = ("accuracy", "macro_f1", "mean_iou", "agreement", "wrong")
 RUN = ["experiment", "scale", "run"]
 SETTING = ["scale", "dataset", "task_model", "protocol", "test"]
 Columns = str | Sequence[str]
@@ -123,49 +118,6 @@ def unique_seeds(frame: pd.DataFrame) -> None:
     if columns := differing(frame):
         hint = f"filter on {columns[0]}, or add it to the series"
         raise UserError(f"runs of one series and seed differ in {', '.join(columns[:4])}: {hint}")
-
-
-def interval(frame: pd.DataFrame, by: Sequence[str], value: str, most: float | None = None) -> pd.DataFrame:
-    """Return n, mean, standard deviation and the 95 % t-interval [low, high] of `value` in each group.
-
-    The interval of what lies between 0 and `most` is one of its logit, so that it stays there, or of its logarithm, if
-    `most` is infinite. Fewer than three values make none.
-    """
-    groups = frame.dropna(subset=[value]).groupby(list(by), dropna=False)[value]
-    table = groups.agg(n="count", mean="mean", sd="std").reset_index()
-    half = table["sd"] * stats.t.ppf(1 - SIGNIFICANT / 2, table["n"] - 1) / np.sqrt(table["n"])
-    low, high = _around(table["mean"], half, most)
-    enough = table["n"] >= ENOUGH
-    return table.assign(low=low.where(enough), high=high.where(enough))
-
-
-def largest(measure: str, runs: pd.DataFrame) -> float | None:
-    """Return the most that a measure of runs can be, where 0 is the least: infinity if there is none; None if 0 is not.
-
-    An entropy is at most that of all classes alike.
-    """
-    if measure in FRACTIONS:
-        return 1.0
-    if measure == "entropy" and "classes" in runs:
-        return math.log(max([2, *runs["classes"].dropna().map(len)]))
-    return math.inf if measure == "entropy" or "seconds" in measure else None
-
-
-def _around(mean: pd.Series, half: pd.Series, most: float | None) -> tuple[pd.Series, pd.Series]:
-    """Return the ends of intervals around means.
-
-    half: half the width of each; where it is zero or unknown, both ends are the mean
-    most: the largest value there can be, towards which an interval narrows
-    """
-    if most is None:
-        return mean - half, mean + half
-    if most == math.inf:
-        low, high = (mean * np.exp(sign * half / mean) for sign in (-1, 1))
-        return low.where(mean > 0, mean), high.where(mean > 0, mean)
-    share = (mean / most).clip(1e-9, 1 - 1e-9)
-    wide = half / most / (share * (1 - share))  # as wide as the interval is on the scale of the logit
-    low, high = (most * special.expit(special.logit(share) + sign * wide) for sign in (-1, 1))
-    return low.where(half > 0, mean), high.where(half > 0, mean)
 
 
 def aubc(frame: pd.DataFrame, series: Columns = "strategy", value: str = "accuracy") -> pd.DataFrame:

@@ -14,7 +14,8 @@ from scipy import special, stats
 from alsuite import results
 from alsuite.errors import UserError
 from alsuite.results.__main__ import main
-from alsuite.results.statistics import holm, interval, largest, one_setting
+from alsuite.results.intervals import interval, largest
+from alsuite.results.statistics import holm, one_setting
 from helpers.journals import synthetic_curve, write_run
 
 
