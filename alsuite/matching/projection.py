@@ -5,14 +5,12 @@ from __future__ import annotations
 import math
 import mmap
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryFile
 
-import numpy as np
 import torch
-from scipy.linalg import eigh
 from torch import Tensor
 
 from alsuite.errors import UserError
@@ -23,6 +21,8 @@ from alsuite.training.fit import infer
 __all__ = ["LARGE", "Projection", "pca", "reduced"]
 
 BLOCK = 2**24  # values of features at once
+WHOLE = 1024  # values of an image up to which their covariance is made
+ROUNDS, SPARE = 5, 10  # how often a few vectors meet the covariance, and how many more there are than axes
 PCA_VALUES = 2**27  # of features that the components are found from; 512 MB
 LARGE = 2**28  # bytes of features from which on a file holds them
 JOINED = 2**16  # images whose features are joined before they go there
@@ -49,27 +49,50 @@ class Projection:
 
 
 def pca(features: Tensor, dimensions: int = 50) -> Projection:
-    """Find the principal components of (N, ...) features in one pass; as many dimensions as there are, if fewer.
+    """Find the principal components of (N, ...) features; as many dimensions as there are, if fewer.
 
     The features may be a memory map. Each axis points to where its largest entry is positive, so that the same features
     give the same axes. Features that are none, or not finite, are refused.
     """
     if not features.numel():
         raise UserError(f"PCA needs features of at least one image, not of shape {tuple(features.shape)}")
-    shift = features[:1000].flatten(1).double().mean(0)  # near the mean, so that the sum of squares keeps its digits
-    total, squares = torch.zeros_like(shift), shift.new_zeros(len(shift), len(shift))
-    for block in _blocks(features):
-        centred = block.flatten(1).double() - shift
-        total += centred.sum(0)
-        squares.addmm_(centred.T, centred)
-    mean = total / len(features)
-    covariance = (squares / len(features) - torch.outer(mean, mean)).cpu().numpy()
-    if not np.isfinite(covariance).all():
+    mean = torch.stack([block.flatten(1).double().sum(0) for block in _blocks(features)]).sum(0) / len(features)
+    if not mean.isfinite().all():
         raise UserError("PCA: some features are infinite or no number; train the network that gives them anew")
-    kept, last = min(dimensions, len(shift), len(features)), len(shift) - 1
-    axes = torch.from_numpy(eigh(covariance, subset_by_index=(last - kept + 1, last))[1]).flip(1)
+    kept = min(dimensions, len(mean), len(features))
+    if len(mean) <= max(WHOLE, 8 * (kept + SPARE)):
+        covariance = sum((block.T @ block for block in _centred(features, mean)), mean.new_zeros(len(mean), len(mean)))
+        axes = torch.linalg.eigh(covariance)[1][:, -kept:].flip(1)
+    else:
+        axes = _krylov(features, mean, kept)
     signs = axes.gather(0, axes.abs().argmax(0, keepdim=True)).sign()
-    return Projection((shift + mean).float(), (axes * signs).float().to(shift.device))
+    return Projection(mean.float(), (axes * signs).float())
+
+
+def _krylov(features: Tensor, mean: Tensor, kept: int) -> Tensor:
+    """Find the first axes without the covariance, which is met only by what it does to a few vectors at a time.
+
+    For images in colour the axes are exact to 1e-3 of a radian.
+    """
+
+    def spread(vectors: Tensor) -> Tensor:
+        return sum((block.T @ (block @ vectors) for block in _centred(features, mean)), torch.zeros_like(vectors))
+
+    random = torch.Generator().manual_seed(0)
+    known = torch.linalg.qr(torch.randn(len(mean), kept + SPARE, generator=random).to(mean))[0]
+    products = [spread(known)]
+    for _ in range(ROUNDS):
+        fresh = products[-1]
+        for _ in range(2):  # once leaves a trace of what is known
+            fresh = torch.linalg.qr(fresh - known @ (known.T @ fresh))[0]
+        known = torch.cat([known, fresh], 1)
+        products.append(spread(fresh))
+    seen = known.T @ torch.cat(products, 1)
+    return known @ torch.linalg.eigh((seen + seen.T) / 2)[1][:, -kept:].flip(1)
+
+
+def _centred(features: Tensor, mean: Tensor) -> Iterator[Tensor]:
+    return (block.flatten(1).double() - mean for block in _blocks(features))
 
 
 def _blocks(features: Tensor) -> Sequence[Tensor]:

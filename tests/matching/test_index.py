@@ -281,6 +281,22 @@ def test_pca_keeps_the_directions_of_largest_variance(monkeypatch: pytest.Monkey
     assert (projection.axes.gather(0, projection.axes.abs().argmax(0, keepdim=True)) > 0).all()
 
 
+def test_pca_of_many_values_makes_no_covariance(monkeypatch: pytest.MonkeyPatch) -> None:
+    spectrum = torch.arange(1, 601).pow(-0.7)  # of the standard deviations: about as images in colour
+    features = cloud(900, 600) * spectrum @ torch.linalg.qr(cloud(600, 600))[0] + 3
+    whole = pca(features, 20).axes
+    monkeypatch.setattr("alsuite.matching.projection.WHOLE", 500)
+    monkeypatch.setattr("alsuite.matching.projection.BLOCK", 600 * 250)
+    torch.manual_seed(5)
+    few = pca(features, 20).axes
+    assert few.equal(pca(features, 20).axes)
+    assert not few.equal(whole)
+    assert (few * whole).sum(0).min() > 1 - 1e-6
+    eight = features[:8]
+    norms = pca(eight, 20)(eight).norm(dim=1)
+    assert torch.allclose(norms, (eight - eight.mean(0)).norm(dim=1), atol=1e-3)
+
+
 def test_pca_of_images_in_a_memory_map(tmp_path: Path) -> None:
     images = torch.randint(0, 256, (90, 1, 6, 6), dtype=torch.uint8)
     images.numpy().tofile(tmp_path / "images")
