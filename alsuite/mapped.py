@@ -32,6 +32,7 @@ WINDOW = 2**28  # bytes that training shuffles together
 AHEAD = 2**25  # bytes that a scan reads ahead
 GAP = 2**17  # bytes between two rows up to which they are read along
 THREADS = 4
+GROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 class Mapped:
@@ -155,9 +156,17 @@ def memory() -> float:
         there = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
     except (AttributeError, ValueError, OSError):
         return float("inf")
-    limits = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
-    given = [path.read_text().strip() for path in limits if path.is_file()]
+    given = [path.read_text().strip() for path in _limits() if path.is_file()]
     return min([there, *(float(limit) for limit in given if limit.isdigit())])
+
+
+def _limits() -> Iterator[Path]:
+    """Yield the files of Linux that limit the memory of this process: of its group, and of those that hold this one."""
+    lines = OWN_GROUPS.read_text().splitlines() if OWN_GROUPS.is_file() else []
+    for kinds, group in (line.split(":", 2)[1:] for line in lines):
+        if not kinds or "memory" in kinds.split(","):
+            root, name = (GROUPS, "memory.max") if not kinds else (GROUPS / "memory", "memory.limit_in_bytes")
+            yield from (root / folder.relative_to("/") / name for folder in (Path(group), *Path(group).parents))
 
 
 def parts(images: Images, size: int, starts: range | None = None) -> Iterator[Tensor]:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-import mmap
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryFile
 
 import torch
 from torch import Tensor
@@ -16,6 +14,7 @@ from torch import Tensor
 from alsuite.errors import UserError
 from alsuite.matching.neighbours import full_precision
 from alsuite.pool import Rows
+from alsuite.tables import in_file
 from alsuite.training.fit import infer
 
 __all__ = ["LARGE", "Projection", "pca", "reduced"]
@@ -142,6 +141,4 @@ def table(rows: int, dimensions: int, folder: Path) -> Tensor:
             f"the features of {rows:,} images and their index take {2 * size / 1e9:.1f} GB, but {folder} has "
             f"{free / 1e9:.1f} left: free some space, or set root to where there is more"
         )
-    with TemporaryFile(dir=folder) as file:
-        file.truncate(size)
-        return torch.frombuffer(mmap.mmap(file.fileno(), size), dtype=torch.float32).view(rows, dimensions)
+    return in_file((rows, dimensions), torch.float32, folder)

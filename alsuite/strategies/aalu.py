@@ -120,8 +120,9 @@ class AALU:
         vae = self.make_vae(features.shape[1:])
         assistant = discriminator(vae.latent + probs.shape[1] * self.prediction, self.layers)
         game = Assistance(vae, assistant, self.rules, self.prediction, self.ranking, self.margin).to(pool.device)
-        unlabelled = Stream(features, probs, batch=self.rules.batch, indices=pool.unlabelled)
-        labelled = Stream(features, probs, losses, batch=self.rules.batch, indices=pool.labelled)
+        served: Any = {"batch": self.rules.batch, "prepare": Tensor.float}
+        unlabelled = Stream(features, probs, indices=pool.unlabelled, **served)
+        labelled = Stream(features, probs, losses, indices=pool.labelled, **served)
         return play(game, unlabelled, labelled)
 
     def scored(self, game: Assistance, pool: Pool, features: Tensor, probs: Tensor) -> tuple[Tensor, Notes]:
@@ -130,31 +131,32 @@ class AALU:
         assert assistant is not None
 
         def seen(places: Tensor) -> Tensor:
-            codes = game.vae.encode(features[places])[0]
+            codes = game.vae.encode(features[places].float())[0]
             return torch.cat([codes, probs[places].to(codes.dtype)], dim=1) if self.prediction else codes
 
         logits = infer(assistant, torch.arange(len(features), device=features.device), seen)
         unlabelled, start = pool.unlabelled, clock(pool.device)
-        watched = unlabelled[:: max(1, len(unlabelled) * features.shape[1] // WATCHED)]
-        codes = infer(lambda x: game.vae.encode(x)[0], features[watched])
-        notes = reconstruction(game.vae, features[watched], codes, codes[:, :0])
+        watched = features[unlabelled[:: max(1, len(unlabelled) * features.shape[1] // WATCHED)]].float()
+        codes = infer(lambda x: game.vae.encode(x)[0], watched)
+        notes = reconstruction(game.vae, watched, codes, codes[:, :0])
         if self.rules.adversarial:
             notes |= separation(logits[pool.labelled], logits[unlabelled])
             some = [indices[: self.rules.batch] for indices in (pool.labelled, unlabelled)]
-            notes |= adversary_share(game, *((features[i], probs[i]) for i in some))
+            notes |= adversary_share(game, *((features[i].float(), probs[i]) for i in some))
         return -logits[unlabelled], diagnosed(notes, start, pool.device)
 
 
 def told(task: Task, pool: Pool) -> tuple[Tensor, Tensor, Tensor]:
     """Return the task's (N, D) features, (N, K) probabilities and (N,) losses, which are read where there is a label.
 
-    Probabilities that would fill gigabytes are kept in half precision.
+    Features and probabilities that would fill gigabytes are kept in half precision.
     """
     kind = precision(len(pool) * pool.classes)
     each = pool.labels.ndim == 1
 
     def kept(indices: Tensor, features: Tensor, log_probs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         labels = pool.labels[indices].clamp(min=0) if each else torch.zeros_like(indices)
+        features = features.to(precision(len(pool) * features.shape[1]))
         return features, log_probs.exp().to(kind), -log_probs.gather(1, labels[:, None]).squeeze(1)
 
     features, probs, losses = scanned(task, pool.rows(torch.arange(len(pool), device=pool.device)), kept)

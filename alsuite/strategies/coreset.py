@@ -12,7 +12,7 @@ the CPU, since each pick is a little work that needs the one before: a GPU would
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,7 +27,7 @@ from alsuite.training.fit import infer
 __all__ = ["CoreSet", "k_center_greedy", "squares"]
 
 FIRST = 1024  # of the centres, what all distances are measured to at once
-ROWS, CENTRES = 4096, 2**14  # whose products are held at once
+ROWS, CENTRES = 4096, 2**13  # whose products are held at once
 
 
 class CoreSet:
@@ -79,11 +79,11 @@ class Cover:
         self.n = n
         self.features = features
         self.squares = squares(features, self._shifted)
-        room = features.new_empty(n, features.shape[1])  # for the picks
-        self.centres = torch.cat([centres - self.shift, room])
+        self.given = centres
+        self.added = features.new_empty(n, features.shape[1])  # room for the picks, which are shifted already
         self.count, first = len(centres), min(FIRST, len(centres))
         unknown = torch.full_like(self.squares, torch.inf)
-        self.nearest = self._approached(unknown, features, self.squares, self.centres[:first])
+        self.nearest = self._approached(unknown, features, self.squares, 0, first)
         self.seen = torch.full_like(self.squares, first, dtype=torch.int64)
         self.picks: list[int] = []
         self.distances: list[float] = []
@@ -113,24 +113,31 @@ class Cover:
     def _add(self, positions: Tensor, points: Tensor) -> None:
         """Make centres of what was picked."""
         self.picks += positions.tolist()
-        self.centres[self.count : self.count + len(points)] = points
+        first = self.count - len(self.given)
+        self.added[first : first + len(points)] = points
         self.count += len(points)
 
     def _up_to_date(self, top: Tensor) -> Tensor:
         nearest, points, squares, seen = self.nearest[top], self.features[top], self.squares[top], self.seen[top]
         for start in seen.unique().tolist():
-            part, unseen = seen == start, self.centres[start : self.count]
-            nearest[part] = self._approached(nearest[part], points[part], squares[part], unseen)
+            part = seen == start
+            nearest[part] = self._approached(nearest[part], points[part], squares[part], start, self.count)
         return nearest
 
-    def _approached(self, nearest: Tensor, features: Tensor, squares: Tensor, centres: Tensor) -> Tensor:
-        """Return min(nearest, squared distance to the closest of the centres)."""
-        if not len(centres):
-            return nearest
-        for some in centres.split(CENTRES):
+    def _approached(self, nearest: Tensor, features: Tensor, squares: Tensor, first: int, end: int) -> Tensor:
+        """Return min(nearest, squared distance to the closest of the centres from `first` to before `end`)."""
+        for some in self._centres(first, end):
             reach = infer(partial(_reach, some, some.square().sum(1)), features, self._shifted, ROWS)
             nearest = torch.minimum(nearest, reach + squares)
         return nearest
+
+    def _centres(self, first: int, end: int) -> Iterator[Tensor]:
+        """Yield these centres in parts, shifted."""
+        given = len(self.given)
+        for start in range(first, min(end, given), CENTRES):
+            yield self._shifted(self.given[start : min(start + CENTRES, end)])
+        for start in range(max(first, given), end, CENTRES):
+            yield self.added[start - given : min(start + CENTRES, end) - given]
 
     def _shifted(self, features: Tensor) -> Tensor:
         """Shift a block of the features, of which no second table is ever held."""

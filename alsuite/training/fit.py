@@ -19,6 +19,7 @@ from alsuite import ranks
 from alsuite.errors import UserError
 from alsuite.mapped import Mapped, in_windows, parts, pieces, windows
 from alsuite.pool import Images, Rows, gather
+from alsuite.tables import room
 from alsuite.training import rehearsal
 from alsuite.training.progress import watched
 from alsuite.training.together import completed, enough, part_of_batch, part_of_scan, permutation, together
@@ -227,7 +228,7 @@ def _free(device: torch.device) -> int:
 def _for_all(part: Tensor, n: int) -> Tensor:
     """Room for the parts of n images."""
     with torch.inference_mode(mode=False):
-        return torch.empty((n, *part.shape[1:]), dtype=part.dtype, device=part.device)
+        return room((n, *part.shape[1:]), part.dtype, part.device)
 
 
 def _repeat(whole: Tensor, done: int) -> None:

@@ -1,6 +1,6 @@
 """The peak memory and the time of one query in large pools, whose images and predictions are made up as asked.
 
-python scripts/bench/simulated.py STRATEGY N       prints GB for ImageNet's pool, from what N images and a quarter take
+python scripts/bench/simulated.py STRATEGY N       prints GB of a query among N images of ImageNet's classes
 python scripts/bench/simulated.py STRATEGY N N ... prints seconds of a core, and GB, of a query among each number
 """
 
@@ -22,7 +22,7 @@ import torch
 from race import Row, Sizes
 from torch import Tensor
 
-from alsuite import scores, tasks
+from alsuite import scores
 from alsuite.matching.index import FeatureIndex
 from alsuite.nets.vae import feature_vae, no_vae
 from alsuite.pool import Images, Pool
@@ -124,8 +124,6 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "suggestive": lambda: Suggestive(Simulated),  # type: ignore[arg-type]
     "aalu": lambda: AALU(partial(feature_vae, hidden=64), assistant_layers=2, limit=STEPS),
     "vaal_no_vae": lambda: VAAL(no_vae, **GAME),
-}
-GROWING: dict[str, Callable[[], Strategy]] = {
     "margin": lambda: Uncertainty(scores.margin),
     "least_confidence": lambda: Uncertainty(scores.least_confidence),
     "mc_dropout": lambda: Dropout(scores.mean_std, MASKS),
@@ -141,6 +139,10 @@ GROWING: dict[str, Callable[[], Strategy]] = {
 }
 
 
+def task_of(name: str) -> Simulated:
+    return SimulatedM2() if name.startswith("m2_") else Simulated()
+
+
 def peak() -> float:
     """Return the most memory that this process has held, in bytes; getrusage may tell the parent's on Linux."""
     status = Path("/proc/self/status")
@@ -149,20 +151,15 @@ def peak() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-@patch.object(tasks, "LARGE", 0)  # a part of the pool is kept as the whole is
-def peak_after(name: str, n: int) -> float:
-    """Return the peak after a query among n images, a tenth of them labelled."""
-    pool = Pool(torch.zeros(n, 1, 8, 8, dtype=torch.uint8), CLASSES, [0.5], [0.25])
+@patch.object(m2_vaal, "with_diagnoses", lambda query, *_: query)
+def held(name: str, n: int) -> float:
+    """Return the GB that a query takes beside a pool of n images, a tenth of them labelled."""
+    pool = Pool(torch.randint(256, (n, 1, 8, 8), dtype=torch.uint8), CLASSES, [0.5], [0.25])
     pool.label(torch.arange(n // 10), torch.arange(n // 10) % CLASSES)
-    query = STRATEGIES[name]().query(pool, Simulated(), ASKED)
-    assert len(query.indices) == ASKED
-    return peak()
-
-
-def measured(name: str, n: int) -> float:
-    """Return GB that a query takes among all images, from two parts of them: what a query takes once, and for each."""
-    start, first, second = peak(), peak_after(name, n // 4), peak_after(name, n)
-    return (first - start + (second - first) * (IMAGES - n // 4) / (n - n // 4)) / 1e9
+    drawn(1, CLASSES)
+    start = peak()
+    assert len(STRATEGIES[name]().query(pool, task_of(name), ASKED).indices) == ASKED
+    return (peak() - start) / 1e9
 
 
 @patch.object(m2_vaal, "with_diagnoses", lambda query, *_: query)
@@ -173,12 +170,11 @@ def growth(name: str, counts: list[int]) -> list[tuple[float, float]]:
     What a strategy makes once is made before; the fastest of two queries counts, where these are short.
     """
     torch.set_num_threads(1)
-    task = SimulatedM2() if name.startswith("m2_") else Simulated()
-    start, found = peak(), []
+    task, start, found = task_of(name), peak(), []
     for n in counts:
         pool = Pool(torch.randint(256, (n, 1, 8, 8), dtype=torch.uint8), FEW_CLASSES, [0.5], [0.25])
         pool.label(torch.arange(LABELLED), torch.arange(LABELLED) % FEW_CLASSES)
-        strategy, seconds = {**STRATEGIES, **GROWING}[name](), []
+        strategy, seconds = STRATEGIES[name](), []
         for _ in range(2 if name == "asal" or n < counts[-1] else 1):
             begun = process_time()
             assert len(strategy.query(pool, task, ASKED).indices) == ASKED
@@ -191,7 +187,7 @@ def growth(name: str, counts: list[int]) -> list[tuple[float, float]]:
 def query_growth(sizes: Sizes) -> Iterator[Row]:
     """P18: the exponent of a query's time in the pool's size, and the memory of each, a process for each strategy."""
     counts = [10_000, 100_000, 1_000_000] if sizes.points >= Sizes.points else [2_000, 6_000, 20_000]
-    for name in (*STRATEGIES, *GROWING):
+    for name in STRATEGIES:
         command = [sys.executable, str(Path(__file__)), name, *map(str, counts)]
         found = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
         slope = float(np.polyfit(np.log(counts), np.log([seconds for seconds, _ in found]), 1)[0])
@@ -212,4 +208,4 @@ if __name__ == "__main__":
     if len(sys.argv) > 3:
         print(json.dumps(growth(sys.argv[1], [int(n) for n in sys.argv[2:]])))
     else:
-        print(f"{measured(sys.argv[1], int(sys.argv[2])):.2f}")
+        print(f"{held(sys.argv[1], int(sys.argv[2])):.2f}")

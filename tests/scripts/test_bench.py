@@ -213,7 +213,6 @@ def test_shuffling_in_blocks_is_compared_with_shuffling_all(monkeypatch: pytest.
 @pytest.mark.slow
 def test_a_query_that_grows_with_the_square_of_the_pool_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
     simulated = import_module("simulated")
-    monkeypatch.setattr(simulated, "GROWING", {})
     monkeypatch.setattr(simulated, "STRATEGIES", {"margin": None, "asal": None})
     told = {"margin": [[0.1, 1], [1.0, 2], [100.0, 3]], "asal": [[0.1, 1], [0.1, 1], [0.2, 1]]}
     monkeypatch.setattr(

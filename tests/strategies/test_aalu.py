@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from alsuite import tasks
 from alsuite.errors import UserError
 from alsuite.loop import seed_all
 from alsuite.nets.vae import feature_vae
@@ -98,6 +99,16 @@ def test_a_query_follows_the_seed() -> None:
     found = [queried(AALU(SMALL, **FAST), seed=seed).indices for seed in (1, 1, 2)]
     assert torch.equal(found[0], found[1])
     assert not torch.equal(found[0], found[2])
+
+
+@pytest.mark.parametrize("standardise", [False, True])
+def test_tables_in_half_precision_rank_as_whole_ones_do(standardise: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = queried(AALU(SMALL, standardise=standardise, **FAST), n=200)
+    monkeypatch.setattr(tasks, "LARGE", 0)
+    strategy = Kept(SMALL, standardise=standardise, **FAST)
+    half = queried(strategy, n=200)
+    assert [table.dtype for table in strategy.given] == [torch.float16, torch.float16, torch.float32]
+    assert torch.isin(half.indices, whole.indices).sum() >= 180  # 31 by chance
 
 
 @pytest.mark.parametrize("standardise", [False, True])

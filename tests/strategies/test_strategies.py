@@ -152,6 +152,7 @@ def test_core_set_is_the_same_a_few_centres_at_a_time(monkeypatch: pytest.Monkey
     whole = k_center_greedy(features, centres, 40, 16)
     monkeypatch.setattr(coreset, "CENTRES", 7)
     monkeypatch.setattr(coreset, "ROWS", 33)
+    monkeypatch.setattr(coreset, "FIRST", 25)
     picks, distances = k_center_greedy(features, centres, 40, 16)
     assert picks.tolist() == whole[0].tolist()
     torch.testing.assert_close(distances, whole[1])
