@@ -6,9 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 
+from alsuite import ranks
 from alsuite.pool import VOID
 
 __all__ = ["bound", "cross_entropy", "hinge", "pixel_cross_entropy", "ranking_hinge", "ranking_logistic", "two_class"]
+
+LEAST = 1e-12
 
 
 def two_class(outputs: Tensor) -> Tensor:
@@ -30,10 +33,13 @@ def cross_entropy(outputs: Tensor, labels: Tensor, reduction: str = "mean", smoo
 def pixel_cross_entropy(outputs: Tensor, labels: Tensor, weights: Tensor | None = None) -> Tensor:
     """Return the mean of -log p(label) over the pixels of (B, K, H, W) outputs and (B, H, W) labels that aren't void.
 
-    `weights` are those of the classes, (K,); without any labelled pixel the loss is 0.
+    `weights` are those of the classes, (K,); without any labelled pixel the loss is 0. Where several ranks train, the
+    mean is over the pixels of all, of which each may have another number.
     """
-    loss = F.cross_entropy(outputs.float(), labels.long(), weights, ignore_index=VOID)
-    return loss.masked_fill((labels == VOID).all(), 0.0)  # an `if` would have each step wait for a GPU
+    labels, counted = labels.long(), labels != VOID
+    whole = F.cross_entropy(outputs.float(), labels, weights, ignore_index=VOID, reduction="sum")
+    weighed = counted.sum() if weights is None else weights[labels.where(counted, 0)].where(counted, 0).sum()
+    return whole / ranks.mean(weighed.float()).clamp(min=LEAST)  # an `if` would have each step wait for a GPU
 
 
 def hinge(outputs: Tensor, labels: Tensor, reduction: str = "mean") -> Tensor:

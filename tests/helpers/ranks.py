@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, TypeVar
+from unittest.mock import patch
 
 import torch
 from torch import Tensor, nn
@@ -24,21 +25,28 @@ from alsuite.generators.gan import GAN
 from alsuite.loop import seed_all
 from alsuite.nets.autoencoders import autoencoder
 from alsuite.nets.gans import dcgan, wgan_gp
-from alsuite.nets.vae import discriminator, image_vae
-from alsuite.pool import Pool
-from alsuite.scores import entropy
-from alsuite.strategies import Query, Strategy
+from alsuite.nets.segmenters import segnet_small
+from alsuite.nets.vae import discriminator, feature_vae, image_vae, small_vae
+from alsuite.pool import VOID, Pool
+from alsuite.scores import entropy, variation_ratio
+from alsuite.strategies import Query, Strategy, aalu
+from alsuite.strategies.aalu import AALU, Assistance
+from alsuite.strategies.badge import Badge
+from alsuite.strategies.committee import Committee
 from alsuite.strategies.coreset import CoreSet
 from alsuite.strategies.random import Random
+from alsuite.strategies.suggestive import Suggestive
 from alsuite.strategies.uncertainty import Uncertainty
 from alsuite.strategies.vaal import VAAL
 from alsuite.tasks import Task
 from alsuite.tasks.classification import Classification, Classifier
+from alsuite.tasks.m2 import M2
 from alsuite.training import fit as fitting
 from alsuite.training import together
 from alsuite.training.fit import Stream, fit, infer
 from alsuite.training.game import AdversarialGame, AdversarialRules, play
 from alsuite.training.losses import cross_entropy
+from helpers.masks import fast_segmentation, mask_pool
 from helpers.pools import digit_pool
 
 __all__ = ["KilledOnce", "on_ranks"]
@@ -173,10 +181,59 @@ def told(folder: Path) -> tuple[int, int]:
     return ranks.place(), ranks.told(work)
 
 
-STRATEGIES: dict[str, Strategy] = {
-    "random": Random(),
-    "entropy": Uncertainty(entropy),
-    "coreset": CoreSet(),
+def segmented(batch: int, weighted: bool) -> dict[str, list[float]]:
+    """Return the weights of a segmenter after some steps on masks, of which half of some is void."""
+    seed_all(0, 0)
+    (pool, targets), net = mask_pool(labelled=0), partial(segnet_small, channels=(8, 16))
+    targets[::3, :8] = VOID
+    pool.label(torch.arange(16), targets[:16])
+    with nothing_drawn():
+        return state(
+            fast_segmentation(net=net, batch=batch, weighted=weighted, optimiser="sgd", epochs=3).learn(pool).net
+        )
+
+
+def semi_supervised(detached: bool) -> dict[str, list[float]]:
+    """Return the weights of M2's networks after some steps."""
+    seed_all(0, 0)
+    vae = partial(small_vae, latent=4, width=0.25)
+    kind = "detached" if detached else "adversarial"
+    task = M2(normed, vae, discriminator=kind, discriminator_layers=2, steps=4, batch=10, optimiser="sgd", lr=0.05)
+    with nothing_drawn():
+        return state(task.learn(pool_with(40)).game)
+
+
+class Members:
+    """Makes tasks that learn nothing more: of these weights, then of ones that are a little different each time."""
+
+    def __init__(self, weights: dict[str, Tensor]) -> None:
+        self.weights, self.made = weights, 0
+
+    def __call__(self) -> Members:
+        self.made += 1
+        return self
+
+    def learn(self, pool: Pool) -> Classification:
+        its = {name: value * (1 + 0.1 * self.made) for name, value in self.weights.items()}
+        return Classification(normed).recalled(pool, its)
+
+
+class Unplayed(AALU):
+    """Has networks that were never trained, and so are the same on any ranks."""
+
+    def trained(self, pool: Pool, features: Tensor, probs: Tensor, losses: Tensor) -> Assistance:
+        with patch.object(aalu, "play", lambda game, *_: game.eval()):
+            return super().trained(pool, features, probs, losses)
+
+
+STRATEGIES: dict[str, Callable[[dict[str, Tensor]], Strategy]] = {
+    "random": lambda weights: Random(),
+    "entropy": lambda weights: Uncertainty(entropy),
+    "coreset": lambda weights: CoreSet(),
+    "badge": lambda weights: Badge(),
+    "committee": lambda weights: Committee(Members(weights), variation_ratio, 3),  # type: ignore[arg-type]
+    "suggestive": lambda weights: Suggestive(Members(weights)),  # type: ignore[arg-type]
+    "aalu": lambda weights: Unplayed(partial(feature_vae, latent=4, hidden=16), assistant_layers=2),
 }
 
 
@@ -185,7 +242,7 @@ def picked(name: str, weights: dict[str, Tensor]) -> list[int]:
     pool = pool_with(40)
     seed_all(3, 1, part=1)
     task = Classification(normed).recalled(pool, weights)
-    return STRATEGIES[name].query(pool, task, 30).indices.tolist()
+    return STRATEGIES[name](weights).query(pool, task, 30).indices.tolist()
 
 
 def judged(weights: dict[str, Tensor]) -> list[int]:

@@ -56,6 +56,21 @@ def test_a_game_is_that_of_one_process(reduction: str) -> None:
         assert same(each, by_one)
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+def test_a_segmentation_is_that_of_one_process(weighted: bool) -> None:
+    """Whose ranks have masks of which more or less is void."""
+    by_one = ranks.segmented(8, weighted)
+    for each in on_ranks(partial(ranks.segmented, 8, weighted)):
+        assert same(each, by_one)
+
+
+@pytest.mark.parametrize("detached", [False, True])
+def test_m2_is_that_of_one_process(detached: bool) -> None:
+    by_one = ranks.semi_supervised(detached)
+    for each in on_ranks(partial(ranks.semi_supervised, detached)):
+        assert same(each, by_one)
+
+
 @pytest.mark.parametrize("kind", ["dcgan", "wgan_gp", "autoencoder"])
 def test_what_is_trained_once_is_written_once_and_the_same_on_all_ranks(kind: str, tmp_path: Path) -> None:
     one, other = on_ranks(partial(ranks.made, tmp_path, kind))
