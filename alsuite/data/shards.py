@@ -1,4 +1,4 @@
-"""Data sets that come as WebDataset's tar shards, read once, in order, into the arrays that all else is given.
+"""Data sets that come as WebDataset's tar shards, read once, a few at a time, into the arrays that all else is given.
 
 A shard's files of one name are a sample: an image (jpg, png, webp, ...) and its label, as a cls file or in a json file.
 Nothing is unpacked to the disk. Each shard that is read is written down, so that an import that was stopped goes on
@@ -11,13 +11,15 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from glob import glob, has_magic
 from itertools import islice
 from pathlib import Path
-from shutil import rmtree
+from shutil import copyfileobj, rmtree
+from threading import Event
 from typing import BinaryIO
 
 import numpy as np
@@ -34,6 +36,8 @@ from alsuite.training.progress import watched
 __all__ = ["expanded", "shards"]
 
 CHUNK = 512  # images decoded at a time
+AT_ONCE = 4  # shards
+PART = 2**20  # bytes copied at a time
 RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}|\{([^{}]*,[^{}]*)\}")
 
 
@@ -137,15 +141,43 @@ def grown(raw: Path, split: str, some: Sequence[str], side: int, names: Sequence
         journal.truncate(sum(map(len, lines)))
         file.truncate(head(file, len(labels), side) + len(labels) * 3 * side * side)
         file.seek(0, os.SEEK_END)
-        for shard in watched(some[len(done) :], f"{split} shards", len(some), len(done)):
-            found = appended(file, shard, side, names)
+        left = some[len(done) :]
+        coming = each_read(left, partial(appended, side=side, names=names), raw)
+        for shard, (part, found) in zip(watched(left, f"{split} shards", len(some), len(done)), coming, strict=True):
+            with part.open("rb") as images:
+                copyfileobj(images, file, PART)
             os.fsync(file.fileno())
             journal.write(json.dumps({"shard": shard, "labels": found}) + "\n")
             journal.flush()
             os.fsync(journal.fileno())
+            part.unlink()
             labels += found
         head(file, len(labels), side)
     return labels
+
+
+def each_read(
+    some: Sequence[str], append: Callable[[BinaryIO, str, Event], list[int]], raw: Path
+) -> Iterator[tuple[Path, list[int]]]:
+    """Yield in order the file of each shard's images and their labels; those that come next are read meanwhile."""
+    stop, reading = Event(), deque[Future[tuple[Path, list[int]]]]()
+
+    def read(shard: str, part: Path) -> tuple[Path, list[int]]:
+        with part.open("wb") as file:
+            return part, append(file, shard, stop)
+
+    with ThreadPoolExecutor(AT_ONCE) as readers:
+        try:
+            for place, shard in enumerate(some):
+                reading.append(readers.submit(read, shard, raw / f"part_{place % (AT_ONCE + 1)}"))
+                if len(reading) > AT_ONCE:
+                    yield reading.popleft().result()
+            while reading:
+                yield reading.popleft().result()
+        finally:
+            stop.set()
+            for future in reading:
+                future.cancel()
 
 
 def head(file: BinaryIO, n: int, side: int) -> int:
@@ -156,12 +188,14 @@ def head(file: BinaryIO, n: int, side: int) -> int:
     return file.tell()
 
 
-def appended(file: BinaryIO, shard: str, side: int, names: Sequence[str]) -> list[int]:
-    """Write the images of a shard to the end of a file, and return their labels."""
+def appended(file: BinaryIO, shard: str, stop: Event, side: int, names: Sequence[str]) -> list[int]:
+    """Write the images of a shard to the end of a file, and return their labels; leave off once told to stop."""
     labels: list[int] = []
     waiting: list[Future[NDArray[np.uint8]]] = []
     with ThreadPoolExecutor() as threads:
         for some in chunks(samples(shard)):
+            if stop.is_set():
+                return []
             labels += [label(shard, *sample, names) for sample in some]
             coming = [threads.submit(picture, shard, *sample, side) for sample in some]
             write(file, waiting)

@@ -8,6 +8,8 @@ import pickle
 from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
+from threading import Barrier
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -68,7 +70,7 @@ def test_the_samples_of_all_shards_in_their_order(home: Path) -> None:
 
 def test_an_import_is_done_once_and_anew_for_other_shards(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     of(home)
-    monkeypatch.setattr(module, "appended", lambda *_: pytest.fail("shards are read again"))
+    monkeypatch.setattr(module, "appended", lambda *_, **__: pytest.fail("shards are read again"))
     assert len(of(home).train.targets) == 9
     monkeypatch.undo()
     assert of(home, side=4).train.images.shape == (9, 3, 4, 4)
@@ -92,15 +94,15 @@ def test_an_import_that_was_killed_goes_on_after_the_last_shard(
     whole = of(home, root=home / "other")
     appended, read = module.appended, []
 
-    def killed(file: Any, shard: str, *rest: Any) -> list[int]:
+    def killed(file: Any, shard: str, *rest: Any, **options: Any) -> list[int]:
         if shard.endswith("-01.tar"):
             file.write(b"half of an image")
             raise KeyboardInterrupt
-        return appended(file, shard, *rest)
+        return appended(file, shard, *rest, **options)
 
-    def watched(file: Any, shard: str, *rest: Any) -> list[int]:
+    def watched(file: Any, shard: str, *rest: Any, **options: Any) -> list[int]:
         read.append(Path(shard).name)
-        return appended(file, shard, *rest)
+        return appended(file, shard, *rest, **options)
 
     monkeypatch.setattr(module, "appended", killed)
     with pytest.raises(KeyboardInterrupt):
@@ -110,9 +112,43 @@ def test_an_import_that_was_killed_goes_on_after_the_last_shard(
         file.write(torn)
     monkeypatch.setattr(module, "appended", watched)
     data = of(home)
-    assert read == ["train-01.tar", "train-02.tar", "val.tar"]
+    assert sorted(read) == ["train-01.tar", "train-02.tar", "val.tar"]
     assert torch.equal(data.train.images, whole.train.images)
     assert torch.equal(data.train.targets, whole.train.targets)
+
+
+def test_shards_are_read_side_by_side(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole, appended, met = of(home, root=home / "other"), module.appended, Barrier(2, timeout=20)
+
+    def waiting(file: Any, shard: str, *rest: Any, **options: Any) -> list[int]:
+        """Reads the first two shards only once both are begun, and ends the first one last."""
+        if shard.endswith(("-00.tar", "-01.tar")):
+            met.wait()
+        found = appended(file, shard, *rest, **options)
+        if shard.endswith("-00.tar"):
+            sleep(0.2)
+        return found
+
+    monkeypatch.setattr(module, "appended", waiting)
+    data = of(home)
+    assert torch.equal(data.train.images, whole.train.images)
+    assert torch.equal(data.train.targets, whole.train.targets)
+    assert not [*home.rglob("part_*")]
+
+
+def test_one_torn_shard_ends_the_reading_of_the_others(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in range(3, 30):
+        shard(home / "tars" / f"train-{place:02}.tar", [0, 1])
+    (home / "tars" / "train-01.tar").write_bytes(b"torn")
+    appended, begun = module.appended, []
+    monkeypatch.setattr(
+        module, "appended", lambda *rest, **options: begun.append(rest[1]) or appended(*rest, **options)
+    )
+    with pytest.raises(UserError, match=r"cannot read the shard \S+train-01\.tar"):
+        of(home, train=str(home / "tars" / "train-*.tar"))
+    assert len(begun) <= 2 + module.AT_ONCE
+    (home / "tars" / "train-01.tar").unlink()
+    assert len(of(home, train=str(home / "tars" / "train-*.tar")).train.targets) == 4 + 3 + 27 * 2
 
 
 def test_images_may_be_decoded_in_several_parts(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
