@@ -13,17 +13,18 @@ import json
 import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, redirect_stderr
+from contextlib import ExitStack, contextmanager, redirect_stderr, suppress
 from dataclasses import fields, replace
 from io import StringIO
 from pathlib import Path
+from pickle import PickleError
 from typing import TYPE_CHECKING
 
 from alsuite.command.job import Job, processes_of
 from alsuite.command.processes import THREADS, Work
 from alsuite.command.progress import Progress
 from alsuite.command.shown import Unshown
-from alsuite.command.slurm_queue import Watch, in_queue
+from alsuite.command.slurm_queue import Watch, failure, in_queue
 from alsuite.errors import UserError, first_line
 from alsuite.files import locked
 from alsuite.recorded import Options
@@ -99,6 +100,7 @@ class Array:
             new = [job for job in jobs if job.folder not in queued]
             if len(new) < len(jobs):
                 progress.print(f"{len(jobs) - len(new)} of {len(jobs)} runs are in Slurm's queue already")
+            self.tell_of_earlier(new, progress)
             tasks = {**queued, **self.submitted(new, progress)}
         watch = Watch([tasks[job.folder] for job in jobs], [job.folder for job in jobs], cycles, progress)
         try:
@@ -111,12 +113,16 @@ class Array:
     @contextmanager
     def _one_at_a_time(self) -> Iterator[None]:
         """Let no other command hand in runs meanwhile, which might be the same."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        with locked(self.home / "lock"):
+            yield
+
+    @property
+    def home(self) -> Path:
+        """Return the folder that holds those of all tasks."""
         from submitit.core.utils import JobPaths
 
-        home = JobPaths.get_first_id_independent_folder(self.folder)
-        home.mkdir(parents=True, exist_ok=True)
-        with locked(home / "lock"):
-            yield
+        return JobPaths.get_first_id_independent_folder(self.folder)
 
     def queued(self) -> dict[Path, Handed[None]]:
         """Return the folder of each run that is in the queue, with its task."""
@@ -127,6 +133,21 @@ class Array:
         tasks = [SlurmJob(self.folder, number) for number in sorted(numbers)]
         handed_in = [task for task in tasks if task.paths.submitted_pickle.exists()]
         return {task.submission().args[0].folder: task for task in handed_in}
+
+    def tell_of_earlier(self, jobs: Sequence[Job], progress: Progress) -> None:
+        """Say which jobs had a task already that has left the queue before the run had ended, and why the last did."""
+        from submitit import SlurmJob
+
+        last: dict[Path, Handed[None]] = {}
+        submitted = {path: path.stat().st_mtime for path in self.home.rglob("*_submitted.pkl")}
+        for path in sorted(submitted, key=submitted.__getitem__):
+            task: Handed[None] = SlurmJob(self.folder, path.name.removesuffix("_submitted.pkl"))
+            with suppress(AttributeError, EOFError, ImportError, OSError, PickleError):  # of another version, or torn
+                last[task.submission().args[0].folder] = task
+        if again := [job for job in jobs if job.folder in last]:
+            job = again[-1]
+            why = f"{job.name}: {failure(last[job.folder])}"
+            progress.print(f"{len(again)} of {len(jobs)} runs are handed in again; {why}")
 
     def submitted(self, jobs: Sequence[Job], progress: Progress) -> dict[Path, Handed[None]]:
         """Hand in jobs as one array, and return the folder of each with its task."""

@@ -22,7 +22,7 @@ from alsuite.journal import Record
 if TYPE_CHECKING:
     from submitit import Job as Handed
 
-__all__ = ["Growing", "Watch", "in_queue"]
+__all__ = ["Growing", "Watch", "failure", "in_queue"]
 
 PERIOD = 10.0  # seconds between two looks at the queue
 PATIENCE = 30.0  # seconds until a journal's last line must have come from the node on which its task has ended
@@ -124,7 +124,7 @@ class Watch:
         if self.journals[place].finished:
             self._end(place, None)
         elif monotonic() > self.seen[place] + PATIENCE:
-            self._end(place, _failure(self.tasks[place]))
+            self._end(place, failure(self.tasks[place]))
 
     def _show(self, place: int, old: bool) -> None:
         """Show the cycles that a run has written down since they were shown last.
@@ -143,7 +143,7 @@ class Watch:
         show_end(self.progress, place, error)
 
 
-def _failure(task: Handed[None]) -> UserError:
+def failure(task: Handed[None]) -> UserError:
     """Return why a task left the queue before its run had ended, with the path of its log."""
     log = next((path for path in (task.paths.stderr, task.paths.stdout) if path.exists()), task.paths.folder)
     told = _last_words(task, log)

@@ -137,7 +137,9 @@ def test_a_task_that_ends_is_named_with_its_log_and_the_same_command_goes_on(
     assert str(error).endswith(f"(log: {log})")
     assert how.removesuffix("ed").upper() in log.read_text().upper()
     goes_on(job)
+    capfd.readouterr()
     assert run([job], tmp_path) == {}
+    assert f"1 of 1 runs are handed in again; {job.name}: {error}\n" in capfd.readouterr().out
     assert steps(job)[:MIDDLE] == [first] * MIDDLE
     assert len(steps(job)) == CYCLES
 
