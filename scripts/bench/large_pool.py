@@ -3,7 +3,8 @@
 ALSUITE_LARGE_POOL is a folder with room for the file, 15.7 GB at the full size, and how many images: "/tmp 1280000".
 The file is removed afterwards, and forgotten by the system before each turn, so that it comes from the disk.
 
-python scripts/bench/large_pool.py FILE TURNS    prints seconds of each turn, and the most memory that was resident
+python scripts/bench/large_pool.py FILE TURNS WINDOW    prints seconds of each turn and the most memory that was
+resident, where training shuffles within windows of so many bytes
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from torch import Tensor, nn
 from alsuite import mapped
 from alsuite.command.machine import keep_freed_memory
 from alsuite.loop import seed_all
-from alsuite.mapped import Mapped
+from alsuite.mapped import Mapped, in_windows
 from alsuite.nets.classifiers import lenet
 from alsuite.pool import Pool, Rows
 from alsuite.tasks.classification import Classifier
@@ -54,7 +55,8 @@ def large_pool(sizes: Sizes) -> Iterator[Row]:
     with TemporaryDirectory(dir=folder) as name:
         path = Path(name) / "images.npy"
         write(path, n)
-        command = [sys.executable, __file__, str(path), str(min(3, sizes.turns))]
+        window = min(mapped.WINDOW, path.stat().st_size // 8)  # so that a small pool has several as well
+        command = [sys.executable, __file__, str(path), str(min(3, sizes.turns)), str(window)]
         paths = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
         told = json.loads(subprocess.run(command, env=paths, check=True, stdout=subprocess.PIPE, text=True).stdout)
     what = f"{n:,} images of 64 x 64, {n * int(np.prod(SHAPE)) / 1e9:.1f} GB"
@@ -118,6 +120,7 @@ def scanned(images: Mapped) -> Tensor:
 
 
 def epoch(images: Mapped) -> Tensor:
+    assert in_windows(cast(Tensor, images), len(images))
     found, done = torch.empty(len(images), dtype=torch.int64), 0  # many small parts would leave holes in memory
     for some, _ in Stream(cast(Tensor, images), torch.arange(len(images)), batch=BATCH):
         found[done : done + len(some)] = numbers(some)
@@ -200,4 +203,5 @@ def lost(what: str, blocks: list[float], full: list[float]) -> Row:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     keep_freed_memory()  # as a run does
+    mapped.WINDOW = int(sys.argv[3])
     print(json.dumps(measured(Path(sys.argv[1]), int(sys.argv[2]))))

@@ -90,7 +90,8 @@ def near(found: Match, queries: Tensor) -> Check:
     rows = found.matcher.neighbours.nearest(queries, 1)[:, 0]
     ours, best = ((found.features[i] - queries).square().sum(1).sqrt() for i in (rows, truth))
     recall, ratio = float((ours <= best * (1 + 1e-5)).float().mean()), float((ours / best).mean())
-    return recall >= 0.99 and ratio <= 1.005, f"recall {recall:.3f}, distances {ratio:.4f} of {len(queries)}"
+    lists = f", nprobe {probes}" if (probes := getattr(found.matcher.neighbours, "nprobe", 0)) else ""
+    return recall >= 0.99 and ratio <= 1.005, f"recall {recall:.3f}, distances {ratio:.4f} of {len(queries)}{lists}"
 
 
 def always(check: Check) -> Callable[[Any, Any], Check]:

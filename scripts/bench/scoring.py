@@ -38,7 +38,7 @@ def core_set(sizes: Sizes) -> Iterator[Row]:
     scaled = f"({sizes.picks} picks, scaled up)"
     ours = partial(k_center_greedy, points, centres, sizes.budget)
     loop = partial(loop_core_set, points.numpy(), centres.numpy(), sizes.picks, sizes.budget)
-    shared: dict[str, Any] = {"goal": 100, "turns": sizes.turns, "flops": flops(ours)}
+    shared: dict[str, Any] = {"goal": 50, "turns": sizes.turns, "flops": flops(ours)}
     yield race(what, f"pairwise_distances {scaled}", ours, loop, same_picks, **shared)
     peer = import_module("skactiveml.pool").CoreSet(random_state=0)
     known = np.concatenate([np.full(sizes.points, np.nan), np.zeros(sizes.centres)])
