@@ -10,17 +10,19 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hydra.utils import instantiate
 from torch import Generator, Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
-from alsuite import CONF, nets, scores
+from alsuite import CONF, mapped, nets, scores
 from alsuite.budget import Budget
 from alsuite.command import machine
 from alsuite.generators.acgan import ACGANGame, ACGANRules, trained_on_labelled
@@ -38,7 +40,7 @@ from alsuite.nets.fastnet import Whitening, fastnet
 from alsuite.nets.gans import Pair, res_wgan_gp
 from alsuite.nets.vae import VAE, discriminator, small_vae
 from alsuite.oracle import Ideal
-from alsuite.pool import VOID, Pool, gather
+from alsuite.pool import VOID, Pool, Rows, gather
 from alsuite.strategies.coreset import k_center_greedy
 from alsuite.strategies.uncertainty import Uncertainty
 from alsuite.tasks import classification
@@ -46,7 +48,7 @@ from alsuite.tasks.m2 import M2
 from alsuite.tasks.ranked import Ranked
 from alsuite.tasks.segmentation import masked
 from alsuite.training.augment import augmentations, flip_together
-from alsuite.training.fit import Stream, chunk_size
+from alsuite.training.fit import Stream, chunk_size, infer
 from alsuite.training.game import AdversarialGame, AdversarialRules, play
 from alsuite.training.losses import pixel_cross_entropy
 from helpers.configs import composed
@@ -322,6 +324,38 @@ def test_images_that_stay_behind_are_served_on_the_gpu(gpu: PretendedGPU | RealG
     images, masks = torch.zeros(9, 3, 4, 4, dtype=torch.uint8), torch.zeros(9, 4, 4, dtype=torch.uint8)
     stream = Stream(images, masks, batch=4, indices=torch.arange(9, device="cuda"), joint=flip_together)
     assert {each.device for batch in stream for each in batch} == {CUDA}
+
+
+class AtOnce(ThreadPoolExecutor):
+    """Does all in the thread that asks, since a pretended GPU is not there in any other."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+@pytest.mark.parametrize("window", [2**28, 2000])
+def test_images_in_a_file_come_to_the_gpu_from_pinned_memory(
+    window: int, gpu: PretendedGPU | RealGPU, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mapped, "WINDOW", window)
+    monkeypatch.setattr(mapped, "BLOCK", 200)
+    if isinstance(gpu, PretendedGPU):
+        monkeypatch.setattr(mapped, "ThreadPoolExecutor", AtOnce)
+    images = torch.randint(256, (90, 1, 6, 6), dtype=torch.uint8)
+    np.save(tmp_path / "images.npy", images.numpy())
+    file: Any = mapped.Mapped(np.load(tmp_path / "images.npy", mmap_mode="r"), most=0)
+    chosen = torch.arange(0, 90, 2, device="cuda")
+    found = infer(lambda some: some.float().flatten(1), Rows(file, chosen), size=8)
+    assert found.device.type == "cuda"
+    assert torch.equal(found.cpu(), images[::2].float().flatten(1))
+    served = [*Stream(file, torch.arange(90, device="cuda"), batch=4, indices=chosen)]
+    assert all(rows.device.type == places.device.type == "cuda" for rows, places in served)
+    places = torch.cat([places.cpu() for _, places in served])
+    assert torch.equal(torch.cat([rows.cpu() for rows, _ in served]), images[places])
+    assert places.sort().values.tolist() == [*range(0, 90, 2)]
+    assert isinstance(gpu, RealGPU) or gpu.pinned > 1
 
 
 @pytest.mark.parametrize("kind", ["exact", "ivf"])

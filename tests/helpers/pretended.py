@@ -39,6 +39,7 @@ class PretendedGPU(TorchFunctionMode):
     """Within it tensors may be made on "cuda", or be brought there and back.
 
     waits: how often the CPU had to wait for a value
+    pinned: how many tensors were made from which it copies while the CPU goes on
     exact: whether it computes what a CPU does, random numbers included
     """
 
@@ -46,7 +47,7 @@ class PretendedGPU(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self.waits = 0
+        self.waits = self.pinned = 0
 
     def __torch_function__(
         self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
@@ -59,6 +60,7 @@ class PretendedGPU(TorchFunctionMode):
         if func == Tensor.data.__set__:  # type: ignore[attr-defined]
             func(*args)
             return placed(args[0], where(args[1]))
+        self.pinned += kwargs.pop("pin_memory", False)
         asked = asked_for(name, args, kwargs)
         device = asked or common(name, args, kwargs)
         self._count(name, args, asked)
