@@ -43,7 +43,7 @@ from alsuite.results.statistics import FULL
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "outputs" / "published"
 README = PUBLISHED.parent.parent / "README.md"
-MADE_BY = ("commit", "device", "seeds", "pool")  # of which a page lists each value once
+MADE_BY = ("commit", "device", "threads", "seeds", "pool")  # of which a page lists each value once
 OF_A_STRATEGY = ("strategy", "generator", "features")
 MARK = "<!-- papers: written by scripts/publish.py -->"
 
@@ -100,7 +100,7 @@ def facts_on_all(runs: pd.DataFrame, stem: str, scale: str) -> dict[str, object]
     told = [facts_of(runs[here], "", scale)] if here.any() else []
     pages = dict.fromkeys(map(kept_in, runs.loc[~here, "folder"]))
     told += [json.loads((page / "about.json").read_text()) for page in pages]
-    each = {name: {value for facts in told for value in str(facts[name]).split(", ")} for name in MADE_BY}
+    each = {name: {one for facts in told for one in str(facts.get(name, "")).split(", ") if one} for name in MADE_BY}
     joined = {name: ", ".join(sorted(values, key=lambda text: (len(text), text))) for name, values in each.items()}
     made = {"command": f"make {stem} SCALE={scale}", "scale": scale, **joined}
     return {**made, "runs": len(runs[NAMED_BY].drop_duplicates()), "versions": told[0].get("versions")}

@@ -18,6 +18,7 @@ from alsuite import CONF
 from alsuite.claims.claim import Claim
 from alsuite.claims.judging import LEVEL, Judgement, judged
 from alsuite.errors import UserError
+from alsuite.figures.costs import SECONDS
 from alsuite.figures.spec import read_panels
 from alsuite.results import NoRunsError, load_runs
 from alsuite.results.kept import TABLE, kept_table
@@ -36,6 +37,8 @@ UNITS = {
     "query_seconds": "s",
     "query_seconds_per_100": "s",
     "cycles_until_cheaper": "cycles",
+    "notes.memory": "bytes",
+    **dict.fromkeys(SECONDS, "s"),
 }
 COLUMNS = (
     "claim", "paper", "place", "says", "verdict", "effect", "low", "high", "unit", "published", "comparisons", "seeds",

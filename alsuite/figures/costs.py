@@ -52,11 +52,11 @@ def until_cheaper(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _first_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return a row for each run: its mean seconds of a selection, and of all else its first value.
+    """Return a row for each run: its mean seconds of a selection, its last labels, and of all else its first value.
 
     Runs none of which notes a preparation are refused.
     """
     if not {*SECONDS} <= {*frame} or frame[SECONDS].isna().to_numpy().all():
         raise UserError("no run here notes its preparation, as those with strategy=asal do")
-    seconds = frame.groupby(RUN)["select_seconds"].mean().rename("mean_seconds")
-    return frame.sort_values("cycle").groupby(RUN, as_index=False).first().join(seconds, on=RUN)
+    whole = frame.groupby(RUN).agg(mean_seconds=("select_seconds", "mean"), labelled=("labelled", "max"))
+    return frame.sort_values("cycle").groupby(RUN, as_index=False).first().drop(columns="labelled").join(whole, on=RUN)

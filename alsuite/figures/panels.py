@@ -148,7 +148,7 @@ def transition(axes: "Axes", part: Part, look: Look) -> None:
     curves(axes, replace(part, frame=part.frame.drop(never.index)), look)
     axes.set(xscale="log", yscale="log")
     axes.yaxis.set_major_formatter("{x:g}")
-    axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2, 0.4)))
+    axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.4)))
     edge = axes.get_xaxis_transform()
     for name, x in sorted({*zip(never["series"], never[part.panel.x], strict=True)}):
         axes.axvline(x, color=look[name].colour, linestyle=":", linewidth=0.8)

@@ -6,7 +6,8 @@ both numbers are known and the run did less.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping
+import re
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -32,6 +33,7 @@ WIDTHS = {
     f"{MADE}.net.width": "generators",
     f"{CODE}.net.width": "auto-encoders",
 }
+OF = re.compile(r"([\d,]+) of ([\d,]+) (.+)")
 VGG_SIDE = 64  # pixels, to which images are scaled before ImageNet's VGG-16 sees them
 
 
@@ -42,7 +44,17 @@ def reductions(frame: pd.DataFrame) -> list[str]:
     """
     runs = frame.sort_values("labelled").drop_duplicates(RUN, keep="last")
     told = dict.fromkeys(text for row in runs.to_dict("records") for text in _of_run(row))
-    return [*told]
+    return _joined(told)
+
+
+def _joined(told: Iterable[str]) -> list[str]:
+    """Join texts that differ in the whole alone, as "100 of 2,000 steps" and "100 of 9,000 steps" do."""
+    wholes: dict[str, list[str]] = {}
+    for text in told:
+        parts = OF.fullmatch(text)
+        wholes.setdefault(f"{parts[1]} of {{}} {parts[3]}" if parts else text, []).append(parts[2] if parts else "")
+    ranges = {text: sorted(found, key=lambda n: (len(n), n)) for text, found in wholes.items()}
+    return [text.format(" to ".join(dict.fromkeys((found[0], found[-1])))) for text, found in ranges.items()]
 
 
 def _of_run(row: Row) -> Iterator[str]:

@@ -105,6 +105,7 @@ def facts_of(frame: pd.DataFrame, command: str, scale: str) -> Record:
         "scale": scale,
         "commit": each("commit"),
         "device": each("device"),
+        "threads": each("threads"),
         "seeds": ", ".join(map(str, sorted({about["config"]["seed"] for about in abouts}))),
         "runs": len(abouts),
         "pool": each("pool"),

@@ -26,6 +26,15 @@ def test_nothing_is_said_of_a_run_that_leaves_nothing_out() -> None:
     assert told(**{"task_model.epochs": 150, "budget.end": 20_000, "task_model.net.width": 1.0, **steps}) == []
 
 
+def test_what_differs_in_the_whole_alone_is_said_once() -> None:
+    same = {**dict.fromkeys(RUN, "of one kind"), **WHOLE, "task_model.limit": 10}
+    options = ("run", "task_model.epochs", "task_model.net.width")
+    rows = [
+        {**same, **dict(zip(options, its, strict=True))} for its in (("a", 150, 1), ("b", 90, 0.25), ("c", 1200, 1))
+    ]
+    assert reductions(pd.DataFrame(rows)) == ["10 of 90 to 1,200 epochs", "networks of 1/4 width"]
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
