@@ -207,8 +207,9 @@ def tabled(frame: pd.DataFrame, panel: Panel) -> tuple[str, dict[str, pd.DataFra
         y = panel.y.replace("aubc", "accuracy")
         return report(named(frame.dropna(subset=[y]), panel).frame, ["series"], y, y in PERCENT)
     frame = DERIVED[panel.kind](frame) if panel.kind in DERIVED else frame
-    values = per_run(named(frame, panel).frame, panel)
-    table = interval(values, ["series"], panel.y, largest(panel.y, frame))
+    part = named(frame, panel)
+    table = interval(per_run(part.frame, panel), ["series"], panel.y, largest(panel.y, frame))
+    table = table.sort_values("series", key=lambda names: names.map(part.order.index))
     return table.to_string(index=False, float_format="{:.4g}".format), {"values": table.assign(measure=panel.y)}
 
 
