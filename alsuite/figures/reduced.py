@@ -65,7 +65,7 @@ def _of_run(row: Row) -> Iterator[str]:
     if row.get("task_model") in SMALL and row.get("scale") != "paper":
         yield SMALL[row["task_model"]]
     for column, name in WIDTHS.items():
-        if (width := _number(row, column) or 1) != 1:
+        if (width := _number(row, column) or 1) < 1:
             yield f"{name} of {Fraction(width).limit_denominator(64)} width"
     yield from _of(_limit(row, "task_model"), _number(row, "task_model.epochs"), "epochs")
     yield from _of(_limit(row, "strategy"), _game(row), "steps of the game")

@@ -23,7 +23,7 @@ def told(**changes: Any) -> list[str]:
 
 def test_nothing_is_said_of_a_run_that_leaves_nothing_out() -> None:
     steps = {"strategy.limit": 90_000, "strategy.epochs": 100, "strategy.batch": 128, "budget.initial": 0.1}
-    assert told(**{"task_model.epochs": 150, "budget.end": 20_000, "task_model.net.width": 1.0, **steps}) == []
+    assert told(**{"task_model.epochs": 150, "budget.end": 20_000, "task_model.net.width": 2.0, **steps}) == []
 
 
 def test_what_differs_in_the_whole_alone_is_said_once() -> None:
