@@ -32,6 +32,7 @@ def room(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tens
 
 
 def in_file(shape: Sequence[int], dtype: torch.dtype, folder: Path) -> Tensor:
+    """Return room for a table in a file that has no name."""
     with TemporaryFile(dir=folder) as file:
         file.truncate(math.prod(shape) * dtype.itemsize)
         return torch.frombuffer(mmap.mmap(file.fileno(), 0), dtype=dtype).view(*shape)
