@@ -24,10 +24,11 @@ def room(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tens
 
     So a strategy that holds a table of all images goes on where memory would not, at the speed of the disk.
     """
-    size, folder = math.prod(shape) * dtype.itemsize, Path(gettempdir())
-    large = device.type == "cpu" and size > LARGE and size > SHARE * mapped.memory()
-    if large and shutil.disk_usage(folder).free > size:
-        return in_file(shape, dtype, folder)
+    size = math.prod(shape) * dtype.itemsize
+    if device.type == "cpu" and size > LARGE and size > SHARE * mapped.memory():
+        folder = Path(gettempdir())
+        if shutil.disk_usage(folder).free > size:
+            return in_file(shape, dtype, folder)
     return torch.empty(shape, dtype=dtype, device=device)
 
 

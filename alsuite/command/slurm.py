@@ -100,7 +100,6 @@ class Array:
             new = [job for job in jobs if job.folder not in queued]
             if len(new) < len(jobs):
                 progress.print(f"{len(jobs) - len(new)} of {len(jobs)} runs are in Slurm's queue already")
-            self.tell_of_earlier(new, progress)
             tasks = {**queued, **self.submitted(new, progress)}
         watch = Watch([tasks[job.folder] for job in jobs], [job.folder for job in jobs], cycles, progress)
         try:
@@ -155,6 +154,7 @@ class Array:
 
         if not jobs:
             return {}
+        self.tell_of_earlier(jobs, progress)
         os.environ.update(dict.fromkeys(THREADS, str(self.options.get("cpus_per_task", 1))))  # sbatch hands it on
         try:
             executor = AutoExecutor(self.folder, cluster="slurm", slurm_max_num_timeout=self.timeouts)

@@ -6,8 +6,7 @@ both numbers are known and the run did less.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -33,7 +32,6 @@ WIDTHS = {
     f"{MADE}.net.width": "generators",
     f"{CODE}.net.width": "auto-encoders",
 }
-OF = re.compile(r"([\d,]+) of ([\d,]+) (.+)")
 VGG_SIDE = 64  # pixels, to which images are scaled before ImageNet's VGG-16 sees them
 
 
@@ -43,30 +41,25 @@ def reductions(frame: pd.DataFrame) -> list[str]:
     frame: rows of runs, which hold their configuration; a run's last row counts
     """
     runs = frame.sort_values("labelled").drop_duplicates(RUN, keep="last")
-    told = dict.fromkeys(text for row in runs.to_dict("records") for text in _of_run(row))
-    return _joined(told)
+    wholes: dict[str, set[float]] = {}
+    for row in runs.to_dict("records"):
+        for text, whole in _of_run(row):
+            wholes.setdefault(text, set()).add(whole)
+    ends = {text: sorted({min(found), max(found)}) for text, found in wholes.items()}
+    return [text.format(" to ".join(f"{whole:,.0f}" for whole in found)) for text, found in ends.items()]
 
 
-def _joined(told: Iterable[str]) -> list[str]:
-    """Join texts that differ in the whole alone, as "100 of 2,000 steps" and "100 of 9,000 steps" do."""
-    wholes: dict[str, list[str]] = {}
-    for text in told:
-        parts = OF.fullmatch(text)
-        wholes.setdefault(f"{parts[1]} of {{}} {parts[3]}" if parts else text, []).append(parts[2] if parts else "")
-    ranges = {text: sorted(found, key=lambda n: (len(n), n)) for text, found in wholes.items()}
-    return [text.format(" to ".join(dict.fromkeys((found[0], found[-1])))) for text, found in ranges.items()]
+def _of_run(row: Row) -> Iterator[tuple[str, float]]:
+    """Yield what one run was reduced in: images, widths of networks, epochs, steps, iterations and labels.
 
-
-def _of_run(row: Row) -> Iterator[str]:
-    """Yield what one run was reduced in: images, widths of networks, epochs, steps, iterations and labels."""
-    whole, pool = _number(row, "whole"), _number(row, "pool")
-    if whole and pool and pool < whole:
-        yield f"{pool:,.0f} of {whole:,.0f} images"
+    Each is a text, and the whole that belongs into its braces; 0 where it has none.
+    """
+    yield from _of(_number(row, "pool"), _number(row, "whole"), "images")
     if row.get("task_model") in SMALL and row.get("scale") != "paper":
-        yield SMALL[row["task_model"]]
+        yield SMALL[row["task_model"]], 0
     for column, name in WIDTHS.items():
         if (width := _number(row, column) or 1) < 1:
-            yield f"{name} of {Fraction(width).limit_denominator(64)} width"
+            yield f"{name} of {Fraction(width).limit_denominator(64)} width", 0
     yield from _of(_limit(row, "task_model"), _number(row, "task_model.epochs"), "epochs")
     yield from _of(_limit(row, "strategy"), _game(row), "steps of the game")
     if row.get("task_model.epoch_of") == "unlabelled":
@@ -78,10 +71,10 @@ def _of_run(row: Row) -> Iterator[str]:
     yield from _of(_number(row, "labelled"), _end(row), "labels")
 
 
-def _of(limit: float | None, most: float | None, what: str) -> Iterator[str]:
+def _of(limit: float | None, most: float | None, what: str) -> Iterator[tuple[str, float]]:
     """Say that a limit left so much of the whole, if it did."""
     if limit and most and limit < most:
-        yield f"{limit:,.0f} of {most:,.0f} {what}"
+        yield f"{limit:,.0f} of {{}} {what}", most
 
 
 def _limit(row: Row, group: str) -> float | None:
