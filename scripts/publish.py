@@ -64,12 +64,12 @@ def main() -> None:
 def publish(stem: str, scale: str, root: Path, folder: Path, add: bool = False) -> None:
     """Write the picture, the tables and what was measured into the folder; `add` to what is there."""
     folder.mkdir(parents=True, exist_ok=True)
-    texts, shown, measured, absent, tables = [], [], [], [], []
+    texts, shown, measured, absent, lacked, tables = [], [], [], [], [], []
     for title, frame, panel in compared(stem, scale, root, folder.parent.parent if add else None):
         if frame.empty:
             absent.append(panel.title)
             continue
-        absent += results.lacking(frame, panel.where, panel.swept)
+        lacked.append((panel.title, results.lacking(frame, panel.where, panel.swept)))
         shown.append((panel, frame))
         measured.append(headline(frame, panel))
         text, made = tabled(frame, panel)
@@ -90,7 +90,7 @@ def publish(stem: str, scale: str, root: Path, folder: Path, add: bool = False) 
         "reduced to": "; ".join(reductions(runs)),
         "measured": measured,
     }
-    facts["not measured"] = ", ".join(dict.fromkeys(absent))
+    facts["not measured"] = "; ".join(filter(None, (*dict.fromkeys(absent), results.told_lacking(lacked))))
     write_about(stem, {name: fact for name, fact in facts.items() if fact}, claims.on_a_page(verdicts), texts, folder)
 
 

@@ -23,6 +23,7 @@ from alsuite.figures.parts import BLANK, Part
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import STORED
 from alsuite.figures.style import FAINT, RC, Look, styles
+from alsuite.results import told_lacking
 from alsuite.results.intervals import ENOUGH
 
 if TYPE_CHECKING:
@@ -178,8 +179,8 @@ def _footer(parts: Sequence[Part]) -> str:
         sentences.insert(1, f"Reduced to {', '.join(reduced)}.")
     if any(part.points for part in parts):
         sentences.append("Hollow: the paper's own numbers.")
-    if absent := dict.fromkeys(value for part in parts for value in part.lacking):
-        sentences.append(f"Not measured: {', '.join(absent)}.")
+    if absent := told_lacking([(part.panel.title, part.lacking) for part in parts if not part.note]):
+        sentences.append(f"Not measured: {absent}.")
     return " ".join(sentences)
 
 

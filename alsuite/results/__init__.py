@@ -30,6 +30,7 @@ __all__ = [
     "penalty_matrix",
     "select",
     "summary",
+    "told_lacking",
     "with_series",
 ]
 
@@ -176,6 +177,23 @@ def lacking(frame: pd.DataFrame, where: Options, swept: Sequence[Options] = ()) 
     columns = {column for series in (*listed, *swept) for column in series if column in frame}
     rows = frame[[*columns]].map(key_of).drop_duplicates()
     return [*dict.fromkeys(filter(None, (_absent(series, rows) for series in (*listed, *swept))))]
+
+
+def told_lacking(panels: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """Say what the panels lack, and which of them where not all do.
+
+    panels: the title of each, and what it lacks
+    """
+    count = len({title for title, _ in panels})
+    lacked: dict[str, dict[str, None]] = {}
+    for title, values in panels:
+        for value in values:
+            lacked.setdefault(value, {})[" ".join(title.split())] = None
+    said: dict[str, list[str]] = {}
+    for value, where in lacked.items():
+        some = next(iter(where)) if len(where) == 1 else f"{len(where)} of {count} panels"
+        said.setdefault("" if len(where) == count else f" ({some})", []).append(value)
+    return "; ".join(f"{', '.join(values)}{where}" for where, values in said.items())
 
 
 def _absent(series: Options, rows: pd.DataFrame) -> str:

@@ -24,7 +24,7 @@ from alsuite.figures.layout import compose
 from alsuite.figures.parts import BLANK, parts_of
 from alsuite.figures.spec import Panel, read_panels
 from alsuite.figures.style import KNOWN, styles
-from alsuite.results import lacking, load_runs
+from alsuite.results import lacking, load_runs, told_lacking
 from helpers.journals import synthetic_curve, write_run
 
 STRATEGIES = ("random", "entropy", "vaal")
@@ -152,6 +152,15 @@ def test_what_is_lacking_is_told_once_by_what_is_absent_of_it() -> None:
     assert lacking(rows, {"features": [None, "rgb", "code"]}, asked) == ["features=code", "strategy=gaal"]
     assert lacking(rows, {}, [{"features": "gray", "alpha": "1.0"}]) == []
     assert lacking(rows, {}, [{"features": "rgb", "alpha": "1.0"}]) == ["features=rgb alpha=1.0"]
+
+
+def test_what_only_some_panels_lack_is_told_with_their_titles() -> None:
+    gan, code = "generator=gan", "features=code"
+    assert told_lacking([("a", [gan, code]), ("b", [gan, code])]) == f"{gan}, {code}"
+    assert told_lacking([("a", [gan, code]), ("b", [code])]) == f"{gan} (a); {code}"
+    assert told_lacking([("a", []), ("b\nhinge", [gan, code])]) == f"{gan}, {code} (b hinge)"
+    assert told_lacking([*((title, [gan]) for title in "abc"), ("d", [])]) == f"{gan} (3 of 4 panels)"
+    assert told_lacking([("a", [])]) == ""
 
 
 def test_published_points_lie_over_the_curves(toy: Path, conf: Callable[[Any], Path]) -> None:
