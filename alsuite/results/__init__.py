@@ -191,7 +191,8 @@ def told_lacking(panels: Sequence[tuple[str, Sequence[str]]]) -> str:
             lacked.setdefault(value, {})[" ".join(title.split())] = None
     said: dict[str, list[str]] = {}
     for value, where in lacked.items():
-        some = next(iter(where)) if len(where) == 1 else f"{len(where)} of {count} panels"
+        alone = next(iter(where)) if len(where) == 1 else ""
+        some = alone or f"{len(where)} of {count} panels"
         said.setdefault("" if len(where) == count else f" ({some})", []).append(value)
     return "; ".join(f"{', '.join(values)}{where}" for where, values in said.items())
 

@@ -160,6 +160,7 @@ def test_what_only_some_panels_lack_is_told_with_their_titles() -> None:
     assert told_lacking([("a", [gan, code]), ("b", [code])]) == f"{gan} (a); {code}"
     assert told_lacking([("a", []), ("b\nhinge", [gan, code])]) == f"{gan}, {code} (b hinge)"
     assert told_lacking([*((title, [gan]) for title in "abc"), ("d", [])]) == f"{gan} (3 of 4 panels)"
+    assert told_lacking([("", [gan]), ("b", [])]) == f"{gan} (1 of 2 panels)"
     assert told_lacking([("a", [])]) == ""
 
 
