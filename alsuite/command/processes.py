@@ -45,12 +45,13 @@ def side_by_side(work: Work, jobs: Sequence[Job], parallel: object, progress: Pr
     Arguments:
         work: runs one job in a process of its own; it must be picklable, and so must what a job holds
         jobs: those to be run, started in this order
-        parallel: how many at once, or `auto`, which minds a GPU's memory
+        parallel: how many at once, or `auto`, which minds a GPU's memory; they share the cores' threads
         progress: is told of cycles and ends, by the places of the jobs
     """
     most = slots(parallel)
-    os.environ.update(dict.fromkeys(THREADS, "1"))
-    runs = _Runs(work, server(), progress, by_memory=parallel == "auto")
+    threads = max(1, slots("auto") // min(most, len(jobs)))
+    os.environ.update(dict.fromkeys(THREADS, str(threads)))
+    runs = _Runs(work, server(), progress, by_memory=parallel == "auto", threads=threads)
     waiting = list(enumerate(jobs))
     while waiting or runs.running:
         while waiting and len(runs.running) < max(1, min(most, runs.room)):
@@ -85,11 +86,17 @@ class _Runs:
     errors: number -> why it ended early
     held: the largest share of a GPU's memory that a run has taken so far
     by_memory: whether a GPU's memory decides how many run at once, where no number was asked for
+    threads: of each
     room: how many it has room for: one, until a first run tells what it needs
     """
 
     def __init__(
-        self, work: Work, context: ForkServerContext | SpawnContext, progress: Progress, by_memory: bool = True
+        self,
+        work: Work,
+        context: ForkServerContext | SpawnContext,
+        progress: Progress,
+        by_memory: bool = True,
+        threads: int = 1,
     ) -> None:
         self.work = work
         self.context = context
@@ -98,11 +105,12 @@ class _Runs:
         self.errors: dict[int, Exception] = {}
         self.held = 0.0
         self.by_memory = by_memory
+        self.threads = threads
         self.room = 1 if by_memory and GPU.exists() else sys.maxsize
 
     def start(self, number: int, job: Job) -> None:
         """Start a job in a process."""
-        connection, process = started(self.context, self.work, job)
+        connection, process = started(self.context, self.work, job, self.threads)
         self.running[connection] = (number, process)
 
     def hear(self, connection: Connection) -> None:
@@ -145,7 +153,7 @@ def show_end(progress: Progress, number: int, error: Exception | None) -> None:
 
 
 def started(
-    context: ForkServerContext | SpawnContext, work: Work, job: Job, threads: int = 1
+    context: ForkServerContext | SpawnContext, work: Work, job: Job, threads: int
 ) -> tuple[Connection, BaseProcess]:
     """Start a job in a process; this side closes the pipe's other end, so that it hears when the process dies."""
     ours, theirs = context.Pipe(duplex=False)

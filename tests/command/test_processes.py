@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from alsuite.command import processes
 from alsuite.command.job import Job
@@ -64,7 +65,7 @@ def test_a_number_of_runs_that_is_none_is_refused(parallel: object) -> None:
 def work(job: Job, shown: Any) -> None:
     """One run of each fate."""
     folder = job.folder
-    (folder / "started").write_text(os.environ["OMP_NUM_THREADS"])
+    (folder / "started").write_text(f"{os.environ['OMP_NUM_THREADS']} {torch.get_num_threads()}")
     (folder / "temporary").write_text(tempfile.mkdtemp())
     shown.cycle(0, RECORD, 1, False)
     match job.config["fate"]:
@@ -96,12 +97,13 @@ def test_runs_side_by_side_end_each_for_themselves(
 ) -> None:
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.setenv(name, "1")
+    monkeypatch.setattr(processes, "slots", {3: 3, 2: 2, "auto": 6}.__getitem__)
     made = jobs(tmp_path, ["fine", "mistake", "bug", "kill", "exit", "fine"])
     errors = run(made, 3)
     assert {*errors} == {1, 2, 3, 4}
     lines = capsys.readouterr().out.splitlines()
     shown = {job.name: next(line for line in lines if job.name in line and line.startswith("[")) for job in made}
-    assert all((job.folder / "started").read_text() == "1" for job in made)
+    assert all((job.folder / "started").read_text() == "2 2" for job in made)
     assert all(Path((job.folder / "temporary").read_text()).exists() == ("kill" in job.name) for job in made)
     assert "1,234 labelled   accuracy 0.988" in shown["0-fine"]
     assert "FAILED: lower budget.end " in shown["1-mistake"]
@@ -110,7 +112,8 @@ def test_runs_side_by_side_end_each_for_themselves(
     assert "FAILED: it was killed (status -9); start the same command again" in shown["3-kill"]
     assert "FAILED: " in shown["4-exit"]
     assert "FAILED" not in shown["5-fine"]
-    assert run(made[:1], "auto") == {}
+    assert run(made[:1], 2) == {}
+    assert (made[0].folder / "started").read_text().endswith(" 6")  # the server keeps its first variables
 
 
 def sleeping(job: Job, shown: Any) -> None:
