@@ -26,6 +26,7 @@ from alsuite.figures.names import name_of
 from alsuite.figures.parts import DERIVED, Part, part_named, per_run
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import METRICS, PERCENT, STORED, Panel, description_of, read_panels
+from alsuite.figures.style import LABELS
 from alsuite.results.intervals import interval, largest
 from alsuite.results.kept import (
     NAMED_BY,
@@ -222,8 +223,9 @@ def headline(frame: pd.DataFrame, panel: Panel) -> str:
     part = named(frame, panel)
     series = part.frame.groupby("run")["series"].first()
     told = last_or_mean(part.frame, y).groupby(series).agg(["mean", "std"]).reindex(part.order).dropna(subset=["mean"])
-    shown = [cell(name, mean, sd, ".1f" if y in PERCENT else ".3f") for name, mean, sd in told.itertuples()]
-    unit = "%" if y in PERCENT else {"entropy": "nats"}.get(y, "")
+    digits = ".1f" if y in PERCENT else ".3f" if y == "entropy" else None
+    shown = [cell(name, mean, sd, digits) for name, mean, sd in told.itertuples()]
+    unit = "%" if y in PERCENT else LABELS.get(y, "").partition("(")[2].rstrip(")")
     return f"{panel.title}: {', '.join(shown)} {unit}".rstrip()
 
 
@@ -234,8 +236,12 @@ def last_or_mean(frame: pd.DataFrame, y: str) -> pd.Series:
     return 100 * values if y in PERCENT else values
 
 
-def cell(name: object, mean: float, sd: float, digits: str) -> str:
-    return f"{name} {mean:{digits}}" + (f" ± {sd:{digits}}" if sd == sd else "")
+def cell(name: object, mean: float, sd: float, digits: str | None) -> str:
+    """Write a mean and its deviation, with these digits or with three that count."""
+    told = [
+        f"{value:{digits}}" if digits else f"{float(f'{value:.3g}'):,.10g}" for value in (mean, sd) if value == value
+    ]
+    return f"{name} {' ± '.join(told)}"
 
 
 def renew(published: Path, readme: Path) -> None:
@@ -265,20 +271,24 @@ def row(folder: Path) -> str:
 def printed(stem: str) -> str:
     """Say what the paper prints of this figure."""
     table = pd.read_csv(CONF / "published.csv", dtype=str).fillna("")
-    if len(part := table[table["figure"] + "_" + table["dataset"] == stem]):  # of a table, one data set
-        groups = part.groupby(["x_name", "x", "y_name"], sort=False)
-        shown = [
-            f"{x} {x_name}: {', '.join(named_value(row) for row in rows.itertuples())} {str(y_name).replace('_', ' ')}"
-            for (x_name, x, y_name), rows in groups
-        ]
-        return "; ".join(shown)
-    rows = table[(table["figure"] == stem) | table["figure"].str.fullmatch(rf"{stem}[a-z]")]
-    shown = [f"{named_value(one)} {str(one.y_name).replace('_', ' ')}" for one in rows.head(4).itertuples()]
+    rows = table[table["figure"] + "_" + table["dataset"] == stem]  # of a table, one data set
+    if rows.empty:
+        rows = table[(table["figure"] == stem) | table["figure"].str.fullmatch(rf"{stem}[a-z]")].head(4)
+    groups: Any = rows.groupby(["x_name", "x", "y_name"], sort=False)
+    shown = [
+        f"{f'{int(x):,}' if x.isdigit() else words(x)} {words(x_name)}: "
+        f"{', '.join(named_value(row) for row in found.itertuples())} {words(y_name)}"
+        for (x_name, x, y_name), found in groups
+    ]
     return "; ".join(shown) or "curves without numbers"
 
 
+def words(name: str) -> str:
+    return name.replace("_", " ")
+
+
 def named_value(row: Any) -> str:
-    return f"{name_of('strategy', row.series)} {row.y}"
+    return f"{words(name_of('strategy', row.series))} {row.y}"
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ def test_a_line_of_means_for_what_is_no_metric(publish: ModuleType, root: Path) 
     assert isinstance(frame, pd.DataFrame)
     random = frame[(frame["strategy"] == "random") & (frame["test"] == "mnist")]
     panel = Panel("timing", title="Seconds", x="pool", y="query_seconds")
-    assert publish.headline(random, panel) == "Seconds: random pool=1000 0.200 ± 0.000"
+    assert publish.headline(random, panel) == "Seconds: random pool=1000 0.2 ± 0 s"
     assert publish.headline(random, Panel("labels", title="Shares")) == "Shares: drawn"
 
 
