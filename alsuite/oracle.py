@@ -21,7 +21,7 @@ from alsuite.labelling.page import Page
 from alsuite.pool import Pool
 from alsuite.recorded import BY_HAND
 from alsuite.tasks.classification import Classification
-from alsuite.training.taught import learned_once
+from alsuite.training.taught import Taught, learned_once
 
 __all__ = [
     "Annotator",
@@ -150,7 +150,7 @@ class Annotator(Ideal):
         self.task_model = task_model
         self.seed = seed
         self.folder = folder
-        self.expert: Classification | None = None
+        self.expert: Taught[Classification] | None = None
 
     def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
         real = indices < len(self.targets)
@@ -163,10 +163,10 @@ class Annotator(Ideal):
 
     def judge(self, pool: Pool, images: Tensor) -> Tensor:
         """Return what the classifier sees in images."""
-        self.expert = self.expert or self._taught(pool)
-        return self.expert.log_probs(images).argmax(1)
+        self.expert = self.expert or self.taught(pool)
+        return self.expert.task.log_probs(images).argmax(1)
 
-    def _taught(self, pool: Pool) -> Classification:
+    def taught(self, pool: Pool) -> Taught[Classification]:
         """Return the classifier, trained on all real images with all their labels, or read from the folder."""
         size, normalise = len(self.targets), pool.normalise
         whole = Pool(pool.images[:size], pool.classes, normalise.mean, normalise.std, pool.device)

@@ -25,19 +25,22 @@ from alsuite.__main__ import one_line
 from alsuite.command.run import choose_device
 from alsuite.data import Dataset
 from alsuite.errors import UserError
-from alsuite.generators.autoencoder import AutoEncoder
 from alsuite.generators.gan import GAN
 from alsuite.loop import seed_all
 from alsuite.nets.classifiers import convnet, lenet
 from alsuite.pool import Pool
 from alsuite.tasks.classification import Classification
 from alsuite.training.fit import infer
+from alsuite.training.once import makers
 
 
 class Scored(NamedTuple):
-    """A generator, where it is kept, and what its samples and real images score: name -> Inception, Frechet."""
+    """What a generator's samples and real images score (name -> Inception, Frechet), and where it is kept.
 
-    generator: GAN | AutoEncoder
+    modules: what builds and trains it
+    """
+
+    modules: tuple[str, str]
     home: Path
     scores: dict[str, tuple[float, ...]]
 
@@ -62,27 +65,32 @@ def arguments(description: str | None) -> argparse.ArgumentParser:
     return parser
 
 
-def prepared(options: argparse.Namespace) -> tuple[DictConfig, Dataset, Pool, Any]:
-    """Return the configuration that is asked for, with its data and its generator, which is not trained yet."""
-    choices = [f"dataset={options.dataset}", f"generator={options.generator}", *options.overrides]
+def prepared(options: argparse.Namespace, group: str = "generator") -> tuple[DictConfig, Dataset, Pool]:
+    """Return the configuration with what is asked for of a group, its data, and a pool of it without labels."""
+    choices = [f"dataset={options.dataset}", f"{group}={options.generator}", *options.overrides]
     with initialize_config_dir(str(CONF), version_base="1.3"):
         config = compose("config", choices)
     dataset = instantiate(config.dataset).subset(config.scale.pool, config.scale.test, config.scale.side)
     device = choose_device(config.device)
     pool = Pool(dataset.train.images.to(device), len(dataset.classes), dataset.mean, dataset.std, device)
-    return config, dataset, pool, instantiate(config.generator)
+    return config, dataset, pool
 
 
 def scored(options: argparse.Namespace) -> Scored:
     """Train a generator, or find it, draw its samples and score them."""
-    config, dataset, pool, generator = prepared(options)
+    config, dataset, pool = prepared(options)
+    generator = instantiate(config.generator)
     if not isinstance(generator, GAN):
         raise UserError(f"generator={options.generator} makes no images of its own: choose dcgan, wgan_gp, ...")
     net, home = generator.kept(pool)
     seed_all(config.seed, -1)
     made = drawn(net, options.images, pool.device)
     save_image(unit(made[:100]), home / "samples.png", nrow=10)
-    return Scored(generator, home, scores(classifier(pool, dataset, options.epochs), dataset, made))
+    return Scored(
+        makers(generator.net, type(generator).__module__),
+        home,
+        scores(classifier(pool, dataset, options.epochs), dataset, made),
+    )
 
 
 def drawn(net: Any, n: int, device: torch.device) -> Tensor:

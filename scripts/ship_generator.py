@@ -1,14 +1,16 @@
 """Let a generator come with alsuite: `python scripts/ship_generator.py mnist57 dcgan scale=laptop`.
 
 It is trained, if it is not kept already, and scored as scripts/score_generator.py does; an auto-encoder
-(`mnist57 autoencoder`) by what it gives back of the test images. Its weights are written in half
-precision to alsuite/generators/trained/, where every run of just this configuration finds them, and its samples and
-scores to outputs/published/generators/, with a page of all that there are.
+(`mnist57 autoencoder`) by what it gives back of the test images, an annotator of synthetic images (`mnist57 annotator`)
+by the share of the test images that it labels right. Its weights are written in half precision to
+alsuite/generators/trained/, where every run of just this configuration finds them, and its samples and scores to
+outputs/published/generators/, with a page of all that there are.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import shutil
 import sys
 from collections.abc import Iterator
@@ -17,14 +19,15 @@ from pathlib import Path
 import pandas as pd
 import torch
 from hydra.errors import HydraException
-from safetensors import safe_open
+from hydra.utils import instantiate
 from score_generator import Scored, arguments, one_line, prepared, scored
 
 from alsuite.command.identity import provenance
 from alsuite.errors import UserError
 from alsuite.training import shipped
 from alsuite.training.fit import infer
-from alsuite.training.once import CURVES, WEIGHTS, makers
+from alsuite.training.once import CURVES, PICTURE, WEIGHTS, makers
+from alsuite.training.weights import contents
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "outputs" / "published" / "generators"
 
@@ -33,28 +36,37 @@ def main() -> None:
     parser = arguments(__doc__)
     parser.add_argument("--trained-on", metavar="DEVICE", help="where what is kept was trained, if not here")
     options = parser.parse_args()
-    ship((reconstructing if options.generator == "autoencoder" else scored)(options), options)
+    ship({"autoencoder": reconstructing, "annotator": judging}.get(options.generator, scored)(options), options)
     (PUBLISHED / "README.md").write_text("\n".join(page()))
     print(PUBLISHED / "README.md")
 
 
 def reconstructing(options: argparse.Namespace) -> Scored:
     """Train an auto-encoder, or find it, and tell what share of the test images' variance it gives back."""
-    _, dataset, pool, generator = prepared(options)
+    config, dataset, pool = prepared(options)
+    generator = instantiate(config.generator)
     net, home = generator.kept(pool)
     images = net.ranged(next(iter(dataset.tests.values())).images.to(pool.device))
     error = infer(lambda x: (net.decode(net.encode(x)) - x).square().flatten(1).mean(1), images).mean()
     variance = (images - images.mean(0)).square().mean()
-    return Scored(generator, home, {"explained": (1 - float(error / variance),)})
+    modules = makers(generator.net, type(generator).__module__)
+    return Scored(modules, home, {"explained": (1 - float(error / variance),)})
+
+
+def judging(options: argparse.Namespace) -> Scored:
+    """Train an annotator, or find it, and tell what share of the test images it labels right."""
+    config, dataset, pool = prepared(options, "oracle")
+    task, home = instantiate(config.oracle)(dataset, Path()).taught(pool)
+    test = next(iter(dataset.tests.values()))
+    right = task.log_probs(test.images.to(pool.device)).argmax(1).cpu() == test.targets
+    return Scored(makers(task.make_net, type(task).__module__), home, {"right": (float(right.float().mean()),)})
 
 
 def ship(found: Scored, options: argparse.Namespace) -> None:
     """Write the weights for everybody, and the samples beside the page."""
-    with safe_open(found.home / WEIGHTS, "pt") as file:
-        state, facts = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()["about"]  # noqa: SIM118
-    curves = pd.read_csv(found.home / CURVES)
-    row = [int(curves.iteration.iloc[-1]), float(curves.seconds.sum()), *map(float, curves.iloc[-1, 2:])]
-    its = shipped.about(facts, makers(found.generator.net, type(found.generator).__module__))
+    state, told = contents(found.home / WEIGHTS)
+    its = shipped.about(told["about"], found.modules)
+    row = [json.loads(its)["epochs"]] if options.generator == "annotator" else trained(found.home)
     made_by = provenance(torch.device("cpu"))
     device = options.trained_on or made_by["device"]
     asked = [options.dataset, options.generator, *(one for one in options.overrides if not one.startswith("root="))]
@@ -63,7 +75,14 @@ def ship(found: Scored, options: argparse.Namespace) -> None:
     told = {"scores": found.scores, "device": device, "commit": made_by["commit"], "command": command}
     shipped.ship(shipped.FOLDER / f"{name}.safetensors", state, its, row, **told)
     PUBLISHED.mkdir(parents=True, exist_ok=True)
-    shutil.copy(found.home / "samples.png", PUBLISHED / f"{name}.png")
+    if (found.home / PICTURE).exists():
+        shutil.copy(found.home / PICTURE, PUBLISHED / f"{name}.png")
+
+
+def trained(home: Path) -> list[float]:
+    """Return for how many iterations it was trained, the seconds that they took, and the losses at their end."""
+    curves = pd.read_csv(home / CURVES)
+    return [int(curves.iteration.iloc[-1]), float(curves.seconds.sum()), *map(float, curves.iloc[-1, 2:])]
 
 
 def page() -> Iterator[str]:
@@ -79,22 +98,32 @@ def page() -> Iterator[str]:
     for path, its in all_of_them:
         if "generated" in its.told["scores"]:
             (score, distance), (best, least) = its.told["scores"].values()
-            yield line(path, its, f"{score:.2f} ({best:.2f})", f"{distance:.2f} ({least:.2f})")
+            yield line(path, its, f"{score:.2f} ({best:.2f})", f"{distance:.2f} ({least:.2f})", *pace(its))
     yield "\nAuto-encoders, whose codes compare images: the share of the test images' variance that they give back.\n"
     yield "| auto-encoder | given back | iterations | hours | megabytes | made by |"
     yield "|---|---|---|---|---|---|"
     for path, its in all_of_them:
         if "explained" in its.told["scores"]:
-            yield line(path, its, f"{its.told['scores']['explained'][0]:.1%}")
-    yield from (f"\n![{path.stem}]({path.stem}.png)" for path in paths)
+            yield line(path, its, f"{its.told['scores']['explained'][0]:.1%}", *pace(its))
+    yield "\nAnnotators, which label synthetic images in a person's place: the share of test images they get right.\n"
+    yield "| annotator | right | megabytes | made by |"
+    yield "|---|---|---|---|"
+    for path, its in all_of_them:
+        if "right" in its.told["scores"]:
+            yield line(path, its, f"{its.told['scores']['right'][0]:.2%}")
+    yield from (f"\n![{path.stem}]({path.stem}.png)" for path in paths if (PUBLISHED / f"{path.stem}.png").exists())
     yield ""
 
 
-def line(path: Path, its: shipped.Shipped, *scores: str) -> str:
+def pace(its: shipped.Shipped) -> tuple[str, str]:
+    """Tell the iterations and the hours that they took."""
+    return f"{int(its.row[0]):,}", f"{its.row[1] / 3600:.2f}"
+
+
+def line(path: Path, its: shipped.Shipped, *cells: str) -> str:
     """Tell one of them in a line of a table."""
     made_by = f"`{its.told['command']}` at {its.told['commit'][:7]}, {its.told['device']}"
-    cells = [path.stem, *scores, f"{int(its.row[0]):,}", f"{its.row[1] / 3600:.2f}"]
-    return f"| {' | '.join([*cells, f'{path.stat().st_size / 1e6:.1f}', made_by])} |"
+    return f"| {' | '.join([path.stem, *cells, f'{path.stat().st_size / 1e6:.1f}', made_by])} |"
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from alsuite.code import code_behind, digest
+from alsuite.training.weights import contents
 
 __all__ = ["FOLDER", "Shipped", "about", "about_of", "found", "read", "ship"]
 
@@ -61,9 +62,8 @@ def about_of(path: Path) -> str:
 
 
 def read(path: Path) -> Shipped:
-    with safe_open(path, "pt") as file:
-        state = {name: _of(file.get_tensor(name), torch.float) for name in file.keys()}  # noqa: SIM118
-        told = file.metadata()
+    state, told = contents(path)
+    state = {name: _of(value, torch.float) for name, value in state.items()}
     return Shipped(state, json.loads(told["row"]), json.loads(told["told"]))
 
 

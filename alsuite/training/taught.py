@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Protocol, Self, TypeVar
+from typing import Generic, NamedTuple, Protocol, Self, TypeVar
 
 from torch import Tensor, nn
 
 from alsuite.pool import Pool
-from alsuite.training import rehearsal, weights
-from alsuite.training.once import WEIGHTS
+from alsuite.training import rehearsal, shipped, weights
+from alsuite.training.once import WEIGHTS, makers
 
-__all__ = ["Learner", "learned_once"]
+__all__ = ["Learner", "Taught", "learned_once"]
 
 
 class Learner(Protocol):
@@ -30,17 +30,25 @@ class Learner(Protocol):
 Task = TypeVar("Task", bound=Learner)
 
 
-def learned_once(task: Task, pool: Pool, name: str, folder: Path | None, seed: int) -> Task:
-    """Return a task that all labels of a pool are taught, which the folder keeps, too."""
-    if folder is None or rehearsal.under_way():
-        return task.learn(pool)
+class Taught(NamedTuple, Generic[Task]):
+    task: Task
+    home: Path | None  # where it is kept
+
+
+def learned_once(task: Task, pool: Pool, name: str, folder: Path | None, seed: int) -> Taught[Task]:
+    """Return a task that all labels of a pool are taught, which the folder keeps, too, unless it comes with alsuite."""
+    if folder is None:
+        return Taught(task.learn(pool), None)
     config = {"name": name, "seed": seed, "labels": weights.fingerprint(pool.labels), **vars(task)}
-    facts = weights.about(pool.images, config.pop("make_net"), type(task).__module__, **config)
+    net, trainer = config.pop("make_net"), type(task).__module__
+    facts = weights.about(pool.images, net, trainer, **config)
     home = folder / f"{name}-{weights.key(facts)}"
     with weights.alone(folder.parent / f".{home.name}.lock", home):
         if state := weights.read(home / WEIGHTS, facts):
-            return task.recalled(pool, state)
-        task.learn(pool)
-        home.mkdir(parents=True, exist_ok=True)
-        weights.write(home / WEIGHTS, task.net, facts)
-    return task
+            return Taught(task.recalled(pool, state), home)
+        came = shipped.found(shipped.about(facts, makers(net, trainer)))
+        task = task.recalled(pool, came.state) if came else task.learn(pool)
+        if not rehearsal.under_way():
+            home.mkdir(parents=True, exist_ok=True)
+            weights.write(home / WEIGHTS, task.net, facts)
+    return Taught(task, home)

@@ -30,7 +30,8 @@ from alsuite.files import unlock, written_whole
 from alsuite.training import rehearsal
 from alsuite.training.progress import say
 
-__all__ = ["about", "alone", "checksum", "fingerprint", "key", "read", "read_checkpoint", "write", "write_checkpoint"]
+__all__ = ["about", "alone", "checksum", "contents", "fingerprint", "key", "read", "read_checkpoint", "write"]
+__all__ += ["write_checkpoint"]
 
 State = dict[str, Tensor]
 Checkpoint = dict[str, Any]
@@ -99,13 +100,18 @@ def write(path: Path, net: nn.Module, facts: str) -> str:
     return told["checksum"]
 
 
+def contents(path: Path) -> tuple[State, dict[str, str]]:
+    """Return a file's tensors, and what is written beside them."""
+    with safe_open(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+
+
 def read(path: Path, facts: str) -> State:
     """Return the weights; none where there is no file, or a damaged one, which is said."""
     if not path.exists():
         return {}
     try:
-        with safe_open(path, "pt") as file:
-            state, told = {name: file.get_tensor(name) for name in file.keys()}, file.metadata()  # noqa: SIM118
+        state, told = contents(path)
         if told["checksum"] != checksum(told["about"], state):
             raise ValueError("the checksum is another")
     except (SafetensorError, ValueError, LookupError, TypeError) as error:
