@@ -16,6 +16,7 @@ from alsuite import code
 from alsuite.generators.gan import GAN
 from alsuite.nets.gans import dcgan
 from alsuite.pool import Pool
+from alsuite.tasks.classification import Classification
 from alsuite.training import once, rehearsal, shipped
 from alsuite.training.once import CURVES, WEIGHTS, Kept
 from alsuite.training.weights import contents
@@ -141,3 +142,22 @@ def test_the_laptop_scale_starts_from_it(path: Path, tmp_path: Path, monkeypatch
     codes = net.encode(net.ranged(images[:20])) if rest.startswith("autoencoder") else torch.randn(20, net.latent)
     made = net.decode(codes) if rest.startswith("autoencoder") else net.images(codes)
     assert float(made.std()) > 0.1
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("dataset", ["mnist", "mnist57"])
+def test_the_laptop_scale_asks_an_annotator_that_comes_with_alsuite(
+    dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    laid_out("mnist")
+    monkeypatch.setattr(Classification, "learn", lambda *_: pytest.fail("it is taught again"))
+    config = composed(f"dataset={dataset}", "oracle=annotator", "scale=laptop", *POOL, f"root={tmp_path}")
+    data = instantiate(config.dataset)
+    test = next(iter(data.tests.values()))
+    pool = Pool(data.train.images, len(data.classes), data.mean, data.std)
+    with rehearsal.rehearsing():
+        instantiate(config.oracle)(data, tmp_path).judge(pool, test.images[:10])
+    assert not [*tmp_path.iterdir()]
+    found = instantiate(config.oracle)(data, tmp_path).judge(pool, test.images)
+    assert float((found == test.targets).float().mean()) > 0.98
+    assert [path.name for path in tmp_path.rglob(WEIGHTS)] == [WEIGHTS]
