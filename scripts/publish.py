@@ -23,7 +23,7 @@ from alsuite import CONF, claims, figures, results
 from alsuite.errors import UserError
 from alsuite.figures.images import stored_in
 from alsuite.figures.names import name_of
-from alsuite.figures.parts import DERIVED, Part, part_named, per_run
+from alsuite.figures.parts import DERIVED, Part, part_named, per_run, runs_shown
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import METRICS, PERCENT, STORED, Panel, description_of, read_panels
 from alsuite.figures.style import LABELS
@@ -179,7 +179,7 @@ def selected(runs: pd.DataFrame | str, panel: Panel) -> pd.DataFrame:
     if isinstance(runs, str):
         return pd.DataFrame()
     try:
-        shown = results.select(runs, panel.where)
+        shown = runs_shown(panel, runs)
     except UserError:
         return pd.DataFrame()
     return pd.concat([shown, fully_labelled(runs, panel)]) if panel.kind == "labels" else shown

@@ -19,7 +19,7 @@ from alsuite.figures.spec import METRICS, STORED, Panel
 from alsuite.results import lacking, select
 from alsuite.results.statistics import FULL, RUN, aubc, one_setting, unique_seeds, with_series
 
-__all__ = ["BLANK", "DERIVED", "Part", "part_named", "parts_of", "per_run"]
+__all__ = ["BLANK", "DERIVED", "Part", "part_named", "parts_of", "per_run", "runs_shown"]
 
 DERIVED = {
     "preparation": preparation_of,
@@ -79,11 +79,22 @@ def _of_protocol(panel: Panel, protocol: str) -> Panel:
 
 def _part_of(panel: Panel, runs: pd.DataFrame, table: Path) -> Part:
     """Select the panel's runs, turn them into the rows of its kind and name its series."""
-    select(runs, panel.varied)  # what tells this panel from the others must be there
-    selected = select(runs, panel.where)
-    frame = _rows_of_kind(panel, selected)
+    shown = runs_shown(panel, runs)
+    frame = _rows_of_kind(panel, shown)
     part = part_named(panel, frame, published(panel, frame, table))
-    return replace(part, lacking=lacking(selected, panel.where, panel.swept))
+    return replace(part, lacking=lacking(shown, panel.where, panel.swept))
+
+
+def runs_shown(panel: Panel, runs: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs that a panel shows; refuse one that would show none but those that the others show as well."""
+    try:
+        select(runs, panel.varied)
+    except UserError as error:
+        if len(panel.varied) == 1:
+            raise
+        own = ", ".join(f"{column}={value}" for column, value in panel.varied.items())
+        raise UserError(f"no runs where {own}") from error
+    return select(runs, panel.where)
 
 
 def part_named(panel: Panel, frame: pd.DataFrame, points: Sequence[Point] = ()) -> Part:

@@ -11,7 +11,7 @@ from alsuite import CONF, figures
 from alsuite.errors import UserError
 from alsuite.figures.layout import compose
 from alsuite.figures.names import NAMES, name_of
-from alsuite.figures.parts import Part, part_named, parts_of
+from alsuite.figures.parts import Part, part_named, parts_of, runs_shown
 from alsuite.figures.published import Point
 from alsuite.figures.spec import Panel, panels_of, read_panels
 from alsuite.figures.style import KNOWN, styles
@@ -102,6 +102,20 @@ def test_a_panel_for_each_combination_of_values() -> None:
         "Cross entropy, WGAN-GP",
     ]
     assert made[2].where == {"generator": ["none", "wgan_gp"], "test": "mnist", "task_model.loss": "hinge"}
+
+
+def test_a_panel_that_lacks_all_that_is_its_own_says_what() -> None:
+    """Baselines, which all panels share, do not make one."""
+    rows = [("dcgan", "cross_entropy"), ("none", "cross_entropy"), ("none", "hinge")]
+    runs = pd.DataFrame(rows, columns=["generator", "task_model.loss"])
+    where = {"generator": ["none"]}
+    both = panels(where=where, for_each={"generator": ["dcgan"], "task_model.loss": ["cross_entropy", "hinge"]})
+    assert len(runs_shown(both[0], runs)) == 2
+    with pytest.raises(UserError, match=r"^no runs where generator=dcgan, task_model.loss=hinge$"):
+        runs_shown(both[1], runs)
+    (one,) = panels(where=where, for_each={"generator": ["wgan_gp"]})
+    with pytest.raises(UserError, match=r"^no runs where generator=wgan_gp: there are dcgan, none$"):
+        runs_shown(one, runs)
 
 
 def test_a_panel_for_each_of_some_mappings_whose_fields_take_the_panels_place() -> None:
