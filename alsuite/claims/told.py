@@ -34,4 +34,6 @@ def what_was_measured(row: Row) -> str:
     )
     if row["verdict"] == "undecided" and row["seeds_needed"] == row["seeds_needed"]:
         parts.append(f"about {row['seeds_needed']:,.0f} seeds would decide")
+    if isinstance(row["why"], str):
+        parts.append(row["why"])
     return "; ".join(parts)

@@ -1,7 +1,8 @@
 """The verdict on each claim, from the published runs or from those that lie below a root.
 
 A claim agrees or disagrees only if that is sure at the level of 5 %, corrected after Holm for all claims of its paper;
-else it is undecided. Where there are no runs, or they lack what it compares, it is not measured.
+else it is undecided. Where there are no runs, or they lack what it compares, it is not measured. How many seconds
+something takes is decided by runs of scale=paper alone: smaller networks that train for fewer steps take fewer.
 """
 
 from __future__ import annotations
@@ -27,8 +28,10 @@ from alsuite.results.statistics import RUN, holm
 __all__ = ["COLUMNS", "VERDICTS", "Runs", "by_size", "live_runs", "measured_runs", "published_runs", "verdicts"]
 
 NOT_MEASURED = "not measured"
+WHOLE = "paper"  # the scale that reduces nothing
+REDUCED = "seconds of what a scale has reduced decide nothing"
 SMOKE = "smoke"  # whose runs, often on made-up pictures, tell nothing of a paper
-SIZES, OWN_SIZE = {"paper": 0, "laptop": 1, SMOKE: 3}, 2  # of the scales, and of a user's own
+SIZES, OWN_SIZE = {WHOLE: 0, "laptop": 1, SMOKE: 3}, 2  # of the scales, and of a user's own
 VERDICTS = ("agrees", "disagrees", "undecided", NOT_MEASURED)
 Runs = Callable[[str], pd.DataFrame]
 UNITS = {
@@ -84,6 +87,7 @@ def _row(claim: Claim, runs: Runs) -> dict[str, object]:
 def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, object]:
     """Return the columns that a judgement fills."""
     protocols = {*runs["protocol"].dropna()}
+    reduced = claim.value is not None and _unit(claim) == "s" and {*runs["scale"]} != {WHOLE}
     protocol = claim.where.get("protocol", "paper" if "paper" in protocols else ", ".join(sorted(protocols)))
     return {
         "effect": found.effect,
@@ -91,11 +95,12 @@ def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, o
         "high": found.high,
         "comparisons": found.comparisons,
         "seeds": found.seeds,
-        "seeds_needed": found.needed,
-        "p": found.p,
+        "seeds_needed": math.nan if reduced else found.needed,
+        "p": 1.0 if reduced else found.p,
         "holds": found.holds,
         "scale": ", ".join(sorted(runs["scale"].unique())),
         "protocol": protocol,
+        "why": REDUCED if reduced else None,
     }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,21 @@ def test_the_exponent_of_a_time_is_told(tmp_path: Path) -> None:
     found = judged(claim(better=None, than=None, value="asal", measure="query_seconds", exponent="pool", most=1), frame)
     assert found.effect == pytest.approx(0.5, abs=0.01)
     assert found.holds
+
+
+@pytest.mark.parametrize(("scale", "verdict"), [("paper", "agrees"), ("laptop", "undecided")])
+def test_seconds_are_decided_where_nothing_was_reduced(tmp_path: Path, scale: str, verdict: str) -> None:
+    """Their ratio, of two that were reduced alike, is decided at every scale."""
+    for strategy, seconds in (("vaal", 0.5), ("random", 2.0)):
+        for seed in range(3):
+            write_run(tmp_path, strategy, seed, (0.5, 0.6), experiment="demo", query_seconds=seconds + NOISE[seed])
+    frame = load_runs("demo", root=tmp_path).assign(scale=scale)
+    alone: Any = {"better": None, "than": None, "value": "vaal", "most": 1}
+    stated = [claim(**alone, measure="query_seconds"), claim(key="two", measure="query_seconds", effect="ratio")]
+    table = verdicts([replace(one, lower=True) for one in stated], lambda _: frame)
+    assert table["verdict"].tolist() == [verdict, "agrees"]
+    assert table["effect"][0] == pytest.approx(0.5, abs=0.01)
+    assert ("reduced decide nothing" in on_a_page(table)) is (scale == "laptop")
 
 
 def test_a_list_of_values_is_averaged_over(tmp_path: Path) -> None:
