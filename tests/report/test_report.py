@@ -152,7 +152,7 @@ def test_a_figure_of_an_earlier_version_shows_what_was_kept_of_it(root: Path, tm
     page = Page(site / "figures" / FIGURE / "index.html")
     assert "An earlier version published this figure" in page.text
     assert not (site / "runs").exists()
-    assert len(page.charts) == 2
+    assert len(page.charts) == 1
     assert "ASAL gray" in {trace["name"] for trace in page.charts[0]["data"]}
     assert broken_links(site) == []
 
