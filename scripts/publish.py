@@ -46,6 +46,7 @@ PUBLISHED = Path(__file__).resolve().parent.parent / "outputs" / "published"
 README = PUBLISHED.parent.parent / "README.md"
 MADE_BY = ("commit", "device", "threads", "seeds", "pool")  # of which a page lists each value once
 OF_A_STRATEGY = ("strategy", "generator", "features")
+CORRECTED = "Corrected after Holm for the claims on this page; [the list](../claims.csv) for all of the paper's."
 MARK = "<!-- papers: written by scripts/publish.py -->"
 
 
@@ -130,7 +131,7 @@ def write_about(stem: str, facts: Mapping[str, object], judged: str, texts: Sequ
     (folder / "about.json").write_text(json.dumps(facts, indent=1) + "\n")
     head = "\n".join(f"- {name}: {value}" for name, value in facts.items() if name not in ("versions", "measured"))
     read = f"{description}\n\n" if (description := description_of(stem)) else ""
-    claimed = f"## Claims of the paper\n\n{judged}\n\n" if judged else ""
+    claimed = f"## Claims of the paper\n\n{CORRECTED}\n\n{judged}\n\n" if judged else ""
     body = "\n\n".join(filter(None, texts))
     (folder / "README.md").write_text(f"# {stem}\n\n{head}\n\n![{stem}]({stem}.png)\n\n{read}{claimed}{body}\n")
 
