@@ -20,13 +20,13 @@ from typing import Any
 import pandas as pd
 
 from alsuite import CONF, claims, figures, results
+from alsuite.claims.verdicts import UNITS
 from alsuite.errors import UserError
 from alsuite.figures.images import stored_in
 from alsuite.figures.names import name_of
 from alsuite.figures.parts import DERIVED, Part, part_named, per_run, runs_shown
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import METRICS, PERCENT, STORED, Panel, description_of, read_panels
-from alsuite.figures.style import LABELS
 from alsuite.results.intervals import interval, largest
 from alsuite.results.kept import (
     NAMED_BY,
@@ -226,7 +226,7 @@ def headline(frame: pd.DataFrame, panel: Panel) -> str:
     told = last_or_mean(part.frame, y).groupby(series).agg(["mean", "std"]).reindex(part.order).dropna(subset=["mean"])
     digits = ".1f" if y in PERCENT else ".3f" if y == "entropy" else None
     shown = [cell(name, mean, sd, digits) for name, mean, sd in told.itertuples()]
-    unit = "%" if y in PERCENT else LABELS.get(y, "").partition("(")[2].rstrip(")")
+    unit = "%" if y in PERCENT else UNITS.get(y, "")
     return f"{panel.title}: {', '.join(shown)} {unit}".rstrip()
 
 

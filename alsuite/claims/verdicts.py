@@ -25,7 +25,8 @@ from alsuite.results import NoRunsError, load_runs
 from alsuite.results.kept import TABLE, kept_table
 from alsuite.results.statistics import RUN, holm
 
-__all__ = ["COLUMNS", "VERDICTS", "Runs", "by_size", "live_runs", "measured_runs", "published_runs", "verdicts"]
+__all__ = ["COLUMNS", "UNITS", "VERDICTS", "Runs", "by_size", "live_runs", "measured_runs", "published_runs"]
+__all__ += ["verdicts"]
 
 NOT_MEASURED = "not measured"
 WHOLE = "paper"  # the scale that reduces nothing
@@ -36,9 +37,12 @@ VERDICTS = ("agrees", "disagrees", "undecided", NOT_MEASURED)
 Runs = Callable[[str], pd.DataFrame]
 UNITS = {
     "entropy": "nats",
+    "fit_seconds": "s",
     "select_seconds": "s",
     "query_seconds": "s",
     "query_seconds_per_100": "s",
+    "preparation_seconds": "s",
+    "f1_gain": "points",
     "cycles_until_cheaper": "cycles",
     "notes.memory": "bytes",
     **dict.fromkeys(SECONDS, "s"),
