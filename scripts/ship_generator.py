@@ -13,7 +13,7 @@ import argparse
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -92,38 +92,42 @@ def page() -> Iterator[str]:
     yield "own labels, which no strategy sees, with real training images beside: an Inception score up to the number of"
     yield "classes, and a Frechet distance to the test images, of which less is better.\n"
     paths = sorted(shipped.FOLDER.glob("*.safetensors"))
-    all_of_them = [(path, shipped.read(path)) for path in paths]
-    yield "| generator | Inception score (real) | Frechet distance (real) | iterations | hours | megabytes | made by |"
-    yield "|---|---|---|---|---|---|---|"
-    for path, its in all_of_them:
-        if "generated" in its.told["scores"]:
-            (score, distance), (best, least) = its.told["scores"].values()
-            yield line(path, its, f"{score:.2f} ({best:.2f})", f"{distance:.2f} ({least:.2f})", *pace(its))
+    them = [(path, shipped.read(path)) for path in paths]
+    heads = ("generator", "Inception score (real)", "Frechet distance (real)", "iterations", "hours")
+    yield from table(heads, them, "generated", lambda its: (*quality(its), *pace(its)))
     yield "\nAuto-encoders, whose codes compare images: the share of the test images' variance that they give back.\n"
-    yield "| auto-encoder | given back | iterations | hours | megabytes | made by |"
-    yield "|---|---|---|---|---|---|"
-    for path, its in all_of_them:
-        if "explained" in its.told["scores"]:
-            yield line(path, its, f"{its.told['scores']['explained'][0]:.1%}", *pace(its))
+    heads = ("auto-encoder", "given back", "iterations", "hours")
+    yield from table(heads, them, "explained", lambda its: (f"{its.told['scores']['explained'][0]:.1%}", *pace(its)))
     yield "\nAnnotators, which label synthetic images in a person's place: the share of test images they get right.\n"
-    yield "| annotator | right | megabytes | made by |"
-    yield "|---|---|---|---|"
-    for path, its in all_of_them:
-        if "right" in its.told["scores"]:
-            yield line(path, its, f"{its.told['scores']['right'][0]:.2%}")
+    yield from table(("annotator", "right"), them, "right", lambda its: (f"{its.told['scores']['right'][0]:.2%}",))
     yield from (f"\n![{path.stem}]({path.stem}.png)" for path in paths if (PUBLISHED / f"{path.stem}.png").exists())
     yield ""
+
+
+def table(
+    heads: Sequence[str],
+    them: Sequence[tuple[Path, shipped.Shipped]],
+    score: str,
+    cells: Callable[[shipped.Shipped], Sequence[str]],
+) -> Iterator[str]:
+    """Tell of those that have a score in a line each: the cells, how large they are and what made them."""
+    yield f"| {' | '.join([*heads, 'megabytes', 'made by'])} |"
+    yield f"|{'---|' * (len(heads) + 2)}"
+    for path, its in them:
+        if score in its.told["scores"]:
+            made_by = f"`{its.told['command']}` at {its.told['commit'][:7]}, {its.told['device']}"
+            yield f"| {' | '.join([path.stem, *cells(its), f'{path.stat().st_size / 1e6:.1f}', made_by])} |"
+
+
+def quality(its: shipped.Shipped) -> tuple[str, str]:
+    """Tell a generator's two scores, with those of real images."""
+    (score, distance), (best, least) = its.told["scores"].values()
+    return f"{score:.2f} ({best:.2f})", f"{distance:.2f} ({least:.2f})"
 
 
 def pace(its: shipped.Shipped) -> tuple[str, str]:
     """Tell the iterations and the hours that they took."""
     return f"{int(its.row[0]):,}", f"{its.row[1] / 3600:.2f}"
-
-
-def line(path: Path, its: shipped.Shipped, *cells: str) -> str:
-    """Tell one of them in a line of a table."""
-    made_by = f"`{its.told['command']}` at {its.told['commit'][:7]}, {its.told['device']}"
-    return f"| {' | '.join([path.stem, *cells, f'{path.stat().st_size / 1e6:.1f}', made_by])} |"
 
 
 if __name__ == "__main__":
