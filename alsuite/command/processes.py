@@ -168,6 +168,7 @@ def _child(work: Work, job: Job, parent: Connection, threads: int) -> None:
     import torch
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.environ.update(dict.fromkeys(THREADS, str(threads)))  # a server keeps the variables with which it began
     torch.set_num_threads(threads)
     try:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as tempfile.tempdir:  # no exit function runs here
