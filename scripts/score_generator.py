@@ -31,7 +31,7 @@ from alsuite.nets.classifiers import convnet, lenet
 from alsuite.pool import Pool
 from alsuite.tasks.classification import Classification
 from alsuite.training.fit import infer
-from alsuite.training.once import makers
+from alsuite.training.once import PICTURE, makers
 
 
 class Scored(NamedTuple):
@@ -49,7 +49,7 @@ def main() -> None:
     found = scored(arguments(__doc__).parse_args())
     for name, (score, distance) in found.scores.items():
         print(f"{name:<16} Inception score {score:8.3f}   Frechet distance {distance:10.3f}")
-    print(found.home / "samples.png")
+    print(found.home / PICTURE)
 
 
 def arguments(description: str | None) -> argparse.ArgumentParser:
@@ -85,12 +85,9 @@ def scored(options: argparse.Namespace) -> Scored:
     net, home = generator.kept(pool)
     seed_all(config.seed, -1)
     made = drawn(net, options.images, pool.device)
-    save_image(unit(made[:100]), home / "samples.png", nrow=10)
-    return Scored(
-        makers(generator.net, type(generator).__module__),
-        home,
-        scores(classifier(pool, dataset, options.epochs), dataset, made),
-    )
+    save_image(unit(made[:100]), home / PICTURE, nrow=10)
+    found = scores(classifier(pool, dataset, options.epochs), dataset, made)
+    return Scored(makers(generator.net, generator), home, found)
 
 
 def drawn(net: Any, n: int, device: torch.device) -> Tensor:

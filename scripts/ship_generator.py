@@ -49,8 +49,7 @@ def reconstructing(options: argparse.Namespace) -> Scored:
     images = net.ranged(next(iter(dataset.tests.values())).images.to(pool.device))
     error = infer(lambda x: (net.decode(net.encode(x)) - x).square().flatten(1).mean(1), images).mean()
     variance = (images - images.mean(0)).square().mean()
-    modules = makers(generator.net, type(generator).__module__)
-    return Scored(modules, home, {"explained": (1 - float(error / variance),)})
+    return Scored(makers(generator.net, generator), home, {"explained": (1 - float(error / variance),)})
 
 
 def judging(options: argparse.Namespace) -> Scored:
@@ -59,7 +58,7 @@ def judging(options: argparse.Namespace) -> Scored:
     task, home = instantiate(config.oracle)(dataset, Path()).taught(pool)
     test = next(iter(dataset.tests.values()))
     right = task.log_probs(test.images.to(pool.device)).argmax(1).cpu() == test.targets
-    return Scored(makers(task.make_net, type(task).__module__), home, {"right": (float(right.float().mean()),)})
+    return Scored(makers(task.make_net, task), home, {"right": (float(right.float().mean()),)})
 
 
 def ship(found: Scored, options: argparse.Namespace) -> None:

@@ -122,7 +122,7 @@ def trained_once(
         home = next(same, folder / name)  # another data set may hold the same images
         if state := ranks.told(lambda: weights.read(home / WEIGHTS, facts)):
             training.restore(state, home)
-        elif came := ranks.told(lambda: shipped.found(shipped.about(facts, makers(net, game.__module__)))):
+        elif came := ranks.told(lambda: shipped.found(shipped.about(facts, makers(net, game)))):
             training.restore(came.state, home)
             _keep(training, home, facts, came.row)
         elif rehearsal.under_way():
@@ -137,9 +137,9 @@ def trained_once(
     return Kept(kept, home)
 
 
-def makers(net: Callable[..., nn.Module], trainer: str) -> tuple[str, str]:
+def makers(net: Callable[..., nn.Module], trainer: object) -> tuple[str, str]:
     """Return the modules that build a network and that train it."""
-    return getattr(net, "func", net).__module__, trainer
+    return getattr(net, "func", net).__module__, trainer.__module__
 
 
 def originals(pool: Pool) -> Tensor:

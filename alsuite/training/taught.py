@@ -40,13 +40,13 @@ def learned_once(task: Task, pool: Pool, name: str, folder: Path | None, seed: i
     if folder is None:
         return Taught(task.learn(pool), None)
     config = {"name": name, "seed": seed, "labels": weights.fingerprint(pool.labels), **vars(task)}
-    net, trainer = config.pop("make_net"), type(task).__module__
-    facts = weights.about(pool.images, net, trainer, **config)
+    net = config.pop("make_net")
+    facts = weights.about(pool.images, net, task.__module__, **config)
     home = folder / f"{name}-{weights.key(facts)}"
     with weights.alone(folder.parent / f".{home.name}.lock", home):
         if state := weights.read(home / WEIGHTS, facts):
             return Taught(task.recalled(pool, state), home)
-        came = shipped.found(shipped.about(facts, makers(net, trainer)))
+        came = shipped.found(shipped.about(facts, makers(net, task)))
         task = task.recalled(pool, came.state) if came else task.learn(pool)
         if not rehearsal.under_way():
             home.mkdir(parents=True, exist_ok=True)
