@@ -115,7 +115,7 @@ def table(
     for path, its in them:
         if score in its.told["scores"]:
             made_by = f"`{its.told['command']}` at {its.told['commit'][:7]}, {its.told['device']}"
-            yield f"| {' | '.join([path.stem, *cells(its), f'{path.stat().st_size / 1e6:.1f}', made_by])} |"
+            yield f"| {' | '.join([path.stem, *cells(its), f'{path.stat().st_size / 1e6:.2f}', made_by])} |"
 
 
 def quality(its: shipped.Shipped) -> tuple[str, str]:
