@@ -12,9 +12,10 @@ conf/claims.yaml holds the claims; each compares series of an experiment's runs,
     lower        the smaller value is ahead: differences and ratios are turned round
     over         take from each series first what this strategy has in the same setting
     at           area (the mean height of the curve), last, each (every labelled count but the first), a labelled count,
-                 the mean over a list of them, or a share of the pool such as 40%
-    since        leave out what lies before this labelled count, or share of the pool
-    to_reach     compare the labels that it takes to reach this height, or that where the worse series ends (last)
+                 the mean over a list of them, or a share of all training images such as 40%
+    since        leave out what lies before this labelled count, or share
+    to_reach     compare the labels that it takes to reach this height, or that where the worse series ends (last);
+                 a curve that never does takes more than any other
     exponent     compare the exponent with which the measure grows in this column
     effect       difference, or ratio
     least, most  what the effect, or the value, must be; with neither one series is ahead

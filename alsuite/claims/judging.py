@@ -33,7 +33,7 @@ class Judgement:
 
     seeds: how many both series have
     comparisons: how many the claim makes
-    effect: the mean, of differences or (as a ratio again) of logarithms of ratios
+    effect: the mean, of differences or (as a ratio again) of logarithms of ratios; nan where one is infinite
     low, high: its 95 % interval; nan with one seed
     p_for: the one-sided p-value for the claim
     p_against: that against it
@@ -90,16 +90,22 @@ def _effects(claim: Claim, frame: pd.DataFrame, measure: str, better: Series, th
         both = pd.concat(pair, axis=1, join="inner").dropna().to_numpy(float)
         if not len(both):
             raise UserError(f"{' and '.join(said(one) for one in (better, than) if one)} have no common seed there")
-        yield _effect(claim, both)
+        if np.isnan(gain := _effect(claim, both)).all():
+            raise UserError("no curve reaches that height with the labels that it has")
+        yield gain[~np.isnan(gain)]
 
 
 def _effect(claim: Claim, values: Array) -> Array:
-    """Return what one series has before the other, or the logarithm of their ratio; of one alone its value."""
+    """Return what one series has before the other, or the logarithm of their ratio; of one alone its value.
+
+    Where one of two curves never reaches a height the difference is inf, where neither does nan.
+    """
     values = np.log(values) if claim.effect == "ratio" else values
     if values.shape[1] == 1:
         return values[:, 0]
     fewer = claim.lower or claim.to_reach is not None
-    return (values[:, 1] - values[:, 0]) if fewer else (values[:, 0] - values[:, 1])
+    with np.errstate(invalid="ignore"):
+        return (values[:, 1] - values[:, 0]) if fewer else (values[:, 0] - values[:, 1])
 
 
 def _height(claim: Claim, frame: pd.DataFrame, measure: str, than: Series | None) -> Height:
@@ -111,7 +117,12 @@ def _height(claim: Claim, frame: pd.DataFrame, measure: str, than: Series | None
 
 
 def _compared(claim: Claim, gain: Array) -> Judgement:
-    """Judge one comparison by t-tests of its paired effects; with one seed nothing is sure."""
+    """Judge one comparison by t-tests of its paired effects; with one seed nothing is sure.
+
+    By sign tests where an effect is infinite, since a curve never reaches a height: how large it is nobody knows.
+    """
+    if not np.isfinite(gain).all():
+        return _by_sign(claim, gain)
     mean, count = float(gain.mean()), len(gain)
     error = float(gain.std(ddof=1)) / math.sqrt(count) if count > 1 else math.nan
     half = float(stats.t.ppf(1 - LEVEL / 2, count - 1)) * error if count > 1 else math.nan
@@ -128,6 +139,20 @@ def _compared(claim: Claim, gain: Array) -> Judgement:
         p_against=min(_above(-distance, error, count) for distance in inside),
         needed=_needed(min(inside), error * math.sqrt(count)),
     )
+
+
+def _by_sign(claim: Claim, gain: Array) -> Judgement:
+    """Judge one comparison by how many of its effects lie within the bounds, and how many beyond."""
+    low, high = claim.bounds
+    inside = [gain - low] if math.isfinite(low) else []
+    inside += [high - gain] if math.isfinite(high) else []
+    p_for, p_against = max(map(_heads, inside)), min(_heads(-distance) for distance in inside)
+    return Judgement(len(gain), 1, math.nan, math.nan, math.nan, p_for, p_against, math.nan)
+
+
+def _heads(distance: Array) -> float:
+    """Return the one-sided p-value of so many that are above 0, by a sign test."""
+    return float(stats.binomtest(int((distance > 0).sum()), len(distance), alternative="greater").pvalue)
 
 
 def _above(distance: float, error: float, count: int) -> float:

@@ -15,9 +15,10 @@ import pandas as pd
 from alsuite.claims.claim import At, Claim, Series
 from alsuite.errors import UserError
 from alsuite.figures.costs import until_cheaper
+from alsuite.figures.reduced import images
 from alsuite.figures.spec import PERCENT, own_folder
 from alsuite.results import select
-from alsuite.results.statistics import FULL, mean_height, unique_seeds, with_series
+from alsuite.results.statistics import FULL, RUN, mean_height, unique_seeds, with_series
 
 __all__ = ["Height", "in_one_setting", "places", "said", "values"]
 
@@ -168,9 +169,10 @@ def _by_seed(rows: Rows, value: Callable[[Rows], float]) -> pd.Series:
 
 
 def _count(at: str | float, rows: Rows) -> float:
-    """Return a labelled count, of which a text such as 40% is a share of the pool."""
+    """Return a labelled count, of which a text such as 40% is a share of all training images, those held out as well."""
     if isinstance(at, str) and at.endswith("%"):
-        return float(at[:-1]) / 100 * float(rows["pool"].max())
+        runs = rows.drop_duplicates(RUN).to_dict("records")
+        return float(at[:-1]) / 100 * max(map(images, runs), default=math.nan)
     return float(at)
 
 
@@ -182,7 +184,7 @@ def _nearest(run: Rows, at: float) -> float:
 
 
 def _reached(run: Rows, height: float) -> float:
-    """Return the labels at which a curve first reaches a height; one step more than it has if it never does.
+    """Return the labels at which a curve first reaches a height; inf if it never does.
 
     Between two counts the curve is a straight line.
     """
@@ -191,7 +193,7 @@ def _reached(run: Rows, height: float) -> float:
         return math.nan
     above = np.flatnonzero(y >= height)
     if not len(above):
-        return float(x[-1] + (x[-1] - x[-2] if len(x) > 1 else x[-1]))
+        return math.inf
     first = int(above[0])
     if first == 0:
         return float(x[0])

@@ -22,7 +22,8 @@ def what_was_measured(row: Row) -> str:
     if row["verdict"] == "not measured":
         return str(row["why"])
     unit = "" if row["unit"] == "x" else " "
-    parts = [f"{row['effect']:.3g}{unit}{row['unit']}"]
+    known = row["effect"] == row["effect"]
+    parts = [f"{row['effect']:.3g}{unit}{row['unit']}" if known else "a curve does not reach that height"]
     if row["low"] == row["low"]:
         parts[0] += f" [{row['low']:.3g}, {row['high']:.3g}]"
     if row["comparisons"] != 1:

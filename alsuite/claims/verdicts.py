@@ -83,6 +83,8 @@ def _row(claim: Claim, runs: Runs) -> dict[str, object]:
     try:
         parts = [runs(claim.experiment), *map(runs, claim.folders)]
         frame = pd.concat(parts, ignore_index=True).drop_duplicates([*RUN, "cycle", "test"])
+        if len(scales := sorted(frame["scale"].unique())) > 1:
+            raise UserError(f"its runs are of several scales ({', '.join(scales)}): judge those of one with --scale")
         return {**row, **_measured(claim, judged(claim, frame), frame)}
     except UserError as error:
         return {**row, "why": str(error)}
@@ -102,7 +104,7 @@ def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, o
         "seeds_needed": math.nan if reduced else found.needed,
         "p": 1.0 if reduced else found.p,
         "holds": found.holds,
-        "scale": ", ".join(sorted(runs["scale"].unique())),
+        "scale": runs["scale"].iloc[0],
         "protocol": protocol,
         "why": REDUCED if reduced else None,
     }

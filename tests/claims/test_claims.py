@@ -154,6 +154,48 @@ def test_claims_may_speak_of_more(tmp_path: Path, changes: dict[str, Any], holds
     assert found.effect == pytest.approx(effect, abs=0.6)
 
 
+@pytest.mark.parametrize(
+    ("better", "than", "height", "p_for", "p_against"),
+    [
+        ("vaal", "random", "last", 1, 0.5**5),  # vaal never gets as far as random does in the end
+        ("random", "vaal", 0.75, 0.5**5, 1),  # vaal never gets there
+        ("entropy", "vaal", 0.75, 0.5**5, 1),  # nor by a single label
+    ],
+)
+def test_a_curve_that_never_reaches_a_height_is_worse_in_each_seed_and_nobody_knows_by_how_much(
+    tmp_path: Path, better: str, than: str, height: str | float, p_for: float, p_against: float
+) -> None:
+    frame = runs(tmp_path, {"vaal": (0.5, 0.6, 0.7), "random": (0.5, 0.7, 0.8), "entropy": (0.5, 0.6, 0.76)})
+    wanted = height if isinstance(height, str) else 100 * height
+    stated = claim(better=better, than=than, to_reach=wanted)
+    found = judged(stated, frame)
+    assert (found.p_for, found.p_against) == pytest.approx((p_for, p_against))
+    assert math.isnan(found.effect)
+    few = verdicts([stated], lambda _: frame[frame["seed"] < 3])
+    assert few["verdict"].tolist() == ["undecided"]
+    assert "a curve does not reach that height; 3 seeds" in on_a_page(few)
+    with pytest.raises(UserError, match="no curve reaches that height"):
+        judged(claim(to_reach=99), frame)
+
+
+def test_a_share_is_one_of_all_training_images_with_those_held_out(tmp_path: Path) -> None:
+    curves = {"vaal": (0.5, 0.6, 0.7, 0.8)}  # 10 to 40 of 40 images, 10 of which more are held out
+    frame = runs(tmp_path, curves).assign(pool=40, whole=40)
+    found = judged(claim(better=None, than=None, value="vaal", least=0, at="60%"), frame)
+    assert found.effect == pytest.approx(60, abs=0.5)
+    frame["dataset.validation"] = 10
+    found = judged(claim(better=None, than=None, value="vaal", least=0, at="60%"), frame)
+    assert found.effect == pytest.approx(70, abs=0.5)
+
+
+def test_runs_of_two_scales_are_not_compared(tmp_path: Path) -> None:
+    frame = runs(tmp_path, {"vaal": (0.5, 0.8), "random": (0.5, 0.7)})
+    frame.loc[frame["strategy"] == "vaal", "scale"] = "paper"
+    table = verdicts([claim()], lambda _: frame)
+    assert table["verdict"].tolist() == ["not measured"]
+    assert "of several scales (paper, smoke): judge those of one" in str(table["why"][0])
+
+
 def test_the_exponent_of_a_time_is_told(tmp_path: Path) -> None:
     for size in (1_000, 10_000, 100_000):
         for seed in range(3):
