@@ -125,7 +125,7 @@ class Mapped:
     def _read_run(self, rows: np.ndarray, into: np.ndarray) -> None:
         """Read rows that lie near one another, with what lies between them."""
         first, last = int(rows[0]), int(rows[-1]) + 1
-        whole = into if last - first == len(rows) else np.empty((last - first, *into.shape[1:]), np.uint8)
+        whole = into if (np.diff(rows) == 1).all() else np.empty((last - first, *into.shape[1:]), np.uint8)
         done, start = 0, self.file.offset + first * self.row
         view = memoryview(whole.reshape(-1))  # pyright: ignore[reportArgumentType]
         while done < whole.nbytes:

@@ -35,6 +35,7 @@ CHOICES = {
     "with large gaps": torch.arange(5, 300, 50),
     "at random": torch.randperm(300, generator=Generator().manual_seed(0))[:111],
     "twice": torch.tensor([7, 7, 299, 0, 7]),
+    "twice, in as many rows as lie between": torch.tensor([5, 5, 7]),
     "none": torch.arange(0),
 }
 
