@@ -24,6 +24,7 @@ from torch.optim import Adam
 
 from alsuite.errors import UserError, positive
 from alsuite.generators.latest import Latest
+from alsuite.mapped import pieces
 from alsuite.nets.gans import Critic, Pair
 from alsuite.pool import Pool
 from alsuite.training.descent import descend
@@ -105,7 +106,10 @@ class GAN:
 
 
 class GANGame:
-    """The game of a pair; an iteration is `critic_steps` steps of the discriminator, then one of the generator."""
+    """The game of a pair; an iteration is `critic_steps` steps of the discriminator, then one of the generator.
+
+    An epoch's last iteration has what is left, and so may have fewer: on CIFAR-10 one in 157 has two of five steps.
+    """
 
     curves: tuple[str, ...] = ("discriminator", "generator")
 
@@ -124,7 +128,7 @@ class GANGame:
         return channels_last(self.net.ranged(images))
 
     def step(self, images: Tensor, progress: float) -> Tensor:
-        rules, batches = self.rules, images.split(part(self.rules.batch))
+        rules, batches = self.rules, pieces(images, part(self.rules.batch))
         self._set_rates(rules.lr * (1 - progress if rules.decay else 1))
         losses = [descend(self.discriminator_loss(real), self.discriminator_optimiser) for real in batches]
         made = part(rules.generator_batch) if rules.generator_batch else len(batches[0])

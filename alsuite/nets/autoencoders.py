@@ -59,7 +59,7 @@ def autoencoder(shape: Shape, features: int | None = None, width: float = 1.0) -
     sides, colour = sides_of(shape), shape[0] > 1
     code = _code(shape, features, math.prod(sides[-1]))
     if not colour:
-        return _strided(shape[0], [4 * code, 2 * code, *[code] * (len(sides) - 3)][-len(sides) + 1 :], sides)
+        return _strided(shape[0], [4 * code, 2 * code, *[code] * max(1, len(sides) - 3)][-len(sides) + 1 :], sides)
     if len(sides) > 4:
         hidden = [at_width(max(32, 128 >> k), width) for k in range(len(sides) - 2)]
         return _normed(shape[0], [*hidden, code], sides)

@@ -42,7 +42,9 @@ def lenet(shape: Shape, outputs: int, dropout: float = 0.0) -> nn.Sequential:
 
 
 def allcnn(shape: Shape, outputs: int, width: float = 1.0, dropout: float = 0.5) -> nn.Sequential:
-    """Build All-CNN-C; its last 1 x 1 convolution stands after the average, which is the same map.
+    """Build All-CNN-C, but for the ReLU of its last 1 x 1 convolution, whose outputs are logits here.
+
+    It stands after the average, which is the same map, so that the average is an image's features.
 
     "Striving for Simplicity: The All Convolutional Net", Jost Tobias Springenberg, Alexey Dosovitskiy, Thomas Brox and
     Martin Riedmiller, 2014, https://arxiv.org/abs/1412.6806

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from alsuite.errors import UserError, one_of, positive
 from alsuite.pool import Images, Pool
+from alsuite.tasks.masked import first_dropout, mean, under_a_mask
 from alsuite.training.augment import augmentations
 from alsuite.training.curves import tell_losses
 from alsuite.training.descent import optimiser, schedules
@@ -173,12 +174,13 @@ class Classification:
         return infer(lambda x: score(self._log_probs(self._logits(x))), images, self._prepare, self._at_a_time(images))
 
     def _masked(self, images: Images, score: Callable[[Tensor], Tensor], masks: int, whole: bool) -> Tensor:
-        first = _first_dropout(self.net)
-        trunk, rest = (self.net[:0], self.net) if whole else (self.net[:first], self.net[first:])
+        first = first_dropout(self.net)
+        trunk, rest = (self.net[:0], self.net[:-1]) if whole else (self.net[:first], self.net[first:-1])
 
         def sampled(x: Tensor) -> Tensor:
-            hidden = trunk(x)
-            return score(torch.stack([self._log_probs(rest(hidden)) for _ in range(masks)]))
+            hidden = [trunk(view) for view in self._views(x)]
+            features = (under_a_mask(rest, hidden, self.device) for _ in range(masks))
+            return score(torch.stack([self._log_probs(self.net[-1](each)) for each in features]))
 
         for layer in (layer for layer in rest if isinstance(layer, nn.Dropout)):
             layer.train()
@@ -212,8 +214,11 @@ class Classification:
         return self.net[-1](self._features(x))
 
     def _features(self, x: Tensor) -> Tensor:
-        trunk = self.net[:-1]
-        return (trunk(x) + trunk(x.flip(-1))) / 2 if self.mirrored else trunk(x)
+        return mean([self.net[:-1](view) for view in self._views(x)])
+
+    def _views(self, x: Tensor) -> list[Tensor]:
+        """Return what the features of an image are a mean of: itself and, where the task says so, its mirror image."""
+        return [x, x.flip(-1)] if self.mirrored else [x]
 
     def _at_a_time(self, images: Images, masks: int = 0) -> int:
         """Return how many images are scanned at a time, under dropout masks if there are any."""
@@ -240,11 +245,3 @@ def check_sense(batch: float, lr: float, dropout: float) -> None:
         raise UserError(f"task_model.lr={lr} lets every weight explode: give {FASTEST} at the most")
     if not 0 <= dropout < 1:
         raise UserError(f"task_model.net.dropout={dropout} is no share: give a number between 0 and 1")
-
-
-def _first_dropout(net: nn.Sequential) -> int:
-    """Return where the first dropout stands that does something."""
-    for i, layer in enumerate(net):
-        if isinstance(layer, nn.Dropout) and layer.p > 0:
-            return i
-    raise UserError("this strategy needs dropout: set task_model.net.dropout=0.5, or take task_model=vgg16")

@@ -390,6 +390,13 @@ def test_an_auto_encoder_learns_to_give_images_back(tmp_path: Path, monkeypatch:
     assert errors[1] < 0.6 * float(images.var(0).mean())
 
 
+@pytest.mark.parametrize(("critic_steps", "n"), [(1, 11), (2, 21), (2, 16)])
+def test_an_image_that_is_left_over_joins_those_before_it(critic_steps: int, n: int, tmp_path: Path) -> None:
+    """Batch norm, which the generator of coloured images has, can do nothing with one."""
+    trained = gan(tmp_path, critic_steps=critic_steps, iterations=2 * n // (5 * critic_steps))
+    assert trained.trained(pool_of(COLOURED, n)).images(torch.randn(2, 4)).isfinite().all()
+
+
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
 @pytest.mark.parametrize("choice", [*GANS, "autoencoder"])
 def test_every_configuration_trains(choice: str, shape: tuple[int, int, int], tmp_path: Path) -> None:

@@ -153,6 +153,14 @@ def test_the_codes_have_the_papers_sizes(shape: tuple[int, int, int], features: 
     assert (pools, strides) == {28: (0, [2] * 3), 32: (3, [1] * 3), 64: (0, [2] * 4)}[shape[1]]
 
 
+@pytest.mark.parametrize("shape", [(1, 8, 8), (1, 14, 14), (1, 16, 16), (1, 21, 30), (1, 64, 64)])
+@pytest.mark.parametrize("times", [None, 4])
+def test_gray_images_of_any_size_have_as_many_features_as_asked_for(shape: tuple[int, int, int], times: Any) -> None:
+    pixels = math.prod(sides_of(shape)[-1])
+    net = autoencoder(shape, times and times * pixels)
+    assert net.features(torch.zeros(2, *shape)).shape == (2, (times or 12) * pixels)
+
+
 def test_three_times_the_features_are_three_times_the_channels() -> None:
     small, large = (sizes(autoencoder(MNIST, n).encoder, nn.Conv2d) for n in (64, 192))
     assert [3 * out for _, out in small] == [out for _, out in large]

@@ -96,6 +96,19 @@ def test_a_mirrored_task_sees_no_difference_between_an_image_and_its_mirror_imag
         torch.testing.assert_close(task.log_probs(pool.images), predicted)
 
 
+@pytest.mark.parametrize("whole", [True, False])
+def test_masks_are_of_the_mirrored_task_and_one_is_the_same_for_both_views(whole: bool) -> None:
+    task, pool = learned("fastnet", mirrored=True)
+    images = []
+    for views in (pool.images, pool.images.flip(-1)):
+        torch.manual_seed(0)
+        images.append(sampled_log_probs(task, views, 3, whole))
+    torch.testing.assert_close(*images)
+    next(layer for layer in task.net if isinstance(layer, torch.nn.Dropout)).p = 1e-9
+    masked = sampled_log_probs(task, pool.images, 2, whole)
+    torch.testing.assert_close(masked, task.log_probs(pool.images).expand_as(masked))
+
+
 def test_a_network_is_recalled_with_its_whitening() -> None:
     task, pool = learned("fastnet")
     again = fast_task(NETS["fastnet"]).recalled(pool, task.net.state_dict())
