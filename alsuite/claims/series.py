@@ -169,7 +169,7 @@ def _by_seed(rows: Rows, value: Callable[[Rows], float]) -> pd.Series:
 
 
 def _count(at: str | float, rows: Rows) -> float:
-    """Return a labelled count, of which a text such as 40% is a share of all training images, those held out as well."""
+    """Return a labelled count, of which a text such as 40% is a share of all training images, those held out, too."""
     if isinstance(at, str) and at.endswith("%"):
         runs = rows.drop_duplicates(RUN).to_dict("records")
         return float(at[:-1]) / 100 * max(map(images, runs), default=math.nan)

@@ -20,7 +20,7 @@ __all__ = ["CODE", "MADE", "Row", "images", "reductions"]
 Row = Mapping[Hashable, Any]
 
 SMALL = {  # the networks of a reduced scale, where a paper has a deep one that it trains as a whole
-    "fastnet": "fastnet in the place of a deep network",
+    "fastnet": "fastnet, with shifts, flips and smoothed labels, in the place of a deep network",
     "lite_unet": "a decoder on an encoder that ImageNet has trained",
 }
 MADE = "strategy.generator"

@@ -60,7 +60,10 @@ def test_what_differs_in_the_whole_alone_is_said_once() -> None:
         ({"strategy.rewarded": 32, f"{MADE}.batch.cifar10": 100}, "32 of 100 images of a batch rewarded"),
         ({"task_model.features.side": 32}, "32 of 64 pixels a side for VGG-16"),
         ({f"{MADE}.limit.default": 30, f"{MADE}.iterations": 100}, "30 of 100 iterations of the generator"),
-        ({"scale": "laptop", "task_model": "fastnet"}, "fastnet in the place of a deep network"),
+        (
+            {"scale": "laptop", "task_model": "fastnet"},
+            "fastnet, with shifts, flips and smoothed labels, in the place of a deep network",
+        ),
         ({"scale": "laptop", "task_model": "lite_unet"}, "a decoder on an encoder that ImageNet has trained"),
         ({"labelled": 10_000, "budget.end": 20_000}, "10,000 of 20,000 labels"),
         ({"labelled": 9_000, "budget.end": 0.4, "dataset.validation": 5_000}, "9,000 of 20,000 labels"),
