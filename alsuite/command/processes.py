@@ -131,11 +131,14 @@ class _Runs:
     def _cycle(self, number: int, record: Brief, cycles: int, old: bool, held: float) -> None:
         """Show a cycle, and reckon how many runs a GPU holds, if each takes as much as the largest so far.
 
+        The cycles of an earlier start are told before the run has anything on the GPU, and say nothing of it.
+
         Arguments:
             held: the share of a GPU's memory that the run took at most; 0.0 on a CPU
         """
-        self.held = max(self.held, held)
-        self.room = max(1, int(SHARE / self.held)) if self.by_memory and self.held else sys.maxsize
+        if not old:
+            self.held = max(self.held, held)
+            self.room = max(1, int(SHARE / self.held)) if self.by_memory and self.held else sys.maxsize
         self.progress.cycle(number, record, cycles, old)
 
     def _end(self, number: int, status: int | None) -> None:

@@ -42,6 +42,8 @@ def test_as_many_runs_share_a_gpu_as_its_memory_holds(
     monkeypatch.setattr(processes, "GPU", tmp_path)
     runs: Any = processes._Runs(work, None, Silent())  # type: ignore[arg-type]
     assert runs.room == 1
+    runs._cycle(0, RECORD, 4, True, 0.01)
+    assert runs.room == 1, "an old cycle is told before its run has a pool"
     runs._cycle(0, RECORD, 4, False, held)
     assert runs.room == room
 
