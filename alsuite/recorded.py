@@ -45,7 +45,7 @@ def ended_as(
         folder: the run's
         config: options -> values, as they would be now
         code: module -> hash; None is not compared
-        data: a hash; None is not compared
+        data: a hash; None or "" is not compared
     """
     before, cycles = about_of(folder / "run.json"), folder / "cycles.jsonl"
     if before is None or not cycles.exists():
@@ -58,12 +58,12 @@ def ended_as(
 def changed(folder: Path, config: Mapping[str, object], code: Mapping[str, str] | None, data: str) -> str:
     """Say what about the folder's run isn't as it would be now; "" if nothing, or if there is no run.
 
-    Data that isn't here any more can't be compared, so that finished runs stay readable without it.
+    Data that isn't here, not yet or not any more, can't be compared, so that finished runs stay readable without it.
     """
     before = about_of(folder / "run.json")
     if before is None or not ((folder / ASKED).exists() or _begun(folder / "cycles.jsonl")):
         return ""
-    return difference(before, _identity(config, code, data or None))
+    return difference(before, _identity(config, code, data))
 
 
 def by_hand(folder: Path) -> bool:
@@ -87,7 +87,8 @@ def difference(before: Options, now: Options) -> str:
 
     Arguments:
         before: what run.json holds
-        now: what the run would be; what it leaves out is not compared, but for its configuration
+        now: what the run would be; what it leaves out is not compared, but for its configuration, nor is data whose hash
+            one of both doesn't know
     """
     if keys := _differing(before.get("config"), _as_stored(now["config"])):
         return f"made with another {keys[0]}"
@@ -95,7 +96,8 @@ def difference(before: Options, now: Options) -> str:
         return "made before the code was recorded"
     if modules := _differing_modules(before.get("code", {}), now.get("code", before.get("code", {}))):
         return f"{_listed(modules)} changed since"
-    return "" if now.get("data", before.get("data")) == before.get("data") else "the data changed since"
+    data = {hashed for each in (before, now) if (hashed := each.get("data"))}
+    return "the data changed since" if len(data) > 1 else ""
 
 
 def _differing_modules(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:

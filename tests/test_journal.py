@@ -274,11 +274,22 @@ def test_a_module_that_a_run_no_longer_has_counts_as_changed(tmp_path: Path) -> 
 
 def test_going_on_with_other_data_is_refused(tmp_path: Path) -> None:
     written(tmp_path, 2)
-    for data in ("abd", ""):
+    for data in ("abd", "made up"):
         journal = Journal(tmp_path)
         with pytest.raises(UserError, match=r"\(the data changed since\): again=true"):
             journal.start({**ABOUT, "data": data})
         journal.close()
+
+
+@pytest.mark.parametrize(("before", "now"), [("abc", ""), ("", "abc"), ("", "")])
+def test_a_hash_that_is_not_known_is_not_compared(tmp_path: Path, before: str, now: str) -> None:
+    journal = Journal(tmp_path)
+    journal.start({**ABOUT, "data": before})
+    journal.append(record(0, last=True))
+    journal.start({**ABOUT, "data": now})
+    journal.close()
+    assert changed(tmp_path, ABOUT["config"], ABOUT["code"], now) == ""
+    assert ended_as(tmp_path, ABOUT["config"], ABOUT["code"], now)
 
 
 def test_a_run_is_compared_as_far_as_its_data_is_here(tmp_path: Path) -> None:

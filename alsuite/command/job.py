@@ -22,6 +22,7 @@ from alsuite.recorded import Options
 __all__ = ["Job", "processes_of"]
 
 TEMPLATES = ("fair", "features", "generator", "paper")  # their values stand again in what uses them
+MADE_UP = "made up"  # in place of a hash
 OF_SCALE = ("fast", "seeds", "stand_in")  # what a scale says beside its limits on a run
 
 
@@ -64,7 +65,8 @@ class Job:
         """Return all that the result depends on beside the seed's draws: options, choices, code and data.
 
         Options that change no result are left out, and so are templates, whose values stand again in what uses them. So
-        a run stays the same run when it is moved, described otherwise or drawn in another figure.
+        a run stays the same run when it is moved, described otherwise or drawn in another figure. Data that isn't here
+        yet has no hash: see `begun_from`.
         """
         limits = {key: value for key, value in self.config["scale"].items() if key not in OF_SCALE}
         options = {**self.config, "scale": limits}
@@ -80,6 +82,15 @@ class Job:
     def identity(self) -> tuple[dict[str, object], dict[str, str], str]:
         """Options, code and data: what two runs must share to be the same."""
         return self.about["config"], self.about["code"], self.about["data"]
+
+    def begun_from(self, made_up: bool) -> Record:
+        """Return the same once the data is here.
+
+        Arguments:
+            made_up: whether pictures that a scale makes up stand in for it
+        """
+        data = MADE_UP if made_up else self.about["data"] or data_of(self.config["dataset"])
+        return {**self.about, "data": data}
 
     def accuracy(self) -> float:
         """Return the last accuracy on the first test set that the journal tells; nan without a journal."""

@@ -87,7 +87,7 @@ def execute(job: Job, shown: Shown) -> None:
         parts = Parts.of(config)
         setting = Setting.of(config, job.choices, parts)
     device = choose_device(config["device"], config["deterministic"])
-    perform(job.about, job.folder, setting, parts, config["seed"], device, config["wandb"], shown)
+    perform(job.begun_from(setting.made_up), job.folder, setting, parts, config["seed"], device, config["wandb"], shown)
 
 
 def perform(

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,10 +14,12 @@ import torch
 from omegaconf import OmegaConf
 
 from alsuite import CONF
+from alsuite.command import identity
 from alsuite.journal import Journal
 from helpers import REPOSITORY, importing
 from helpers.commands import SMALL, Command, records, started
 from helpers.configs import GROUPS
+from helpers.data_files import write_mnist
 
 PACKAGES = ("torch", "pytorch_lightning", "wandb", "pandas", "matplotlib", "sklearn", "faiss")
 
@@ -230,3 +233,30 @@ def test_something_is_shown_before_what_takes_seconds_is_imported(
     command = [sys.executable, "-c", EARLY, *options, "scale=smoke", f"root={tmp_path}"]
     done = subprocess.run(command, env=importing(tmp_path), capture_output=True, text=True, check=False)
     assert done.stdout == f"{count} False\n", done.stderr
+
+
+@pytest.mark.slow
+def test_a_run_keeps_the_hash_of_the_data_that_it_was_begun_from(
+    alsuite: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whether it was built by the run itself, has gone since, is made up, or has come since."""
+    monkeypatch.setenv("ALSUITE_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(identity, "_checksum", identity._checksum.__wrapped__)
+    data, finished, changed = tmp_path / "data" / "mnist", "1 of 1 runs are finished already", "the data changed since"
+    command = ("dataset=mnist", "task_model=linear", "budget.initial=4", "budget.query=4", "budget.end=8")
+    (data.parent / "raw" / "mnist").mkdir(parents=True)
+    write_mnist(data.parent / "raw" / "mnist")
+    assert "cycle 1/2" in re.sub(" +", " ", alsuite(*command).out)
+    assert finished in alsuite(*command).out
+    data.rename(tmp_path / "elsewhere")
+    assert finished in alsuite(*command).out
+    shutil.rmtree(data.parent / "raw")
+    (journal,) = tmp_path.rglob("cycles.jsonl")
+    whole = journal.read_bytes()
+    journal.write_bytes(whole.splitlines(True)[0])
+    assert changed in alsuite(*command).line  # pictures would be made up
+    journal.unlink()
+    assert "MADE-UP" in alsuite(*command).out
+    assert finished in alsuite(*command).out
+    (tmp_path / "elsewhere").rename(data)
+    assert changed in alsuite(*command).line
