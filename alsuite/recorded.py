@@ -87,8 +87,8 @@ def difference(before: Options, now: Options) -> str:
 
     Arguments:
         before: what run.json holds
-        now: what the run would be; what it leaves out is not compared, but for its configuration, nor is data whose hash
-            one of both doesn't know
+        now: what the run would be; what it leaves out is not compared, but for its configuration, nor is data of which
+            one of both has no hash
     """
     if keys := _differing(before.get("config"), _as_stored(now["config"])):
         return f"made with another {keys[0]}"

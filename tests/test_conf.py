@@ -17,7 +17,7 @@ from torch import Generator, nn
 from alsuite import CONF
 from alsuite.budget import Budget
 from alsuite.command.setting import Parts
-from alsuite.command.sweeps import jobs_of
+from alsuite.command.sweeps import expanded, jobs_of
 from alsuite.data import Dataset
 from alsuite.data.digits import digits
 from alsuite.data.made_up import made_up, made_up_masks
@@ -301,6 +301,19 @@ def test_every_panel_shows_runs_that_the_experiment_makes(figure: str) -> None:
         assert all(any(name in row for row in shown) for name in panel.series), panel.series
 
 
+def test_what_is_given_several_times_is_run_once() -> None:
+    assert len(jobs_of(["experiment=demo", "seed=0,0", "strategy=random,badge,random"], composer())) == 2
+
+
+def test_values_that_the_sweeps_lack_are_run_as_each_is_alone() -> None:
+    def runs(*given: str) -> set[frozenset[str]]:
+        return {frozenset(run) for line in asked(["experiment=asal_fig17", "seed=0", *given]) for run in expanded(line)}
+
+    strategies, features = ("random", "asal", "badge"), ("gray", "vgg16")
+    alone = [runs(f"strategy={strategy}", f"features={each}") for strategy in strategies for each in features]
+    assert runs("strategy=random,asal,badge", "features=gray,vgg16") == set().union(*alone)
+
+
 def columns(found: Composed) -> Iterator[dict[str, Any]]:
     """What the results of a run will be told apart by, a row per test set."""
     flat: dict[str, Any] = {**found.choices, **{key: found.values[key] for key in ("experiment", "seed")}}
@@ -337,6 +350,15 @@ def test_the_command_line_narrows_every_sweep_of_an_experiment() -> None:
         (["strategy=random"], [["task_model.loss=cross_entropy", "strategy=random"], ["task_model.loss=hinge"]]),
         (["strategy=random,asal"], [["strategy=random"], ["strategy=random"], ["strategy=asal", "oracle=annotator"]]),
         (["strategy=badge"], [["task_model.loss=cross_entropy", "strategy=badge"], ["task_model.loss=hinge"]]),
+        (
+            ["strategy=random,badge"],
+            [
+                ["task_model.loss=cross_entropy", "strategy=random"],
+                ["task_model.loss=hinge", "strategy=random"],
+                ["task_model.loss=cross_entropy", "strategy=badge"],
+                ["task_model.loss=hinge", "strategy=badge"],
+            ],
+        ),
         (["task_model.loss=hinge", "strategy=entropy"], [["task_model.loss=hinge", "strategy=entropy"]]),
         (["strategy=asal", "features=gray"], [["strategy=asal", "features=gray", "generator=wgan_gp,dcgan"]]),
     ],

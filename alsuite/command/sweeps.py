@@ -2,7 +2,7 @@
 
 An experiment lists sweeps: options, each with its values. The command line gives options, too, each with one value or
 several. What both have is cut to the common values, so that `make vaal_fig2_cifar10` with `strategy=random` runs the
-figure's random runs alone; what only one has is taken as it stands.
+figure's random runs alone; what only one has is taken as it stands. Of several values each is run as it is alone.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import product
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_loader import ConfigLoader
@@ -75,8 +76,12 @@ class Composer:
 
 
 def given_once(overrides: Sequence[str]) -> None:
-    """Refuse an option with two values, of which the last would win silently."""
-    keys = [one.get_key_element() for one in parsed(overrides)]
+    """Refuse an option with two values, of which the last would win silently, and more than one experiment."""
+    given = parsed(overrides)
+    keys = [one.get_key_element() for one in given]
+    experiments = [one for one in given if one.key_or_group == "experiment"]
+    if len(experiments) > 1 or any(one.is_sweep_override() for one in experiments):
+        raise UserError("an experiment has sweeps and a figure of its own: give one, and of several each in a command")
     if twice := next((key for key in keys if keys.count(key) > 1), None):
         raise UserError(f"{twice} is given twice: give it once, or list its values after -m as {twice}=a,b")
 
@@ -97,7 +102,8 @@ def jobs_of(arguments: Sequence[str], composer: Composer) -> list[list[str]]:
     found = [job for line in lines_of(arguments, composer) for job in expanded(line)]
     if not found:
         raise UserError("the command line leaves no run of this experiment: give fewer options")
-    return [composer.with_paper(job) for job in found]
+    unlike = {frozenset(job): job for job in found}  # in one folder each
+    return [composer.with_paper(job) for job in unlike.values()]
 
 
 def lines_of(arguments: Sequence[str], composer: Composer) -> list[list[str]]:
@@ -134,7 +140,17 @@ def _sweeps(arguments: Sequence[str], composer: Composer) -> list[list[str]]:
         raise UserError("sweeps is no list of options with their values: see conf/experiment for examples")
     listed = [_sweep(sweep) for sweep in config.sweeps]
     seeds = {} if "seed" in given else {"seed": [str(seed) for seed in range(_seeds(config))]}
-    return [_line({**seeds, **sweep}, arguments) for sweep in narrowed(listed, given)]
+    each = _one_by_one({key: values for key, values in given.items() if any(key in sweep for sweep in listed)})
+    return [
+        _line({**seeds, **sweep, **alone}, arguments)
+        for alone in each
+        for sweep in narrowed(listed, {**given, **alone})
+    ]
+
+
+def _one_by_one(given: Sweep) -> list[Sweep]:
+    """Return the combinations of the values that are given."""
+    return [{key: [value] for key, value in zip(given, values, strict=True)} for values in product(*given.values())]
 
 
 def _line(sweep: Sweep, arguments: Sequence[str]) -> list[str]:

@@ -42,6 +42,8 @@ MISTAKES = {
     "'strategy=random}'": ["strategy=random} cannot be read", "quotes"],
     "seed=0,1": ["seed=0,1 lists several values", "-m"],
     "seed=0 seed=1": ["seed is given twice"],
+    "-m experiment=demo,vaal_fig2_cifar10": ["an experiment has sweeps", "each in a command"],
+    "experiment=demo experiment=vaal_fig2_cifar10": ["each in a command"],
     "--nope": ["--nope", "--help"],
     "--cfg nope": ["--cfg", "job"],
     "-cd /nonexistent": ["no folder /nonexistent"],
