@@ -46,7 +46,7 @@ from alsuite.figures.parts import BLANK, Part, part_named, parts_of
 from alsuite.figures.spec import Panel, panels_of, read_panels
 from alsuite.results import NoRunsError, load_runs
 from alsuite.results.kept import kept_table
-from alsuite.results.statistics import SETTING, differing, telling, with_series
+from alsuite.results.statistics import RUN, SETTING, differing, telling, with_series
 
 __all__ = [
     "Panel",
@@ -164,7 +164,7 @@ def _telling_apart(frame: pd.DataFrame) -> list[str]:
 
 def _called(frame: pd.DataFrame) -> str:
     """Name a picture: curve of one run; curves of several, with what they differ in."""
-    if frame["run"].nunique() == 1:
+    if len(frame.drop_duplicates(RUN)) == 1:
         return "curve"
     varied = [column for column in (*telling(frame), "seed") if frame[column].nunique() > 1 and column != "test"]
     return "-".join(["curves_" + varied[0], *varied[1:]])[:LONGEST] if varied else "curves"

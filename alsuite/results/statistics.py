@@ -95,7 +95,9 @@ def differing(frame: pd.DataFrame) -> list[str]:
     if clashing.empty:
         return []
     counts = clashing.groupby(keys, dropna=False)[_options(frame)].nunique(dropna=False)
-    return [str(column) for column in counts.columns[counts.gt(1).any()]] or ["run"]
+    return [str(column) for column in counts.columns[counts.gt(1).any()]] or [
+        column for column in RUN if clashing[column].nunique() > 1
+    ]
 
 
 def telling(frame: pd.DataFrame) -> list[str]:

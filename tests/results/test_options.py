@@ -6,6 +6,7 @@ import pytest
 
 from alsuite import results
 from alsuite.errors import UserError
+from alsuite.figures import draw_curves
 from alsuite.journal import INCIDENTAL
 from alsuite.results.__main__ import main
 from alsuite.results.statistics import differing, telling, with_series
@@ -64,3 +65,15 @@ def test_a_folder_completed_by_the_shell_is_an_experiment(tmp_path: Path, capsys
     main(["toy/", "--root", str(tmp_path)])
     assert capsys.readouterr().out.endswith("toy/smoke/results\n")
     assert "options" not in (tmp_path / "toy" / "smoke" / "results" / "long.csv").read_text().splitlines()[0]
+
+
+@pytest.mark.parametrize(("column", "names"), [("scale", ("smoke", "laptop")), ("experiment", ("toy", "game"))])
+def test_runs_that_share_a_name_stay_apart(tmp_path: Path, column: str, names: tuple[str, str]) -> None:
+    places = [{column: name} for name in names]
+    folders = [write_run(tmp_path, "random", 0, [0.5 + i / 10], **place) for i, place in enumerate(places)]  # type: ignore[arg-type]
+    frame = results.of_runs(folders)
+    assert telling(frame) == [column]
+    table = [line.split() for line in last_accuracies(frame).splitlines()]
+    assert [row[0] for row in table] == [column, *sorted(names)]
+    assert sorted(row[3] for row in table[1:]) == ["0.5000", "0.6000"]
+    assert draw_curves(frame, tmp_path).name == f"curves_{column}.png"
