@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import nullcontext, suppress
 from itertools import product
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -215,8 +216,8 @@ def _plainer(one: Sweep, other: Sweep) -> bool:
 def handed_over(launcher: Launcher, jobs: Sequence[Sequence[str]], silent: bool) -> Sequence[JobReturn]:
     """Hand the jobs to the launcher, tell which failed, and show what there is.
 
-    Where jobs failed the process ends after the picture of the others is drawn: with 3 if all of them only wait for
-    labels, else with 1.
+    Where jobs failed the process ends after the picture of the others is drawn, if there is any: with 3 if all of them
+    only wait for labels, else with 1.
 
     Arguments:
         launcher: alsuite's own, or one of Hydra's
@@ -224,10 +225,12 @@ def handed_over(launcher: Launcher, jobs: Sequence[Sequence[str]], silent: bool)
         silent: whether the launcher leaves it to its caller to say why jobs failed
     """
     returns = launcher.launch(jobs, initial_job_idx=0)
-    finish([Job.of(each.cfg, each.hydra_cfg.hydra) for each in returns if each.cfg is not None and each.hydra_cfg])
-    if errors := [each._return_value for each in returns if each.status is not JobStatus.COMPLETED]:
-        if silent:
-            print(*complaints(errors), sep="\n", file=sys.stderr)
+    errors = [each._return_value for each in returns if each.status is not JobStatus.COMPLETED]
+    if errors and silent:
+        print(*complaints(errors), sep="\n", file=sys.stderr)
+    with suppress(UserError) if errors else nullcontext():  # what can't be drawn is the smaller complaint
+        finish([Job.of(each.cfg, each.hydra_cfg.hydra) for each in returns if each.cfg is not None and each.hydra_cfg])
+    if errors:
         sys.exit(3 if all(isinstance(error, AwaitingLabels) for error in errors) else 1)
     return returns
 

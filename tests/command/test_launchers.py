@@ -11,8 +11,48 @@ from typing import Any
 
 import pytest
 import yaml
+from hydra.core.utils import JobReturn, JobStatus
 
+from alsuite.command import sweeps
+from alsuite.errors import AwaitingLabels, UserError
 from helpers.commands import SMALL, accuracies, started
+
+
+class Stopped:
+    """A launcher whose runs all ended early."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.errors = errors
+
+    def launch(self, jobs: object, initial_job_idx: int) -> list[JobReturn]:
+        return [JobReturn(status=JobStatus.FAILED, _return_value=error) for error in self.errors]
+
+
+@pytest.mark.parametrize(
+    ("errors", "status"),
+    [
+        ([UserError("mend it"), UserError("mend it")], 1),
+        ([UserError("mend it"), AwaitingLabels("label them")], 1),
+        ([AwaitingLabels("label them")], 3),
+    ],
+)
+def test_why_runs_ended_early_is_told_though_there_is_nothing_to_draw(
+    errors: list[Exception], status: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refused(jobs: object) -> None:
+        raise UserError("none finished")
+
+    monkeypatch.setattr(sweeps, "finish", refused)
+    stopped: Any = Stopped(*errors)
+    with pytest.raises(SystemExit) as ended:
+        sweeps.handed_over(stopped, [], silent=True)
+    assert ended.value.code == status
+    counts = {str(error): errors.count(error) for error in errors}
+    told = capsys.readouterr().err.splitlines()
+    assert [line.removeprefix("alsuite: ").removesuffix(" (2 runs)") for line in told] == [*counts]
+    with pytest.raises(UserError, match="none finished"):
+        sweeps.handed_over(Stopped(), [], silent=True)  # type: ignore[arg-type]
+
 
 SWEEP = ("-m", "dataset=digits", "strategy=random,margin", "parallel=1")
 
