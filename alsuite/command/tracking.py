@@ -3,13 +3,14 @@
 Nothing is read back from it: a run that goes on, its figures and its verdicts know the journal alone. Whatever goes
 wrong with it is told once, and the run goes on without it.
 
-A run is one run of wandb's, however often it was stopped: its id follows from what run.json says. The number of a step
-follows from the cycle, so that what is sent again after a restart is what wandb has already.
+A run is one run of wandb's, however often it was stopped: its id follows from what run.json said at first. The number
+of a step follows from the cycle, so that what is sent again after a restart is what wandb has already.
 """
 
 from __future__ import annotations
 
 import glob
+import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -23,7 +24,7 @@ from alsuite.code import digest
 from alsuite.errors import AwaitingLabels, one_of
 from alsuite.journal import Record
 from alsuite.pool import Pool, gather
-from alsuite.recorded import Options
+from alsuite.recorded import WENT_ON, Options
 from alsuite.strategies import Query
 from alsuite.training import curves, once
 
@@ -179,9 +180,13 @@ class Tracker:
 
 
 def _identity(folder: Path) -> str:
-    """Return the id of a run: the same after every restart, another one where it is run anew beside the old one."""
+    """Return the id of a run: the same after every restart, another one where it is run anew beside the old one.
+
+    It follows from what run.json said at first, whichever machine went on since.
+    """
     older = len([*folder.parent.glob(f"{glob.escape(folder.name)}~*")])
-    return digest((folder / "run.json").read_bytes(), str(older).encode())
+    begun = {key: value for key, value in json.loads((folder / "run.json").read_text()).items() if key != WENT_ON}
+    return digest(json.dumps(begun, indent=1).encode(), str(older).encode())
 
 
 def _under(name: str, values: Mapping[str, object]) -> dict[str, object]:

@@ -216,11 +216,13 @@ def test_a_run_that_awaits_labels_has_not_failed(
 
 
 def test_a_run_keeps_its_id_until_it_is_run_anew(
-    tmp_path: Path, pretended: Callable[[Recorder], dict[str, Any]]
+    tmp_path: Path, pretended: Callable[[Recorder], dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Though another commit, or another machine, goes on with it."""
     options, ids = pretended(Recorder()), []
     folder = tmp_path / "run"
-    for again in (False, False, True):
+    for commit, again in (("a", False), ("b", False), ("b", True)):
+        monkeypatch.setattr("alsuite.command.run.provenance", lambda *_, commit=commit: {"commit": commit})
         if again:
             set_aside(folder)
         run(folder, "offline")
