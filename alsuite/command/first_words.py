@@ -18,7 +18,7 @@ from alsuite.command.papers import of_scale
 from alsuite.command.progress import Progress
 from alsuite.command.setting import Parts, Setting
 from alsuite.mapped import Mapped
-from alsuite.recorded import ASKED
+from alsuite.recorded import ASKED, whole_lines
 
 __all__ = ["tell"]
 
@@ -26,7 +26,8 @@ SMALLER = "laptop"
 
 
 def tell(config: DictConfig, hydra: HydraConf, progress: Progress) -> None:
-    """Print what the run is, how it reads images that memory cannot hold, and about how long it takes.
+    """Print what the run is, how it reads images that memory cannot hold, and about how long it takes, or
+    what is left of it.
 
     On a CPU it also tells how long it takes at a smaller scale.
 
@@ -64,7 +65,7 @@ def tell(config: DictConfig, hydra: HydraConf, progress: Progress) -> None:
     if isinstance(images := setting.dataset.train.images, Mapped):
         size = f"{images.nbytes / 1e9:.3g} GB of images"
         progress.print(f"{size} stay in their file and are shuffled in blocks of it; dataset.shuffle=full shuffles all")
-    if scale == "smoke" or (job.folder / ASKED).exists() or (seconds := _seconds(job, device)) is None:
+    if scale == "smoke" or (job.folder / ASKED).exists() or (seconds := _seconds(job, device, _done(job))) is None:
         return
     smaller = _seconds(_at_scale(config, hydra, SMALLER), device) if cpu and scale == "paper" else None
     progress.print(cost(seconds, cpu, smaller))
@@ -87,9 +88,15 @@ def _at_scale(config: DictConfig, hydra: HydraConf, name: str) -> Job:
     return Job.of(other, hydra)
 
 
-def _seconds(job: Job, device: torch.device) -> float | None:
-    """Return about how long the job takes, from parts of its own, so that the run's are untouched."""
+def _done(job: Job) -> int:
+    """Return how many cycles an earlier start has finished."""
+    journal = job.folder / "cycles.jsonl"
+    return len(whole_lines(journal)) if journal.exists() else 0
+
+
+def _seconds(job: Job, device: torch.device, done: int = 0) -> float | None:
+    """Return about how long the job takes after some cycles, from parts of its own, so that the run's are untouched."""
     parts = Parts.of(job.config)
     setting = Setting.of(job.config, job.choices, parts)
     tests = [images for images, _ in setting.tests(device).values()]
-    return estimate(setting.pool(device), parts.task_model, parts.strategy, setting.budget, tests)
+    return estimate(setting.pool(device), parts.task_model, parts.strategy, setting.budget, tests, done)

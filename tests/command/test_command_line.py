@@ -14,7 +14,7 @@ import torch
 from omegaconf import OmegaConf
 
 from alsuite import CONF
-from alsuite.command import identity
+from alsuite.command import first_words, identity
 from alsuite.journal import Journal
 from helpers import REPOSITORY, importing
 from helpers.commands import SMALL, Command, records, started
@@ -93,6 +93,20 @@ def test_a_finished_run_says_so_and_does_nothing(alsuite: Command, tmp_path: Pat
     assert "cycle " not in second.out
     assert ((folder / "cycles.jsonl").read_bytes(), (folder / "cycles.jsonl").stat().st_mtime_ns) == before
     assert Path(second.out.splitlines()[-1]) == folder / "curve.png"
+
+
+@pytest.mark.slow
+def test_a_run_that_goes_on_tells_how_long_the_rest_takes(
+    alsuite: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[object] = []
+    monkeypatch.setattr(first_words, "estimate", lambda *given: done.append(given[-1]))
+    command = ("scale=laptop", "budget.initial=10", "budget.query=10", "budget.end=30", "task_model.epochs=1")
+    assert alsuite(*command).status == 0
+    (journal,) = tmp_path.rglob("cycles.jsonl")
+    journal.write_bytes(b"".join(journal.read_bytes().splitlines(True)[:2]))
+    assert alsuite(*command).status == 0
+    assert done == [0, 2]
 
 
 @pytest.mark.slow
