@@ -29,10 +29,12 @@ def left_to_do(jobs: Sequence[Job], progress: Progress) -> list[int]:
     if refused := [place for place, change in enumerate(changes) if change and not again[place]]:
         raise UserError(_refusal(jobs, refused, changes[refused[0]]))
     done = [ended_as(job.folder, *job.identity) for job in jobs]
-    for place, job in enumerate(jobs):
-        if again[place] and (done[place] or changes[place]):
-            set_aside(job.folder)
-            done[place] = False
+    anew = [place for place in range(len(jobs)) if again[place] and (done[place] or changes[place])]
+    for place in anew:
+        set_aside(jobs[place].folder)
+        done[place] = False
+    if anew:
+        progress.print(f"{len(anew)} of {len(jobs)} runs are made anew; once stopped, they go on without again=true")
     if any(done):
         progress.print(f"{sum(done)} of {len(jobs)} runs are finished already: {jobs[0].folder.parent}")
     return [place for place, is_done in enumerate(done) if not is_done]

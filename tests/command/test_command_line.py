@@ -110,6 +110,14 @@ def test_a_run_that_goes_on_tells_how_long_the_rest_takes(
 
 
 @pytest.mark.slow
+def test_runs_anew_say_how_they_go_on_once_stopped(alsuite: Command, tmp_path: Path) -> None:
+    told = "1 of 1 runs are made anew; once stopped, they go on without again=true"
+    assert told not in alsuite("again=true").out
+    assert told in alsuite("again=true").out
+    assert sorted(path.name for path in tmp_path.glob("adhoc/smoke/*")) == ["default", "default~1"]
+
+
+@pytest.mark.slow
 def test_help_lists_every_choice_and_imports_nothing_slow() -> None:
     script = "import sys; sys.argv = ['alsuite', '--help']\nfrom alsuite.__main__ import main\ntry: main()\n"
     script += "except SystemExit as ended: assert not ended.code\nprint('imported', *sys.modules, sep=' ')"
