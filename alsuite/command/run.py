@@ -5,8 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, nullcontext, suppress
+from contextlib import closing, nullcontext
 from pathlib import Path
 
 import torch
@@ -20,6 +19,7 @@ from alsuite.command.complaints import complaining
 from alsuite.command.first_words import tell
 from alsuite.command.identity import provenance
 from alsuite.command.job import Job, processes_of
+from alsuite.command.leftovers import nothing_left_behind
 from alsuite.command.machine import choose_device, keep_freed_memory
 from alsuite.command.processes import slots
 from alsuite.command.progress import Progress
@@ -47,7 +47,8 @@ def task(config: DictConfig) -> float:
     """
     hydra_config = HydraConfig.get()
     alone = hydra_config.mode == RunMode.RUN
-    with complaining() if alone else nullcontext(), nothing_left_behind(Path(hydra_config.runtime.output_dir)):
+    folder = Path(hydra_config.runtime.output_dir)
+    with complaining() if alone else nullcontext(), nothing_left_behind(folder, alone):
         job = Job.of(config, hydra_config)
         check_launcher(job.config, hydra_config.runtime.choices.get("hydra/launcher", ""))
         check_machine(job.config)
@@ -58,17 +59,6 @@ def task(config: DictConfig) -> float:
         if alone:
             finish([job])
         return job.accuracy()
-
-
-@contextmanager
-def nothing_left_behind(folder: Path) -> Iterator[None]:
-    """Take away a run's folder, and those above it, where the run has written nothing into them."""
-    try:
-        yield
-    finally:
-        for each in (folder, *folder.parents[:3]):
-            with suppress(OSError):
-                each.rmdir()
 
 
 def execute(job: Job, shown: Shown) -> None:

@@ -34,6 +34,16 @@ def test_a_root_that_is_no_folder_ends_in_one_line(alsuite: Command, tmp_path: P
     assert str(tmp_path / "file") in alsuite(f"root={tmp_path / 'file'}").line
 
 
+@pytest.mark.parametrize("root", [".", "outputs/mine"])
+def test_a_run_that_fails_removes_no_folder_that_was_there_before(
+    alsuite: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, root: str
+) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert "choose auto, cpu or cuda" in alsuite(f"root={root}", "device=gpu").line
+    assert [*tmp_path.rglob("*")] == [tmp_path / "here"]
+
+
 @pytest.mark.slow
 def test_a_gpu_that_is_not_there_is_refused(alsuite: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
