@@ -112,7 +112,7 @@ def complaining(options: Callable[[], Sequence[str]] = list) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        _end("stopped; the same command, without again=true, goes on after the last finished cycle", 130)
+        _end("stopped; the same command goes on after the last finished cycle", 130)
     except Exception as error:
         if not (text := mendable(error, options)):
             raise
