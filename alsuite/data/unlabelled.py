@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from alsuite.data.dataset import Dataset, Split, as_split, statistics
-from alsuite.data.images import SUFFIXES, Files, Labelled, labelled_files, save_images, version
+from alsuite.data.images import Files, Labelled, image_files, labelled_files, save_images, version
 from alsuite.data.store import build_once, data_root, lines, opened, save_lines
 from alsuite.errors import UserError
 
@@ -56,8 +56,7 @@ def any_images(folder: Path, raw: Path, *, path: Path, size: int) -> None:
 
 def any_files(path: Path) -> list[str]:
     """Return the places below a folder of all image files that aren't hidden, in the order of their names."""
-    found = [file.relative_to(path) for file in sorted(path.glob("**/*")) if file.suffix.lower() in SUFFIXES]
-    names = [file.as_posix() for file in found if not any(part.startswith(".") for part in file.parts)]
+    names = [file.relative_to(path).as_posix() for file in image_files(path)]
     if not names:
         raise UserError(f"{path} holds no image: name a folder of images, at any depth")
     if odd := [name for name in names if name.encode(errors="replace").decode().splitlines() != [name]]:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from alsuite.data.images import coloured, decoded, read_mask, square
+from alsuite.data.images import coloured, decoded, image_files, labelled_files, read_mask, square, version
 from alsuite.errors import UserError
+from helpers.data_files import write_image
 from helpers.spoiled import bomb
 
 SIDE = 4
@@ -76,3 +77,18 @@ def test_a_bomb_is_refused_before_it_is_unfolded(tmp_path: Path) -> None:
     for read in (lambda path: square(path, SIDE, SIDE), read_mask):
         with pytest.raises(UserError, match=r"x\.png has more than 89 million pixels: make it smaller, or delete it"):
             read(tmp_path / "x.png")
+
+
+def test_hidden_files_are_no_images(tmp_path: Path) -> None:
+    tree = tmp_path / ".mine"  # what the folder itself lies in says nothing
+    hidden = [f"cat/{name}" for name in ("._0.png", ".ipynb_checkpoints/0-checkpoint.png", "deep/.old/more/2.png")]
+    for name in ("cat/0.png", "cat/deep/1.PNG", *hidden):
+        write_image(tree / name, 0, kind="png")
+    assert image_files(tree) == [tree / "cat" / "0.png", tree / "cat" / "deep" / "1.PNG"]
+    assert labelled_files(tree, ["dog", "cat"]) == [(tree / "cat" / "0.png", 1)]
+    assert labelled_files(tree, ["cat"], "**/*") == [(file, 0) for file in image_files(tree)]
+    before = version(tree, 8)
+    (tree / hidden[0]).write_bytes(b"another")
+    assert version(tree, 8) == before
+    (tree / "cat" / "0.png").write_bytes(b"another")
+    assert version(tree, 8) != before

@@ -177,6 +177,12 @@ def test_masks_of_ones_own(own: Path, tmp_path: Path) -> None:
     assert (test.targets[:, :, 15:] == VOID).all()
 
 
+def test_hidden_images_need_no_masks(own: Path, tmp_path: Path) -> None:
+    picture(own / "images" / "._00.jpg", (20, 30))
+    picture(own / "images" / ".ipynb_checkpoints" / "00-checkpoint.jpg", (20, 30))
+    assert len(folder_masks(own, root=tmp_path / "data").train.targets) == 8
+
+
 def test_masks_of_ones_own_in_two_splits(own: Path, tmp_path: Path) -> None:
     for split in ("train", "test"):
         (own / split).mkdir()
