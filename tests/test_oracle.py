@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -113,7 +114,7 @@ class School:
 
     lessons: list[Pool] = field(default_factory=list)
 
-    def task(self) -> Classification:
+    def task(self, **changes: Any) -> Classification:
         lessons = self.lessons
 
         class Pupil(Classification):
@@ -121,7 +122,7 @@ class School:
                 lessons.append(pool)
                 return super().learn(pool)
 
-        return Pupil(linear, epochs=3, batch=25, lr=1e-2)
+        return Pupil(linear, epochs=3, batch=25, lr=1e-2, **changes)
 
 
 def grown_pool(n: int = 200) -> tuple[Pool, Tensor, Tensor]:
@@ -193,6 +194,18 @@ def test_an_annotator_is_taught_once_and_kept_for_later_runs(
     assert torch.equal(answers(school), first)
     assert len(school.lessons) == 1
     assert "is damaged" in capsys.readouterr().out
+
+
+def test_an_annotator_that_is_told_by_partial_functions_is_kept(tmp_path: Path) -> None:
+    pool, targets, copies = grown_pool()
+    school = School()
+    adam: Any = torch.optim.Adam
+    changes: list[dict[str, Any]] = [{}, {"smoothing": 0.1}, {"smoothing": 0.2}]
+    changes += [{"optimiser": adam}, {"optimiser": partial(adam, betas=[0.8, 0.9])}]
+    changes += [{"optimiser": partial(adam, betas=OmegaConf.create([0.8, 0.99]))}]
+    for some in [*changes, *changes]:
+        Annotator(targets, partial(school.task, **some), 0, tmp_path / "kept")(pool, copies)
+    assert len(school.lessons) == len([*tmp_path.glob("kept/*/weights.safetensors")]) == len(changes)
 
 
 def test_the_annotator_from_its_configuration_is_taught_at_every_scale(tmp_path: Path) -> None:

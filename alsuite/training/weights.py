@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -49,7 +49,7 @@ def about(images: Tensor, net: Callable[..., nn.Module], trainer: str, **config:
     pictures = {"shape": [*images.shape[1:]], "images": len(images), "fingerprint": fingerprint(images)}
     code = digest(*(file.encode() for file in code_behind([trainer, called.__module__]).values()))
     told = {**config, **pictures, "net": {"name": called.__name__, **options}, "code": code}
-    return json.dumps(told, sort_keys=True, default=lambda function: function.__name__)
+    return json.dumps(told, sort_keys=True, default=_told)
 
 
 def key(facts: str) -> str:
@@ -141,6 +141,16 @@ def read_checkpoint(path: Path, facts: str) -> Checkpoint:
         return _damaged(path, error)
     _check(path, told, facts)
     return state
+
+
+def _told(value: Any) -> Any:
+    """Return what JSON holds in the place of a function, its name; a partial one tells its arguments, too.
+
+    A list may be one of a configuration's.
+    """
+    if isinstance(value, partial):
+        return [value.func.__name__, *value.args, value.keywords]
+    return [*value] if isinstance(value, Sequence) else value.__name__
 
 
 def _damaged(path: Path, error: Exception) -> Checkpoint:
