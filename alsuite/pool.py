@@ -10,7 +10,7 @@ from torch import Tensor
 
 from alsuite.errors import UserError
 
-__all__ = ["VOID", "Images", "Normalise", "Pool", "Rows", "gather", "pixels"]
+__all__ = ["VOID", "Images", "Normalise", "Pool", "Rows", "evenly", "gather", "pixels"]
 
 VOID = 255  # in place of a class, where a pixel has none
 
@@ -32,6 +32,12 @@ class Normalise:
 def gather(tensor: Tensor, indices: Tensor) -> Tensor:
     """Return rows of a tensor that may lie on another device, on the device of the indices."""
     return tensor.index_select(0, indices.to(tensor.device)).to(indices.device)
+
+
+def evenly(indices: Tensor, n: int) -> Tensor:
+    """Return n of (M,) indices, evenly spread over their order from the first to the last; all where M is smaller."""
+    places = torch.linspace(0, len(indices) - 1, min(n, len(indices)), dtype=torch.float64)
+    return indices[places.round().long().to(indices.device)]
 
 
 def pixels(images: Tensor) -> Tensor:

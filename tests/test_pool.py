@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from alsuite.errors import UserError
-from alsuite.pool import Normalise, Pool
+from alsuite.pool import Normalise, Pool, evenly
 from helpers.pools import synthetic_pool
 
 REFUSED = {
@@ -108,3 +108,19 @@ def test_bytes_and_unit_floats_look_the_same_to_a_network(pool: Pool) -> None:
     torch.testing.assert_close(normalise(pool.images.float() / 255), seen)
     by_hand = (pool.images[4, 2, 7, 7].double() / 255 - 0.9) / 2.0
     assert float(seen[4, 2, 7, 7]) == pytest.approx(float(by_hand), abs=1e-6)
+
+
+@pytest.mark.parametrize("size", [0, 1, 2, 5, 19, 20, 21, 1000])
+def test_some_indices_are_spread_evenly_over_all(size: int) -> None:
+    indices = torch.arange(size) + 7
+    found = evenly(indices, 20)
+    assert len(found.unique()) == len(found) == min(size, 20)
+    assert found[[0, -1]].tolist() == indices[[0, -1]].tolist() if size else not len(found)
+    steps = found.diff()
+    assert not len(steps) or int(steps.max() - steps.min()) <= 1
+
+
+def test_indices_of_large_pools_are_spread_evenly() -> None:
+    """In single precision the last place would lie beyond the end."""
+    indices = torch.empty(1, dtype=torch.int8).expand(2**24 + 4)
+    assert len(evenly(indices, 3)) == 3

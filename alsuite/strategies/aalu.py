@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from alsuite.nets.vae import VAE, discriminator
 from alsuite.notes import FIT_SECONDS
-from alsuite.pool import Pool, gather
+from alsuite.pool import Pool, evenly, gather
 from alsuite.strategies import Notes, Query
 from alsuite.tasks import Task, precision, scanned
 from alsuite.tasks.segmentation import of_pixels
@@ -136,12 +136,12 @@ class AALU:
 
         logits = infer(assistant, torch.arange(len(features), device=features.device), seen)
         unlabelled, start = pool.unlabelled, clock(pool.device)
-        watched = features[unlabelled[:: max(1, len(unlabelled) * features.shape[1] // WATCHED)]].float()
+        watched = features[evenly(unlabelled, max(1, WATCHED // features.shape[1]))].float()
         codes = infer(lambda x: game.vae.encode(x)[0], watched)
         notes = reconstruction(game.vae, watched, codes, codes[:, :0])
         if self.rules.adversarial:
             notes |= separation(logits[pool.labelled], logits[unlabelled])
-            some = [indices[: self.rules.batch] for indices in (pool.labelled, unlabelled)]
+            some = [evenly(indices, self.rules.batch) for indices in (pool.labelled, unlabelled)]
             notes |= adversary_share(game, *((features[i].float(), probs[i]) for i in some))
         return -logits[unlabelled], diagnosed(notes, start, pool.device)
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from alsuite.errors import UserError
-from alsuite.pool import Pool, Rows
+from alsuite.pool import Pool, Rows, evenly
 from alsuite.strategies import Query
 from alsuite.tasks import Task, chunked
 from alsuite.tasks.m2 import M2
@@ -161,7 +161,7 @@ def doubtful_and_apart(
 
 def with_diagnoses(query: Query, pool: Pool, task: M2, logits: Tensor | None = None) -> Query:
     """Add to a query its notes and pictures; `logits` are D's of the unlabelled, where there is a D."""
-    start, shown = clock(pool.device), sample(query.indices, SHOWN)
+    start, shown = clock(pool.device), evenly(query.indices, SHOWN)
     notes = {**finding(pool, task, logits), **rebuilding(pool, task)}
     images = reconstructions(pool, task, shown)
     return replace(query, notes=diagnosed(notes, start, pool.device), images=images, shown=shown)
@@ -171,14 +171,14 @@ def finding(pool: Pool, task: M2, logits: Tensor | None) -> dict[str, float]:
     """Note how well D tells the pools apart, and how hard the VAE works against it."""
     if logits is None:
         return {}
-    batches = ((normalised(pool, sample(indices, task.batch)),) for indices in (pool.labelled, pool.unlabelled))
+    batches = ((normalised(pool, evenly(indices, task.batch)),) for indices in (pool.labelled, pool.unlabelled))
     found = separation(task.labelled_logits(pool.rows(pool.labelled)), logits)
     return {**found, **adversary_share(task.game, *batches)}
 
 
 def rebuilding(pool: Pool, task: M2) -> dict[str, float]:
     """Note what tells a live VAE from a collapsed one."""
-    some = sample(pool.unlabelled, WATCHED)
+    some = evenly(pool.unlabelled, WATCHED)
     codes, log_probs = task.codes(pool.rows(some))
     return reconstruction(task.vae, normalised(pool, some), codes, log_probs.exp())
 
@@ -196,8 +196,3 @@ def reconstructions(pool: Pool, task: M2, indices: Tensor) -> dict[str, np.ndarr
         "reconstructed": task.reconstructed(shown).cpu().numpy(),
         "reconstructed_captions": np.array([str(label) for label in predicted]),
     }
-
-
-def sample(indices: Tensor, n: int) -> Tensor:
-    """Return n of the indices, evenly spread over their order."""
-    return indices[torch.linspace(0, len(indices) - 1, min(n, len(indices))).round().long().to(indices.device)]

@@ -32,7 +32,7 @@ from torch import Tensor
 from alsuite.errors import one_of
 from alsuite.nets.vae import VAE, discriminator
 from alsuite.notes import FIT_SECONDS
-from alsuite.pool import Pool, Rows
+from alsuite.pool import Pool, Rows, evenly
 from alsuite.strategies import Notes, Query
 from alsuite.tasks import Task, chunked
 from alsuite.training.augment import augmentations
@@ -132,15 +132,15 @@ class VAAL:
         return -unlabelled, diagnosed(notes, start, pool.device)
 
     def batch(self, pool: Pool, conditioning: Tensor, indices: Tensor) -> Batch:
-        """Return a batch of these images, spread over them, and what stands beside their codes."""
-        some = indices[:: max(1, len(indices) // self.rules.batch)][: self.rules.batch]
+        """Return a batch of these images, evenly spread over them, and what stands beside their codes."""
+        some = evenly(indices, self.rules.batch)
         return channels_last(pool.normalise(pool.rows(some)[:].to(pool.device))), conditioning[some]
 
     def reconstruction_notes(self, vae: VAE, pool: Pool, conditioning: Tensor) -> dict[str, float]:
         if not self.rules.transductive:
             return {}
         most = min(WATCHED, WATCHED_VALUES // pool.images[0].numel() + 1)
-        some = pool.unlabelled[:: max(1, len(pool.unlabelled) // most)]
+        some = evenly(pool.unlabelled, most)
         images = pool.normalise(pool.rows(some)[:].to(pool.device))
         return reconstruction(vae, images, encoded(vae, pool, some)[0], conditioning[some])
 

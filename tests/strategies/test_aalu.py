@@ -13,8 +13,8 @@ from alsuite import tasks
 from alsuite.errors import UserError
 from alsuite.loop import seed_all
 from alsuite.nets.vae import feature_vae
-from alsuite.pool import Images, Pool
-from alsuite.strategies import Query
+from alsuite.pool import Images, Pool, evenly
+from alsuite.strategies import Query, aalu
 from alsuite.strategies.aalu import AALU, Assistance, standardised
 from alsuite.training.game import separation
 from helpers.aalu import CLASSES, FEATURES, LATENT, SMALL, informative
@@ -190,6 +190,17 @@ def test_the_notes_by_hand() -> None:
         float(features[rest].var(0, correction=0).mean()), rel=1e-3
     )
     assert query.notes["active_latents"] == int((codes[rest].var(0) > 0.01).sum())
+
+
+def test_the_adversarys_share_is_measured_over_all_of_a_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    batches: list[Tensor] = []
+    monkeypatch.setattr(aalu, "adversary_share", lambda _, *given: batches.extend(x for x, _ in given) or {})
+    strategy = Kept(SMALL, **FAST)
+    queried(strategy)
+    features, (_, pool) = strategy.given[0], task_and_pool()
+    for some, indices in zip(batches, (pool.labelled, pool.unlabelled), strict=True):
+        assert torch.equal(some, features[evenly(indices, 32)])
+        assert torch.equal(some[-1], features[indices[-1]])
 
 
 def test_ranking_alone_says_nothing_of_a_discriminator() -> None:

@@ -10,7 +10,7 @@ from alsuite import tasks
 from alsuite.errors import UserError
 from alsuite.loop import seed_all
 from alsuite.nets.vae import VAE
-from alsuite.pool import Pool
+from alsuite.pool import Pool, evenly
 from alsuite.strategies import vaal
 from alsuite.strategies.vaal import VAAL, NoDiscriminator
 from alsuite.training.game import AdversarialGame
@@ -153,13 +153,21 @@ def test_the_notes_by_hand(one_game: tuple[AdversarialGame, Pool, Tensor]) -> No
         float(0.5 * (ours > 0).float().mean() + 0.5 * (theirs < 0).float().mean())
     )
     assert notes["d_ranking"] == pytest.approx(float((ours[:, None] > theirs).float().mean()), abs=1e-4)
-    x = pool.normalise(pool.images[pool.unlabelled])
+    x = pool.normalise(pool.images[evenly(pool.unlabelled, 1000)])
     with torch.no_grad():
         mu = game.vae.encode(x)[0]
         error = (game.vae.decoder(mu) - x).square().mean()
     assert notes["reconstruction_error"] == pytest.approx(float(error), rel=1e-3)
     assert notes["mean_sample_error"] == pytest.approx(float((x - x.mean(0)).square().mean()), rel=1e-3)
     assert notes["active_latents"] == int((mu.var(0) > 0.01).sum())
+
+
+def test_the_adversarys_share_is_measured_over_all_of_a_pool() -> None:
+    pool, _ = digit_pool(200)
+    beside = torch.arange(1437.0)[:, None]
+    strategy = VAAL(VAE_OF_DIGITS, batch=64)
+    for indices in (torch.arange(127), pool.unlabelled):
+        assert strategy.batch(pool, beside, indices)[1][-1] == indices[-1]
 
 
 def dark(shape: tuple[int, ...], extra: int = 0) -> VAE:
