@@ -230,7 +230,7 @@ def diagnosed(notes: Mapping[str, float], start: float, device: torch.device) ->
 
 def warned(notes: Mapping[str, float]) -> dict[str, Any]:
     """Add a warning to the notes where the VAE or D has learned nothing."""
-    if notes.get("reconstruction_error", 0) > 0.95 * notes.get("mean_sample_error", 1):
+    if 0 < 0.95 * notes.get("mean_sample_error", 1) < notes.get("reconstruction_error", 0):
         return {**notes, WARNING: "the VAE has collapsed to the mean: try kl_reduction=elbo, or more epochs"}
     if notes.get("d_ranking", 1) < 0.52:
         return {**notes, WARNING: "the discriminator can't tell labelled from unlabelled: its picks are near chance"}

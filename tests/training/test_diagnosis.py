@@ -79,6 +79,13 @@ def test_a_warning_where_nothing_was_learned() -> None:
     assert "\n" not in warned({**LIVE, "d_ranking": 0.5})["warning"]
 
 
+def test_a_single_sample_says_nothing_of_the_vae() -> None:
+    vae, x = feature_vae((FEATURES,), latent=LATENT, hidden=8), torch.randn(1, FEATURES)
+    found = reconstruction(vae, x, torch.randn(1, LATENT), x[:, :0])
+    assert found["mean_sample_error"] == 0 < found["reconstruction_error"]
+    assert warned(found) == found
+
+
 def test_the_adversarys_share_by_hand() -> None:
     vae, finder = feature_vae((FEATURES,), latent=LATENT, hidden=8), discriminator(LATENT, 3, 16)
     rules = AdversarialRules(adversarial=3.0, transductive=0.5)
