@@ -29,8 +29,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alsuite.errors import one_of
-from alsuite.nets.vae import VAE, discriminator
+from alsuite.errors import UserError, one_of
+from alsuite.nets.vae import VAE, discriminator, no_vae
 from alsuite.notes import FIT_SECONDS
 from alsuite.pool import Pool, Rows, evenly
 from alsuite.strategies import Notes, Query
@@ -81,6 +81,10 @@ class VAAL:
         self.layers = discriminator_layers
         self.augment = augmentations[augment]
         self.rules = AdversarialRules(**rules)
+        if getattr(vae, "func", vae) is no_vae and (self.rules.transductive or self.rules.adversarial):
+            raise UserError(
+                "generator=no_vae has nothing to train: take strategy=vaal_no_vae, or leave the generator out"
+            )
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         start = clock(pool.device)

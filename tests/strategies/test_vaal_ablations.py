@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 import scipy.linalg
 import torch
+from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from torch import Tensor
 
+from alsuite.command.complaints import one_line
 from alsuite.nets.vae import VAE, no_vae
 from alsuite.strategies.vaal import VAAL, NoDiscriminator, Seen, wasserstein
 from alsuite.training.game import AdversarialRules
@@ -47,7 +49,7 @@ def test_without_a_discriminator_the_farthest_come_first() -> None:
     pool.images[1000:1005] = 255
     chosen = torch.nonzero(targets[:1000] < 2).squeeze(1)
     pool.label(chosen, targets[chosen])
-    strategy = NoDiscriminator(no_vae, transductive=0)
+    strategy = NoDiscriminator(no_vae, transductive=0, adversarial=0)
     game = Seen(no_vae(pool.images.shape[1:]), None, AdversarialRules(transductive=0))
     scores, notes = strategy.scored(game, pool, torch.empty(1437, 0))
     assert sorted(pool.unlabelled[scores.topk(5).indices].tolist()) == [*range(1000, 1005)]
@@ -82,11 +84,19 @@ def test_a_frozen_vae_is_the_one_that_was_drawn() -> None:
 
 def test_without_a_vae_the_discriminator_sees_the_pixels() -> None:
     game, pool, beside = trained(VAAL(no_vae, **FAST, transductive=0, adversarial=0))
-    scores, notes = VAAL(no_vae, transductive=0).scored(game, pool, beside)
+    scores, notes = VAAL(no_vae, transductive=0, adversarial=0).scored(game, pool, beside)
     with torch.no_grad():
         logits = game.discriminator(pool.normalise(pool.images[pool.unlabelled]).flatten(1))  # type: ignore[misc]
     torch.testing.assert_close(scores, -logits, atol=1e-4, rtol=1e-4)
     assert "reconstruction_error" not in notes
+
+
+@pytest.mark.parametrize("strategy", ["vaal", "ta_vaal", "vaal_no_d"])
+def test_a_game_is_refused_where_there_is_no_vae_to_train(strategy: str) -> None:
+    config = composed(f"strategy={strategy}", "generator=no_vae").strategy
+    with pytest.raises(InstantiationException) as told:
+        instantiate(config)
+    assert one_line(told.value).startswith("generator=no_vae has nothing to train: take strategy=vaal_no_vae")
 
 
 @pytest.mark.parametrize(
