@@ -207,7 +207,7 @@ def tabled(frame: pd.DataFrame, panel: Panel) -> tuple[str, dict[str, pd.DataFra
         return "", {}
     if panel.x == "labelled" and (panel.kind in ("accuracy", "entropy", "aubc", "penalty") or panel.y == "aubc"):
         y = panel.y.replace("aubc", "accuracy")
-        return report(named(frame.dropna(subset=[y]), panel).frame, ["series"], y, y in PERCENT)
+        return report(named(frame, panel).frame, ["series"], y)
     frame = DERIVED[panel.kind](frame) if panel.kind in DERIVED else frame
     part = named(frame, panel)
     table = interval(per_run(part.frame, panel), ["series"], panel.y, largest(panel.y, frame))

@@ -14,7 +14,7 @@ from alsuite.errors import UserError
 from alsuite.figures.names import name_of
 from alsuite.recorded import Options, Record
 from alsuite.results import key_of
-from alsuite.results.intervals import largest
+from alsuite.results.intervals import FRACTIONS, largest
 
 __all__ = [
     "METRICS",
@@ -32,7 +32,7 @@ __all__ = [
 ]
 
 METRICS = ("accuracy", "macro_f1", "mean_iou")
-PERCENT = (*METRICS, "agreement", "aubc", "wrong")  # fractions that are shown as percentages
+PERCENT = FRACTIONS  # what is shown as percentages
 STORED = ("images", "masks", "plane")  # kinds that show what one run has stored
 TUPLES = ("series", "published", "rows")
 OF_KIND = {

@@ -16,7 +16,7 @@ from alsuite.figures import kept_runs, parts_by_setting, runs_of, table_of
 from alsuite.figures.names import NAMES
 from alsuite.figures.parts import DERIVED, Part, parts_of
 from alsuite.figures.reduced import reductions
-from alsuite.figures.spec import PERCENT, STORED, Panel, description_of, read_panels
+from alsuite.figures.spec import STORED, Panel, description_of, read_panels
 from alsuite.recorded import Options
 from alsuite.report.titles import paper_of_figure, title_of
 from alsuite.results import NoRunsError, load_runs
@@ -197,7 +197,7 @@ def _compared(parts: list[Part]) -> dict[str, pd.DataFrame]:
         if part.note or part.panel.kind not in ("accuracy", "entropy"):
             continue
         y = part.panel.y
-        _, made = report(part.frame.dropna(subset=[y]), ["series"], y, y in PERCENT)
+        _, made = report(part.frame, ["series"], y)
         for name, table in made.items():
             tables.setdefault(name, []).append(table.assign(panel=part.panel.title or y))
     return {name: pd.concat(each, ignore_index=True) for name, each in tables.items()}

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-__all__ = ["ENOUGH", "SIGNIFICANT", "interval", "largest"]
+__all__ = ["ENOUGH", "FRACTIONS", "SIGNIFICANT", "interval", "largest"]
 
 SIGNIFICANT = 0.05
 ENOUGH = 3  # seeds that make an interval

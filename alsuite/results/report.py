@@ -1,24 +1,24 @@
 """The comparison of an experiment's series within each setting, as text and as tables."""
 
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
 
 import pandas as pd
 
-from alsuite.results.intervals import ENOUGH
+from alsuite.errors import UserError
+from alsuite.results.intervals import ENOUGH, FRACTIONS
 from alsuite.results.statistics import SETTING, aubc, paired_tests, penalty_matrix, summary
 
 __all__ = ["report"]
 
 
-def report(
-    frame: pd.DataFrame, series: Sequence[str], metric: str = "accuracy", percent: bool = True
-) -> tuple[str, dict[str, pd.DataFrame]]:
+def report(frame: pd.DataFrame, series: Sequence[str], metric: str = "accuracy") -> tuple[str, dict[str, pd.DataFrame]]:
     """Compare the series within each setting: as text, and as the tables to store.
 
     series: the columns that tell the series apart
-    metric: the column compared
-    percent: whether the text gives it in percent; the tables hold it as it is
+    metric: the column compared, where it is known; the text gives fractions in percent, the tables as they are
     """
+    frame = _measured(frame, metric)
     tables: dict[str, list[pd.DataFrame]] = {name: [] for name in ("summary", "aubc", "penalty", "tests")}
     text = []
     for values, part in frame.groupby(SETTING, dropna=False):
@@ -29,10 +29,19 @@ def report(
             "penalty": penalty_matrix(part, series, metric).rename_axis("series").reset_index().assign(**setting),
             "tests": paired_tests(part, series, metric).assign(**setting),
         }
-        text.append(_text(setting, made, metric, 100 if percent else 1))
+        text.append(_text(setting, made, metric, 100 if metric in FRACTIONS else 1))
         for name, table in made.items():
             tables[name].append(table)
     return "\n\n".join(text), {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
+
+
+def _measured(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
+    """Return the rows that have a value of the metric; refuse what no run has measured."""
+    numbers = [str(name) for name in frame.select_dtypes("number").dropna(axis="columns", how="all")]
+    if metric not in numbers:
+        near = get_close_matches(metric, numbers, n=3) or [name for name in FRACTIONS if name in numbers]
+        raise UserError(f"the runs have no measure {metric}: choose {' or '.join(near)}")
+    return frame.dropna(subset=[metric])
 
 
 def _text(setting: Mapping[str, str], made: Mapping[str, pd.DataFrame], metric: str, unit: int) -> str:
@@ -56,7 +65,12 @@ def _text(setting: Mapping[str, str], made: Mapping[str, pd.DataFrame], metric: 
     if len(tests):
         wins = "penalty: share of budgets at which the row beats the column (paired t-test, 5 %)"
         parts.append((wins, penalties.to_string()))
-        parts.append(("area compared, paired by seed (difference in points)", tests.to_string(index=False)))
+        parts.append(
+            (
+                f"area compared, paired by seed{' (difference in points)' if unit == 100 else ''}",
+                tests.to_string(index=False),
+            )
+        )
     return "\n\n".join(f"{head}\n{body}".strip() for head, body in parts)
 
 

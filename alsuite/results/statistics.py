@@ -131,7 +131,8 @@ def aubc(frame: pd.DataFrame, series: Columns = "strategy", value: str = "accura
         area = mean_height(curve["labelled"].to_numpy(float), curve[value].to_numpy(float))
         about = first[["experiment", *SETTING, "series", "strategy", "run", "seed"]].to_dict()
         rows.append({**about, "aubc": area, "final": float(curve[value].iloc[-1])})
-    return pd.DataFrame(rows)
+    columns = ["experiment", *SETTING, "series", "strategy", "run", "seed", "aubc", "final"]
+    return pd.DataFrame(rows, columns=columns)
 
 
 def mean_height(x: np.ndarray, y: np.ndarray) -> float:

@@ -15,6 +15,7 @@ from alsuite import results
 from alsuite.errors import UserError
 from alsuite.results.__main__ import main
 from alsuite.results.intervals import interval, largest
+from alsuite.results.report import report
 from alsuite.results.statistics import holm, one_setting
 from helpers.journals import synthetic_curve, write_run
 
@@ -263,6 +264,31 @@ def test_command_says_what_is_wrong_in_one_line(tmp_path: Path, wrong: list[str]
         main([*wrong, "--root", str(tmp_path)])
     assert isinstance(stop.value.code, str)
     assert len(stop.value.code.splitlines()) == 1
+
+
+def test_a_measure_that_there_is_not_is_told_with_those_that_resemble_it(tmp_path: Path) -> None:
+    two_strategies(tmp_path, seeds=1)
+    for metric, told in (("acuracy", "choose accuracy$"), ("strategy", "choose accuracy or macro_f1$")):
+        with pytest.raises(SystemExit, match=f"^the runs have no measure {metric}: {told}"):
+            main(["toy", "--root", str(tmp_path), "--metric", metric])
+
+
+def test_what_only_a_query_has_is_compared_as_it_is(tmp_path: Path) -> None:
+    text, made = report(two_strategies(tmp_path), ["strategy"], "entropy")
+    assert "entropy over seeds" in text
+    assert not {"%", "points"} & {*text.split("penalty")[0].replace("95 %", "").split(), *text.split("area")[1].split()}
+    areas = made["aubc"].set_index(["series", "seed"])["aubc"]
+    heights = [0.69 * (1.05 - value) for value in synthetic_curve(0.9, 0)[:-1]]
+    assert areas["random", 0] == pytest.approx(np.trapezoid(heights) / 6)
+    assert made["tests"]["difference"].notna().all()
+
+
+def test_full_supervision_alone_is_summarised(tmp_path: Path) -> None:
+    for seed in range(3):
+        write_run(tmp_path, "full", seed, [0.9 + seed / 100])
+    text, made = report(results.load_runs("toy", root=tmp_path), ["strategy"])
+    assert "91.00 ± 1.00" in text
+    assert made["tests"].empty
 
 
 @pytest.mark.slow
