@@ -7,6 +7,7 @@ over what differs in more than the seed.
 import itertools
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -171,17 +172,35 @@ def penalty_matrix(frame: pd.DataFrame, series: Columns = "strategy", value: str
 
 
 def paired_tests(frame: pd.DataFrame, series: Columns = "strategy", value: str = "accuracy") -> pd.DataFrame:
-    """Compare the areas of each two series, paired by seed; Holm's correction is of the t-test's p-values."""
-    runs = aubc(_pairable(frame, series), series, value)
-    table = runs.pivot(index="seed", columns="series", values="aubc")
+    """Compare the areas of each two series, paired by seed; Holm's correction is of the t-test's p-values.
+
+    The area of each two curves is that over the range of labelled counts which both have.
+    """
+    runs: Any = _pairable(frame, series).sort_values("labelled").groupby(["series", "seed"])
+    curves = {key: run[["labelled", value]].to_numpy(float).T for key, run in runs}
     rows = []
-    for first, second in itertools.combinations(table.columns, 2):
-        gain = (table[first] - table[second]).dropna().to_numpy(float)
+    for first, second in itertools.combinations(sorted({name for name, _ in curves}), 2):
+        seeds = [seed for name, seed in curves if name == first and (second, seed) in curves]
+        gains = np.array([_gain(curves[first, seed], curves[second, seed]) for seed in seeds])
+        gain = gains[~np.isnan(gains)]
         difference = float(gain.mean()) if len(gain) else math.nan
         tests = {"t_p": _paired_t(gain), "wilcoxon_p": _wilcoxon(gain)}
         rows.append({"first": first, "second": second, "seeds": len(gain), "difference": difference, **tests})
     tests = pd.DataFrame(rows, columns=["first", "second", "seeds", "difference", "t_p", "wilcoxon_p"])
     return tests.assign(holm_p=holm(tests["t_p"].to_numpy(float)))
+
+
+def _gain(first: np.ndarray, second: np.ndarray) -> float:
+    """Return how much higher a curve (2, any number) is than another, in the mean over the range of x that both have.
+
+    Cut ends are interpolated; without a common range it is NaN.
+    """
+    low, high = max(first[0, 0], second[0, 0]), min(first[0, -1], second[0, -1])
+    if low > high:
+        return math.nan
+    places = (np.unique([low, *x[(x > low) & (x < high)], high]) for x, _ in (first, second))
+    heights = [mean_height(at, np.interp(at, *curve)) for at, curve in zip(places, (first, second), strict=True)]
+    return heights[0] - heights[1]
 
 
 def _pairable(frame: pd.DataFrame, series: Columns) -> pd.DataFrame:

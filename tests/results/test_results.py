@@ -203,6 +203,27 @@ def test_paired_tests_agree_with_scipy(tmp_path: Path) -> None:
     assert tests["random", "twin"] == twins
 
 
+def test_curves_are_compared_over_the_counts_that_both_have(tmp_path: Path) -> None:
+    for seed in range(5):
+        curve = synthetic_curve(0.9, seed, 10)
+        write_run(tmp_path, "long", seed, curve)
+        write_run(tmp_path, "short", seed, curve[:5])
+        write_run(tmp_path, "late", seed, curve[2:], start=30)
+        write_run(tmp_path, "coarse", seed, [0.1 + curve[k] for k in (0, 4, 8)], step=40)
+        write_run(tmp_path, "apart", seed, curve, start=1000)
+    frame = results.load_runs("toy", root=tmp_path)
+    tests = results.paired_tests(frame).set_index(["first", "second"]).to_dict("index")
+    for pair in (("long", "short"), ("late", "long"), ("late", "short")):
+        assert [tests[pair][name] for name in ("seeds", "difference", "t_p")] == [5, 0, 1]
+    assert {tests["apart", name]["seeds"] for name in ("coarse", "late", "long", "short")} == {0}
+    gains = []
+    for seed in range(5):
+        curve = np.array(synthetic_curve(0.9, seed, 10))
+        coarse = np.interp(np.arange(9), [0, 4, 8], 0.1 + curve[[0, 4, 8]])
+        gains.append(np.trapezoid(coarse[2:] - curve[2:9]) / 6)
+    assert tests["coarse", "late"]["difference"] == pytest.approx(np.mean(gains))
+
+
 def test_one_seed_gives_no_verdict(tmp_path: Path) -> None:
     frame = two_strategies(tmp_path, seeds=1)
     assert results.paired_tests(frame)[["t_p", "wilcoxon_p", "holm_p"]].isna().all(axis=None)
