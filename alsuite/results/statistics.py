@@ -38,6 +38,7 @@ __all__ = [
 FULL = "full"
 RUN = ["experiment", "scale", "run"]
 SETTING = ["scale", "dataset", "task_model", "protocol", "test"]
+ROUNDING = 1e-12  # of a difference, relative to it
 Columns = str | Sequence[str]
 
 
@@ -212,12 +213,15 @@ def _pairable(frame: pd.DataFrame, series: Columns) -> pd.DataFrame:
 
 
 def _paired_t(gain: np.ndarray) -> float:
-    """Return the p-value of the two-sided paired t-test; NaN below two pairs, 0 where all gain the same but nothing."""
+    """Return the p-value of the two-sided paired t-test; NaN below two pairs.
+
+    Where all gain the same but nothing, up to rounding, it is that of the sign test.
+    """
     if len(gain) < 2:
         return math.nan
     mean, error = gain.mean(), gain.std(ddof=1) / math.sqrt(len(gain))
-    if error == 0:
-        return 1.0 if mean == 0 else 0.0
+    if error <= ROUNDING * abs(mean):
+        return 1.0 if mean == 0 else 2 * 0.5 ** len(gain)
     return float(2 * stats.t.sf(abs(mean) / error, len(gain) - 1))
 
 

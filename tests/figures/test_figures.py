@@ -201,8 +201,11 @@ def test_labels_make_a_panel_per_series_with_the_pool_beside(toy: Path, conf: Ca
     assert len({axes.get_ylim() for axes in figure.axes}) == 1
 
 
-def test_matrices_show_who_wins(toy: Path, conf: Callable[[Any], Path]) -> None:
-    penalty, area = composed(toy, conf([{"kind": "penalty"}, {"kind": "aubc"}])).axes
+def test_matrices_show_who_wins(tmp_path: Path, conf: Callable[[Any], Path]) -> None:
+    for seed in range(3):
+        for k, strategy in enumerate(STRATEGIES):
+            write_run(tmp_path, strategy, seed, synthetic_curve(0.8 + 0.04 * k + (seed - 1) * k / 1000, seed))
+    penalty, area = composed(tmp_path, conf([{"kind": "penalty"}, {"kind": "aubc"}])).axes
     assert [label.get_text() for label in penalty.get_yticklabels()] == ["VAAL", "max entropy", "random", "mean"]
     assert texts(penalty).split() == ["1", "1", "0", "1", "0", "0", "0", ".33", ".67"]
     assert texts(area).split() == ["4.0*", "8.0*", "-4.0*", "4.0*", "-8.0*", "-4.0*"]

@@ -224,6 +224,17 @@ def test_curves_are_compared_over_the_counts_that_both_have(tmp_path: Path) -> N
     assert tests["coarse", "late"]["difference"] == pytest.approx(np.mean(gains))
 
 
+@pytest.mark.parametrize(("seeds", "p"), [(2, 0.5), (5, 0.0625), (6, 0.03125)])
+def test_gains_that_are_all_the_same_are_tested_by_their_sign(tmp_path: Path, seeds: int, p: float) -> None:
+    for seed in range(seeds):
+        curve = synthetic_curve(0.9, seed)
+        write_run(tmp_path, "random", seed, curve)
+        write_run(tmp_path, "entropy", seed, [value + 0.05 for value in curve])
+    frame = results.load_runs("toy", root=tmp_path)
+    assert results.paired_tests(frame)["t_p"].tolist() == [p]
+    assert results.penalty_matrix(frame).loc["entropy", "random"] == (p < 0.05)
+
+
 def test_one_seed_gives_no_verdict(tmp_path: Path) -> None:
     frame = two_strategies(tmp_path, seeds=1)
     assert results.paired_tests(frame)[["t_p", "wilcoxon_p", "holm_p"]].isna().all(axis=None)
