@@ -21,7 +21,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-from alsuite.nets.layers import Crop, Dropout, Layers, Shape, Sides, at_width, ladder_of
+from alsuite.nets.layers import Crop, Layers, Shape, Sides, at_width, ladder_of
 from alsuite.nets.ranges import from_range, to_range
 
 __all__ = ["Conditional", "Gaussian", "Judge", "acgan"]
@@ -121,9 +121,9 @@ def _infogan_judge(shape: Shape, classes: int, width: float) -> Judge:
     a, b, hidden, q = (at_width(size, width) for size in (64, 128, 1024, 128))
     flat = b * (shape[1] // 4) * (shape[2] // 4)
     body = nn.Sequential(
-        *(nn.Conv2d(shape[0], a, 4, 2, 1), nn.LeakyReLU(0.1), Dropout(0.2)),
-        *(nn.Conv2d(a, b, 4, 2, 1), nn.BatchNorm2d(b), nn.LeakyReLU(0.1), Dropout(0.2), nn.Flatten()),
-        *(nn.Linear(flat, hidden), nn.BatchNorm1d(hidden), nn.LeakyReLU(0.1), Dropout(0.2)),
+        *(nn.Conv2d(shape[0], a, 4, 2, 1), nn.LeakyReLU(0.1), nn.Dropout(0.2)),
+        *(nn.Conv2d(a, b, 4, 2, 1), nn.BatchNorm2d(b), nn.LeakyReLU(0.1), nn.Dropout(0.2), nn.Flatten()),
+        *(nn.Linear(flat, hidden), nn.BatchNorm1d(hidden), nn.LeakyReLU(0.1), nn.Dropout(0.2)),
     )
     label = nn.Sequential(nn.Linear(hidden, q), nn.BatchNorm1d(q), nn.LeakyReLU(0.1), nn.Linear(q, classes))
     return Judge(body, nn.Linear(hidden, 1), label)
@@ -146,7 +146,7 @@ def _acgan_judge(shape: Shape, classes: int, width: float) -> Judge:
     sizes = [shape[0], *(at_width(size, width) for size in (16, 32, 64, 128, 256, 512))]
     for i, (before, after) in enumerate(pairwise(sizes)):
         body.append(nn.Conv2d(before, after, 3, 1 + (i + 1) % 2, 1, bias=False))
-        body += [*([nn.BatchNorm2d(after)] if i else []), nn.LeakyReLU(0.2), Dropout(0.5)]
+        body += [*([nn.BatchNorm2d(after)] if i else []), nn.LeakyReLU(0.2), nn.Dropout(0.5)]
     flat = sizes[-1] * math.prod(ladder_of((shape[1], shape[2]), 3)[-1])
     return Judge(nn.Sequential(*body, nn.Flatten()), nn.Linear(flat, 1), nn.Linear(flat, classes))
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Crop", "Dropout", "Layers", "MaxPool", "Shape", "Sides", "at_width", "dropout", "initialised", "ladder_of"]
+__all__ = ["Crop", "Layers", "MaxPool", "Shape", "Sides", "at_width", "dropout", "initialised", "ladder_of"]
 
 Shape = Sequence[int]  # (C, H, W) of images, (D,) of features
 Sides = tuple[int, int]  # height and width
@@ -25,20 +25,6 @@ class Crop(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return x[..., : self.sides[0], : self.sides[1]]
-
-
-class Dropout(nn.Dropout):
-    """Dropout whose masks a CPU draws by 16 bits a value, so that its rate is a multiple of 2**-16.
-
-    By torch's own a step of AC-GAN takes 1.28 times as long (AMD EPYC, a core).
-    """
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
-        if not self.training or input.device.type != "cpu":
-            return super().forward(input)
-        bits = torch.empty(-(-input.numel() // 4), dtype=torch.int64).random_(-(2**63), None).view(torch.int16)
-        kept = bits.as_strided(input.shape, torch.empty_like(input).stride()) >= round((self.p - 0.5) * 2**16)
-        return input * kept.to(input.dtype).mul_(1 / (1 - self.p))
 
 
 class MaxPool(nn.MaxPool2d):
