@@ -305,6 +305,15 @@ def test_what_is_given_several_times_is_run_once() -> None:
     assert len(jobs_of(["experiment=demo", "seed=0,0", "strategy=random,badge,random"], composer())) == 2
 
 
+@pytest.mark.parametrize("experiment", [[], ["experiment=vaal_fig2_cifar10", "seed=0"]])
+def test_an_option_that_all_values_of_another_bring_may_stand_beside_them(experiment: list[str]) -> None:
+    jobs = jobs_of([*experiment, "strategy=vaal,ta_vaal", "strategy.batch=64"], composer())
+    assert [[one for one in job if one.startswith("strategy")] for job in jobs] == [
+        ["strategy=vaal", "strategy.batch=64"],
+        ["strategy=ta_vaal", "strategy.batch=64"],
+    ]
+
+
 def test_values_that_the_sweeps_lack_are_run_as_each_is_alone() -> None:
     def runs(*given: str) -> set[frozenset[str]]:
         return {frozenset(run) for line in asked(["experiment=asal_fig17", "seed=0", *given]) for run in expanded(line)}

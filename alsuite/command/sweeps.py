@@ -161,8 +161,8 @@ def _line(sweep: Sweep, arguments: Sequence[str]) -> list[str]:
 
 
 def _plain(arguments: Sequence[str]) -> list[str]:
-    """Return the overrides that list no values: enough to know which experiment it is."""
-    return [str(one.input_line) for one in parsed(arguments) if not one.is_sweep_override()]
+    """Return the overrides with the first of the values that one lists: enough to know which experiment it is."""
+    return expanded(arguments)[0]
 
 
 def _seeds(config: DictConfig) -> int:
