@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NoReturn
 
 from hydra import version
@@ -58,7 +58,7 @@ def start() -> None:
     if not (arguments.help or arguments.hydra_help or arguments.shell_completion):
         given_once(arguments.overrides)
         arguments.multirun |= any(one.key_or_group == "hydra/launcher" for one in parsed(arguments.overrides))
-        arguments.overrides = [SAME.get(option, option) for option in arguments.overrides]
+        arguments.overrides = beside_choices([str(SAME.get(option, option)) for option in arguments.overrides])
         arguments.overrides = with_paper(arguments)
     try:
         _run_hydra(arguments, parser, run, str(CONF), "config")
@@ -66,6 +66,18 @@ def start() -> None:
         if "override" not in str(error):
             raise
         raise UserError(one_line(error)) from None
+
+
+def beside_choices(overrides: Sequence[str]) -> list[str]:
+    """Return the overrides, those below a group of which several choices are listed forced with ++.
+
+    Hydra looks at the command line without the choices at first, and would miss what only they bring.
+    """
+    given = parsed(overrides)
+    groups = tuple(f"{one.key_or_group}." for one in given if one.is_sweep_override())
+    below = [not one.is_sweep_override() and one.key_or_group.startswith(groups) for one in given]
+    lines = [str(one.input_line) for one in given]
+    return [f"++{line}" if force and line[0] not in "+~" else line for line, force in zip(lines, below, strict=True)]
 
 
 def refuse(message: str) -> NoReturn:

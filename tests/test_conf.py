@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import Generator, nn
 
 from alsuite import CONF
+from alsuite.__main__ import beside_choices
 from alsuite.budget import Budget
 from alsuite.command.setting import Parts
 from alsuite.command.sweeps import expanded, jobs_of
@@ -312,6 +313,18 @@ def test_an_option_that_all_values_of_another_bring_may_stand_beside_them(experi
         ["strategy=vaal", "strategy.batch=64"],
         ["strategy=ta_vaal", "strategy.batch=64"],
     ]
+
+
+def test_options_below_a_swept_group_are_forced_since_hydra_looks_without_it_at_first() -> None:
+    given = [
+        "strategy=vaal,ta_vaal",
+        "strategy.batch=64",
+        "+strategy.more=1",
+        "strategy.lr=0.1,0.2",
+        "task_model.epochs=2",
+    ]
+    assert beside_choices(given) == [given[0], "++strategy.batch=64", *given[2:]]
+    assert beside_choices(given[1:]) == given[1:]
 
 
 def test_values_that_the_sweeps_lack_are_run_as_each_is_alone() -> None:
