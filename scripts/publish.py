@@ -26,8 +26,8 @@ from alsuite.figures.images import stored_in
 from alsuite.figures.names import name_of
 from alsuite.figures.parts import DERIVED, Part, part_named, per_run, runs_shown
 from alsuite.figures.reduced import reductions
-from alsuite.figures.spec import METRICS, PERCENT, STORED, Panel, description_of, read_panels
-from alsuite.results.intervals import interval, largest
+from alsuite.figures.spec import METRICS, STORED, Panel, description_of, read_panels
+from alsuite.results.intervals import FRACTIONS, interval, largest
 from alsuite.results.kept import (
     NAMED_BY,
     PICTURED,
@@ -224,9 +224,9 @@ def headline(frame: pd.DataFrame, panel: Panel) -> str:
     part = named(frame, panel)
     series = part.frame.groupby("run")["series"].first()
     told = last_or_mean(part.frame, y).groupby(series).agg(["mean", "std"]).reindex(part.order).dropna(subset=["mean"])
-    digits = ".1f" if y in PERCENT else ".3f" if y == "entropy" else None
+    digits = ".1f" if y in FRACTIONS else ".3f" if y == "entropy" else None
     shown = [cell(name, mean, sd, digits) for name, mean, sd in told.itertuples()]
-    unit = "%" if y in PERCENT else UNITS.get(y, "")
+    unit = "%" if y in FRACTIONS else UNITS.get(y, "")
     return f"{panel.title}: {', '.join(shown)} {unit}".rstrip()
 
 
@@ -234,7 +234,7 @@ def last_or_mean(frame: pd.DataFrame, y: str) -> pd.Series:
     """Return the value of each run: its last of a metric, its mean of all else."""
     runs = frame.sort_values("cycle").groupby("run")[y]
     values = runs.last() if y in METRICS else runs.mean()
-    return 100 * values if y in PERCENT else values
+    return 100 * values if y in FRACTIONS else values
 
 
 def cell(name: object, mean: float, sd: float, digits: str | None) -> str:

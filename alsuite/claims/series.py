@@ -16,15 +16,16 @@ from alsuite.claims.claim import At, Claim, Series
 from alsuite.errors import UserError
 from alsuite.figures.costs import until_cheaper
 from alsuite.figures.reduced import images
-from alsuite.figures.spec import PERCENT, own_folder
+from alsuite.figures.spec import own_folder
 from alsuite.results import select
+from alsuite.results.intervals import FRACTIONS
 from alsuite.results.statistics import FULL, RUN, mean_height, unique_seeds, with_series
 
 __all__ = ["Height", "in_one_setting", "places", "said", "values"]
 
 NEAR = 0.6  # of the distance between two labelled counts: how far away a claim's count may be
 PER_CLASS = {"share": "label_counts", "per_class_f1": "per_class_f1"}  # what holds a value for each class
-PERCENTS = (*PERCENT, *PER_CLASS)
+PERCENTS = (*FRACTIONS, *PER_CLASS)
 Rows = pd.DataFrame
 Height = float | pd.Series | None  # that curves are to reach, one for all seeds or one for each
 

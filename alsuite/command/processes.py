@@ -29,14 +29,18 @@ from alsuite.errors import AwaitingLabels, UserError
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext, SpawnContext
 
-__all__ = ["THREADS", "Told", "Work", "server", "show_end", "side_by_side", "slots", "started"]
+__all__ = ["Told", "Work", "limit_threads", "server", "show_end", "side_by_side", "slots", "started"]
 
 GPU = Path("/dev/nvidiactl")
 PRELOADED = ["alsuite.command.run", "alsuite.tasks.classification", "alsuite.nets.classifiers"]
-THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
 Work = Callable[[Job, Shown], None]
 SHARE = 0.85  # of a GPU's memory
 CONTEXT = 2**29  # bytes of it that a process takes before it has a tensor there
+
+
+def limit_threads(threads: int) -> None:
+    """Let this process, and those that it starts, use that many threads: libraries read it as they are loaded."""
+    os.environ.update(dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS"), str(threads)))
 
 
 def side_by_side(work: Work, jobs: Sequence[Job], parallel: object, progress: Progress) -> dict[int, Exception]:
@@ -50,7 +54,7 @@ def side_by_side(work: Work, jobs: Sequence[Job], parallel: object, progress: Pr
     """
     most = slots(parallel)
     threads = max(1, slots("auto") // min(most, len(jobs)))
-    os.environ.update(dict.fromkeys(THREADS, str(threads)))
+    limit_threads(threads)
     runs = _Runs(work, server(), progress, by_memory=parallel == "auto", threads=threads)
     waiting = list(enumerate(jobs))
     while waiting or runs.running:
@@ -171,7 +175,7 @@ def _child(work: Work, job: Job, parent: Connection, threads: int) -> None:
     import torch
 
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    os.environ.update(dict.fromkeys(THREADS, str(threads)))  # a server keeps the variables with which it began
+    limit_threads(threads)  # a server keeps the variables with which it began
     torch.set_num_threads(threads)
     try:
         with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as tempfile.tempdir:  # no exit function runs here

@@ -21,7 +21,7 @@ import torch
 from alsuite import ranks
 from alsuite.command.job import Job, processes_of
 from alsuite.command.machine import choose_device
-from alsuite.command.processes import THREADS, Told, Work, server, show_end, started
+from alsuite.command.processes import Told, Work, limit_threads, server, show_end, started
 from alsuite.command.progress import Progress
 from alsuite.command.shown import Brief, Sent, Shown
 from alsuite.errors import UserError
@@ -145,7 +145,7 @@ class _Watch:
         self.shown = shown
         self.running: dict[Connection, tuple[int, BaseProcess]] = {}
         self.errors: dict[int, Exception] = {}
-        os.environ.update(dict.fromkeys(THREADS, str(threads)))
+        limit_threads(threads)
         context = server()
         for start in starts:
             connection, process = started(context, start, job, threads)

@@ -10,7 +10,6 @@ it waits.
 from __future__ import annotations
 
 import json
-import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, suppress
@@ -21,7 +20,7 @@ from pickle import PickleError
 from typing import TYPE_CHECKING
 
 from alsuite.command.job import Job, processes_of
-from alsuite.command.processes import THREADS, Work
+from alsuite.command.processes import Work, limit_threads
 from alsuite.command.progress import Progress
 from alsuite.command.shown import Unshown
 from alsuite.command.slurm_queue import Watch, failure, in_queue
@@ -155,7 +154,7 @@ class Array:
         if not jobs:
             return {}
         self.tell_of_earlier(jobs, progress)
-        os.environ.update(dict.fromkeys(THREADS, str(self.options.get("cpus_per_task", 1))))  # sbatch hands it on
+        limit_threads(int(self.options.get("cpus_per_task", 1)))  # sbatch hands it on
         try:
             executor = AutoExecutor(self.folder, cluster="slurm", slurm_max_num_timeout=self.timeouts)
             executor.update_parameters(**_named_for_submitit({**self.options, **_tasks(jobs)}))

@@ -18,7 +18,6 @@ from alsuite.results.intervals import FRACTIONS, largest
 
 __all__ = [
     "METRICS",
-    "PERCENT",
     "STORED",
     "Entry",
     "Panel",
@@ -32,7 +31,6 @@ __all__ = [
 ]
 
 METRICS = ("accuracy", "macro_f1", "mean_iou")
-PERCENT = FRACTIONS  # what is shown as percentages
 STORED = ("images", "masks", "plane")  # kinds that show what one run has stored
 TUPLES = ("series", "published", "rows")
 OF_KIND = {
@@ -138,7 +136,7 @@ def bare(column: str) -> str:
 
 def unit(y: str) -> int:
     """Return what turns a stored value into the unit of its axis: fractions are shown in percent."""
-    return 100 if y in PERCENT else 1
+    return 100 if y in FRACTIONS else 1
 
 
 def most(y: str, runs: pd.DataFrame) -> float | None:
