@@ -16,7 +16,7 @@ from alsuite.recorded import Options
 __all__ = ["At", "Claim", "Series", "read_claims"]
 
 Series = str | Options
-At = str | int | list[int]
+At = str | int | list[int] | tuple[float, float]  # the last: between two labelled counts
 EFFECTS = ("difference", "ratio")
 
 

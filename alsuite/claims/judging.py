@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from alsuite.claims.claim import Claim, Series
-from alsuite.claims.series import Height, in_one_setting, places, said, values
+from alsuite.claims.series import Height, in_one_setting, not_averaged, places, said, values
 from alsuite.errors import UserError
+from alsuite.results.statistics import ROUNDING
 
 __all__ = ["Judgement", "judged"]
 
@@ -38,6 +39,7 @@ class Judgement:
     p_for: the one-sided p-value for the claim
     p_against: that against it
     needed: seeds that would decide the weakest comparison; nan where that can't be told
+    without: what the claim averages over, and the runs lack
     """
 
     seeds: int
@@ -48,6 +50,7 @@ class Judgement:
     p_for: float
     p_against: float
     needed: float
+    without: tuple[str, ...] = ()
 
     @property
     def p(self) -> float:
@@ -75,9 +78,12 @@ def judged(claim: Claim, runs: pd.DataFrame) -> Judgement:
         for gain in _effects(claim, frame, measure, better, than)
     ]
     weakest = max(comparisons, key=lambda one: (one.p_for, -one.effect))
+    named = [one for pair in claim.pairs for one in pair if one is not None]
+    lacking = [text for one in named for text in not_averaged(claim, frame, one, claim.measures[0])]
     return replace(
         weakest,
         comparisons=len(comparisons),
+        without=tuple(dict.fromkeys(lacking)),
         p_against=min(1.0, len(comparisons) * min(one.p_against for one in comparisons)),
     )
 
@@ -87,10 +93,12 @@ def _effects(claim: Claim, frame: pd.DataFrame, measure: str, better: Series, th
     for at in places(claim, frame, measure, better, than):
         height = _height(claim, frame, measure, than)
         pair = [values(claim, frame, one, measure, at, height) for one in (better, than) if one is not None]
-        both = pd.concat(pair, axis=1, join="inner").dropna().to_numpy(float)
-        if not len(both):
-            raise UserError(f"{' and '.join(said(one) for one in (better, than) if one)} have no common seed there")
-        if np.isnan(gain := _effect(claim, both)).all():
+        both = pd.concat(pair, axis=1, join="inner")
+        if both.empty:
+            raise UserError(f"{' and '.join(said(one) for one in (better, than) if one)} have no common seed")
+        if both.isna().any(axis=1).all():
+            raise UserError(f"a curve ends far from {at} labels")
+        if np.isnan(gain := _effect(claim, both.dropna().to_numpy(float))).all():
             raise UserError("no curve reaches that height with the labels that it has")
         yield gain[~np.isnan(gain)]
 
@@ -117,51 +125,41 @@ def _height(claim: Claim, frame: pd.DataFrame, measure: str, than: Series | None
 
 
 def _compared(claim: Claim, gain: Array) -> Judgement:
-    """Judge one comparison by t-tests of its paired effects; with one seed nothing is sure.
+    """Judge one comparison by its paired effects: by t-tests, so that with one seed nothing is sure.
 
-    By sign tests where an effect is infinite, since a curve never reaches a height: how large it is nobody knows.
+    By sign tests where all effects are alike, or one is infinite, since a curve never reaches a height: how large the
+    mean is, or how sure, nobody knows then.
     """
-    if not np.isfinite(gain).all():
-        return _by_sign(claim, gain)
-    mean, count = float(gain.mean()), len(gain)
-    error = float(gain.std(ddof=1)) / math.sqrt(count) if count > 1 else math.nan
-    half = float(stats.t.ppf(1 - LEVEL / 2, count - 1)) * error if count > 1 else math.nan
-    low, high = claim.bounds
-    inside = [distance for distance in (mean - low, high - mean) if math.isfinite(distance)]
+    count, finite = len(gain), np.isfinite(gain).all()
+    mean = float(gain.mean()) if finite else math.nan
+    sd = float(gain.std(ddof=1)) if finite and count > 1 else math.nan
+    half = float(stats.t.ppf(1 - LEVEL / 2, count - 1)) * sd / math.sqrt(count) if count > 1 else math.nan
     shown = [math.exp(value) if claim.effect == "ratio" else value for value in (mean, mean - half, mean + half)]
+    low, high = claim.bounds
+    inside = [gain - low] if math.isfinite(low) else []
+    inside += [high - gain] if math.isfinite(high) else []
+    above = _mean_above if sd > ROUNDING * abs(mean) else _most_above
     return Judgement(
         seeds=count,
         comparisons=1,
         effect=shown[0],
         low=shown[1],
         high=shown[2],
-        p_for=max(_above(distance, error, count) for distance in inside),
-        p_against=min(_above(-distance, error, count) for distance in inside),
-        needed=_needed(min(inside), error * math.sqrt(count)),
+        p_for=max(map(above, inside)),
+        p_against=min(above(-distance) for distance in inside),
+        needed=_needed(min(mean - low, high - mean), sd),
     )
 
 
-def _by_sign(claim: Claim, gain: Array) -> Judgement:
-    """Judge one comparison by how many of its effects lie within the bounds, and how many beyond."""
-    low, high = claim.bounds
-    inside = [gain - low] if math.isfinite(low) else []
-    inside += [high - gain] if math.isfinite(high) else []
-    p_for, p_against = max(map(_heads, inside)), min(_heads(-distance) for distance in inside)
-    return Judgement(len(gain), 1, math.nan, math.nan, math.nan, p_for, p_against, math.nan)
+def _mean_above(distance: Array) -> float:
+    """Return the one-sided p-value of a mean that lies so far above 0, by a t-test."""
+    error = distance.std(ddof=1) / math.sqrt(len(distance))
+    return float(stats.t.sf(distance.mean() / error, len(distance) - 1))
 
 
-def _heads(distance: Array) -> float:
+def _most_above(distance: Array) -> float:
     """Return the one-sided p-value of so many that are above 0, by a sign test."""
     return float(stats.binomtest(int((distance > 0).sum()), len(distance), alternative="greater").pvalue)
-
-
-def _above(distance: float, error: float, count: int) -> float:
-    """Return the one-sided p-value of a mean that lies so far above what it must exceed."""
-    if count < 2:
-        return 1.0
-    if error == 0:
-        return 0.0 if distance > 0 else 1.0
-    return float(stats.t.sf(distance / error, count - 1))
 
 
 def _needed(distance: float, sd: float) -> float:

@@ -21,7 +21,7 @@ from alsuite.results import select
 from alsuite.results.intervals import FRACTIONS
 from alsuite.results.statistics import FULL, RUN, mean_height, unique_seeds, with_series
 
-__all__ = ["Height", "in_one_setting", "places", "said", "values"]
+__all__ = ["Height", "in_one_setting", "not_averaged", "places", "said", "values"]
 
 NEAR = 0.6  # of the distance between two labelled counts: how far away a claim's count may be
 PER_CLASS = {"share": "label_counts", "per_class_f1": "per_class_f1"}  # what holds a value for each class
@@ -43,14 +43,33 @@ def in_one_setting(claim: Claim, frame: Rows) -> Rows:
 
 
 def places(claim: Claim, frame: Rows, measure: str, *wanted: Series | None) -> list[At]:
-    """List the places on the curves that a claim speaks of: of every budget, those that all its series have."""
-    if claim.at != "each":
+    """List the places on the curves that a claim speaks of.
+
+    Of every budget they are those that all its series have; of the area the range that all have. Seconds have none: they
+    are averaged.
+    """
+    if claim.at == "area" and "seconds" in measure:
+        return ["mean"]
+    if claim.at not in ("each", "area") or claim.exponent or claim.to_reach is not None:
         return [claim.at]
-    rows = [rows_of(claim, frame, one, measure) for one in wanted if one is not None]
-    counts = set.intersection(*({*one["labelled"]} for one in rows if not _alone(one)))
+    named = [one for one in wanted if one is not None]
+    named += [_instead(claim, frame, one) for one in named if claim.over is not None]
+    curves = [rows for one in named if not _alone(rows := rows_of(claim, frame, one, measure))]
+    if claim.at == "area":
+        return [_shared(curves)] if curves else [claim.at]
+    counts = set.intersection(*({*one["labelled"]} for one in curves))
     if not counts:
         raise UserError("the series share no labelled count")
     return [int(count) for count in sorted(counts)[1:] or sorted(counts)]
+
+
+def _shared(curves: list[Rows]) -> tuple[float, float]:
+    """Return the least and the largest labelled count between which all curves have values."""
+    ends = pd.concat([rows.groupby(RUN)["labelled"].agg(["min", "max"]) for rows in curves])
+    low, high = float(ends["min"].max()), float(ends["max"].min())
+    if low > high:
+        raise UserError("the curves share no range of labelled counts")
+    return low, high
 
 
 def values(claim: Claim, frame: Rows, wanted: Series, measure: str, at: At, height: Height = None) -> pd.Series:
@@ -75,7 +94,8 @@ def values(claim: Claim, frame: Rows, wanted: Series, measure: str, at: At, heig
 def rows_of(claim: Claim, frame: Rows, wanted: Series, measure: str) -> Rows:
     """Return a series' rows that have the measure, with it as `value`; a series without any is refused.
 
-    Unless the claim is of how something grows, a seed may have one run only for each value that is averaged over.
+    Unless the claim is of how something grows, a seed may have one run only for each value that is averaged over, and
+    of those only values count that every seed has, so that averages are of the same.
     """
     columns = {"strategy": wanted} if isinstance(wanted, str) else {c: v for c, v in wanted.items() if c != "at"}
     columns = {"experiment": claim.where.get("experiment", own_folder(claim.experiment)), **columns}
@@ -88,7 +108,25 @@ def rows_of(claim: Claim, frame: Rows, wanted: Series, measure: str) -> Rows:
     if claim.exponent is None:
         averaged = [column for column, value in {**claim.where, **columns}.items() if isinstance(value, list)]
         unique_seeds(with_series(rows, ["strategy", *averaged]))
+        rows = _with_all_seeds(rows, averaged) if averaged else rows
     return rows
+
+
+def _with_all_seeds(rows: Rows, columns: list[str]) -> Rows:
+    """Keep the rows of those settings of the columns that every seed was run with."""
+    settings = rows[columns].astype(str).agg(" ".join, axis=1)
+    seeds = rows.groupby(settings)["seed"].transform("nunique")
+    if (kept := rows[seeds == rows["seed"].nunique()]).empty:
+        raise UserError(f"no {' and '.join(columns)} was run with every seed")
+    return kept
+
+
+def not_averaged(claim: Claim, frame: Rows, wanted: Series, measure: str) -> list[str]:
+    """List the values that a series was to be averaged over, too, and of which there are no runs, or not of all seeds."""
+    rows = rows_of(claim, frame, wanted, measure)
+    named = {**claim.where, **(wanted if isinstance(wanted, Mapping) else {})}
+    listed = [(column, value) for column, values in named.items() if isinstance(values, list) for value in values]
+    return [f"{column}={value}" for column, value in listed if not rows[column].astype(str).eq(str(value)).any()]
 
 
 def said(wanted: Series) -> str:
@@ -152,8 +190,10 @@ def _values(claim: Claim, rows: Rows, at: At, height: Height) -> pd.Series:
         return pd.concat([_values(claim, rows, one, None) for one in at], axis=1).mean(axis=1)
     if _alone(rows) or at == "last":
         return _by_run(rows, lambda run: float(run["value"].iloc[-1]))
-    if at == "area":
-        return _by_run(rows, lambda run: mean_height(run["labelled"].to_numpy(float), run["value"].to_numpy(float)))
+    if at == "mean":
+        return _by_run(rows, lambda run: float(run["value"].mean()))
+    if isinstance(at, tuple):
+        return _by_run(rows, lambda run: mean_height(*run[["labelled", "value"]].to_numpy(float).T, at))
     count = _count(at, rows)
     return _by_run(rows, lambda run: _nearest(run, count))
 

@@ -2,7 +2,8 @@
 
 A claim agrees or disagrees only if that is sure at the level of 5 %, corrected after Holm for all claims of its paper;
 else it is undecided. Where there are no runs, or they lack what it compares, it is not measured. How many seconds
-something takes is decided by runs of scale=paper alone: smaller networks that train for fewer steps take fewer.
+something takes, and how many times as long as something else, is decided by runs of scale=paper alone: smaller networks
+that train for fewer steps take fewer, and what trains most saves most. How seconds grow with a pool any scale decides.
 """
 
 from __future__ import annotations
@@ -93,7 +94,10 @@ def _row(claim: Claim, runs: Runs) -> dict[str, object]:
 def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, object]:
     """Return the columns that a judgement fills."""
     protocols = {*runs["protocol"].dropna()}
-    reduced = claim.value is not None and _unit(claim) == "s" and {*runs["scale"]} != {WHOLE}
+    timed = any("seconds" in measure or measure == "cycles_until_cheaper" for measure in claim.measures)
+    reduced = timed and claim.exponent is None and {*runs["scale"]} != {WHOLE}
+    why = [REDUCED] if reduced else []
+    why += [f"without {' and '.join(found.without)}"] if found.without else []
     protocol = claim.where.get("protocol", "paper" if "paper" in protocols else ", ".join(sorted(protocols)))
     return {
         "effect": found.effect,
@@ -106,7 +110,7 @@ def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, o
         "holds": found.holds,
         "scale": runs["scale"].iloc[0],
         "protocol": protocol,
-        "why": REDUCED if reduced else None,
+        "why": "; ".join(why) or None,
     }
 
 

@@ -19,6 +19,7 @@ from alsuite.results.intervals import SIGNIFICANT, interval, largest
 
 __all__ = [
     "FULL",
+    "ROUNDING",
     "RUN",
     "SETTING",
     "aubc",
@@ -137,10 +138,16 @@ def aubc(frame: pd.DataFrame, series: Columns = "strategy", value: str = "accura
     return pd.DataFrame(rows, columns=columns)
 
 
-def mean_height(x: np.ndarray, y: np.ndarray) -> float:
-    """Return the area under a curve over the range of x, by trapezoids; of a single point its height."""
-    span = x[-1] - x[0]
-    return float(integrate.trapezoid(y, x) / span) if span else float(y[-1])
+def mean_height(x: np.ndarray, y: np.ndarray, between: tuple[float, float] = (-math.inf, math.inf)) -> float:
+    """Return the area under a curve over the range of x, or the part of it between two, by trapezoids.
+
+    Cut ends are interpolated; of a single point it is the height.
+    """
+    low, high = max(x[0], between[0]), min(x[-1], between[1])
+    inner = (x > low) & (x < high)
+    ends = np.interp([low, high], x, y)
+    x, y = np.array([low, *x[inner], high]), np.array([ends[0], *y[inner], ends[1]])
+    return float(integrate.trapezoid(y, x) / (high - low)) if high > low else float(y[-1])
 
 
 def summary(frame: pd.DataFrame, series: Columns = "strategy", value: str = "accuracy") -> pd.DataFrame:
@@ -194,14 +201,12 @@ def paired_tests(frame: pd.DataFrame, series: Columns = "strategy", value: str =
 def _gain(first: np.ndarray, second: np.ndarray) -> float:
     """Return how much higher a curve (2, any number) is than another, in the mean over the range of x that both have.
 
-    Cut ends are interpolated; without a common range it is NaN.
+    Without a common range it is NaN.
     """
     low, high = max(first[0, 0], second[0, 0]), min(first[0, -1], second[0, -1])
     if low > high:
         return math.nan
-    places = (np.unique([low, *x[(x > low) & (x < high)], high]) for x, _ in (first, second))
-    heights = [mean_height(at, np.interp(at, *curve)) for at, curve in zip(places, (first, second), strict=True)]
-    return heights[0] - heights[1]
+    return mean_height(*first, (low, high)) - mean_height(*second, (low, high))
 
 
 def _pairable(frame: pd.DataFrame, series: Columns) -> pd.DataFrame:
