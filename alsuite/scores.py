@@ -109,13 +109,14 @@ def _shares(log_probs_T_N_K: Tensor) -> Iterator[Tensor]:
 
 
 def best(scores: Tensor, n: int) -> Tensor:
-    """Return the positions of the n largest of (N,) scores, best first; ties go to the lowest position.
+    """Return the positions of the n largest of (N,) scores, best first; of equal ones any, since pools may be in order.
 
-    >>> best(torch.tensor([0.1, 0.7, 0.7, 0.4]), 2).tolist()
-    [1, 2]
+    >>> best(torch.tensor([0.1, 0.7, 0.9, 0.4]), 2).tolist()
+    [2, 1]
     """
     if scores.isnan().any():
         raise UserError(
             "the strategy gave a score that is not a number: the task model has diverged; lower its learning rate"
         )
-    return scores.sort(descending=True, stable=True).indices[:n]
+    order = torch.randperm(len(scores)).to(scores.device)
+    return order[scores[order].sort(descending=True).indices[:n]]

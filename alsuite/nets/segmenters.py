@@ -35,7 +35,7 @@ def drn(shape: Shape, outputs: int, depth: int = 22, width: float = 1.0, dropout
         raise UserError(f"task_model.net.depth={depth} is unknown: choose {', '.join(map(str, BLOCKS))}")
     sizes = [at_width(size, width) for size in (16, 32, 64, 128, 256, 512)]
     layers = [*_conv(shape[0], sizes[0], kernel=7), *_conv(sizes[0], sizes[0]), *_conv(sizes[0], sizes[1], stride=2)]
-    channels, block = sizes[1], _Bottleneck if depth == 54 else _Block
+    channels, block = sizes[1], _bottleneck if depth == 54 else _basic
     for size, count, stride, dilation in zip(sizes[2:], BLOCKS[depth], (2, 2, 1, 1), (1, 1, 2, 4), strict=True):
         for i in range(count):
             made = block(channels, size, stride if i == 0 else 1, dilation)
@@ -108,34 +108,30 @@ class Enlarge(nn.Module):
 
 
 class _Block(nn.Module):
-    """Adds two dilated convolutions to what comes in."""
+    """Adds what convolutions make of the input to it."""
 
-    def __init__(self, inputs: int, size: int, stride: int, dilation: int) -> None:
+    def __init__(self, residual: Layers, inputs: int, channels: int, stride: int) -> None:
         super().__init__()
-        self.channels = size
-        convolutions = [*_conv(inputs, size, stride=stride, dilation=dilation), *_conv(size, size, dilation=dilation)]
-        self.residual = nn.Sequential(*convolutions[:-1])
-        self.shortcut = _shortcut(inputs, size, stride)
+        self.channels = channels
+        self.residual = nn.Sequential(*residual)
+        narrower = [nn.Conv2d(inputs, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)]
+        self.shortcut = nn.Identity() if (stride, inputs) == (1, channels) else nn.Sequential(*narrower)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.residual(x) + self.shortcut(x))
 
 
-class _Bottleneck(_Block):
-    """Adds a dilated convolution between two of one pixel to what comes in."""
-
-    def __init__(self, inputs: int, size: int, stride: int, dilation: int) -> None:
-        super().__init__(inputs, size, stride, dilation)
-        self.channels = EXPANSION * size
-        narrow = [*_conv(inputs, size, kernel=1), *_conv(size, size, stride=stride, dilation=dilation)]
-        self.residual = nn.Sequential(*narrow, *_conv(size, self.channels, kernel=1)[:-1])
-        self.shortcut = _shortcut(inputs, self.channels, stride)
+def _basic(inputs: int, size: int, stride: int, dilation: int) -> _Block:
+    """Return a block of two dilated convolutions."""
+    layers = [*_conv(inputs, size, stride=stride, dilation=dilation), *_conv(size, size, dilation=dilation)]
+    return _Block(layers[:-1], inputs, size, stride)
 
 
-def _shortcut(inputs: int, size: int, stride: int) -> nn.Module:
-    if stride == 1 and inputs == size:
-        return nn.Identity()
-    return nn.Sequential(nn.Conv2d(inputs, size, 1, stride, bias=False), nn.BatchNorm2d(size))
+def _bottleneck(inputs: int, size: int, stride: int, dilation: int) -> _Block:
+    """Return a block of a dilated convolution between two of one pixel."""
+    layers = [*_conv(inputs, size, kernel=1), *_conv(size, size, stride=stride, dilation=dilation)]
+    layers += _conv(size, EXPANSION * size, kernel=1)
+    return _Block(layers[:-1], inputs, EXPANSION * size, stride)
 
 
 def _conv(inputs: int, size: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> Layers:

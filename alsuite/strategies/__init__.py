@@ -53,7 +53,7 @@ class Query:
         notes: Notes | None = None,
         images: Mapping[str, np.ndarray] | None = None,
     ) -> Self:
-        """Ask for the n samples `among` whose scores are largest; of equal ones the first.
+        """Ask for the n samples `among` whose scores are largest; of equal ones any.
 
         >>> Query.best(torch.tensor([3, 5, 8]), torch.tensor([0.1, 0.7, 0.4]), 2).indices.tolist()
         [5, 8]

@@ -67,7 +67,7 @@ def products(table: Tensor, row: Tensor) -> Tensor:
 
 
 def _draw(weights: Tensor, picks: list[int]) -> int:
-    """Draw a position by its weight; where all weight is spent, take the lowest one not picked yet."""
+    """Draw a position by its weight; where all weight is spent, any that is not picked yet."""
     total = weights.cumsum(0, dtype=torch.float64)
     if float(total[-1]) > 0:
         reached = float(torch.rand((), dtype=torch.float64)) * float(total[-1])
@@ -77,4 +77,5 @@ def _draw(weights: Tensor, picks: list[int]) -> int:
         return min(found, len(weights) - 1)
     left = torch.ones(len(weights), dtype=torch.bool, device=weights.device)
     left[picks] = False
-    return int(torch.nonzero(left)[0])
+    rest = torch.nonzero(left)
+    return int(rest[torch.randint(len(rest), ())])

@@ -19,6 +19,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from alsuite.matching.neighbours import full_precision
 from alsuite.pool import Pool
 from alsuite.strategies import Query
 from alsuite.tasks import Task, features_of
@@ -48,9 +49,10 @@ class CoreSet:
 
 def k_center_greedy(features: Tensor, centres: Tensor, n: int, candidates: int = 1024) -> tuple[Tensor, Tensor]:
     """Return positions (n,) in `features` (U, D) in order of choice, and the distance of each to its centre then."""
-    cover = Cover(features, centres, n)
-    while len(cover.picks) < n:
-        cover.pick_from(cover.front(candidates))
+    with full_precision():  # rounded distances to the centres would be no bounds
+        cover = Cover(features, centres, n)
+        while len(cover.picks) < n:
+            cover.pick_from(cover.front(candidates))
     return torch.tensor(cover.picks, device=features.device), torch.tensor(cover.distances)
 
 

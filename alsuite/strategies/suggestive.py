@@ -22,11 +22,13 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from alsuite.errors import UserError
+from alsuite.notes import FIT_SECONDS
 from alsuite.pool import Pool
 from alsuite.scores import variance
 from alsuite.strategies import Query
 from alsuite.strategies.committee import disagreement
 from alsuite.tasks import Task, features_of
+from alsuite.training.clock import clock
 
 __all__ = ["Suggestive", "most_representative"]
 
@@ -59,12 +61,14 @@ class Suggestive:
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         among = pool.unlabelled
         images = pool.rows(among)
+        start = clock(pool.device)
         members = [self.task_model().learn(bootstrapped(pool)) for _ in range(self.members)]
+        notes = {FIT_SECONDS: clock(pool.device) - start}
         doubts = disagreement(members, images, self.score, int(pool.labels.ndim > 1))
         candidates = doubts.topk(min(len(among), round(self.candidates * n))).indices
         features = features_of(task, images)
         picks, gains = most_representative(normalize(features, dim=1, out=features), candidates, n)
-        return Query(among[picks], gains)
+        return Query(among[picks], gains, notes)
 
 
 def bootstrapped(pool: Pool) -> Pool:

@@ -38,7 +38,7 @@ class Segmentation(Classification):
     net: `net(shape, outputs)` builds a trunk, a dropout and a head, as in `alsuite.nets.segmenters`; the average of the
         trunk's deepest map are the features of an image
     weighted: whether the loss weighs classes by the root of their inverse frequency among the labels
-    settings: options of Classification; `augment` is none or flip
+    settings: options of Classification; `augment` is none or flip, and nothing is mirrored or smoothed
     """
 
     def __init__(self, net: Callable[..., nn.Sequential], *, weighted: bool = False, **settings: Any) -> None:
@@ -47,6 +47,8 @@ class Segmentation(Classification):
             raise UserError(f"task_model.augment={augment} changes no labels per pixel: choose none or flip")
         if settings.get("loss", "cross_entropy") != "cross_entropy":
             raise UserError(f"task_model.loss={settings['loss']} is none of pixels: take cross_entropy")
+        if without := next((option for option in ("mirrored", "smoothing") if settings.get(option)), None):
+            raise UserError(f"task_model.{without} is for one label per image: leave it out")
         try:
             super().__init__(net, **settings)
         except TypeError as error:

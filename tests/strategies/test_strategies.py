@@ -257,8 +257,9 @@ def test_committee_members_differ_and_the_first_is_the_cycles_task() -> None:
     assert votes.shape == (4, 1337, 10)
     assert torch.equal(votes[0], task.log_probs(pool.rows(pool.unlabelled)))
     assert all(not torch.allclose(votes[i], votes[j]) for i in range(4) for j in range(i))
-    expected = scores.best(scores.variation_ratio(votes), 10)
-    assert torch.equal(query.indices, pool.unlabelled[expected])
+    ratios = scores.variation_ratio(votes)
+    assert torch.equal(query.scores, ratios.sort(descending=True).values[:10])
+    assert torch.equal(query.scores, ratios[torch.searchsorted(pool.unlabelled, query.indices)])
 
 
 SCORES = {

@@ -166,6 +166,8 @@ def test_a_task_of_whole_images_refuses_masks_and_the_other_way_round() -> None:
     [
         ({"augment": "crop_flip"}, r"task_model\.augment=crop_flip .* choose none or flip"),
         ({"loss": "hinge"}, "take cross_entropy"),
+        ({"smoothing": 0.1}, "task_model.smoothing is for one label per image"),
+        ({"mirrored": True}, "task_model.mirrored is for one label per image"),
         ({"momentums": 1}, "see its options"),
     ],
 )
