@@ -21,8 +21,10 @@ import pandas as pd
 
 from alsuite import CONF, claims, figures, results
 from alsuite.claims.verdicts import UNITS
+from alsuite.command.complaints import complaining
 from alsuite.errors import UserError
 from alsuite.figures.images import stored_in
+from alsuite.figures.layout import counted
 from alsuite.figures.names import name_of
 from alsuite.figures.parts import DERIVED, Part, part_named, per_run, runs_shown
 from alsuite.figures.reduced import reductions
@@ -37,6 +39,7 @@ from alsuite.results.kept import (
     keep,
     keep_queried,
     kept_in,
+    kept_table,
     pictured_in,
 )
 from alsuite.results.report import report
@@ -57,15 +60,17 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path("outputs"))
     parser.add_argument("--add", action="store_true", help="to the runs that were published before")
     options = parser.parse_args()
-    for stem in options.stems:
-        publish(stem, options.scale, options.root, PUBLISHED / stem, options.add)
-        print(PUBLISHED / stem)
-    renew(PUBLISHED, README)
+    with complaining():
+        try:
+            for stem in options.stems:
+                publish(stem, options.scale, options.root, PUBLISHED / stem, options.add)
+                print(PUBLISHED / stem)
+        finally:  # so that the lists tell of each page that was written
+            renew(PUBLISHED, README)
 
 
 def publish(stem: str, scale: str, root: Path, folder: Path, add: bool = False) -> None:
     """Write the picture, the tables and what was measured into the folder; `add` to what is there."""
-    folder.mkdir(parents=True, exist_ok=True)
     texts, shown, measured, absent, lacked, tables = [], [], [], [], [], []
     for title, frame, panel in compared(stem, scale, root, folder.parent.parent if add else None):
         if frame.empty:
@@ -79,6 +84,7 @@ def publish(stem: str, scale: str, root: Path, folder: Path, add: bool = False) 
         tables.append({name: table.assign(panel=title) for name, table in made.items()})
     if not shown:
         raise UserError(f"{stem}: no finished runs of scale={scale} below {root}: make {stem} SCALE={scale}")
+    folder.mkdir(parents=True, exist_ok=True)
     runs = pd.concat([frame for _, frame in shown]).drop_duplicates([*NAMED_BY, "cycle", "test"])
     for name in TABLES:
         (folder / f"{name}.csv").unlink(missing_ok=True)  # of an earlier measure
@@ -247,7 +253,7 @@ def cell(name: object, mean: float, sd: float, digits: str | None) -> str:
 
 def renew(published: Path, readme: Path) -> None:
     """Judge all claims anew, and write the lists that follow from what lies in the published folders."""
-    table = claims.verdicts(claims.read_claims(), claims.measured_runs(published.parent))
+    table = claims.verdicts(claims.read_claims(), claims.measured_runs(published.parent, live=False))
     table.round(5).to_csv(published / "claims.csv", index=False)
     before, _, rest = readme.read_text().partition(MARK)
     after = rest.partition(MARK)[2]
@@ -260,7 +266,9 @@ def renew(published: Path, readme: Path) -> None:
 
 def row(folder: Path) -> str:
     about = json.loads((folder / "about.json").read_text())
-    scale = f"{about['scale']}, {len(about['seeds'].split(','))} seeds, {about['device']}"
+    runs = kept_table(folder).drop_duplicates(NAMED_BY)
+    seeds = runs.groupby(["experiment", runs["run"].str.replace(r"seed=\d+", "", regex=True)])["seed"].nunique()
+    scale = f"{about['scale']}, {counted(seeds, 'seed')}, {about['device']}"
     measured = [line for line in about["measured"] if not line.endswith(": drawn")] or ["drawn"]
     if len(measured) > 3:
         measured = [measured[0], f"(panels between: {len(measured) - 2})", measured[-1]]

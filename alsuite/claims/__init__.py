@@ -11,8 +11,9 @@ conf/claims.yaml holds the claims; each compares series of an experiment's runs,
     measure      the column compared, by default accuracy; share.CLASS is of the labels; a list if it holds for each
     lower        the smaller value is ahead: differences and ratios are turned round
     over         take from each series first what this strategy has in the same setting
-    at           area (the mean height of the curves where both have values; of seconds the mean), last, each (every labelled count but the first), a labelled count,
-                 the mean over a list of them, or a share of all training images such as 40%
+    at           area (the mean height of the curves where both have values; of seconds their mean), last, each (every
+                 labelled count but the first), a labelled count, the mean over a list of them, or a share of all
+                 training images such as 40%
     since        leave out what lies before this labelled count, or share
     to_reach     compare the labels that it takes to reach this height, or that where the worse series ends (last);
                  a curve that never does takes more than any other

@@ -1,7 +1,7 @@
 """`python -m alsuite.claims [PAPER] [--scale S]`: what the measured runs say to what the papers claim.
 
 It prints each claim with its verdict and what was measured. With neither a paper nor a scale it also writes the table
-of all to outputs/published/claims.csv.
+of all to outputs/claims.csv; scripts/publish.py writes that of what is published alone.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         print(f"\n{paper}\n" + "\n".join(told(row) for row in part.to_dict("records")))
     print("\n" + verdicts_counted(table).to_string(na_rep="0"))
     if options.paper is None and options.scale is None:
-        path = options.root / "published" / "claims.csv"
+        path = options.root / "claims.csv"
         path.parent.mkdir(parents=True, exist_ok=True)
         table.round(5).to_csv(path, index=False)
         print(f"\n{path}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -45,8 +46,7 @@ def in_one_setting(claim: Claim, frame: Rows) -> Rows:
 def places(claim: Claim, frame: Rows, measure: str, *wanted: Series | None) -> list[At]:
     """List the places on the curves that a claim speaks of.
 
-    Of every budget they are those that all its series have; of the area the range that all have. Seconds have none: they
-    are averaged.
+    Of every budget they are those that all its series have; of the area the range that all have. Seconds are averaged.
     """
     if claim.at == "area" and "seconds" in measure:
         return ["mean"]
@@ -98,7 +98,7 @@ def rows_of(claim: Claim, frame: Rows, wanted: Series, measure: str) -> Rows:
     of those only values count that every seed has, so that averages are of the same.
     """
     columns = {"strategy": wanted} if isinstance(wanted, str) else {c: v for c, v in wanted.items() if c != "at"}
-    columns = {"experiment": claim.where.get("experiment", own_folder(claim.experiment)), **columns}
+    columns = {"experiment": claim.where.get("experiment", _folder(claim.experiment)), **columns}
     rows = _measured(select(frame, columns), frame, measure)
     rows = rows.dropna(subset=["value"]).sort_values("labelled")
     since = _count(claim.since, rows)
@@ -122,11 +122,14 @@ def _with_all_seeds(rows: Rows, columns: list[str]) -> Rows:
 
 
 def not_averaged(claim: Claim, frame: Rows, wanted: Series, measure: str) -> list[str]:
-    """List the values that a series was to be averaged over, too, and of which there are no runs, or not of all seeds."""
+    """List what a series was to be averaged over, too, and of which there are no runs, or not of all seeds."""
     rows = rows_of(claim, frame, wanted, measure)
     named = {**claim.where, **(wanted if isinstance(wanted, Mapping) else {})}
     listed = [(column, value) for column, values in named.items() if isinstance(values, list) for value in values]
     return [f"{column}={value}" for column, value in listed if not rows[column].astype(str).eq(str(value)).any()]
+
+
+_folder = cache(own_folder)  # of a figure's runs, for which several files are read
 
 
 def said(wanted: Series) -> str:

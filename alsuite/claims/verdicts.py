@@ -97,7 +97,7 @@ def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, o
     timed = any("seconds" in measure or measure == "cycles_until_cheaper" for measure in claim.measures)
     reduced = timed and claim.exponent is None and {*runs["scale"]} != {WHOLE}
     why = [REDUCED] if reduced else []
-    why += [f"without {' and '.join(found.without)}"] if found.without else []
+    why += [f"without {', '.join(found.without)}"] if found.without else []
     protocol = claim.where.get("protocol", "paper" if "paper" in protocols else ", ".join(sorted(protocols)))
     return {
         "effect": found.effect,
@@ -123,32 +123,41 @@ def _unit(claim: Claim) -> str:
     return "labels" if claim.to_reach is not None else UNITS.get(claim.measures[0], "points")
 
 
-def measured_runs(root: Path, scale: str | None = None) -> Runs:
+def measured_runs(root: Path, scale: str | None = None, live: bool = True) -> Runs:
     """Return what finds a figure's or a folder's published runs, or where there are none those below the root.
 
     Arguments:
         root: the folder of all runs, with what is published below it
         scale: the only one that counts; None takes published runs of any, and of the others the largest that means
             something; smoke runs are judged where they are asked for
+        live: whether runs count that are not published
     """
-    live = live_runs(root, scale)
+    others, read = live_runs(root, scale), cache(kept_table)
 
     @cache
     def runs(name: str) -> pd.DataFrame:
-        kept = [*published_runs(name, root)]
+        kept = [*published_runs(name, root, read)]
         found = _first_of(kept, [scale] if scale else by_size(kept))
-        return live(name) if found is None else found.drop_duplicates([*RUN, "cycle", "test"])
+        if found is None and not live:
+            raise UserError(f"no published runs: make {name}")
+        return others(name) if found is None else found.drop_duplicates([*RUN, "cycle", "test"])
 
     return runs
 
 
-def published_runs(name: str, root: Path) -> Iterator[pd.DataFrame]:
-    """Yield the table of a published figure, or of each that shows the runs of a folder, those alone."""
+def published_runs(name: str, root: Path, read: Callable[[Path], pd.DataFrame] = kept_table) -> Iterator[pd.DataFrame]:
+    """Yield the table of a published figure, or of each that shows the runs of a folder, those alone.
+
+    Arguments:
+        name: of the figure or the folder
+        root: the folder of all runs, with what is published below it
+        read: reads a published folder's table
+    """
     if (root / "published" / name / TABLE).exists():
-        yield kept_table(root / "published" / name)
+        yield read(root / "published" / name)
     elif not _is_figure(name):
         for path in sorted((root / "published").glob(f"*/{TABLE}")):
-            frame = kept_table(path.parent)
+            frame = read(path.parent)
             if (of_folder := frame["experiment"].eq(name)).any():
                 yield frame[of_folder]
 

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["compose", "save_figure"]
+__all__ = ["compose", "counted", "save_figure"]
 
 COLUMNS = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3, 7: 4, 8: 4, 9: 3, 12: 3}
 TOLD = ("scale", "dataset", "protocol", "pool", "side", "device", "series", "seed", "stand_in")
@@ -189,7 +189,7 @@ def _facts(frame: pd.DataFrame) -> list[str]:
     seeds = frame.groupby("series")["seed"].nunique()
     facts = [
         ", ".join(sorted(name_of("dataset", name) for name in frame["dataset"].unique())),
-        f"{_span(seeds)} seed{'' if seeds.max() == 1 else 's'}",
+        counted(seeds, "seed"),
         f"pool {' / '.join(f'{int(pool):,}' for pool in sorted(frame['pool'].dropna().unique()))}",
         ", ".join(sorted(map(str, frame["device"].dropna().unique()))),
     ]
@@ -217,7 +217,7 @@ def _spread(parts: Sequence[Part], seeds: pd.Series) -> list[str]:
     return sentences
 
 
-def _span(counts: pd.Series) -> str:
-    """Write a range of counts as short as it goes."""
+def counted(counts: pd.Series, noun: str) -> str:
+    """Write a range of counts as short as it goes, with what they count."""
     low, high = int(counts.min()), int(counts.max())
-    return str(low) if low == high else f"{low} to {high}"
+    return f"{low if low == high else f'{low} to {high}'} {noun}{'' if high == 1 else 's'}"

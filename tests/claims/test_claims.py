@@ -212,7 +212,7 @@ def test_averages_are_of_what_every_seed_has_and_the_rest_is_named(tmp_path: Pat
     found = judged(stated, both := pd.concat([frame, more]))
     assert found.effect == pytest.approx(10, abs=0.5)
     assert found.without == ("features=autoencoder", "features=discriminator")
-    assert verdicts([stated], lambda _: both)["why"][0] == "without features=autoencoder and features=discriminator"
+    assert verdicts([stated], lambda _: both)["why"][0] == "without features=autoencoder, features=discriminator"
     apart = both[(both["features"] == "discriminator") | (both["seed"] > 0) | (both["strategy"] == "random")]
     with pytest.raises(UserError, match="no features was run with every seed"):
         judged(stated, apart)
@@ -289,7 +289,7 @@ def test_all_papers_claims_are_judged(tmp_path: Path, capsys: pytest.CaptureFixt
     main(["--root", str(tmp_path)])
     told = capsys.readouterr().out
     assert "no runs: make vaal_fig2_cifar10" in told
-    table = pd.read_csv(tmp_path / "published" / "claims.csv")
+    table = pd.read_csv(tmp_path / "claims.csv")
     assert len(table) == len(read_claims()) > 250
     assert {*table["verdict"]} == {"not measured"}
 

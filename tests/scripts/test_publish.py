@@ -11,6 +11,7 @@ import pandas as pd
 import pytest
 
 from alsuite import figures
+from alsuite.claims import measured_runs, read_claims, verdicts
 from alsuite.errors import UserError
 from alsuite.figures.__main__ import main
 from alsuite.figures.spec import Panel
@@ -173,3 +174,10 @@ def test_shares_of_all_labels_are_kept_beside_those_asked_for(publish: ModuleTyp
     for kind, kept in (("labels", {"asal", "full"}), ("accuracy", {"asal"})):
         panel = Panel(kind, where={"strategy": "asal", "generator": "dcgan", "test": "mnist57"})
         assert {*publish.selected(runs, panel)["strategy"]} == kept
+
+
+@pytest.mark.slow
+def test_the_published_verdicts_are_those_of_the_published_runs(publish: ModuleType) -> None:
+    kept = pd.read_csv(publish.PUBLISHED / "claims.csv")
+    judged = verdicts(read_claims(), measured_runs(publish.PUBLISHED.parent, live=False))
+    pd.testing.assert_frame_equal(kept[["claim", "says", "verdict"]], judged[["claim", "says", "verdict"]])
