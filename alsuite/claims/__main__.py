@@ -7,7 +7,6 @@ of all to outputs/claims.csv; scripts/publish.py writes that of what is publishe
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import pandas as pd
 from alsuite.claims import read_claims, verdicts
 from alsuite.claims.told import told
 from alsuite.claims.verdicts import VERDICTS, measured_runs
-from alsuite.errors import UserError
+from alsuite.command.complaints import complaining
 
 __all__ = ["main"]
 
@@ -32,10 +31,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--scale", help="judge runs of this scale alone")
     parser.add_argument("--root", type=Path, default=Path("outputs"))
     options = parser.parse_args(arguments)
-    try:
-        table = verdicts(read_claims(paper=options.paper), measured_runs(options.root, options.scale))
-    except UserError as error:
-        sys.exit(f"alsuite: {error}")
+    with complaining():
+        _judge(options)
+
+
+def _judge(options: argparse.Namespace) -> None:
+    """Judge the claims, print the verdicts, and store the table where it is of all."""
+    table = verdicts(read_claims(paper=options.paper), measured_runs(options.root, options.scale))
     for paper, part in table.groupby("paper", sort=False):
         print(f"\n{paper}\n" + "\n".join(told(row) for row in part.to_dict("records")))
     print("\n" + verdicts_counted(table).to_string(na_rep="0"))

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Array", "Resuming", "fetched"]
 
 VGG16 = "alsuite.tasks.vgg.VGG16"
+UNREADABLE = (AttributeError, EOFError, ImportError, OSError, PickleError)  # a task of another version, or a torn one
 
 
 class Resuming:
@@ -129,8 +130,17 @@ class Array:
         if (numbers := in_queue()) is None:
             raise UserError("Slurm does not answer squeue: start the same command again when it does")
         tasks = [SlurmJob(self.folder, number) for number in sorted(numbers)]
-        handed_in = [task for task in tasks if task.paths.submitted_pickle.exists()]
-        return {task.submission().args[0].folder: task for task in handed_in}
+        queued: dict[Path, Handed[None]] = {}
+        for task in tasks:
+            if task.paths.submitted_pickle.exists():
+                try:
+                    queued[task.submission().args[0].folder] = task
+                except UNREADABLE:
+                    raise UserError(
+                        f"task {task.job_id} in Slurm's queue was handed in by another version: let it end, or "
+                        f"scancel {task.job_id}"
+                    ) from None
+        return queued
 
     def tell_of_earlier(self, jobs: Sequence[Job], progress: Progress) -> None:
         """Say which jobs had a task already that has left the queue before the run had ended, and why the last did."""
@@ -140,7 +150,7 @@ class Array:
         submitted = {path: path.stat().st_mtime for path in self.home.rglob("*_submitted.pkl")}
         for path in sorted(submitted, key=submitted.__getitem__):
             task: Handed[None] = SlurmJob(self.folder, path.name.removesuffix("_submitted.pkl"))
-            with suppress(AttributeError, EOFError, ImportError, OSError, PickleError):  # of another version, or torn
+            with suppress(*UNREADABLE):
                 last[task.submission().args[0].folder] = task
         if again := [job for job in jobs if job.folder in last]:
             job = again[-1]

@@ -1,12 +1,11 @@
 """`python -m alsuite.figures STEM --scale S`: draw a figure from the runs there are; `--published`: from those kept."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from alsuite import CONF
-from alsuite.errors import UserError
+from alsuite.command.complaints import complaining
 from alsuite.figures import draw
 
 __all__ = ["main"]
@@ -32,14 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--config-dir", type=Path, default=CONF, help="a folder with your own experiment/STEM.yaml")
     options = parser.parse_args(arguments)
-    try:
+    with complaining():
         folder = options.root / "published" / options.stem if options.published else None
         out = options.out or folder
         told = _claims(options.stem, options.root, options.scale)
         conf = options.config_dir
         paths = draw(options.stem, options.scale, options.root, out, configuration=conf, published=folder, beneath=told)
-    except UserError as error:
-        sys.exit(str(error))
     print(*reversed(paths), sep="\n")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from alsuite import CONF
-from alsuite.errors import UserError
+from alsuite.command.complaints import complaining
 
 __all__ = ["main"]
 
@@ -28,10 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from alsuite.report.pages import write_report
     except ModuleNotFoundError as error:
         sys.exit(f'alsuite: the report needs {error.name}: pip install "alsuite[report]"')
-    try:
+    with complaining():
         print(write_report(options.root, options.root / "report", options.experiments, options.config_dir))
-    except UserError as error:
-        sys.exit(f"alsuite: {error}")
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """`python -m alsuite.results EXPERIMENT` prints and stores the comparison of an experiment's runs."""
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from alsuite.command.complaints import complaining
 from alsuite.errors import UserError
 from alsuite.results import load_runs, select
 from alsuite.results.report import report
@@ -27,10 +27,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--root", type=Path, default=Path("outputs"))
     parser.add_argument("--out", type=Path)
     options = parser.parse_args(arguments)
-    try:
+    with complaining():
         _compare(options)
-    except UserError as error:
-        sys.exit(str(error))
 
 
 def _compare(options: argparse.Namespace) -> None:

@@ -104,6 +104,17 @@ def test_a_task_that_is_stopped_goes_on_in_another(how: str, halfway: tuple[Job,
     assert_gone_on(job, first)
 
 
+def test_a_task_that_cannot_be_read_is_named(halfway: tuple[Job, str, Future[Ended]], tmp_path: Path) -> None:
+    job, number, ended = halfway
+    (kept,) = (tmp_path / ".slurm").rglob(f"{number}_submitted.pkl")
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UserError, match=f"task {number} in Slurm's queue was handed in by another version"):
+        run([job], tmp_path)
+    goes_on(job)
+    assert ended.result(120) == {}
+
+
 def test_a_task_whose_time_is_up_goes_on_in_another(cluster: Slurm, tmp_path: Path) -> None:
     (job,) = jobs(tmp_path)
     with ThreadPoolExecutor(1) as thread:
