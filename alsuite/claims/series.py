@@ -196,7 +196,7 @@ def _values(claim: Claim, rows: Rows, at: At, height: Height) -> pd.Series:
     if at == "mean":
         return _by_run(rows, lambda run: float(run["value"].mean()))
     if isinstance(at, tuple):
-        return _by_run(rows, lambda run: mean_height(*run[["labelled", "value"]].to_numpy(float).T, at))
+        return _by_run(rows, lambda run: mean_height(run["labelled"].to_numpy(float), run["value"].to_numpy(float), at))
     count = _count(at, rows)
     return _by_run(rows, lambda run: _nearest(run, count))
 

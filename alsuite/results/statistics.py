@@ -206,7 +206,8 @@ def _gain(first: np.ndarray, second: np.ndarray) -> float:
     low, high = max(first[0, 0], second[0, 0]), min(first[0, -1], second[0, -1])
     if low > high:
         return math.nan
-    return mean_height(*first, (low, high)) - mean_height(*second, (low, high))
+    heights = [mean_height(curve[0], curve[1], (low, high)) for curve in (first, second)]
+    return heights[0] - heights[1]
 
 
 def _pairable(frame: pd.DataFrame, series: Columns) -> pd.DataFrame:

@@ -258,6 +258,7 @@ def test_committee_members_differ_and_the_first_is_the_cycles_task() -> None:
     assert torch.equal(votes[0], task.log_probs(pool.rows(pool.unlabelled)))
     assert all(not torch.allclose(votes[i], votes[j]) for i in range(4) for j in range(i))
     ratios = scores.variation_ratio(votes)
+    assert query.scores is not None
     assert torch.equal(query.scores, ratios.sort(descending=True).values[:10])
     assert torch.equal(query.scores, ratios[torch.searchsorted(pool.unlabelled, query.indices)])
 
