@@ -30,6 +30,10 @@ def norms(*sizes: int) -> int:
     return 2 * sum(sizes)
 
 
+def dropouts(net: nn.Module) -> list[float]:
+    return [layer.p for layer in net.modules() if isinstance(layer, nn.Dropout)]
+
+
 def channels(net: nn.Module, kind: type[nn.Conv2d] | type[nn.ConvTranspose2d]) -> list[tuple[int, int, int]]:
     found = [layer for layer in net.modules() if isinstance(layer, kind)]
     return [(layer.in_channels, layer.out_channels, layer.stride[0]) for layer in found]
@@ -89,7 +93,9 @@ def test_acgan_for_cifar_is_the_papers() -> None:
     assert channels(pair.discriminator, nn.Conv2d) == list(zip(sizes, sizes[1:], (2, 1) * 3, strict=False))
     judged = convolved(3, *sizes, bias=False) + norms(*sizes[2:]) + dense(512 * 16, 11)
     assert weights(pair.discriminator) == judged
-    assert [layer.p for layer in pair.modules() if isinstance(layer, nn.Dropout)] == [0.5] * 6
+    assert dropouts(pair) == [0.5] * 6
+    convolutions = [layer for layer in pair.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
+    assert [float(layer.weight.std()) for layer in convolutions] == pytest.approx([0.02] * 9, rel=0.15)
     assert {layer.negative_slope for layer in pair.modules() if isinstance(layer, nn.LeakyReLU)} == {0.2}
 
 
@@ -107,6 +113,7 @@ def test_the_networks_for_mnist_are_infogans_without_codes() -> None:
 def test_a_quarter_of_the_width_is_a_quarter_of_the_channels() -> None:
     narrow = acgan(CIFAR, 10, width=0.25)
     assert channels(narrow.generator, nn.ConvTranspose2d) == [(96, 48, 2), (48, 32, 2), (32, 3, 2)]
+    assert dropouts(narrow) == [0.125] * 6
     narrow = acgan(MNIST, 10, width=0.25)
     assert channels(narrow.generator, nn.ConvTranspose2d) == [(32, 16, 2), (16, 1, 2)]
 
