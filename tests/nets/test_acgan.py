@@ -95,7 +95,7 @@ def test_acgan_for_cifar_is_the_papers() -> None:
     assert weights(pair.discriminator) == judged
     assert dropouts(pair) == [0.5] * 6
     convolutions = [layer for layer in pair.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
-    assert [float(layer.weight.std()) for layer in convolutions] == pytest.approx([0.02] * 9, rel=0.15)
+    assert [float(layer.weight.detach().std()) for layer in convolutions] == pytest.approx([0.02] * 9, rel=0.15)
     assert {layer.negative_slope for layer in pair.modules() if isinstance(layer, nn.LeakyReLU)} == {0.2}
 
 
