@@ -14,9 +14,11 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from alsuite import CONF, claims, figures, results
@@ -48,6 +50,7 @@ from alsuite.results.statistics import FULL
 PUBLISHED = Path(__file__).resolve().parent.parent / "outputs" / "published"
 README = PUBLISHED.parent.parent / "README.md"
 MADE_BY = ("commit", "device", "threads", "seeds", "pool")  # of which a page lists each value once
+JOINED = "synthetic"  # in a run's file of images, those that joined its pool
 OF_A_STRATEGY = ("strategy", "generator", "features")
 CORRECTED = "Corrected after Holm for the claims on this page; [the list](../claims.csv) for all of the paper's."
 MARK = "<!-- papers: written by scripts/publish.py -->"
@@ -124,12 +127,23 @@ def record(runs: pd.DataFrame, shown: Sequence[tuple[Panel, pd.DataFrame]], fold
             first = named(frame, panel).frame.sort_values("seed").drop_duplicates("series")
             for *names, source in first[[*NAMED_BY, "folder"]].itertuples(index=False):
                 run, place = Path(source), pictured_in(folder, *names)
-                files = (run / "run.json", run / "cycles.jsonl", stored_in(run, panel.cycle))
-                pictured |= {place / path.name: path.read_bytes() for path in files}
+                pictured |= {place / name: (run / name).read_bytes() for name in ("run.json", "cycles.jsonl")}
+                stored = stored_in(run, panel.cycle)
+                pictured[place / stored.name] = drawable(stored)
     shutil.rmtree(folder / PICTURED, ignore_errors=True)  # only now: some of these may lie there
     for path, content in pictured.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
+
+
+def drawable(stored: Path) -> bytes:
+    """Return a run's file of images without those that joined its pool: thousands, of which nothing is drawn."""
+    with np.load(stored, allow_pickle=False) as file:
+        if JOINED not in file:
+            return stored.read_bytes()
+        arrays = {name: file[name] for name in file if name != JOINED}
+    np.savez_compressed(content := BytesIO(), **arrays)
+    return content.getvalue()
 
 
 def write_about(stem: str, facts: Mapping[str, object], judged: str, texts: Sequence[str], folder: Path) -> None:

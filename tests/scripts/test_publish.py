@@ -135,6 +135,18 @@ def test_a_damaged_table_is_named(publish: ModuleType, root: Path, tmp_path: Pat
         kept_table(tmp_path / "kept")
 
 
+def test_images_that_joined_the_pool_are_not_published(publish: ModuleType, tmp_path: Path) -> None:
+    stored, shown = tmp_path / "images_cycle_0000.npz", np.ones((2, 1, 8, 8), np.uint8)
+    np.savez(stored, synthetic=np.zeros((500, 1, 8, 8), np.uint8), generated_1=shown)
+    slim = tmp_path / "slim.npz"
+    slim.write_bytes(publish.drawable(stored))
+    assert len(slim.read_bytes()) < 1000
+    with np.load(slim) as file:
+        assert [*file] == ["generated_1"]
+        assert np.array_equal(file["generated_1"], shown)
+    assert publish.drawable(slim) == slim.read_bytes()
+
+
 def test_what_was_not_run_is_not_published(publish: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no finished runs"):
         publish.publish("asal_fig18", "smoke", tmp_path, tmp_path / "kept")
