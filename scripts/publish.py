@@ -22,6 +22,7 @@ import numpy as np
 import pandas as pd
 
 from alsuite import CONF, claims, figures, results
+from alsuite.claims.told import short
 from alsuite.claims.verdicts import UNITS
 from alsuite.command.complaints import complaining
 from alsuite.errors import UserError
@@ -259,9 +260,7 @@ def last_or_mean(frame: pd.DataFrame, y: str) -> pd.Series:
 
 def cell(name: object, mean: float, sd: float, digits: str | None) -> str:
     """Write a mean and its deviation, with these digits or with three that count."""
-    told = [
-        f"{value:{digits}}" if digits else f"{float(f'{value:.3g}'):,.10g}" for value in (mean, sd) if value == value
-    ]
+    told = [f"{value:{digits}}" if digits else short(value) for value in (mean, sd) if value == value]
     return f"{name} {' ± '.join(told)}"
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from alsuite.figures.reduced import Row
 
-__all__ = ["told", "what_was_measured"]
+__all__ = ["short", "told", "what_was_measured"]
 
 
 def told(row: Row) -> str:
@@ -23,13 +23,13 @@ def what_was_measured(row: Row) -> str:
         return str(row["why"])
     unit = "" if row["unit"] == "x" else " "
     known = row["effect"] == row["effect"]
-    parts = [f"{row['effect']:.3g}{unit}{row['unit']}" if known else "a curve does not reach that height"]
+    parts = [f"{short(row['effect'])}{unit}{row['unit']}" if known else "a curve does not reach that height"]
     if row["low"] == row["low"]:
-        parts[0] += f" [{row['low']:.3g}, {row['high']:.3g}]"
+        parts[0] += f" [{short(row['low'])}, {short(row['high'])}]"
     if row["comparisons"] != 1:
         parts[0] += f" in the weakest of {row['comparisons']:.0f} comparisons"
     if row["published"] == row["published"] and row["published"] is not None:
-        parts.append(f"published {row['published']:g}")
+        parts.append(f"published {row['published']:,.10g}")
     parts.append(
         f"{row['seeds']:.0f} seeds, scale={row['scale']}, protocol={row['protocol']}, Holm p {row['holm_p']:.2g}"
     )
@@ -38,3 +38,8 @@ def what_was_measured(row: Row) -> str:
     if isinstance(row["why"], str):
         parts.append(row["why"])
     return "; ".join(parts)
+
+
+def short(value: float) -> str:
+    """Write the three digits of a number that count, and no exponent."""
+    return f"{float(f'{value:.3g}'):,.10g}"

@@ -65,7 +65,7 @@ def parts_of_series(columns: Sequence[str], values: Sequence[object]) -> list[tu
     for column, value in zip(columns, values, strict=True):
         if value is None or value == "none" or value != value:
             continue
-        shown = f"{value:g}" if isinstance(value, float) else str(value)
+        shown = f"{value:.10g}" if isinstance(value, float) else str(value)
         bare = isinstance(value, str) or len(columns) == 1
         parts.append((column, shown if bare else f"{column.rpartition('.')[2]}={shown}"))
     return parts

@@ -16,7 +16,7 @@ from alsuite.errors import UserError
 from alsuite.results.__main__ import main
 from alsuite.results.intervals import interval, largest
 from alsuite.results.report import report
-from alsuite.results.statistics import holm, one_setting
+from alsuite.results.statistics import holm, one_setting, parts_of_series
 from helpers.journals import synthetic_curve, write_run
 
 
@@ -126,6 +126,10 @@ def test_series_leave_out_what_is_empty(tmp_path: Path) -> None:
     assert set(named["series"]) == {"asal · gray · n=2", "random"}
     with pytest.raises(UserError, match=r"no column strategy\.m"):
         results.with_series(frame, "strategy.m")
+
+
+def test_a_large_number_in_a_name_has_no_exponent() -> None:
+    assert parts_of_series(["strategy", "pool"], ["asal", 1.6e7]) == [("strategy", "asal"), ("pool", "pool=16000000")]
 
 
 def test_aubc_of_a_straight_line_is_its_middle(tmp_path: Path) -> None:
