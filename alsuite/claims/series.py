@@ -195,10 +195,16 @@ def _values(claim: Claim, rows: Rows, at: At, height: Height) -> pd.Series:
         return _by_run(rows, lambda run: float(run["value"].iloc[-1]))
     if at == "mean":
         return _by_run(rows, lambda run: float(run["value"].mean()))
-    if isinstance(at, tuple):
-        return _by_run(rows, lambda run: mean_height(run["labelled"].to_numpy(float), run["value"].to_numpy(float), at))
+    if at == "area" or isinstance(at, tuple):
+        ends = at if isinstance(at, tuple) else (-math.inf, math.inf)
+        return _by_run(rows, lambda run: _height_of(run, ends))
     count = _count(at, rows)
     return _by_run(rows, lambda run: _nearest(run, count))
+
+
+def _height_of(run: Rows, ends: tuple[float, float]) -> float:
+    """Return the mean height of a run's curve between two labelled counts."""
+    return mean_height(run["labelled"].to_numpy(float), run["value"].to_numpy(float), ends)
 
 
 def _by_run(rows: Rows, value: Callable[[Rows], float]) -> pd.Series:
