@@ -10,21 +10,20 @@ import math
 from collections.abc import Callable, Mapping
 from functools import cache
 
-import numpy as np
 import pandas as pd
 
 from alsuite.claims.claim import At, Claim, Series
+from alsuite.claims.curves import height_between, nearest, reached, slope
 from alsuite.errors import UserError
 from alsuite.figures.costs import until_cheaper
 from alsuite.figures.reduced import images
 from alsuite.figures.spec import own_folder
 from alsuite.results import select
 from alsuite.results.intervals import FRACTIONS
-from alsuite.results.statistics import FULL, RUN, mean_height, unique_seeds, with_series
+from alsuite.results.statistics import FULL, RUN, unique_seeds, with_series
 
 __all__ = ["Height", "in_one_setting", "not_averaged", "places", "said", "values"]
 
-NEAR = 0.6  # of the distance between two labelled counts: how far away a claim's count may be
 PER_CLASS = {"share": "label_counts", "per_class_f1": "per_class_f1"}  # what holds a value for each class
 PERCENTS = (*FRACTIONS, *PER_CLASS)
 Rows = pd.DataFrame
@@ -186,9 +185,9 @@ def _place(wanted: Series, at: At) -> At:
 def _values(claim: Claim, rows: Rows, at: At, height: Height) -> pd.Series:
     """Return a value of each seed; that of several runs is their mean."""
     if claim.exponent:
-        return _by_seed(rows, lambda run: _slope(run, str(claim.exponent)))
+        return _by_seed(rows, lambda run: slope(run, str(claim.exponent)))
     if height is not None:
-        return _by_run(rows, lambda run: _reached(run, _of_seed(height, run)))
+        return _by_run(rows, lambda run: reached(run, _of_seed(height, run)))
     if isinstance(at, list):
         return pd.concat([_values(claim, rows, one, None) for one in at], axis=1).mean(axis=1)
     if _alone(rows) or at == "last":
@@ -197,14 +196,9 @@ def _values(claim: Claim, rows: Rows, at: At, height: Height) -> pd.Series:
         return _by_run(rows, lambda run: float(run["value"].mean()))
     if at == "area" or isinstance(at, tuple):
         ends = at if isinstance(at, tuple) else (-math.inf, math.inf)
-        return _by_run(rows, lambda run: _height_of(run, ends))
+        return _by_run(rows, lambda run: height_between(run, ends))
     count = _count(at, rows)
-    return _by_run(rows, lambda run: _nearest(run, count))
-
-
-def _height_of(run: Rows, ends: tuple[float, float]) -> float:
-    """Return the mean height of a run's curve between two labelled counts."""
-    return mean_height(run["labelled"].to_numpy(float), run["value"].to_numpy(float), ends)
+    return _by_run(rows, lambda run: nearest(run, count))
 
 
 def _by_run(rows: Rows, value: Callable[[Rows], float]) -> pd.Series:
@@ -226,40 +220,8 @@ def _count(at: str | float, rows: Rows) -> float:
     return float(at)
 
 
-def _nearest(run: Rows, at: float) -> float:
-    """Return the value at the labelled count nearest to one; none where that is far."""
-    distance = (run["labelled"] - at).abs()
-    step = float(np.diff(run["labelled"].unique()).min())
-    return float(run["value"][distance.idxmin()]) if distance.min() <= NEAR * step else math.nan
-
-
-def _reached(run: Rows, height: float) -> float:
-    """Return the labels at which a curve first reaches a height; inf if it never does.
-
-    Between two counts the curve is a straight line.
-    """
-    x, y = run["labelled"].to_numpy(float), run["value"].to_numpy(float)
-    if math.isnan(height):
-        return math.nan
-    above = np.flatnonzero(y >= height)
-    if not len(above):
-        return math.inf
-    first = int(above[0])
-    if first == 0:
-        return float(x[0])
-    return float(np.interp(height, y[first - 1 : first + 1], x[first - 1 : first + 1]))
-
-
 def _of_seed(height: float | pd.Series, run: Rows) -> float:
     """Return the height for a run: the one for all, or that of the run's seed; nan where that seed has none."""
     if not isinstance(height, pd.Series):
         return float(height)
     return float(height.get(run["seed"].iloc[0], math.nan))
-
-
-def _slope(rows: Rows, column: str) -> float:
-    """Return the exponent with which the mean value of runs grows in a column."""
-    means = rows.groupby(column)["value"].mean()
-    if len(means) < 2:
-        raise UserError(f"the runs have one {column} only: no exponent can be told")
-    return float(np.polyfit(np.log(means.index.to_numpy(float)), np.log(means.to_numpy(float)), 1)[0])

@@ -1,0 +1,52 @@
+"""What a curve gives: a number of one run, or of the runs of a seed, each with a `value` at its labelled counts."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+
+from alsuite.errors import UserError
+from alsuite.results.statistics import mean_height
+
+__all__ = ["height_between", "nearest", "reached", "slope"]
+
+NEAR = 0.6  # of the distance between two labelled counts: how far away a claim's count may be
+
+
+def height_between(run: pd.DataFrame, ends: tuple[float, float]) -> float:
+    """Return the mean height of a run's curve between two labelled counts."""
+    return mean_height(run["labelled"].to_numpy(float), run["value"].to_numpy(float), ends)
+
+
+def nearest(run: pd.DataFrame, at: float) -> float:
+    """Return the value at the labelled count nearest to one; none where that is far."""
+    distance = (run["labelled"] - at).abs()
+    step = float(np.diff(run["labelled"].unique()).min())
+    return float(run["value"][distance.idxmin()]) if distance.min() <= NEAR * step else math.nan
+
+
+def reached(run: pd.DataFrame, height: float) -> float:
+    """Return the labels at which a curve first reaches a height; inf if it never does.
+
+    Between two counts the curve is a straight line.
+    """
+    x, y = run["labelled"].to_numpy(float), run["value"].to_numpy(float)
+    if math.isnan(height):
+        return math.nan
+    above = np.flatnonzero(y >= height)
+    if not len(above):
+        return math.inf
+    first = int(above[0])
+    if first == 0:
+        return float(x[0])
+    return float(np.interp(height, y[first - 1 : first + 1], x[first - 1 : first + 1]))
+
+
+def slope(rows: pd.DataFrame, column: str) -> float:
+    """Return the exponent with which the mean value of runs grows in a column."""
+    means = rows.groupby(column)["value"].mean()
+    if len(means) < 2:
+        raise UserError(f"the runs have one {column} only: no exponent can be told")
+    return float(np.polyfit(np.log(means.index.to_numpy(float)), np.log(means.to_numpy(float)), 1)[0])
