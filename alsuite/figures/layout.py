@@ -171,9 +171,10 @@ def _footer(parts: Sequence[Part]) -> str:
     """Say what was measured, on what, how it was reduced, and what is missing."""
     frame = pd.concat([part.frame.reindex(columns=TOLD) for part in parts if not part.note])
     scales = ", ".join(sorted(frame["scale"].unique()))
+    seeds = pd.concat([part.frame.groupby("series")["seed"].nunique() for part in parts if not part.note])
     sentences = [
-        f"Measured at scale={scales}: {'; '.join(filter(None, _facts(frame)))}.",
-        *_spread(parts, frame.groupby("series")["seed"].nunique()),
+        f"Measured at scale={scales}: {'; '.join(filter(None, _facts(frame, seeds)))}.",
+        *_spread(parts, seeds),
     ]
     if reduced := reductions(pd.concat([part.frame for part in parts if not part.note])):
         sentences.insert(1, f"Reduced to {', '.join(reduced)}.")
@@ -184,9 +185,11 @@ def _footer(parts: Sequence[Part]) -> str:
     return " ".join(sentences)
 
 
-def _facts(frame: pd.DataFrame) -> list[str]:
-    """List data sets, number of seeds, pools and devices, and whatever makes the images other than the paper's."""
-    seeds = frame.groupby("series")["seed"].nunique()
+def _facts(frame: pd.DataFrame, seeds: pd.Series) -> list[str]:
+    """List data sets, number of seeds, pools and devices, and whatever makes the images other than the paper's.
+
+    seeds: how many each series of each panel has
+    """
     facts = [
         ", ".join(sorted(name_of("dataset", name) for name in frame["dataset"].unique())),
         counted(seeds, "seed"),
@@ -205,7 +208,7 @@ def _facts(frame: pd.DataFrame) -> list[str]:
 def _spread(parts: Sequence[Part], seeds: pd.Series) -> list[str]:
     """Say how the seeds are shown: by bands, where enough of them make one, or one by one.
 
-    seeds: how many each series has
+    seeds: how many each series of each panel has
     """
     bands = {part.panel.band for part in parts if part.panel.kind not in WITHOUT_BANDS}
     sentences = []

@@ -57,6 +57,14 @@ def test_three_seeds_have_a_band_within_what_an_accuracy_can_be(tmp_path: Path) 
     assert "95 % interval of the mean over seeds" in " ".join(figure.texts[0].get_text().split())
 
 
+def test_the_seeds_of_each_panel_are_told(tmp_path: Path) -> None:
+    write_seeds(tmp_path, 3)
+    runs, table = load_runs("toy", root=tmp_path), tmp_path / "published.csv"
+    table.write_text(HEAD)
+    parts = [part for some in (runs, runs[runs["seed"] == 1]) for part in parts_of(Panel("accuracy"), some, table)]
+    assert "; 1 to 3 seeds;" in compose(parts).texts[0].get_text().replace("\n", " ")
+
+
 @pytest.mark.parametrize(("seeds", "whiskered"), [(2, False), (3, True)])
 def test_bars_of_two_seeds_are_dots(tmp_path: Path, seeds: int, whiskered: bool) -> None:
     write_seeds(tmp_path, seeds)
