@@ -114,8 +114,7 @@ class _Block(nn.Module):
         super().__init__()
         self.channels = channels
         self.residual = nn.Sequential(*residual)
-        narrower = [nn.Conv2d(inputs, channels, 1, stride, bias=False), nn.BatchNorm2d(channels)]
-        self.shortcut = nn.Identity() if (stride, inputs) == (1, channels) else nn.Sequential(*narrower)
+        self.shortcut = _shortcut(inputs, channels, stride)
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.residual(x) + self.shortcut(x))
@@ -132,6 +131,12 @@ def _bottleneck(inputs: int, size: int, stride: int, dilation: int) -> _Block:
     layers = [*_conv(inputs, size, kernel=1), *_conv(size, size, stride=stride, dilation=dilation)]
     layers += _conv(size, EXPANSION * size, kernel=1)
     return _Block(layers[:-1], inputs, EXPANSION * size, stride)
+
+
+def _shortcut(inputs: int, size: int, stride: int) -> nn.Module:
+    if stride == 1 and inputs == size:
+        return nn.Identity()
+    return nn.Sequential(nn.Conv2d(inputs, size, 1, stride, bias=False), nn.BatchNorm2d(size))
 
 
 def _conv(inputs: int, size: int, kernel: int = 3, stride: int = 1, dilation: int = 1) -> Layers:
