@@ -122,9 +122,11 @@ def _with_all_seeds(rows: Rows, columns: list[str]) -> Rows:
 
 def not_averaged(claim: Claim, frame: Rows, wanted: Series, measure: str) -> list[str]:
     """List what a series was to be averaged over, too, and of which there are no runs, or not of all seeds."""
-    rows = rows_of(claim, frame, wanted, measure)
     named = {**claim.where, **(wanted if isinstance(wanted, Mapping) else {})}
     listed = [(column, value) for column, values in named.items() if isinstance(values, list) for value in values]
+    if not listed:
+        return []
+    rows = rows_of(claim, frame, wanted, measure)
     return [f"{column}={value}" for column, value in listed if not rows[column].astype(str).eq(str(value)).any()]
 
 
