@@ -231,7 +231,11 @@ def started(root: Path, *options: str) -> subprocess.Popen[str]:
 
 
 def ended_well(process: subprocess.Popen[str]) -> str:
-    told, _ = process.communicate(timeout=600)
+    try:
+        told, _ = process.communicate(timeout=600)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        pytest.fail(f"{process.communicate()[0]}\n{in_queue()}")
     assert process.returncode == 0, told
     return told
 
@@ -272,6 +276,7 @@ def test_whatever_happens_to_a_sweep_its_runs_are_those_of_this_machine(cluster:
     second = started(there, *SWEEP, *BY_SLURM)
     assert second.stdout is not None
     assert any("in Slurm's queue already" in line for line in second.stdout)
+    until(lambda: (in_queue() or {}).get(other, "").startswith("held"), seconds=300)  # once its end is known
     subprocess.run(["scontrol", "release", other], check=True)
     told = ended_well(second)
     assert len(journals(here)) == 12
