@@ -19,7 +19,7 @@ from alsuite.figures.costs import until_cheaper
 from alsuite.figures.reduced import images
 from alsuite.figures.spec import own_folder
 from alsuite.results import select
-from alsuite.results.intervals import FRACTIONS
+from alsuite.results.intervals import FRACTIONS, timed
 from alsuite.results.statistics import FULL, RUN, unique_seeds, with_series
 
 __all__ = ["Height", "in_one_setting", "not_averaged", "places", "said", "values"]
@@ -47,7 +47,7 @@ def places(claim: Claim, frame: Rows, measure: str, *wanted: Series | None) -> l
 
     Of every budget they are those that all its series have; of the area the range that all have. Seconds are averaged.
     """
-    if claim.at == "area" and "seconds" in measure:
+    if claim.at == "area" and timed(measure):
         return ["mean"]
     if claim.at not in ("each", "area") or claim.exponent or claim.to_reach is not None:
         return [claim.at]

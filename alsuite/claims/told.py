@@ -30,9 +30,9 @@ def what_was_measured(row: Row) -> str:
         parts[0] += f" in the weakest of {row['comparisons']:.0f} comparisons"
     if row["published"] == row["published"] and row["published"] is not None:
         parts.append(f"published {row['published']:,.10g}")
-    parts.append(
-        f"{row['seeds']:.0f} seeds, scale={row['scale']}, protocol={row['protocol']}, Holm p {row['holm_p']:.2g}"
-    )
+    seeds = "1 seed" if row["seeds"] == 1 else f"{row['seeds']:.0f} seeds"
+    tested = f", Holm p {row['holm_p']:.2g}" if row["holm_p"] == row["holm_p"] else ""
+    parts.append(f"{seeds}, scale={row['scale']}, protocol={row['protocol']}{tested}")
     if row["verdict"] == "undecided" and row["seeds_needed"] == row["seeds_needed"]:
         parts.append(f"about {row['seeds_needed']:,.0f} seeds would decide")
     if isinstance(row["why"], str):

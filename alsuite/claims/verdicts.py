@@ -1,9 +1,10 @@
 """The verdict on each claim, from the published runs or from those that lie below a root.
 
-A claim agrees or disagrees only if that is sure at the level of 5 %, corrected after Holm for all claims of its paper;
-else it is undecided. Where there are no runs, or they lack what it compares, it is not measured. How many seconds
-something takes, and how many times as long as something else, is decided by runs of scale=paper alone: smaller networks
-that train for fewer steps take fewer, and what trains most saves most. How seconds grow with a pool any scale decides.
+A claim agrees or disagrees only if that is sure at the level of 5 %, corrected after Holm for all claims of its paper
+that are tested; else it is undecided. Where there are no runs, or they lack what it compares, it is not measured. One
+seed tests nothing. How many seconds something takes, and how many times as long as something else, is tested by runs of
+scale=paper alone: smaller networks that train for fewer steps take fewer, and what trains most saves most. How seconds
+grow with a pool any scale tests.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from alsuite.errors import UserError
 from alsuite.figures.costs import SECONDS
 from alsuite.figures.spec import read_panels
 from alsuite.results import NoRunsError, load_runs
+from alsuite.results.intervals import timed
 from alsuite.results.kept import TABLE, kept_table
 from alsuite.results.statistics import RUN, holm
 
@@ -64,15 +66,15 @@ def verdicts(claims: Sequence[Claim], runs: Runs) -> pd.DataFrame:
     rows = pd.DataFrame([_row(claim, runs) for claim in claims], columns=[*COLUMNS, "holds"])
     for _, part in rows.groupby("paper"):
         rows.loc[part.index, "holm_p"] = holm(part["p"].to_numpy(float))
-    rows["verdict"] = [_verdict(float(p), holds) for p, holds in rows[["holm_p", "holds"]].itertuples(index=False)]
+    rows["verdict"] = [_verdict(*row) for row in rows[["seeds", "holm_p", "holds"]].itertuples(index=False)]
     return rows[[*COLUMNS]]
 
 
-def _verdict(p: float, holds: object) -> str:
-    """Return the verdict that a corrected p-value allows; nan means that nothing was measured."""
-    if math.isnan(p):
+def _verdict(seeds: float, p: float, holds: object) -> str:
+    """Return the verdict that a corrected p-value allows; it is nan where nothing was tested."""
+    if math.isnan(seeds):
         return NOT_MEASURED
-    if p >= LEVEL:
+    if not p < LEVEL:
         return "undecided"
     return "agrees" if holds else "disagrees"
 
@@ -94,8 +96,8 @@ def _row(claim: Claim, runs: Runs) -> dict[str, object]:
 def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, object]:
     """Return the columns that a judgement fills."""
     protocols = {*runs["protocol"].dropna()}
-    timed = any("seconds" in measure or measure == "cycles_until_cheaper" for measure in claim.measures)
-    reduced = timed and claim.exponent is None and {*runs["scale"]} != {WHOLE}
+    of_time = any(timed(measure) or measure == "cycles_until_cheaper" for measure in claim.measures)
+    reduced = of_time and claim.exponent is None and {*runs["scale"]} != {WHOLE}
     why = [REDUCED] if reduced else []
     why += [f"without {', '.join(found.without)}"] if found.without else []
     protocol = claim.where.get("protocol", "paper" if "paper" in protocols else ", ".join(sorted(protocols)))
@@ -106,7 +108,7 @@ def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, o
         "comparisons": found.comparisons,
         "seeds": found.seeds,
         "seeds_needed": math.nan if reduced else found.needed,
-        "p": 1.0 if reduced else found.p,
+        "p": math.nan if reduced or found.seeds == 1 else found.p,
         "holds": found.holds,
         "scale": runs["scale"].iloc[0],
         "protocol": protocol,

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-__all__ = ["ENOUGH", "FRACTIONS", "SIGNIFICANT", "interval", "largest"]
+__all__ = ["ENOUGH", "FRACTIONS", "SIGNIFICANT", "interval", "largest", "timed"]
 
 SIGNIFICANT = 0.05
 ENOUGH = 3  # seeds that make an interval
@@ -37,7 +37,12 @@ def largest(measure: str, runs: pd.DataFrame) -> float | None:
         return 1.0
     if measure == "entropy" and "classes" in runs:
         return math.log(max([2, *runs["classes"].dropna().map(len)]))
-    return math.inf if measure == "entropy" or "seconds" in measure else None
+    return math.inf if measure == "entropy" or timed(measure) else None
+
+
+def timed(measure: str) -> bool:
+    """Tell whether a measure is of seconds."""
+    return "seconds" in measure
 
 
 def _around(mean: pd.Series, half: pd.Series, most: float | None) -> tuple[pd.Series, pd.Series]:

@@ -262,6 +262,17 @@ def test_seconds_are_decided_where_nothing_was_reduced(tmp_path: Path, scale: st
     assert ("reduced decide nothing" in on_a_page(table)) is (scale == "laptop")
 
 
+def test_the_correction_is_for_what_is_tested(tmp_path: Path) -> None:
+    frame = runs(tmp_path, {"vaal": (0.5, 0.8), "random": (0.5, 0.7), "badge": (0.5, 0.6)})
+    frame = frame[(frame["strategy"] != "badge") | (frame["seed"] == 0)].assign(scale="laptop", query_seconds=1.0)
+    stated = [claim(), claim(key="one", than="badge"), claim(key="time", measure="query_seconds")]
+    table = verdicts(stated, lambda _: frame)
+    assert table["verdict"].tolist() == ["agrees", "undecided", "undecided"]
+    assert table["holm_p"][0] == table["p"][0]
+    assert table["holm_p"][1:].isna().all()
+    assert "1 seed, scale=laptop, protocol=test." in on_a_page(table)
+
+
 def test_a_list_of_values_is_averaged_over(tmp_path: Path) -> None:
     for level, features in ((0.9, "gray"), (0.8, "autoencoder")):
         for seed in range(3):
