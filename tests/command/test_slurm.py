@@ -258,7 +258,10 @@ def running() -> list[str]:
 
 
 def test_whatever_happens_to_a_sweep_its_runs_are_those_of_this_machine(cluster: Slurm, tmp_path: Path) -> None:
-    """The command is killed and given again; of its tasks one is killed, one requeued, and their node starts anew."""
+    """The command is killed and given again; of its tasks one is killed, one requeued, and their node starts anew.
+
+    Only once the end of those two is known: a node drains that has lost sight of a task which it is to start again.
+    """
     here, there = tmp_path / "here", tmp_path / "over there"
     ended_well(started(here, *SWEEP))
     first = started(there, *SWEEP, *BY_SLURM)
@@ -269,14 +272,15 @@ def test_whatever_happens_to_a_sweep_its_runs_are_those_of_this_machine(cluster:
     killed = task_in(victim)
     until(lambda: {*running()} - {killed})
     other = max({*running()} - {killed})
-    subprocess.run(["scontrol", "requeuehold", other], check=True)
     os.kill(victim, signal.SIGKILL)
+    subprocess.run(["scontrol", "requeuehold", other], check=True)
+    until(lambda: killed not in (in_queue() or {killed}))
+    until(lambda: "PENDING" in said("squeue", "--noheader", f"--jobs={other}", "--format=%T"))
+    until(lambda: len(processes_of(there)) == 2)
     cluster.restart_node()
-    until(lambda: killed not in (in_queue() or ()))
     second = started(there, *SWEEP, *BY_SLURM)
     assert second.stdout is not None
     assert any("in Slurm's queue already" in line for line in second.stdout)
-    until(lambda: (in_queue() or {}).get(other, "").startswith("held"), seconds=300)  # once its end is known
     subprocess.run(["scontrol", "release", other], check=True)
     told = ended_well(second)
     assert len(journals(here)) == 12
