@@ -39,6 +39,7 @@ class Judgement:
     p_for: the one-sided p-value for the claim
     p_against: that against it
     needed: seeds that would decide the weakest comparison; nan where that can't be told
+    tested: whether any comparison has more than one seed, without which none could decide anything
     without: what the claim averages over, and the runs lack
     """
 
@@ -50,6 +51,7 @@ class Judgement:
     p_for: float
     p_against: float
     needed: float
+    tested: bool
     without: tuple[str, ...] = ()
 
     @property
@@ -83,6 +85,7 @@ def judged(claim: Claim, runs: pd.DataFrame) -> Judgement:
     return replace(
         weakest,
         comparisons=len(comparisons),
+        tested=any(one.tested for one in comparisons),
         without=tuple(dict.fromkeys(lacking)),
         p_against=min(1.0, len(comparisons) * min(one.p_against for one in comparisons)),
     )
@@ -148,6 +151,7 @@ def _compared(claim: Claim, gain: Array) -> Judgement:
         p_for=max(map(above, inside)),
         p_against=min(above(-distance) for distance in inside),
         needed=_needed(min(mean - low, high - mean), sd),
+        tested=count > 1,
     )
 
 

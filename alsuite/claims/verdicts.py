@@ -108,7 +108,7 @@ def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, o
         "comparisons": found.comparisons,
         "seeds": found.seeds,
         "seeds_needed": math.nan if reduced else found.needed,
-        "p": math.nan if reduced or found.seeds == 1 else found.p,
+        "p": math.nan if reduced or not found.tested else found.p,
         "holds": found.holds,
         "scale": runs["scale"].iloc[0],
         "protocol": protocol,

@@ -273,6 +273,13 @@ def test_the_correction_is_for_what_is_tested(tmp_path: Path) -> None:
     assert "1 seed, scale=laptop, protocol=test." in on_a_page(table)
 
 
+def test_a_contradiction_counts_beside_a_comparison_of_one_seed(tmp_path: Path) -> None:
+    frame = runs(tmp_path, {"vaal": (0.5, 0.7), "random": (0.5, 0.8), "badge": (0.5, 0.9)})
+    frame = frame[(frame["strategy"] != "badge") | (frame["seed"] == 0)]
+    table = verdicts([claim(than=["random", "badge"])], lambda _: frame)
+    assert table["verdict"].tolist() == ["disagrees"]
+
+
 def test_a_list_of_values_is_averaged_over(tmp_path: Path) -> None:
     for level, features in ((0.9, "gray"), (0.8, "autoencoder")):
         for seed in range(3):
