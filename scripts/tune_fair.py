@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
+from pathlib import Path
 
 import pandas as pd
 import torch
@@ -20,6 +21,7 @@ from omegaconf import DictConfig
 
 from alsuite import CONF
 from alsuite.data import Dataset
+from alsuite.files import written_whole
 from alsuite.loop import seed_all
 from alsuite.pool import Pool
 from alsuite.tasks import Task
@@ -31,6 +33,7 @@ GRID = (
     "fair.augment=none,crop",
     "fair.net.dropout=0,0.25",
 )
+KEYS = ("dataset", "options", "scale", "seed")  # of a table that `fill` fills
 
 
 def main() -> None:
@@ -64,6 +67,33 @@ def configured(*options: str) -> DictConfig:
     """Compose the configuration with these options."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         return compose("config", [*options])
+
+
+def fill(
+    table: Path,
+    asked: Iterable[tuple[str, Sequence[str], int]],
+    scale: str,
+    measured: Callable[..., Mapping[str, object]],
+    page: Callable[[pd.DataFrame], Iterable[str]],
+) -> None:
+    """Measure what the table lacks, a row each, and write the page beside it.
+
+    asked: data set, options and seed
+    measured: called with the seed and with all options
+    """
+    rows = pd.read_csv(table).to_dict("records") if table.exists() else []
+    known = {tuple(str(row[key]) for key in KEYS) for row in rows}
+    for dataset, chosen, seed in asked:
+        about = dict(zip(KEYS, (dataset, " ".join(chosen), scale, str(seed)), strict=True))
+        if tuple(about.values()) in known:
+            continue
+        rows.append({**about, **measured(seed, f"dataset={dataset}", f"scale={scale}", *chosen)})
+        print(rows[-1], flush=True)
+        with written_whole(table) as file:
+            pd.DataFrame(rows).to_csv(file, index=False, float_format="%.4g")
+    with written_whole(table.with_suffix(".md")) as file:
+        file.write_text("\n".join(page(pd.DataFrame(rows))))
+    print(table.with_suffix(".md"))
 
 
 def composed(*options: str) -> tuple[Dataset, Callable[[], Task]]:

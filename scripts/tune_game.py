@@ -21,10 +21,9 @@ import pandas as pd
 import torch
 from hydra.utils import instantiate
 from torch import Tensor
-from tune_fair import configured, listed
+from tune_fair import configured, fill, listed
 
 from alsuite.data import Dataset
-from alsuite.files import written_whole
 from alsuite.loop import seed_all
 from alsuite.pool import Pool
 from alsuite.strategies.vaal import VAAL
@@ -32,7 +31,6 @@ from alsuite.training.fit import channels_last, infer
 from alsuite.training.game import AdversarialGame, adversary_share, reconstruction, separation
 
 GRID = ("strategy.kl_reduction=elbo,elbo_per_value,sample,mean,sum", "strategy.adversarial=1,10")
-KEYS = ("dataset", "options", "scale", "seed")
 TABLE = Path("outputs/published/game.csv")
 LABELLED, UNLABELLED, HELD_OUT = 1000, 9000, 2000
 MISSING = 0.3  # of the classes
@@ -48,20 +46,9 @@ def main() -> None:
     options = parser.parse_intermixed_args()
     torch.set_num_threads(1)
     grid = [one for one in options.given if "=" in one] or [*GRID]
-    rows = pd.read_csv(options.table).to_dict("records") if options.table.exists() else []
-    known = {tuple(str(row[key]) for key in KEYS) for row in rows}
     datasets = [one for one in options.given if "=" not in one]
-    for dataset, chosen, seed in product(datasets, product(*map(listed, grid)), range(options.seeds)):
-        about = dict(zip(KEYS, (dataset, " ".join(chosen), options.scale, str(seed)), strict=True))
-        if tuple(about.values()) in known:
-            continue
-        rows.append({**about, **played(seed, f"dataset={dataset}", f"scale={options.scale}", *chosen)})
-        print(rows[-1], flush=True)
-        with written_whole(options.table) as file:
-            pd.DataFrame(rows).to_csv(file, index=False, float_format="%.4g")
-    with written_whole(options.table.with_suffix(".md")) as file:
-        file.write_text("\n".join(page(pd.DataFrame(rows))))
-    print(options.table.with_suffix(".md"))
+    asked = product(datasets, product(*map(listed, grid)), range(options.seeds))
+    fill(options.table, asked, options.scale, played, page)
 
 
 def page(frame: pd.DataFrame) -> Iterator[str]:

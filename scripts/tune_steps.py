@@ -1,0 +1,107 @@
+"""How many steps a game needs to select well: a grid of options, judged by what is learned from the labels asked for.
+
+    python scripts/tune_steps.py cifar10 task_model=fastnet strategy=random
+    python scripts/tune_steps.py cifar10 task_model=fastnet strategy=vaal strategy.limit=1000,8000,32000
+
+A tenth of the training images is labelled at random, and a strategy asks for as many again in one query. The task model
+learns from both, and is judged on further training images that no one may ask for. The test set is never read. Each
+query is a row of the table, and is not made again; a page beside the table tells the means over the seeds.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+from collections.abc import Iterator
+from functools import partial
+from itertools import product
+from pathlib import Path
+
+import pandas as pd
+import torch
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+from torch import Tensor
+from tune_fair import configured, fill, listed
+
+from alsuite.data import Dataset
+from alsuite.loop import seed_all
+from alsuite.pool import Pool
+from alsuite.strategies import Strategy
+from alsuite.tasks import Task
+
+TABLE = Path("outputs/published/steps.csv")
+LABELLED = 0.1  # of the training images
+HELD_OUT = 5000
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("dataset")
+    parser.add_argument("grid", nargs="+", help="options with their values: key=a,b")
+    parser.add_argument("--scale", default="laptop")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--table", type=Path, default=TABLE)
+    options = parser.parse_intermixed_args()
+    torch.set_num_threads(1)
+    learned: dict[tuple[object, ...], Task] = {}
+    grid = product(options.seeds, product(*map(listed, options.grid)))
+    choices = ((options.dataset, chosen, seed) for seed, chosen in grid)
+    fill(options.table, choices, options.scale, partial(asked, learned), page)
+
+
+def page(frame: pd.DataFrame) -> Iterator[str]:
+    """Tell what was learned from the labels, as means over the seeds."""
+    yield "# How many steps a game needs\n"
+    yield "`python scripts/tune_steps.py cifar10` made these queries with the options below, a row of `steps.csv` each."
+    yield f"{LABELLED:.0%} of the training images are labelled at random, and as many more by the strategy, in one"
+    yield f"query. The accuracy is that on {HELD_OUT:,} further training images; the test set was not read. Means over"
+    yield "the seeds, with the standard error of accuracy; seconds are of one core, for all of the query:\n"
+    yield "| data | options | scale | seeds | accuracy | seconds |"
+    yield "|---|---|---|---|---|---|"
+    for (dataset, options, scale), rows in frame.groupby(["dataset", "options", "scale"], sort=False):
+        accuracy = f"{rows['accuracy'].mean():.2%} ± {rows['accuracy'].sem():.2%}"
+        told = (str(dataset), str(options), str(scale), str(len(rows)), accuracy, f"{rows['seconds'].mean():.0f}")
+        yield f"| {' | '.join(told)} |"
+    yield ""
+
+
+def asked(learned: dict[tuple[object, ...], Task], seed: int, *chosen: str) -> dict[str, float]:
+    """Return the accuracy after one query at a seed, and the processor's seconds of the query.
+
+    learned: the task that a seed's first labels teach, which stays for the next query
+    """
+    config = configured(*chosen)
+    strategy: Strategy = instantiate(config.strategy)
+    pool, targets, held_out = divided(instantiate(config.dataset), seed)
+    begun = (seed, *(OmegaConf.to_yaml(one, resolve=True) for one in (config.dataset, config.task_model)))
+    if begun not in learned:
+        learned.clear()
+        learned[begun] = taught(pool, seed, 0, config.task_model)
+    seed_all(seed, 0, 1)
+    start = time.process_time()
+    picks = strategy.query(pool, learned[begun], len(pool.labelled)).indices
+    seconds = time.process_time() - start
+    pool.label(picks, targets[picks])
+    predicted = taught(pool, seed, 1, config.task_model).log_probs(held_out).argmax(1)
+    return {"accuracy": float((predicted == targets[len(pool) :]).float().mean()), "seconds": seconds}
+
+
+def divided(dataset: Dataset, seed: int) -> tuple[Pool, Tensor, Tensor]:
+    """Return a pool whose first images are labelled, the labels of all images, and the images that are held out."""
+    seed_all(seed, -1)
+    order = torch.randperm(len(dataset.train.targets))
+    images, targets = dataset.train.images[order], dataset.train.targets[order]
+    pool = Pool(images[:-HELD_OUT], len(dataset.classes), dataset.mean, dataset.std)
+    labelled = torch.arange(round(LABELLED * len(order)))
+    pool.label(labelled, targets[labelled])
+    return pool, targets, images[-HELD_OUT:]
+
+
+def taught(pool: Pool, seed: int, cycle: int, task_model: DictConfig) -> Task:
+    seed_all(seed, cycle)
+    return instantiate(task_model)().learn(pool)
+
+
+if __name__ == "__main__":
+    main()

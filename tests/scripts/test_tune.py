@@ -1,0 +1,67 @@
+"""What chooses a recipe or a game looks at held-out training images alone, and measures nothing twice."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import torch
+from hydra.utils import instantiate
+
+from helpers import REPOSITORY
+
+
+@pytest.fixture
+def tune_steps(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.syspath_prepend(str(REPOSITORY / "scripts"))
+    module = import_module("tune_steps")
+    monkeypatch.setattr(module, "HELD_OUT", 300)
+    return module
+
+
+def test_held_out_images_are_no_part_of_the_pool_and_none_is_of_the_test_set(tune_steps: Any) -> None:
+    dataset = instantiate(tune_steps.configured("dataset=digits").dataset)
+    pool, targets, held_out = tune_steps.divided(dataset, 3)
+    assert len(held_out) == 300
+    assert torch.equal(pool.labels[pool.labelled], targets[pool.labelled])
+    theirs, ours = (
+        sorted((*image.flatten().tolist(), int(label)) for image, label in zip(images, labels, strict=True))
+        for images, labels in (
+            (dataset.train.images, dataset.train.targets),
+            (torch.cat([pool.images, held_out]), targets),
+        )
+    )
+    assert ours == theirs
+
+
+def test_a_query_is_judged_by_what_is_learned_from_it_after_first_labels_that_are_learned_once(
+    tune_steps: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    options = ("dataset=digits", "scale=laptop", "task_model=linear")
+    accuracy: dict[tuple[float, str], float] = {}
+    for labelled in (0.02, 0.2):
+        monkeypatch.setattr(tune_steps, "LABELLED", labelled)
+        learned: dict[Any, Any] = {}
+        for strategy in ("margin", "random"):
+            accuracy[labelled, strategy] = tune_steps.asked(learned, 0, *options, f"strategy={strategy}")["accuracy"]
+        assert len(learned) == 1
+    assert accuracy[0.2, "random"] > accuracy[0.02, "random"] + 0.05
+    assert accuracy[0.2, "margin"] > accuracy[0.02, "margin"] + 0.05
+
+
+def test_a_row_that_the_table_holds_is_not_measured_again(tune_steps: Any, tmp_path: Path) -> None:
+    asked, table = [], tmp_path / "steps.csv"
+
+    def measured(seed: int, *options: str) -> dict[str, float]:
+        asked.append((seed, *options))
+        return {"accuracy": 0.5 + seed / 10, "seconds": 1}
+
+    for seeds in ((0, 1), (0, 1, 2)):
+        choices = [("digits", ("strategy=random",), seed) for seed in seeds]
+        tune_steps.fill(table, choices, "smoke", measured, tune_steps.page)
+    assert [seed for seed, *_ in asked] == [0, 1, 2]
+    assert pd.read_csv(table)["seed"].tolist() == [0, 1, 2]
+    assert "| digits | strategy=random | smoke | 3 | 60.00% ± 5.77% | 1 |" in table.with_suffix(".md").read_text()
