@@ -16,6 +16,10 @@ or by a mean over values, the VAE gives images back worse and D finds missing cl
 the accuracy that the readings lead to. `sum` is the authors' release, where the code collapses. Their release also
 takes `vae_steps=2` for each step of D, and `discriminator_layers=3` in its later commits.
 
+How many steps the game needs is open, too. On CIFAR-10 at the laptop scale 1,000 to 32,000 of them do no better than
+random labels in one query for 5,000 (scripts/tune_steps.py, outputs/published/steps.md); in two queries for 2,500 those
+with 8,000 get more right than those with 1,000 (outputs/published/game_cifar10).
+
 Each query notes what tells whether the game is alive: how well D ranks (`d_ranking`), the adversary's share of the
 gradient that moves the encoder (`adversary_share`), and how well the VAE reconstructs. No timing counts that, nor the
 scan of the labelled images that it takes.
