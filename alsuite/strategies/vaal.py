@@ -17,8 +17,9 @@ the accuracy that the readings lead to. `sum` is the authors' release, where the
 takes `vae_steps=2` for each step of D, and `discriminator_layers=3` in its later commits.
 
 How many steps the game needs is open, too. On CIFAR-10 at the laptop scale 1,000 to 32,000 of them do no better than
-random labels in one query for 5,000 (scripts/tune_steps.py, outputs/published/steps.md); in two queries for 2,500 those
-with 8,000 get more right than those with 1,000 (outputs/published/game_cifar10).
+random labels in one query for 5,000, nor does a VAE four times as wide, nor one that sees images as they are
+(scripts/tune_steps.py, outputs/published/steps.md); in two queries for 2,500 games of 8,000 steps get more right than
+those of 1,000 (outputs/published/game_cifar10).
 
 Each query notes what tells whether the game is alive: how well D ranks (`d_ranking`), the adversary's share of the
 gradient that moves the encoder (`adversary_share`), and how well the VAE reconstructs. No timing counts that, nor the
