@@ -18,12 +18,13 @@ import torch
 from hydra import compose, initialize_config_dir
 from hydra.utils import instantiate
 from omegaconf import DictConfig
+from torch import Tensor
 
 from alsuite import CONF
 from alsuite.data import Dataset
 from alsuite.files import written_whole
 from alsuite.loop import seed_all
-from alsuite.pool import Pool
+from alsuite.pool import Images, Pool
 from alsuite.tasks import Task
 
 GRID = (
@@ -113,8 +114,12 @@ def tried(
     start = time.process_time()
     task = task_model().learn(pool)
     seconds = time.process_time() - start
-    predicted = task.log_probs(pool.rows(held_out)).argmax(1)
-    return (predicted == dataset.train.targets[held_out]).float().mean().item(), seconds
+    return accuracy(task, pool.rows(held_out), dataset.train.targets[held_out]), seconds
+
+
+def accuracy(task: Task, images: Images, targets: Tensor) -> float:
+    """Return the share of images that the task gets right."""
+    return float((task.log_probs(images).argmax(1) == targets).float().mean())
 
 
 if __name__ == "__main__":

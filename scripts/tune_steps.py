@@ -22,7 +22,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
-from tune_fair import configured, fill, listed
+from tune_fair import accuracy, configured, fill, listed
 
 from alsuite.data import Dataset
 from alsuite.loop import seed_all
@@ -53,15 +53,15 @@ def main() -> None:
 def page(frame: pd.DataFrame) -> Iterator[str]:
     """Tell what was learned from the labels, as means over the seeds."""
     yield "# How many steps a game needs\n"
-    yield "`python scripts/tune_steps.py cifar10` made these queries with the options below, a row of `steps.csv` each."
+    yield "`python scripts/tune_steps.py` made these queries of the data and options below, a row of `steps.csv` each."
     yield f"{LABELLED:.0%} of the training images are labelled at random, and as many more by the strategy, in one"
     yield f"query. The accuracy is that on {HELD_OUT:,} further training images; the test set was not read. Means over"
     yield "the seeds, with the standard error of accuracy; seconds are of one core, for all of the query:\n"
     yield "| data | options | scale | seeds | accuracy | seconds |"
     yield "|---|---|---|---|---|---|"
-    for (dataset, options, scale), rows in frame.groupby(["dataset", "options", "scale"], sort=False):
-        accuracy = f"{rows['accuracy'].mean():.2%} ± {rows['accuracy'].sem():.2%}"
-        told = (str(dataset), str(options), str(scale), str(len(rows)), accuracy, f"{rows['seconds'].mean():.0f}")
+    for (dataset, options, scale), queries in frame.groupby(["dataset", "options", "scale"], sort=False):
+        right = f"{queries['accuracy'].mean():.2%} ± {queries['accuracy'].sem():.2%}"
+        told = (str(dataset), str(options), str(scale), str(len(queries)), right, f"{queries['seconds'].mean():.0f}")
         yield f"| {' | '.join(told)} |"
     yield ""
 
@@ -83,8 +83,8 @@ def asked(learned: dict[tuple[object, ...], Task], seed: int, *chosen: str) -> d
     picks = strategy.query(pool, learned[begun], len(pool.labelled)).indices
     seconds = time.process_time() - start
     pool.label(picks, targets[picks])
-    predicted = taught(pool, seed, 1, config.task_model).log_probs(held_out).argmax(1)
-    return {"accuracy": float((predicted == targets[len(pool) :]).float().mean()), "seconds": seconds}
+    task = taught(pool, seed, 1, config.task_model)
+    return {"accuracy": accuracy(task, held_out, targets[len(pool) :]), "seconds": seconds}
 
 
 def divided(dataset: Dataset, seed: int) -> tuple[Pool, Tensor, Tensor]:
