@@ -21,6 +21,7 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from alsuite import CONF
+from alsuite.command.papers import of_scale
 from alsuite.data import Dataset
 from alsuite.files import written_whole
 from alsuite.loop import seed_all
@@ -65,9 +66,12 @@ def listed(option: str) -> list[str]:
 
 
 def configured(*options: str) -> DictConfig:
-    """Compose the configuration with these options."""
+    """Compose the configuration with these options, and the task model that the scale puts in the usual one's place."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        return compose("config", [*options])
+        usual = compose("config", [*options], return_hydra_config=True)
+        given = any(one.startswith("task_model=") for one in options)
+        fast = {} if given else of_scale(usual.scale, usual.hydra.runtime.choices)
+        return compose("config", [*options, *(f"{group}={choice}" for group, choice in fast.items())])
 
 
 def fill(

@@ -22,6 +22,20 @@ def tune_steps(monkeypatch: pytest.MonkeyPatch) -> Any:
     return module
 
 
+@pytest.mark.parametrize(
+    ("options", "network"),
+    [
+        (("dataset=cifar10", "scale=laptop"), "fastnet"),
+        (("dataset=cifar10", "scale=laptop", "task_model=vgg16"), "vgg16"),
+        (("dataset=cifar10", "scale=paper"), "vgg16"),
+    ],
+)
+def test_the_task_model_is_what_a_run_at_the_scale_would_have(
+    tune_steps: Any, options: tuple[str, ...], network: str
+) -> None:
+    assert tune_steps.configured(*options).task_model.net._target_.rpartition(".")[2] == network
+
+
 def test_held_out_images_are_no_part_of_the_pool_and_none_is_of_the_test_set(tune_steps: Any) -> None:
     dataset = instantiate(tune_steps.configured("dataset=digits").dataset)
     pool, targets, held_out = tune_steps.divided(dataset, 3)
