@@ -45,7 +45,7 @@ from alsuite.results.kept import (
     kept_table,
     pictured_in,
 )
-from alsuite.results.report import report
+from alsuite.results.report import markdown, report
 from alsuite.results.statistics import FULL
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "outputs" / "published"
@@ -271,13 +271,14 @@ def renew(published: Path, readme: Path) -> None:
     before, _, rest = readme.read_text().partition(MARK)
     after = rest.partition(MARK)[2]
     readme.write_text(f"{before}{MARK}\n{claims.of_papers(table, published)}\n{MARK}{after}")
-    rows = ["| figure | published | measured: mean ± sd over seeds | scale |", "|---|---|---|---|"]
-    rows += [row(folder) for folder in sorted(published.iterdir()) if (folder / "about.json").exists()]
+    heads = ("figure", "published", "measured: mean ± sd over seeds", "scale")
+    rows = (row(folder) for folder in sorted(published.iterdir()) if (folder / "about.json").exists())
     head = "# What was measured\n\nEach figure's page has its tables, claims, command, commit, device and seeds.\n\n"
-    (published / "README.md").write_text(head + "\n".join(rows) + "\n")
+    (published / "README.md").write_text(head + markdown(heads, rows) + "\n")
 
 
-def row(folder: Path) -> str:
+def row(folder: Path) -> tuple[str, ...]:
+    """Return a figure's cells in the list of all that was measured."""
     about = json.loads((folder / "about.json").read_text())
     runs = kept_table(folder).drop_duplicates(NAMED_BY)
     seeds = runs.groupby(["experiment", runs["run"].str.replace(r"seed=\d+", "", regex=True)])["seed"].nunique()
@@ -287,7 +288,7 @@ def row(folder: Path) -> str:
         measured = [measured[0], f"(panels between: {len(measured) - 2})", measured[-1]]
     if absent := about.get("not measured"):
         measured.append(f"(not measured: {absent})")
-    return f"| [{folder.name}]({folder.name}/README.md) | {printed(folder.name)} | {'<br>'.join(measured)} | {scale} |"
+    return f"[{folder.name}]({folder.name}/README.md)", printed(folder.name), "<br>".join(measured), scale
 
 
 def printed(stem: str) -> str:

@@ -24,6 +24,7 @@ from score_generator import Scored, arguments, one_line, prepared, scored
 
 from alsuite.command.identity import provenance
 from alsuite.errors import UserError
+from alsuite.results.report import markdown
 from alsuite.training import shipped
 from alsuite.training.fit import infer
 from alsuite.training.once import CURVES, PICTURE, WEIGHTS, makers
@@ -93,12 +94,12 @@ def page() -> Iterator[str]:
     paths = sorted(shipped.FOLDER.glob("*.safetensors"))
     them = [(path, shipped.read(path)) for path in paths]
     heads = ("generator", "Inception score (real)", "Frechet distance (real)", "iterations", "hours")
-    yield from table(heads, them, "generated", lambda its: (*quality(its), *pace(its)))
+    yield table(heads, them, "generated", lambda its: (*quality(its), *pace(its)))
     yield "\nAuto-encoders, whose codes compare images: the share of the test images' variance that they give back.\n"
     heads = ("auto-encoder", "given back", "iterations", "hours")
-    yield from table(heads, them, "explained", lambda its: (f"{its.told['scores']['explained'][0]:.1%}", *pace(its)))
+    yield table(heads, them, "explained", lambda its: (f"{its.told['scores']['explained'][0]:.1%}", *pace(its)))
     yield "\nAnnotators, which label synthetic images in a person's place: the share of test images they get right.\n"
-    yield from table(("annotator", "right"), them, "right", lambda its: (f"{its.told['scores']['right'][0]:.2%}",))
+    yield table(("annotator", "right"), them, "right", lambda its: (f"{its.told['scores']['right'][0]:.2%}",))
     yield from (f"\n![{path.stem}]({path.stem}.png)" for path in paths if (PUBLISHED / f"{path.stem}.png").exists())
     yield ""
 
@@ -108,14 +109,14 @@ def table(
     them: Sequence[tuple[Path, shipped.Shipped]],
     score: str,
     cells: Callable[[shipped.Shipped], Sequence[str]],
-) -> Iterator[str]:
+) -> str:
     """Tell of those that have a score in a line each: the cells, how large they are and what made them."""
-    yield f"| {' | '.join([*heads, 'megabytes', 'made by'])} |"
-    yield f"|{'---|' * (len(heads) + 2)}"
+    rows = []
     for path, its in them:
         if score in its.told["scores"]:
             made_by = f"`{its.told['command']}` at {its.told['commit'][:7]}, {its.told['device']}"
-            yield f"| {' | '.join([path.stem, *cells(its), f'{path.stat().st_size / 1e6:.2f}', made_by])} |"
+            rows.append((path.stem, *cells(its), f"{path.stat().st_size / 1e6:.2f}", made_by))
+    return markdown((*heads, "megabytes", "made by"), rows)
 
 
 def quality(its: shipped.Shipped) -> tuple[str, str]:

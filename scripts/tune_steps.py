@@ -27,6 +27,7 @@ from tune_fair import accuracy, configured, fill, listed
 from alsuite.data import Dataset
 from alsuite.loop import seed_all
 from alsuite.pool import Pool
+from alsuite.results.report import markdown
 from alsuite.strategies import Strategy
 from alsuite.tasks import Task
 
@@ -57,12 +58,12 @@ def page(frame: pd.DataFrame) -> Iterator[str]:
     yield f"{LABELLED:.0%} of the training images are labelled at random, and as many more by the strategy, in one"
     yield f"query. The accuracy is that on {HELD_OUT:,} further training images; the test set was not read. Means over"
     yield "the seeds, with the standard error of accuracy; seconds are of one core, for all of the query:\n"
-    yield "| data | options | scale | seeds | accuracy | seconds |"
-    yield "|---|---|---|---|---|---|"
+    rows = []
     for (dataset, options, scale), queries in frame.groupby(["dataset", "options", "scale"], sort=False):
         right = f"{queries['accuracy'].mean():.2%} ± {queries['accuracy'].sem():.2%}"
-        told = (str(dataset), str(options), str(scale), str(len(queries)), right, f"{queries['seconds'].mean():.0f}")
-        yield f"| {' | '.join(told)} |"
+        seconds = f"{queries['seconds'].mean():.0f}"
+        rows.append((str(dataset), str(options), str(scale), str(len(queries)), right, seconds))
+    yield markdown(("data", "options", "scale", "seeds", "accuracy", "seconds"), rows)
     yield ""
 
 

@@ -13,6 +13,7 @@ from alsuite.claims.claim import read_claims
 from alsuite.claims.told import what_was_measured
 from alsuite.claims.verdicts import VERDICTS, Runs, verdicts
 from alsuite.recorded import Options
+from alsuite.results.report import markdown
 
 __all__ = ["below_a_picture", "count_of_each", "figures_of", "of_papers", "on_a_page", "paper_of", "verdicts_on"]
 
@@ -48,11 +49,11 @@ def of_papers(table: pd.DataFrame, published: Path) -> str:
         published: the folder whose figures count as measured
     """
     heads = ["paper", "figures and tables", *(f"claims {SHORT[verdict]}" for verdict in VERDICTS)]
-    rows = [heads, ["---"] * len(heads)]
+    rows = []
     for paper, part in table.groupby("paper", sort=False):
         counts = map(str, count_of_each(part).values())
         rows.append([_linked(str(paper)), _share(str(paper), published), *counts])
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    return markdown(heads, rows)
 
 
 def count_of_each(table: pd.DataFrame) -> dict[str, int]:

@@ -1,6 +1,6 @@
-"""The comparison of an experiment's series within each setting, as text and as tables."""
+"""The comparison of an experiment's series within each setting, as text and as tables, and tables in Markdown."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
 import pandas as pd
@@ -9,7 +9,7 @@ from alsuite.errors import UserError
 from alsuite.results.intervals import ENOUGH, FRACTIONS
 from alsuite.results.statistics import SETTING, aubc, paired_tests, penalty_matrix, summary
 
-__all__ = ["report"]
+__all__ = ["markdown", "report"]
 
 
 def report(frame: pd.DataFrame, series: Sequence[str], metric: str = "accuracy") -> tuple[str, dict[str, pd.DataFrame]]:
@@ -33,6 +33,11 @@ def report(frame: pd.DataFrame, series: Sequence[str], metric: str = "accuracy")
         for name, table in made.items():
             tables[name].append(table)
     return "\n\n".join(text), {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}
+
+
+def markdown(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Write a table in Markdown."""
+    return "\n".join(f"| {' | '.join(row)} |" for row in (heads, ["---"] * len(heads), *rows))
 
 
 def _measured(frame: pd.DataFrame, metric: str) -> pd.DataFrame:
