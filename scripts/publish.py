@@ -52,6 +52,7 @@ PUBLISHED = Path(__file__).resolve().parent.parent / "outputs" / "published"
 README = PUBLISHED.parent.parent / "README.md"
 MADE_BY = ("commit", "device", "threads", "seeds", "pool")  # of which a page lists each value once
 JOINED = "synthetic"  # in a run's file of images, those that joined its pool
+OPTIONS = ("budget", "dataset", "fair", "generator", "strategy", "task_model")  # what makes a series, beside its seeds
 OF_A_STRATEGY = ("strategy", "generator", "features")
 CORRECTED = "Corrected after Holm for the claims on this page; [the list](../claims.csv) for all of the paper's."
 MARK = "<!-- papers: written by scripts/publish.py -->"
@@ -88,8 +89,9 @@ def publish(stem: str, scale: str, root: Path, folder: Path, add: bool = False) 
         tables.append({name: table.assign(panel=title) for name, table in made.items()})
     if not shown:
         raise UserError(f"{stem}: no finished runs of scale={scale} below {root}: make {stem} SCALE={scale}")
-    folder.mkdir(parents=True, exist_ok=True)
     runs = pd.concat([frame for _, frame in shown]).drop_duplicates([*NAMED_BY, "cycle", "test"])
+    refuse_mixed(runs)
+    folder.mkdir(parents=True, exist_ok=True)
     for name in TABLES:
         (folder / f"{name}.csv").unlink(missing_ok=True)  # of an earlier measure
         if parts := [made[name] for made in tables if name in made]:
@@ -104,6 +106,24 @@ def publish(stem: str, scale: str, root: Path, folder: Path, add: bool = False) 
     }
     facts["not measured"] = "; ".join(filter(None, (*dict.fromkeys(absent), results.told_lacking(lacked))))
     write_about(stem, {name: fact for name, fact in facts.items() if fact}, claims.on_a_page(verdicts), texts, folder)
+
+
+def refuse_mixed(runs: pd.DataFrame) -> None:
+    """Refuse seeds of one series that have different options, as those have that were run before a change."""
+    each = runs.drop_duplicates(NAMED_BY)
+    options = each[[column for column in map(str, each) if column.partition(".")[0] in OPTIONS]]
+    series = each["experiment"] + ": " + without_seed(each)
+    counts = options.astype(str).where(options.notna()).groupby(series).nunique()
+    for option in counts:
+        for name in counts.index[counts[option] > 1]:
+            found = zip(options[option][series == name], each["seed"][series == name], strict=True)
+            told = ", ".join(f"{value} at seed {seed}" for value, seed in found)
+            raise UserError(f"{name} has {option} {told}: run its older seeds again")
+
+
+def without_seed(runs: pd.DataFrame) -> pd.Series:
+    """Return the names of runs that differ in nothing but their seeds as one."""
+    return runs["run"].str.replace(r"seed=\d+,?", "", regex=True)
 
 
 def facts_on_all(runs: pd.DataFrame, stem: str, scale: str) -> dict[str, object]:
@@ -281,7 +301,7 @@ def row(folder: Path) -> tuple[str, ...]:
     """Return a figure's cells in the list of all that was measured."""
     about = json.loads((folder / "about.json").read_text())
     runs = kept_table(folder).drop_duplicates(NAMED_BY)
-    seeds = runs.groupby(["experiment", runs["run"].str.replace(r"seed=\d+", "", regex=True)])["seed"].nunique()
+    seeds = runs.groupby(["experiment", without_seed(runs)])["seed"].nunique()
     scale = f"{about['scale']}, {counted(seeds, 'seed')}, {about['device']}"
     measured = [line for line in about["measured"] if not line.endswith(": drawn")] or ["drawn"]
     if len(measured) > 3:

@@ -126,6 +126,23 @@ def test_published_runs_stay_where_others_are_added(publish: ModuleType, root: P
         publish.publish("asal_fig18", "smoke", root, folder)
 
 
+def test_seeds_of_one_series_that_have_different_options_are_refused(publish: ModuleType, tmp_path: Path) -> None:
+    for seed, limit in enumerate((1000, 1000, 8000)):
+        write_run(tmp_path, "vaal", seed, synthetic_curve(0.8, seed), config={"strategy": {"limit": limit}})
+        write_run(tmp_path, "random", seed, synthetic_curve(0.8, seed))
+    runs = load_runs("toy", "smoke", tmp_path)
+    publish.refuse_mixed(runs[runs["seed"] < 2])
+    told = "toy: strategy=vaal has strategy.limit 1000.* at seed 0, 1000.* at seed 1, 8000.* at seed 2: run its older"
+    with pytest.raises(UserError, match=told):
+        publish.refuse_mixed(runs)
+
+
+@pytest.mark.slow
+def test_the_seeds_of_each_published_series_have_the_same_options(publish: ModuleType) -> None:
+    for table in publish.PUBLISHED.glob("*/runs.json.xz"):
+        publish.refuse_mixed(kept_table(table.parent))
+
+
 @pytest.mark.slow
 def test_a_damaged_table_is_named(publish: ModuleType, root: Path, tmp_path: Path) -> None:
     publish.publish("asal_fig18", "smoke", root, tmp_path / "kept")
