@@ -1,7 +1,7 @@
-"""How VAAL's bound is summed and weighed against its adversary, on which the paper is silent: a grid of options.
+"""How VAAL's bound is summed and weighed against its adversary, and how many steps its game has: a grid of options.
 
     python scripts/tune_game.py fashion_mnist cifar10 celeba_hat
-    python scripts/tune_game.py cifar10 strategy.adversarial=0 strategy.kl_reduction=elbo --table other.csv
+    python scripts/tune_game.py cifar10 strategy.kl_reduction=elbo strategy.adversarial=1 strategy.limit=8000
 
 Of a part of the training images some are labelled, all but those of some classes, and others are held out. The game is
 played without these. Then it is asked how well the VAE gives the held-out images back, and whether D takes those of the
@@ -26,6 +26,7 @@ from tune_fair import configured, fill, listed
 from alsuite.data import Dataset
 from alsuite.loop import seed_all
 from alsuite.pool import Pool
+from alsuite.results.report import markdown
 from alsuite.strategies.vaal import VAAL
 from alsuite.training.fit import channels_last, infer
 from alsuite.training.game import AdversarialGame, adversary_share, reconstruction, separation
@@ -62,15 +63,17 @@ def page(frame: pd.DataFrame) -> Iterator[str]:
     yield "- explained: the share of the held-out images' variance that the VAE gives back"
     yield "- ranking: the chance that D ranks an image of a missing class above another as unlabelled; by luck 0.5"
     yield "- found: the share of missing classes in the tenth that D is surest of, as a multiple of their share"
-    yield "- adversary: its share of the gradient that moves the encoder\n"
-    yield "| data | bound | lambda_2 | seeds | explained | active latents | ranking | found | adversary |"
-    yield "|---|---|---|---|---|---|---|---|---|"
-    for (dataset, options), games in frame.dropna(subset="ranking").groupby(["dataset", "options"]):
+    yield "- adversary share: of the gradient that moves the encoder\n"
+    measures = ["explained", "active_latents", "ranking", "found", "adversary_share"]
+    rows = []
+    for (dataset, steps, options), games in frame.dropna(subset="ranking").groupby(["dataset", "steps", "options"]):
         chosen = dict(one.split("=", 1) for one in str(options).split())
         reduction, weight = (chosen.get(f"strategy.{key}", "") for key in ("kl_reduction", "adversarial"))
-        means = games[["explained", "active_latents", "ranking", "found", "adversary_share"]].mean()
+        means = games[measures].mean()
         told = ["" if pd.isna(mean) else f"{mean:.2f}" for mean in means]
-        yield f"| {' | '.join([str(dataset), reduction, weight, str(len(games)), *told])} |"
+        rows.append((str(dataset), f"{steps:,}", reduction, weight, str(len(games)), *told))
+    heads = ("data", "steps", "bound", "lambda_2", "seeds", *(name.replace("_", " ") for name in measures))
+    yield markdown(heads, rows)
     yield ""
 
 
@@ -86,7 +89,8 @@ def played(seed: int, *chosen: str) -> dict[str, object]:
     game = strategy.trained(pool, conditioning)
     seconds = time.process_time() - start
     sides = (strategy.batch(pool, conditioning, places) for places in (pool.labelled, pool.unlabelled))
-    return {**judged(game, pool, held_out, missing), **adversary_share(game, *sides), "seconds": seconds}
+    told = {**judged(game, pool, held_out, missing), **adversary_share(game, *sides)}
+    return {"steps": config.strategy.limit, **told, "seconds": seconds}
 
 
 def divided(dataset: Dataset) -> tuple[Pool, Tensor, Tensor]:

@@ -18,8 +18,9 @@ takes `vae_steps=2` for each step of D, and `discriminator_layers=3` in its late
 
 How many steps the game needs is open, too. On CIFAR-10 at the laptop scale 1,000 to 32,000 of them do no better than
 random labels in one query for 5,000, nor does a VAE four times as wide, nor one that sees images as they are
-(scripts/tune_steps.py, outputs/published/steps.md); in two queries for 2,500 games of 8,000 steps get more right than
-those of 1,000 (outputs/published/game_cifar10).
+(scripts/tune_steps.py, outputs/published/steps.md), nor does D find missing classes more often after 8,000 of them than
+after 1,000 (game.md); in two queries for 2,500 games of 8,000 steps get more right than those of 1,000
+(outputs/published/game_cifar10).
 
 Each query notes what tells whether the game is alive: how well D ranks (`d_ranking`), the adversary's share of the
 gradient that moves the encoder (`adversary_share`), and how well the VAE reconstructs. No timing counts that, nor the
