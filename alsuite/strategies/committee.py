@@ -2,6 +2,11 @@
 
 W. Beluch, T. Genewein, A. Nürnberger, J. Köhler: The Power of Ensembles for Active Learning in Image Classification,
 2018. https://openaccess.thecvf.com/content_cvpr_2018/html/Beluch_The_Power_of_CVPR_2018_paper.html
+W. Kuo, C. Häne, E. Yuh, P. Mukherjee, J. Malik: Cost-Sensitive Active Learning for Intracranial Hemorrhage Detection,
+2018. https://arxiv.org/abs/1809.02882
+
+VAAL's committee for segmentation (qbc) is the second paper's, which asks for the largest Jensen-Shannon divergence of
+the members' predictions: the mutual information of label and member.
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
+from alsuite.errors import UserError
 from alsuite.notes import FIT_SECONDS
 from alsuite.pool import Images, Pool
 from alsuite.scores import per_image
@@ -32,6 +38,8 @@ class Committee:
     """
 
     def __init__(self, task_model: Callable[[], Task], score: Callable[[Tensor], Tensor], members: int = 5) -> None:
+        if members < 2:
+            raise UserError(f"strategy.members={members} cannot disagree: take 2 or more, or strategy=entropy")
         self.task_model = task_model
         self.score = score
         self.members = members

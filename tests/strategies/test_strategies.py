@@ -15,6 +15,7 @@ from torch import Tensor
 
 from alsuite import CONF, scores, tasks
 from alsuite.contract import Promise
+from alsuite.errors import UserError
 from alsuite.loop import seed_all
 from alsuite.nets.classifiers import linear
 from alsuite.pool import Pool
@@ -263,8 +264,16 @@ def test_committee_members_differ_and_the_first_is_the_cycles_task() -> None:
     assert torch.equal(query.scores, ratios[torch.searchsorted(pool.unlabelled, query.indices)])
 
 
+def test_what_cannot_differ_is_refused() -> None:
+    with pytest.raises(UserError, match="members=1 cannot disagree"):
+        Committee(fast_task, scores.variation_ratio, members=1)
+    with pytest.raises(UserError, match="masks=1 cannot differ"):
+        Dropout(scores.mean_std, masks=1)
+
+
 SCORES = {
     "ensemble": scores.variation_ratio,
+    "qbc": scores.bald,
     "bald": scores.bald,
     "dbal": scores.mean_entropy,
     "mc_dropout": scores.mean_std,
