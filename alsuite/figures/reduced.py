@@ -6,6 +6,7 @@ both numbers are known and the run did less.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Hashable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
@@ -85,14 +86,16 @@ def _limit(row: Row, group: str) -> float | None:
 def _game(row: Row) -> float | None:
     """Return the steps that a game of so many epochs of the whole unlabelled pool has at its first query.
 
-    An initial set below one is a share of the pool, else a count.
+    Of those that play with a part of it the epochs are of that part. An initial set below one is a share of the pool,
+    else a count.
     """
     epochs, batch, whole = (_number(row, name) for name in ("strategy.epochs", "strategy.batch", "whole"))
     if not (epochs and batch and whole):
         return None
     initial = _number(row, "budget.initial") or 0
     labelled = initial * _with_held(row, whole) if initial < 1 else initial
-    return round(epochs * -(-(whole - labelled) // batch))
+    unlabelled = min(whole - labelled, _number(row, "strategy.subset") or math.inf)
+    return round(epochs * -(-unlabelled // batch))
 
 
 def _steps_of(row: Row, group: str) -> float | None:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from alsuite.errors import UserError
 from alsuite.nets.vae import VAE, small_vae
-from alsuite.strategies.ta_vaal import TAVAAL, LearningLoss, predicted_losses
+from alsuite.strategies.ta_vaal import TAVAAL, LearningLoss, predicted_losses, thinned
 from alsuite.tasks.ranked import Ranked
 from helpers.pools import digit_pool
 from helpers.tasks import dropout_net, fast_task
@@ -92,6 +92,38 @@ def test_the_learning_loss_asks_for_the_largest_predicted_losses() -> None:
     assert query.scores is not None
     torch.testing.assert_close(query.scores, losses[query.indices])
     assert torch.equal(predicted_losses(Fixed(losses), pool.rows(pool.labelled[:3])), torch.full((3,), 100.0))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("n", "among"), [(10, 300), (500, 500)])
+def test_both_ask_among_a_part_of_the_unlabelled_that_is_drawn_anew(n: int, among: int) -> None:
+    pool, _ = digit_pool(200)
+    asked = []
+    for seed in range(2):
+        torch.manual_seed(seed)
+        part = thinned(pool, 300, n)
+        assert len(part.unlabelled) == among
+        assert torch.isin(part.unlabelled, pool.unlabelled).all()
+        assert torch.equal(part.labelled, pool.labelled)
+        torch.manual_seed(seed)
+        query = LearningLoss(subset=300).query(pool, Fixed(torch.arange(1437.0)), n)  # type: ignore[arg-type]
+        assert torch.equal(query.indices, part.unlabelled.flip(0)[:n])
+        torch.manual_seed(seed)
+        query = TAVAAL(VAE_OF_DIGITS, subset=300, limit=2, batch=20).query(pool, Fixed(torch.rand(1437)), n)  # type: ignore[arg-type]
+        assert len(query.indices.unique()) == n
+        asked.append(set(query.indices.tolist()))
+        assert not torch.equal(part.unlabelled, pool.unlabelled[:among])
+    assert asked[0] != asked[1]
+    assert len(pool.unlabelled) == 1237
+    assert thinned(pool, None, 5) is pool
+
+
+def test_ta_vaal_asks_among_what_it_plays_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, _ = digit_pool(200)
+    parts = []
+    monkeypatch.setattr("alsuite.strategies.ta_vaal.thinned", lambda *given: parts.append(thinned(*given)) or parts[-1])
+    strategy = TAVAAL(VAE_OF_DIGITS, subset=60, limit=2, batch=20)
+    query = strategy.query(pool, Fixed(torch.rand(1437)), 50)  # type: ignore[arg-type]
+    assert torch.isin(query.indices, parts[0].unlabelled).all()
 
 
 @pytest.mark.slow
