@@ -126,8 +126,7 @@ class Classification:
         check_sense(batch, lr, getattr(net, "keywords", {}).get("dropout", 0.0))
         self.make_net = net
         self.loss = partial(LOSSES[loss], smoothing=smoothing) if smoothing else LOSSES[loss]
-        self.epochs = min(epochs, limit or epochs)
-        self.epochs_at, self.limit = epochs_at, limit
+        self.epochs, self.epochs_at, self.limit = epochs, epochs_at, limit
         self.batch, self.mirrored, self.precision = batch, mirrored, precision
         rates = {"lr": lr, "weight_decay": weight_decay, "momentum": momentum, "nesterov": nesterov}
         self.settings = {"name": optimiser, **rates}
@@ -205,9 +204,7 @@ class Classification:
 
     def _epochs(self, labelled: int) -> float:
         """Return how many epochs so many labels take."""
-        if self.epochs_at is None:
-            return self.epochs
-        epochs = self.epochs * math.sqrt(self.epochs_at / max(1, labelled))
+        epochs = self.epochs if self.epochs_at is None else self.epochs * math.sqrt(self.epochs_at / max(1, labelled))
         return min(epochs, self.limit or epochs)
 
     def _logits(self, x: Tensor) -> Tensor:

@@ -92,6 +92,8 @@ class M2(Classification):
             raise UserError(f"task_model.discriminator={discriminator} is unknown: choose {', '.join(DISCRIMINATORS)}")
         if epoch_of not in EPOCHS:
             raise UserError(f"task_model.epoch_of={epoch_of} is unknown: choose {' or '.join(EPOCHS)}")
+        if classification.get("mirrored"):
+            raise UserError("task_model.mirrored: M2's VAE sees images as they are: leave it out")
         try:
             super().__init__(net, **classification)
         except TypeError as error:
@@ -101,7 +103,6 @@ class M2(Classification):
         self.layers = discriminator_layers
         self.epoch_of = epoch_of
         self.rules = AdversarialRules(
-            epochs=self.epochs,
             limit=steps,
             lr=vae_lr,
             discriminator_lr=discriminator_lr,
@@ -122,7 +123,7 @@ class M2(Classification):
         rest = pool.unlabelled if len(pool.unlabelled) else pool.labelled
         unlabelled = Stream(pool.images, batch=self.batch, indices=rest, prepare=self._prepare_training)
         share = len(labelled) / len(unlabelled) if self.epoch_of == "labelled" else 1.0
-        rules = replace(self.rules, epochs=self.rules.epochs * share)
+        rules = replace(self.rules, epochs=share * self._epochs(len(pool.labelled)))
         objective = Objective(self._module(), self.vae, self.discriminator_net, rules)
         self.game = play(objective, unlabelled, labelled)
         return self

@@ -270,6 +270,11 @@ def test_an_epoch_is_one_of_the_images_that_it_is_told(epoch_of: str, steps: int
     assert task.game.done == steps
 
 
+def test_fewer_labels_take_more_epochs_where_the_task_says_so() -> None:
+    changes = {"epoch_of": "labelled", "epochs": 3, "epochs_at": 400, "steps": None, "discriminator": "none"}
+    assert small(**changes).learn(digit_pool(100)[0]).game.done == 6 * 4
+
+
 @pytest.mark.slow
 def test_the_fair_protocol_gives_m2_the_classifiers_steps() -> None:
     """And the bound a weight, beside which the classifier learns: in eq. 8 it has none."""
@@ -314,6 +319,8 @@ def test_what_does_not_fit_is_said_in_one_line() -> None:
         small(discriminator="both")
     with pytest.raises(UserError, match="epoch_of=both is unknown: choose unlabelled or labelled"):
         small(epoch_of="both")
+    with pytest.raises(UserError, match="mirrored"):
+        small(mirrored=True)
     with pytest.raises(UserError, match="unexpected keyword argument 'epoch'"):
         small(epoch=3)
 
