@@ -195,6 +195,8 @@ def _keep(training: Training, home: Path, facts: str, row: Sequence[float] = ())
 
 def _stream(game: Game, images: Tensor, device: torch.device) -> Stream:
     indices = torch.arange(len(images), device=device)
+    if len(images) < game.batch:
+        indices = indices.repeat(game.batch)  # a few images are repeated until they fill a batch
     return Stream(images, batch=game.batch, indices=indices, prepare=game.prepare, within=game.within)
 
 

@@ -22,7 +22,7 @@ from torch import nn
 from alsuite import code
 from alsuite.errors import UserError
 from alsuite.generators.autoencoder import AutoEncoder
-from alsuite.generators.gan import GAN
+from alsuite.generators.gan import GAN, GANGame
 from alsuite.nets.autoencoders import autoencoder
 from alsuite.nets.gans import dcgan, res_wgan_gp, wgan_gp
 from alsuite.pool import Pool
@@ -395,6 +395,17 @@ def test_an_image_that_is_left_over_joins_those_before_it(critic_steps: int, n: 
     """Batch norm, which the generator of coloured images has, can do nothing with one."""
     trained = gan(tmp_path, critic_steps=critic_steps, iterations=2 * n // (5 * critic_steps))
     assert trained.trained(pool_of(COLOURED, n)).images(torch.randn(2, 4)).isfinite().all()
+
+
+@pytest.mark.parametrize("n", [7, 10, 19])
+def test_a_critic_has_all_its_steps_however_few_images_there_are(
+    n: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    step = GANGame.discriminator_loss
+    monkeypatch.setattr(GANGame, "discriminator_loss", lambda game, real: sizes.append(len(real)) or step(game, real))
+    gan(tmp_path, batch=5, critic_steps=4, iterations=3).trained(pool_of(n=n))
+    assert sizes == [5] * 12
 
 
 @pytest.mark.parametrize("shape", [(1, 28, 28), (3, 32, 32)])
