@@ -155,9 +155,8 @@ class AdversarialGame(LightningModule):
 
     def beta(self, weights: Tensor) -> float | Tensor:
         """Return the weight of each sample's KL; `sum` adds it up over each pool, of which all else takes a mean."""
-        if self.rules.kl_reduction != "sum":
-            return self.rules.beta
-        return ranks.count() * self.rules.beta / (len(weights) * weights)
+        parts = 1 if ranks.order() is None else ranks.count()  # of a training's batch
+        return self.rules.beta * (parts / (len(weights) * weights) if self.rules.kl_reduction == "sum" else 1)
 
     def discriminator_loss(self, labelled: Batch, unlabelled: Batch) -> Tensor:
         """Return the loss of VAAL eq. 3."""
@@ -185,11 +184,12 @@ def separation(labelled: Tensor, unlabelled: Tensor) -> dict[str, float]:
     """Note from D's (L,) and (U,) logits how well it tells the pools apart.
 
     d_accuracy: how often it is right, the pools weighted equally
-    d_ranking: the chance that it ranks a labelled sample above an unlabelled one
+    d_ranking: the chance that it ranks a labelled sample above an unlabelled one, a half where they are alike to it
     """
     right = 0.5 * (labelled > 0).float().mean() + 0.5 * (unlabelled < 0).float().mean()
-    below = torch.searchsorted(unlabelled.sort().values, labelled).float().mean() / len(unlabelled)
-    return {"d_accuracy": float(right), "d_ranking": float(below)}
+    ordered = unlabelled.sort().values
+    places = [torch.searchsorted(ordered, labelled, side=side).float() for side in ("left", "right")]
+    return {"d_accuracy": float(right), "d_ranking": float(torch.cat(places).mean() / len(unlabelled))}
 
 
 def adversary_share(game: AdversarialGame, labelled: Batch, unlabelled: Batch) -> dict[str, float]:
