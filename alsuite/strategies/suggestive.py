@@ -22,6 +22,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from alsuite.errors import UserError
+from alsuite.matching.neighbours import full_precision
 from alsuite.notes import FIT_SECONDS
 from alsuite.pool import Pool
 from alsuite.scores import variance
@@ -83,6 +84,11 @@ def most_representative(directions: Tensor, candidates: Tensor, n: int) -> tuple
 
     What a candidate adds only falls, so that a stale value bounds it from above, and few are brought up to date.
     """
+    with full_precision():  # rounded likenesses would give no bounds
+        return _greedily(directions, candidates, n)
+
+
+def _greedily(directions: Tensor, candidates: Tensor, n: int) -> tuple[Tensor, Tensor]:
     covered = directions.new_full((len(directions),), -1.0)
     bounds = len(directions) + torch.cat([(directions @ directions[part].T).sum(0) for part in candidates.split(BLOCK)])
     picks, gains = [], []

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from alsuite.errors import UserError
+from alsuite.strategies import suggestive
 from alsuite.strategies.suggestive import Suggestive, bootstrapped, most_representative
 from helpers.pools import digit_pool
 from helpers.tasks import FixedTask, fast_task
@@ -28,6 +29,19 @@ def test_the_cover_is_that_of_the_plain_greedy_loop(seed: int) -> None:
     picks, gains = most_representative(torch.nn.functional.normalize(features), candidates, 12)
     assert picks.tolist() == plain_greedy(features, candidates.tolist(), 12)
     assert (gains.diff() <= 1e-4).all()
+
+
+def test_likeness_is_told_in_full_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A GPU would round the bounds that the greedy loop relies on."""
+    told = []
+    monkeypatch.setattr(suggestive, "_greedily", lambda *_: told.append(torch.get_float32_matmul_precision()))
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    try:
+        most_representative(torch.eye(3), torch.arange(3), 1)
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert told == ["highest"]
 
 
 def test_a_bootstrap_sample_repeats_labels_and_leaves_the_pool() -> None:
