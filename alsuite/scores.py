@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -72,8 +73,7 @@ def mean_std(log_probs_T_N_K: Tensor) -> Tensor:
 
 def variation_ratio(log_probs_T_N_K: Tensor) -> Tensor:
     """Return 1 - the share of the T votes that the most voted class gets."""
-    votes = torch.nn.functional.one_hot(log_probs_T_N_K.argmax(-1), log_probs_T_N_K.shape[-1])
-    return 1 - votes.sum(0).amax(-1) / len(log_probs_T_N_K)
+    return 1 - reduce(torch.maximum, _shares(log_probs_T_N_K))
 
 
 def vote_entropy(log_probs_T_N_K: Tensor) -> Tensor:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from alsuite.errors import UserError
-from alsuite.nets.layers import Layers, MaxPool, Shape, at_width, initialised
+from alsuite.nets.layers import Layers, MaxPool, Shape, at_width, check_sides, initialised
 from alsuite.nets.layers import dropout as dropped
 
 __all__ = ["allcnn", "celeba_cnn", "convnet", "lenet", "linear", "resnet18", "vgg16"]
@@ -30,7 +30,7 @@ def lenet(shape: Shape, outputs: int, dropout: float = 0.0) -> nn.Sequential:
     Haffner, 1998, https://doi.org/10.1109/5.726791
     """
     channels, height, width = shape
-    _check_sides("lenet", shape, 16)
+    check_sides("lenet", shape, 16)
     flat = 16 * ((height // 2 - 4) // 2) * ((width // 2 - 4) // 2)
     return nn.Sequential(
         *(nn.Conv2d(channels, 6, 5, padding=2), nn.ReLU(), MaxPool()),
@@ -49,7 +49,7 @@ def allcnn(shape: Shape, outputs: int, width: float = 1.0, dropout: float = 0.5)
     "Striving for Simplicity: The All Convolutional Net", Jost Tobias Springenberg, Alexey Dosovitskiy, Thomas Brox and
     Martin Riedmiller, 2014, https://arxiv.org/abs/1412.6806
     """
-    _check_sides("allcnn", shape, 9)
+    check_sides("allcnn", shape, 9)
     a, b = at_width(96, width), at_width(192, width)
 
     def conv(inputs: int, channels: int, kernel: int = 3, stride: int = 1, padding: int = 1) -> Layers:
@@ -138,19 +138,13 @@ def convnet(shape: Shape, outputs: int, width: float = 1.0, dropout: float = 0.0
     At a `width` of 2 it has 3M parameters.
     """
     channels, *sides = shape
-    _check_sides("convnet", shape, 4)
+    check_sides("convnet", shape, 4)
     a, b, hidden = at_width(32, width), at_width(64, width), at_width(256, width)
     return nn.Sequential(
         *(nn.Conv2d(channels, a, 4, 2, 1), nn.ReLU(), nn.Conv2d(a, b, 4, 2, 1), nn.ReLU(), nn.Flatten()),
         *(nn.Linear(b * (sides[0] // 4) * (sides[1] // 4), hidden), nn.ReLU(), *dropped(dropout)),
         nn.Linear(hidden, outputs),
     )
-
-
-def _check_sides(name: str, shape: Shape, least: int) -> None:
-    if min(shape[1:]) < least:
-        given = f"{shape[1]} x {shape[2]}"
-        raise UserError(f"{name} needs images of {least} x {least} at the least, not {given}: take task_model=linear")
 
 
 class _Block(nn.Module):

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from alsuite import ranks
-from alsuite.nets.layers import Layers, MaxPool, Shape
+from alsuite.nets.layers import Layers, MaxPool, Shape, check_sides
 from alsuite.nets.layers import dropout as dropped
 
 __all__ = ["Whitening", "fastnet"]
@@ -23,6 +23,7 @@ SHRUNK = 1 / 9  # what the logits are scaled by
 
 def fastnet(shape: Shape, outputs: int, channels: Sequence[int] = (16, 64, 64), dropout: float = 0.0) -> nn.Sequential:
     """Build a whitening convolution and a block for each of `channels`; `dropout` stands before the last layer."""
+    check_sides("fastnet", shape, 9)
     stride = 2 if max(shape[1:]) > LARGE else 1
     layers: Layers = [Whitening(shape[0], stride), nn.ReLU()]
     for before, after in zip((8 * shape[0], *channels), channels, strict=False):

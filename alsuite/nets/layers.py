@@ -8,7 +8,20 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Crop", "Layers", "MaxPool", "Shape", "Sides", "at_width", "dropout", "initialised", "ladder_of"]
+from alsuite.errors import UserError
+
+__all__ = [
+    "Crop",
+    "Layers",
+    "MaxPool",
+    "Shape",
+    "Sides",
+    "at_width",
+    "check_sides",
+    "dropout",
+    "initialised",
+    "ladder_of",
+]
 
 Shape = Sequence[int]  # (C, H, W) of images, (D,) of features
 Sides = tuple[int, int]  # height and width
@@ -60,6 +73,13 @@ def ladder_of(sides: Sides, halvings: int) -> list[Sides]:
 def dropout(rate: float) -> Layers:
     """Return no layer at a rate of 0, where it would still cost its time in each step."""
     return [nn.Dropout(rate)] if rate else []
+
+
+def check_sides(name: str, shape: Shape, least: int) -> None:
+    """Refuse images with a side of fewer pixels than the network takes."""
+    if min(shape[1:]) < least:
+        given = f"{shape[1]} x {shape[2]}"
+        raise UserError(f"{name} needs images of {least} x {least} at the least, not {given}: take task_model=linear")
 
 
 def initialised(net: Net, draw: Callable[[Tensor], Tensor] = nn.init.kaiming_normal_) -> Net:

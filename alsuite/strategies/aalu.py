@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from alsuite.errors import UserError
 from alsuite.nets.vae import VAE, discriminator
 from alsuite.notes import FIT_SECONDS
 from alsuite.pool import Pool, evenly, gather
@@ -99,6 +100,8 @@ class AALU:
         standardise: bool = False,
         **rules: Any,
     ) -> None:
+        if not ranking and not rules.get("adversarial", 1):
+            raise UserError("with strategy.ranking=0 and strategy.adversarial=0 the assistant learns nothing: set one")
         self.make_vae = required_vae(vae)
         self.prediction = prediction
         self.ranking = ranking

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from alsuite.errors import UserError
 from alsuite.nets.fastnet import Whitening, fastnet
 
 
@@ -35,6 +36,12 @@ def test_the_first_batch_of_the_training_alone_decides_the_whitening() -> None:
 def test_large_images_are_halved_first() -> None:
     sides = [fastnet((3, side, side), 10)[:1](torch.randn(2, 3, side, side)).shape[-1] for side in (28, 32, 64)]
     assert sides == [27, 31, 32]
+
+
+def test_the_smallest_images_have_nine_pixels_a_side() -> None:
+    assert fastnet((3, 9, 12), 10).eval()(torch.randn(2, 3, 9, 12)).shape == (2, 10)
+    with pytest.raises(UserError, match="fastnet needs images of 9 x 9 at the least, not 8 x 12"):
+        fastnet((3, 8, 12), 10)
 
 
 def test_a_convolution_begins_by_handing_on_its_first_channels() -> None:
