@@ -10,7 +10,30 @@ from pathlib import Path
 
 from filelock import FileLock
 
-__all__ = ["locked", "unlock", "written_whole"]
+__all__ = ["below", "locked", "remove_empty", "unlock", "written_whole"]
+
+Opened = frozenset[str]
+
+
+def below(folder: Path, opened: Opened = frozenset()) -> Iterator[os.DirEntry[str]]:
+    """Yield what lies below a folder, through links as well, without hidden names and what is in hidden folders.
+
+    opened: the true places of the folders above, into which no link leads again
+    """
+    with os.scandir(folder) as found:
+        entries = [entry for entry in found if not entry.name.startswith(".")]
+    opened |= {os.path.realpath(folder)}
+    for entry in entries:
+        yield entry
+        if entry.is_dir() and os.path.realpath(entry.path) not in opened:
+            yield from below(Path(entry.path), opened)
+
+
+def remove_empty(*folders: Path) -> None:
+    """Remove folders, the innermost first, as far as nothing is in them."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.rmdir()
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from pathlib import Path
 from zipfile import BadZipFile
@@ -18,7 +18,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from alsuite.errors import UserError
-from alsuite.files import unlock, written_whole
+from alsuite.files import remove_empty, unlock, written_whole
 from alsuite.recorded import (
     ASKED,
     ASKED_ARRAYS,
@@ -89,7 +89,7 @@ class Journal:
                 (self.folder / name).unlink(missing_ok=True)
         unlock(self._lock)
         if bare:
-            _remove_empty(self.folder)
+            remove_empty(self.folder, *self.folder.parents[:2])  # those of its scale and its experiment, too
 
     @property
     def finished(self) -> bool:
@@ -133,7 +133,7 @@ class Journal:
             record = dict(json.loads(path.read_text()))
             waited_for = record["cycle"] == len(self.records)
         except (OSError, ValueError, TypeError, KeyError):
-            raise UserError(f"{path} is damaged: delete it to have another query made and asked") from None
+            raise UserError(f"{path} is damaged: delete it, and its sheet, to have another query made") from None
         return {key: value for key, value in record.items() if key != "made_by"} if waited_for else None
 
     def ask(self, record: Record, arrays: Mapping[str, np.ndarray] | None = None) -> None:
@@ -214,11 +214,17 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
-def set_aside(folder: Path) -> Path:
-    """Rename a run's folder to the first free of <name>~1, <name>~2, ... beside it, which results leave out."""
-    unlock(_locked(folder))
-    beside = next(path for i in count(1) if not (path := folder.with_name(f"{folder.name}~{i}")).exists())
-    return folder.rename(beside)
+def set_aside(runs: Sequence[Path]) -> list[Path]:
+    """Rename the folders of runs, or none of them where another process runs in one.
+
+    Each becomes the first free of <name>~1, <name>~2, ... beside it, which results leave out.
+    """
+    with ExitStack() as held:
+        for folder in runs:
+            held.callback(unlock, _locked(folder))
+    names = [(folder.with_name(f"{folder.name}~{i}") for i in count(1)) for folder in runs]
+    free = [next(name for name in its if not name.exists()) for its in names]
+    return [folder.rename(name) for folder, name in zip(runs, free, strict=True)]
 
 
 def _locked(folder: Path) -> FileLock:
@@ -229,13 +235,6 @@ def _locked(folder: Path) -> FileLock:
     except Timeout:
         raise UserError(f"another process runs in {folder}: wait for it, or change an option") from None
     return lock
-
-
-def _remove_empty(folder: Path) -> None:
-    """Remove a run's folder, and those of its scale and its experiment, as far as nothing is in them."""
-    with suppress(OSError):
-        for path in (folder, *folder.parents[:2]):
-            path.rmdir()
 
 
 def _synced(path: Path, content: bytes, mode: str) -> None:

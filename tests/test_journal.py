@@ -321,7 +321,7 @@ def test_a_run_is_set_aside_beside_others(tmp_path: Path) -> None:
     run = tmp_path / "seed=1"
     for i in (1, 2):
         whole = written(run, i)
-        assert set_aside(run) == tmp_path / f"seed=1~{i}"
+        assert set_aside([run]) == [tmp_path / f"seed=1~{i}"]
         assert (tmp_path / f"seed=1~{i}" / "cycles.jsonl").read_bytes() == whole
         assert not run.exists()
     assert not [*tmp_path.rglob("lock")]
@@ -329,14 +329,25 @@ def test_a_run_is_set_aside_beside_others(tmp_path: Path) -> None:
 
 def test_a_run_that_another_process_holds_is_not_set_aside(tmp_path: Path, holder: subprocess.Popen[str]) -> None:
     with pytest.raises(UserError, match=r"^another process runs in"):
-        set_aside(tmp_path)
+        set_aside([tmp_path])
     assert tmp_path.exists()
+
+
+def test_of_several_runs_none_is_set_aside_where_another_process_holds_one(
+    tmp_path: Path, holder: subprocess.Popen[str]
+) -> None:
+    other = tmp_path.with_name(f"{tmp_path.name}-other")
+    written(other, 1)
+    with pytest.raises(UserError, match=r"^another process runs in"):
+        set_aside([other, tmp_path])
+    assert other.exists()
+    assert not (other / "lock").exists()
 
 
 def test_results_leave_out_what_was_set_aside(tmp_path: Path) -> None:
     for seed in (0, 1):
         write_run(tmp_path, "random", seed, [0.5, 0.6])
-    set_aside(tmp_path / "toy" / "smoke" / "seed=1,strategy=random")
+    set_aside([tmp_path / "toy" / "smoke" / "seed=1,strategy=random"])
     assert set(load_runs("toy", root=tmp_path)["seed"]) == {0}
 
 

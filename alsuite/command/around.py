@@ -30,9 +30,8 @@ def left_to_do(jobs: Sequence[Job], progress: Progress) -> list[int]:
         raise UserError(_refusal(jobs, refused, changes[refused[0]]))
     done = [ended_as(job.folder, *job.identity) for job in jobs]
     anew = [place for place in range(len(jobs)) if again[place] and (done[place] or changes[place])]
-    for place in anew:
-        set_aside(jobs[place].folder)
-        done[place] = False
+    set_aside([jobs[place].folder for place in anew])
+    done = [is_done and place not in anew for place, is_done in enumerate(done)]
     if anew:
         progress.print(f"{len(anew)} of {len(jobs)} runs are made anew; once stopped, they go on without again=true")
     if any(done):

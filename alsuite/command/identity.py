@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from alsuite.code import INSTALLED, digest, own_file
 from alsuite.command.code import code_of
+from alsuite.files import below
 from alsuite.recorded import Options
 
 if TYPE_CHECKING:
@@ -101,17 +102,11 @@ def _checksum(path: Path) -> str:
     Reading all of ImageNet would take longer than many a run. So each file gives its size and two blocks, or 64 where
     the files are few, and of more than 20 000 files every so many is read.
     """
-    files = [path] if path.is_file() else sorted(_files(path))
+    files = [path] if path.is_file() else sorted(Path(one.path) for one in below(path) if not one.is_dir())
     sampled = files[:: -(-len(files) // MOST_FILES) or 1]
     blocks = 64 if len(files) <= FEW_FILES else 2
     names = "\n".join(file.relative_to(path).as_posix() for file in files)
     return digest(names.encode(errors="surrogateescape"), *(_sample(file, blocks) for file in sampled))
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """Yield all files below a folder but hidden ones."""
-    for at, _, names in os.walk(folder):
-        yield from (Path(at, name) for name in names if not name.startswith("."))
 
 
 def _sample(path: Path, blocks: int) -> bytes:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig
+
+from alsuite.files import remove_empty
 
 __all__ = ["Folders", "nothing_left_behind"]
 
@@ -37,6 +39,4 @@ def nothing_left_behind(folder: Path, alone: bool) -> Iterator[None]:
     try:
         yield
     finally:
-        for each in made if alone else (folder, *folder.parents[:2]):
-            with suppress(OSError):
-                each.rmdir()
+        remove_empty(*(made if alone else (folder, *folder.parents[:2])))

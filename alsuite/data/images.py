@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, TypeVar
 
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alsuite.errors import UserError, reason
+from alsuite.files import below
 from alsuite.training.progress import watched
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ __all__ = [
     "allocate",
     "coloured",
     "decoded",
+    "for_browsers",
     "image_files",
     "labelled_files",
     "read_mask",
@@ -35,6 +38,7 @@ __all__ = [
     "version",
 ]
 
+KINDS = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp"}
 SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".webp", ".tif", ".tiff"}
 
 CHUNK = 1024  # images at a time
@@ -74,6 +78,8 @@ def seen(folder: Path, pattern: str = "**/*") -> list[Path]:
 
     Editors and systems leave copies of images under such names: `.ipynb_checkpoints/0-checkpoint.png`, `._0.png`.
     """
+    if pattern == "**/*":
+        return sorted(Path(entry.path) for entry in below(folder))
     found = sorted(folder.glob(pattern))
     return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
@@ -81,13 +87,22 @@ def seen(folder: Path, pattern: str = "**/*") -> list[Path]:
 def version(path: Path, size: int, names: Sequence[str] = ()) -> str:
     """Return a hash of the size and of all files' names, sizes and times, which changes whenever one of them does.
 
-    Hidden files don't count.
+    Hidden files don't count. Of a link, what it leads to does.
 
     names: of the classes, where their order counts
     """
-    content = [f"{file}{file.lstat().st_size}{file.lstat().st_mtime_ns}" for file in seen(path)]
+    told = ((file, file.stat() if file.exists() else file.lstat()) for file in seen(path))
+    content = [f"{file}{status.st_size}{status.st_mtime_ns}" for file, status in told]
     text = "\n".join([str(size), *names, *content])
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]
+
+
+def for_browsers(path: Path) -> tuple[bytes, str]:
+    """Return an image's file as any browser shows it, with what kind it is: PNG, where its own is not widely known."""
+    if kind := KINDS.get(path.suffix.lower()):
+        return path.read_bytes(), kind
+    decoded(path, coloured).save(buffer := BytesIO(), "png")
+    return buffer.getvalue(), "image/png"
 
 
 def save_images(target: Path, files: Sequence[Path], crop: int, short: int | None = None) -> None:

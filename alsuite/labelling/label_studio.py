@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import json
-import mimetypes
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from xml.sax.saxutils import quoteattr
@@ -16,6 +15,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from alsuite.data.images import for_browsers
 from alsuite.errors import UserError
 from alsuite.files import written_whole
 from alsuite.labelling.sheet import UNSURE, Sheet
@@ -100,8 +100,8 @@ def _configuration(names: Sequence[str]) -> str:
 
 def _uri(path: Path) -> str:
     """Return an image's file as an address that holds it."""
-    kind = mimetypes.guess_type(path.name)[0] or "image/png"
-    return f"data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"
+    content, kind = for_browsers(path)
+    return f"data:{kind};base64,{base64.b64encode(content).decode()}"
 
 
 def _prediction(name: str) -> dict[str, object]:

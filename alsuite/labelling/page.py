@@ -6,7 +6,6 @@ same when a run is started again, so that an open page goes on by itself.
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import secrets
@@ -18,7 +17,7 @@ from threading import Condition, Thread
 from time import monotonic
 from urllib.parse import parse_qs, urlsplit
 
-from alsuite.data.images import coloured, decoded
+from alsuite.data.images import for_browsers
 from alsuite.errors import UserError
 from alsuite.labelling.sheet import UNSURE, Sheet
 from alsuite.training.progress import say
@@ -26,7 +25,6 @@ from alsuite.training.progress import say
 __all__ = ["Page"]
 
 HTML = Path(__file__).with_name("page.html")
-KINDS = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp"}
 GRACE = 4.0  # seconds after the last answer in which it can be taken back
 MOST = 10_000  # bytes of a request
 LOCAL = {"127.0.0.1", "localhost"}
@@ -107,9 +105,8 @@ class Page:
         path = self.folder / names[0] if names else None
         if path is None or not path.is_file() or not path.resolve().is_relative_to(self.folder.resolve()):
             return None
-        kind = KINDS.get(path.suffix.lower())
         try:
-            return (path.read_bytes(), kind) if kind else (_as_png(path), "image/png")
+            return for_browsers(path)
         except UserError:
             return None
 
@@ -163,12 +160,6 @@ def _address(path: Path) -> tuple[int, str]:
     except (OSError, ValueError, TypeError, KeyError):
         return 0, fresh
     return (port, token) if len(token) == len(fresh) else (0, fresh)
-
-
-def _as_png(path: Path) -> bytes:
-    buffer = io.BytesIO()
-    decoded(path, coloured).save(buffer, "png")
-    return buffer.getvalue()
 
 
 class _Server(ThreadingHTTPServer):

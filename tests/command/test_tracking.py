@@ -224,7 +224,7 @@ def test_a_run_keeps_its_id_until_it_is_run_anew(
     for commit, again in (("a", False), ("b", False), ("b", True)):
         monkeypatch.setattr("alsuite.command.run.provenance", lambda *_, commit=commit: {"commit": commit})
         if again:
-            set_aside(folder)
+            set_aside([folder])
         run(folder, "offline")
         (folder / "cycles.jsonl").write_bytes(b"".join((folder / "cycles.jsonl").read_bytes().splitlines(True)[:2]))
         ids.append(options["id"])

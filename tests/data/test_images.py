@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from alsuite.data.images import coloured, decoded, image_files, labelled_files, read_mask, square, version
+from alsuite.data.images import coloured, decoded, for_browsers, image_files, labelled_files, read_mask, square, version
 from alsuite.errors import UserError
 from helpers.data_files import write_image
 from helpers.spoiled import bomb
@@ -92,3 +93,30 @@ def test_hidden_files_are_no_images(tmp_path: Path) -> None:
     assert version(tree, 8) == before
     (tree / "cat" / "0.png").write_bytes(b"another")
     assert version(tree, 8) != before
+
+
+def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
+    true, tree = tmp_path / "true", tmp_path / "tree"
+    for name in ("cat/0.png", "one.png"):
+        write_image(true / name, 0, kind="png")
+    tree.mkdir()
+    (tree / "cats").symlink_to(true / "cat")
+    (tree / "one.png").symlink_to(true / "one.png")
+    (tree / "none.png").symlink_to(true / "none.png")
+    (true / "cat" / "up").symlink_to(tree)
+    names = [file.relative_to(tree).as_posix() for file in image_files(tree)]
+    assert names == ["cats/0.png", "none.png", "one.png"]
+    versions = [version(tree, 8)]
+    for changed in ("one.png", "cat/0.png", "cat/1.png"):
+        write_image(true / changed, 200, mode="L", kind="png")
+        versions.append(version(tree, 8))
+    assert len({*versions}) == 4
+
+
+def test_a_browser_gets_a_kind_that_it_knows(tmp_path: Path) -> None:
+    for kind, expected in (("png", "image/png"), ("jpeg", "image/jpeg"), ("tiff", "image/png")):
+        write_image(tmp_path / f"0.{kind}", 7, kind=kind)
+        content, told = for_browsers(tmp_path / f"0.{kind}")
+        assert told == expected
+        with Image.open(BytesIO(content)) as image:
+            assert image.get_format_mimetype() == expected
