@@ -9,6 +9,7 @@ import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from alsuite.contract import Promise
+from alsuite.data.checks import check_pixels
 from alsuite.data.dataset import statistics
 from alsuite.data.unlabelled import unlabelled
 from alsuite.errors import UserError
@@ -118,13 +120,14 @@ def _chosen(
     return promise.kept(strategy.query(pool, task, n), n)
 
 
-def _read(images: object, size: object) -> tuple[Tensor, Sequence[str] | None]:
+def _read(images: object, size: Any) -> tuple[Tensor, Sequence[str] | None]:
     """Return (N, C, H, W) uint8 images, and the names of their files, if they lie in a folder."""
     if isinstance(images, str | Path):
         path = Path(images).expanduser().resolve()
         if not path.is_dir():
             raise UserError(f"{images} is no folder: name one that holds images, or an array file.npy of them")
-        split = unlabelled(path, int(str(size)), ("a", "b"), None, None).train
+        check_pixels("size", size)
+        split = unlabelled(path, size, ("a", "b"), None, None).train
         return split.images, split.files.names if split.files else None
     array = torch.as_tensor(np.asarray(images))
     array = array[:, None] if array.ndim == 3 else array
@@ -184,7 +187,9 @@ def _picked(given: argparse.Namespace) -> None:
     images = _array(Path(source)) if source and source.endswith(".npy") else source
     labels: dict[str, object] = {}
     for path in given.labels:
-        labels |= read_labels(path)
+        for name, label in read_labels(path).items():
+            if labels.setdefault(name, label) != label:
+                raise UserError(f"{path} labels {name} {label}, and another file {labels[name]}: delete one of both")
     arrays = {
         name: path and _array(path) for name, path in (("features", given.features), ("log_probs", given.log_probs))
     }

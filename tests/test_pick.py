@@ -11,6 +11,7 @@ import torch
 
 import alsuite
 from alsuite.errors import UserError
+from alsuite.labelling.known import by_position
 from alsuite.pick import main
 from alsuite.strategies.coreset import k_center_greedy
 from helpers.data_files import GREY, write_image
@@ -100,6 +101,7 @@ def test_a_folder_goes_in_and_a_sheet_comes_out(
         ({"labels": ["cat"]}, "1 labels of 30 images"),
         ({"labels": {30: "cat"}}, "a label is given for 30, which is none of the 30 images"),
         ({"labels": {"x.png": "cat"}}, "a label is given for 'x.png'"),
+        ({"labels": {1: "cat", "1": "dog"}}, "'1' is labelled cat and dog"),
         ({"options": ["scale=tiny"]}, "scale=tiny"),
     ],
 )
@@ -129,6 +131,22 @@ def test_a_strategy_that_learns_wants_labels() -> None:
     with pytest.raises(UserError, match="strategy=entropy learns from labels, and none is known"):
         alsuite.query(images, n=1)
     assert len(alsuite.query(images, n=2, strategy="random")) == 2
+
+
+def test_files_that_contradict_each_other_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    array, tables = tmp_path / "log_probs.npy", [tmp_path / f"{name}.csv" for name in ("cat", "dog")]
+    np.save(array, LOG_PROBS)
+    for path in tables:
+        path.write_text(f"index,label\n4,{path.stem}\n")
+    with pytest.raises(SystemExit, match="2"):
+        main(["--log-probs", str(array), "--labels", *map(str, tables)])
+    assert "dog.csv labels 4 dog, and another file cat: delete one of both" in capsys.readouterr().err
+
+
+def test_a_name_is_an_image_or_its_copy_beside_a_sheet() -> None:
+    names = ["a.png", "images/a.png", "b.png"]
+    labels = {"a.png": "cat", "images/a.png": "dog", "images/b.png": "cow"}
+    assert by_position(labels, 3, names) == {0: "cat", 1: "dog", 2: "cow"}
 
 
 @pytest.mark.parametrize(

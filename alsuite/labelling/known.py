@@ -25,18 +25,23 @@ def by_position(labels: object, size: int, names: Sequence[str] | None) -> Known
     places = {name: place for place, name in enumerate(names or ())}
     found: Known = {}
     for key, label in labels.items():
-        place = places.get(key, key) if isinstance(key, str) else int(key)
+        place = _place(key, places) if isinstance(key, str) else int(key)
         place = int(place) if isinstance(place, str) and place.isdecimal() else place
         if not isinstance(place, int) or not 0 <= place < size:
             raise UserError(f"a label is given for {key!r}, which is none of the {size:,} images: mend or delete it")
-        if not _is_unknown(label):
-            found[place] = str(label).strip()
+        if not _is_unknown(label) and found.setdefault(place, name := str(label).strip()) != name:
+            raise UserError(f"{key!r} is labelled {found[place]} and {name}: delete one of both")
     return found
 
 
 def classes_of(known: Known) -> list[str]:
     """Return the classes in order, numbers first."""
     return sorted({*known.values()} - {UNSURE}, key=lambda name: (not name.isdecimal(), name.zfill(9), name))
+
+
+def _place(key: str, places: Mapping[str, int]) -> int | str:
+    """Return the place of an image, which may be called as its copy beside a sheet is; the key where it has none."""
+    return places.get(key, places.get(key.removeprefix("images/"), key))
 
 
 def read_labels(path: Path) -> dict[str, object]:
@@ -47,7 +52,7 @@ def read_labels(path: Path) -> dict[str, object]:
         raise UserError(f"{path} lacks a column: it must have image or index, and label")
     found: dict[str, object] = {}
     for number, row in enumerate(rows, start=2):
-        name = str(row[key]).strip().removeprefix("images/")
+        name = str(row[key]).strip()
         if not _is_unknown(row["label"]) and found.setdefault(name, row["label"]) != row["label"]:
             raise UserError(f"{path}, line {number}: {name} stands here again with another label; delete one of both")
     return found

@@ -61,15 +61,19 @@ class Sheet:
         return [found[index] for index in wanted]
 
     def label(self, answer: str, where: str) -> int | None:
-        """Return the class that a cell tells by its name or number, -1 for "unsure", None for nothing."""
+        """Return the class that a cell tells, -1 for "unsure", None for nothing.
+
+        It is told by its name, or by its number where no class is called by one.
+        """
         if answer in self.names:
             return self.names.index(answer)
-        if answer.isdecimal() and int(answer) < len(self.names):
+        numbered = not any(name.isdecimal() for name in self.names)
+        if numbered and answer.isdecimal() and int(answer) < len(self.names):
             return int(answer)
         if answer and answer != UNSURE:
+            others = f"its number, or {UNSURE}" if numbered else f"or {UNSURE}"
             raise UserError(
-                f"{where}: '{answer}' is no class; write one of {', '.join(self.names[:12])}, its number, or {UNSURE}, "
-                "and start again"
+                f"{where}: '{answer}' is no class; write one of {', '.join(self.names[:12])}, {others}, and start again"
             )
         return -1 if answer else None
 

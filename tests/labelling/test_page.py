@@ -22,6 +22,14 @@ NAMES = ["ant", "bee", "cat"]
 GRACE = 0.3
 
 
+def test_a_number_is_a_class_only_where_none_is_called_by_one(tmp_path: Path) -> None:
+    assert Sheet(tmp_path / "labels.csv", ["cat", "dog"]).label("1", "here") == 1
+    digits = Sheet(tmp_path / "labels.csv", ["1", "2", "3"])
+    assert digits.label("1", "here") == 0
+    with pytest.raises(UserError, match="'0' is no class; write one of 1, 2, 3, or unsure"):
+        digits.label("0", "here")
+
+
 class Visit:
     """A sheet of three images that a page shows, and whoever looks at it."""
 
