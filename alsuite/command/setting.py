@@ -20,6 +20,7 @@ from alsuite.budget import Budget, uniform
 from alsuite.command.machine import onto
 from alsuite.data import Dataset
 from alsuite.data.enlarged import enlarged
+from alsuite.data.folders import place_of
 from alsuite.data.made_up import load_or_make_up
 from alsuite.errors import UserError, positive
 from alsuite.mapped import Mapped
@@ -31,6 +32,9 @@ from alsuite.strategies import Strategy
 from alsuite.tasks import Task
 
 __all__ = ["Parts", "Setting", "check_options"]
+
+
+FOLDER = "alsuite.data.folders.folder"  # makes classes of all folders that it finds
 
 
 @dataclass(frozen=True)
@@ -92,13 +96,12 @@ class Setting:
             raise UserError(f"seed={seed} is no whole number from 0: give one, such as seed=0")
         tests = [*(config["dataset"].get("extra_tests") or {})]
         shape = scale["stand_in"].get(name)
+        data = config["dataset"]
+        if data["_target_"] == FOLDER and place_of(config["root"]).is_relative_to(place_of(data["path"])):
+            raise UserError(f"root={config['root']} lies in dataset.path, whose images are all read: give another")
         whole, size = load_or_make_up(name, lambda: hydra.utils.instantiate(config["dataset"]), shape, tests)
         if choices["oracle"] == "ideal":
             known_targets(whole)
-        if whole.train.files and Path(config["root"]).resolve().is_relative_to(whole.train.files.root):
-            raise UserError(
-                f"root={config['root']} lies in dataset.path, whose images all are asked about: give another"
-            )
         return cls.cut(whole, size, scale, parts, seed, config["enlarge"])
 
     @classmethod

@@ -20,12 +20,13 @@ from alsuite.data.store import load, save_lines
 from alsuite.data.unlabelled import named_classes, unlabelled
 from alsuite.errors import MissingDataError, UserError, one_of
 
-__all__ = ["caltech256", "folder", "imagenet", "tiny_imagenet"]
+__all__ = ["caltech256", "folder", "imagenet", "place_of", "tiny_imagenet"]
 
 CALTECH256_URL = "https://data.caltech.edu/records/nyy15-4j048/files/256_ObjectCategories.tar"
 CALTECH256_MD5 = "67b4f42ca05d46448c6bb8ecd2220f6d"
 TINY_IMAGENET_URL = "http://cs231n.stanford.edu/tiny-imagenet-200.zip"
 TINY_IMAGENET_MD5 = "90528d7ca1a48142e341f4ef8d21d0de"
+SPLITS = {"train", "training", "val", "valid", "validation", "test", "testing"}
 
 
 def folder(
@@ -50,7 +51,7 @@ def folder(
     """
     one_of("dataset.labelled", labelled, ("folders", "none"))
     check_pixels("size", size)
-    path = Path(str(path)).expanduser().resolve()
+    path = place_of(str(path))
     if not path.is_dir():
         raise UserError(f"dataset.path={path} is no folder: name one that holds a folder of images per class")
     if labelled == "none":
@@ -62,6 +63,11 @@ def folder(
     build = partial(own_images, path=path, size=size)
     source = f"folder/{path.name}-{version(path, size)}"
     return load(path.name, build, source=source, classes=classes, extra_tests=extra_tests, shuffle=shuffle, root=root)
+
+
+def place_of(path: str | Path) -> Path:
+    """Return the true place of a folder that the user names."""
+    return Path(path).expanduser().resolve()
 
 
 def own_images(folder: Path, raw: Path, *, path: Path, size: int) -> None:
@@ -76,6 +82,8 @@ def own_images(folder: Path, raw: Path, *, path: Path, size: int) -> None:
         train, test = (labelled_files(path / split, names, "**/*") for split in ("train", "test"))
     else:
         names = class_folders(path)
+        if names and SPLITS.issuperset(names):
+            raise UserError(f"dataset.path={path} holds {', '.join(names)}: call them train and test, or name a class")
         train, test = divided(labelled_files(path, names, "**/*"), lambda n: range(4, n, 5))
     if len({label for _, label in train}) < 2:
         raise UserError(f"dataset.path={path} holds no images of two classes: give each class a folder with images")

@@ -123,6 +123,7 @@ def test_own_folder(tmp_path: Path) -> None:
         ({"cat": 9}, {}, "holds no images of two classes"),
         ({"cat": 9, "dog": 0}, {}, "holds no images of two classes"),
         ({"cat": 4, "dog": 4}, {}, "holds no image for testing, which is every fifth of a class: give a class five"),
+        ({"train": 9, "val": 9}, {}, "holds train, val: call them train and test, or name a class"),
         ({"cat": 9, "dog": 9}, {"size": 0}, r"dataset\.size=0 is no number of pixels"),
         ({"cat": 9, "dog": 9}, {"size": "big"}, r"dataset\.size=big is no number of pixels"),
         ({"cat": 9, "dog": 9}, {"classes": ["cat", "car"]}, r"dataset\.classes: pets has no class car, .* cat, dog$"),

@@ -163,7 +163,7 @@ def test_a_run_from_an_unlabelled_folder_to_its_end(alsuite: Command, photos: Pa
 
 def test_runs_among_the_images_are_refused(alsuite: Command, photos: Path, tmp_path: Path) -> None:
     given = [*ASKED, f"dataset.path={photos}", *SIZES, "oracle=human", f"root={photos}/outputs"]
-    assert "lies in dataset.path, whose images all are asked about" in alsuite(*given).line
+    assert "lies in dataset.path, whose images are all read" in alsuite(*given).line
     assert not (photos / "outputs").exists()
 
 
