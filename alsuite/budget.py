@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -45,7 +46,7 @@ class Budget:
         trains = pool * (whole + held) / whole
         initial, query, end = (self._count(name, pool, trains, cut) for name in ("initial", "query", "end"))
         if cut < 1 and self.end != self.initial:
-            end = max(end, initial + query)  # one query at the least
+            end = min(pool, max(end, initial + query))  # one query at the least
         if initial > pool or end > pool:
             raise UserError(
                 f"the budget (initial {initial:,}, end {end:,}) exceeds the pool of {pool:,} images: lower budget.end"
@@ -63,7 +64,7 @@ class Budget:
     def _count(self, name: str, pool: int, trains: float, cut: float) -> int:
         """Return one of the sizes as a count; `cut` is the share of the pool that the scale has left."""
         size = getattr(self, name)
-        if not isinstance(size, int | float) or size <= 0:
+        if not isinstance(size, int | float) or not 0 < size < math.inf:
             raise UserError(
                 f"budget.{name}={size} buys nothing: give a count of samples or a fraction of the pool above 0"
             )

@@ -120,9 +120,9 @@ class Noisy(Ideal):
 def check_noise(flip: float, classes: int, confusion: Mapping[int, Sequence[int]] | None) -> None:
     """Refuse a share of mistakes outside 0..1, and a confusion of classes that aren't there."""
     named = [label for source, others in (confusion or {}).items() for label in (source, *others)]
-    if any(not 0 <= label < classes for label in named):
-        raise UserError(f"oracle.confusion names a class outside 0..{classes - 1}: mend it")
-    if not 0 <= flip <= 1:
+    if any(not isinstance(label, int) or not 0 <= label < classes for label in named):
+        raise UserError(f"oracle.confusion names a class outside 0..{classes - 1}: write {{class: [classes]}}")
+    if not isinstance(flip, int | float) or not 0 <= flip <= 1:
         raise UserError(f"oracle.flip={flip} is no share: give a number between 0 and 1")
 
 

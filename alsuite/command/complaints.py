@@ -30,6 +30,8 @@ REPHRASED = {
     r"Interpolation key 'fair\.": "protocol=fair has no recipe for this task model: take protocol=paper",
     r"Ambiguous value for argument '(.+?)=(.+?)'\n": "{0}={1} lists several values: add -m to run each of them",
     r"Error parsing override '(.+?)'\s+missing EQUAL": "{0} has no value: write it as {0}=value",
+    r"LexerNoViableAltException: (.+?)=(.+?)\n": "{0}={1} cannot be read: put quotes within quotes, '{0}=\"{1}\"'",
+    r"Error parsing override '(.+?)=(.+?)'\n(.+?)\n": "{0}={1} cannot be read ({2}): put it in quotes, '{0}=\"{1}\"'",
     r"Error parsing override '(.+?)'\n(.+?)\n": "{0} cannot be read ({1}): put quotes around the value",
     r"(mismatched input \S+) expecting": "the options cannot be read ({0}): write each as name=value",
     r"Multiple values for (\S+?)\.": "{0} is given twice: give it once",

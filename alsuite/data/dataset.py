@@ -216,7 +216,10 @@ def first(split: Split, n: int | None) -> Split:
 
 
 def statistics(images: Tensor, most: int = 10_000) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per channel, in exact integer sums over at most 256 MB of evenly spaced images."""
+    """Mean and standard deviation per channel, in exact integer sums over at most 256 MB of evenly spaced images.
+
+    That of a channel in which nothing differs is 1, so that it can be divided by.
+    """
     n = min(len(images), most, max(1, 2**28 // images[0].numel()))
     total = squares = torch.zeros(images.shape[1], dtype=torch.int64)
     for indices in (torch.arange(n) * len(images) // n).split(250):
@@ -226,4 +229,4 @@ def statistics(images: Tensor, most: int = 10_000) -> tuple[tuple[float, ...], t
     count = n * images.shape[2] * images.shape[3]
     sums = list(zip(total.tolist(), squares.tolist(), strict=True))
     mean = tuple(s / count / 255 for s, _ in sums)
-    return mean, tuple((count * q - s * s) ** 0.5 / count / 255 for s, q in sums)
+    return mean, tuple(((count * q - s * s) ** 0.5 / count / 255 or 1.0) for s, q in sums)

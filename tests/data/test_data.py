@@ -161,6 +161,9 @@ def test_statistics_are_exact_over_evenly_spaced_images() -> None:
     chosen = images[::4].double() / 255
     assert mean == pytest.approx(chosen.mean((0, 2, 3)).tolist(), rel=1e-12)
     assert std == pytest.approx(chosen.std((0, 2, 3), correction=0).tolist(), rel=1e-12)
+    images[:, 1] = 9
+    mean, std = statistics(images)
+    assert (mean[1], std[1]) == (pytest.approx(9 / 255), 1)  # an empty channel can be divided by
 
 
 @pytest.mark.slow
