@@ -192,7 +192,7 @@ class Pool:
         self.one_label_each("a strategy that makes images", "strategy=entropy")
         if not isinstance(self.images, Tensor):
             kind = "an enlarged pool" if hasattr(self.images, "originals") else "a pool that is read from its file"
-            option = "enlarge=null" if hasattr(self.images, "originals") else "dataset.shuffle=full"
+            option = "enlarge=null" if hasattr(self.images, "originals") else "++dataset.shuffle=full"
             raise UserError(f"{kind} takes no synthetic images: set {option}, or take another strategy")
         shape, given = tuple(self.images.shape[1:]), (images.dtype, *images.shape[1:])
         if given != (torch.uint8, *shape):

@@ -64,7 +64,7 @@ def tell(config: DictConfig, hydra: HydraConf, progress: Progress) -> None:
     )
     if isinstance(images := setting.dataset.train.images, Mapped):
         size = f"{images.nbytes / 1e9:.3g} GB of images"
-        progress.print(f"{size} stay in their file and are shuffled in blocks of it; dataset.shuffle=full shuffles all")
+        progress.print(f"{size} stay in their file and are shuffled in blocks; ++dataset.shuffle=full shuffles all")
     if scale == "smoke" or (job.folder / ASKED).exists() or (seconds := _seconds(job, device, _done(job))) is None:
         return
     smaller = _seconds(_at_scale(config, hydra, SMALLER), device) if cpu and scale == "paper" else None

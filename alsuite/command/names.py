@@ -19,7 +19,7 @@ __all__ = ["ADHOC", "RESOLVERS", "experiment_of", "run_name"]
 
 ADHOC = "adhoc"
 ABOVE = ("experiment", "scale")  # the folders above a run's say these
-LONGEST = 200  # characters of a folder's name, of the 255 that file systems take
+LONGEST = 200  # bytes of a folder's name, of the 255 that file systems take
 
 
 def experiment_of(config: DictConfig, choices: Mapping[str, object]) -> str:
@@ -44,9 +44,10 @@ def run_name(overrides: Sequence[str], pairs: Pairs | None = None, dataset: str 
     kept = [f"{key}={value}" for key, value in sorted(told.items()) if key not in (*INCIDENTAL, *ABOVE)]
     exact = ",".join(kept)
     safe = re.sub(r"[^\w=.,+\-\[\]{}@]", "_", exact)
-    if safe == exact and len(safe) <= LONGEST:
+    if safe == exact and len(safe.encode()) <= LONGEST:
         return safe or "default"
-    return f"{safe[:LONGEST]}-{hashlib.sha256(exact.encode()).hexdigest()[:8]}"
+    shown = safe.encode()[:LONGEST].decode(errors="ignore")
+    return f"{shown}-{hashlib.sha256(exact.encode()).hexdigest()[:8]}"
 
 
 def _shown(value: str) -> str:

@@ -33,7 +33,7 @@ class Course:
             return 0.0
         first, last, done = self.seconds[0], self.seconds[-1], len(self.seconds)
         growth = min(max(0.0, last - first) / max(1, done - 1), last / done)
-        ahead = self.cycles - done
+        ahead = max(0, self.cycles - done)
         return ahead * last + growth * ahead * (ahead + 1) / 2
 
     @property

@@ -104,7 +104,7 @@ class Progress:
             old: whether it was done at an earlier start, so that its time is no measure of how fast runs go now
         """
         seconds, course = record["fit_seconds"] + record["query_seconds"], self.courses[number]
-        course.cycles = cycles
+        course.cycles = max(cycles, record["cycle"] + 1)  # more where a person was unsure
         course.seconds.append(seconds)
         self.pace.fresh += 0 if old else seconds
         self.records[number] = record

@@ -93,6 +93,7 @@ def test_a_cycle_is_told_in_brief_by_its_first_test_set() -> None:
         ([1, 10], 80 + 5 * 36),  # growth from nothing at the most
         ([100, 10, 10], 70),
         ([10] * 10, 0),
+        ([10] * 12, 0),
     ],
 )
 def test_a_run_takes_as_long_as_its_cycles_and_their_growth_tell(seconds: list[float], left: float) -> None:
