@@ -55,8 +55,8 @@ def main() -> None:
 def page(frame: pd.DataFrame) -> Iterator[str]:
     """Tell what became of the games, as means over the seeds."""
     yield "# How VAAL's bound is summed and weighed against its adversary\n"
-    yield "The paper is silent on this. `python scripts/tune_game.py fashion_mnist cifar10 celeba_hat` played these"
-    yield f"games at the laptop scale, a row of `game.csv` each: {LABELLED:,} training images are labelled, none of"
+    yield "The paper is silent on this. `python scripts/tune_game.py` played these games of the data and options below"
+    yield f"at the laptop scale, a row of `game.csv` each: {LABELLED:,} training images are labelled, none of"
     yield f"{MISSING:.0%} of the classes (of one, where there are two), {UNLABELLED - HELD_OUT:,} are not, and"
     yield f"{HELD_OUT:,} are held out and asked about. Where these are all of the missing class a game tells nothing,"
     yield "and is left out. Means over the seeds:\n"

@@ -171,7 +171,7 @@ def _dots(axes: "Axes", part: Part, look: Look) -> None:
         _dot(axes, names.index(name), table[table["series"] == name], look[name], panel)
         _seed_dots(axes, names.index(name), runs.loc[runs["series"] == name, "value"], look[name])
     _published_dots(axes, points, names, look)
-    at = f"\nat {runs['labelled'].iloc[0]:,} labelled samples" if isinstance(panel.at, int) else ""
+    at = f"\nat {runs['labelled'].iloc[0]:,.0f} labelled samples" if isinstance(panel.at, int) else ""
     scale = "log" if panel.kind == "timing" else "linear"
     axes.set(xlabel=y_label(panel) + at, ylim=(len(names) - 0.4, -0.6), xscale=scale)
     axes.set_yticks(range(len(names)), names)

@@ -156,7 +156,9 @@ def _draw_panel(axes: "Axes", part: Part, look: Look, letter: str, width: float)
         axes.clear()
         axes.text(0.5, 0.5, textwrap.fill(str(error), int(width * 13)), ha="center", va="center", color=FAINT, size=7)
         axes.set_axis_off()
-    title = "\n".join(textwrap.fill(line, int(width * 10)) for line in part.panel.title.splitlines())
+    title = "\n".join(
+        textwrap.fill(line, int(width * 10), break_on_hyphens=False) for line in part.panel.title.splitlines()
+    )
     axes.set_title(f"$\\bf{{{letter}}}$  {title}" if letter else title, loc="left")
 
 

@@ -158,6 +158,8 @@ def _free(name: str, taken: Sequence[Style]) -> Style:
     """
     turn = zlib.crc32(name.encode()) % len(COLOURS)
     colours = [style.colour for style in taken]
-    looks = [(style.colour, style.dash) for style in taken]
-    ranked = sorted(FREE[turn:] + FREE[:turn], key=lambda s: ((s.colour, s.dash) in looks, colours.count(s.colour)))
-    return ranked[0]
+    looks = {look for style in taken for look in ((style.colour, style.dash), (style.colour, style.marker))}
+    return min(
+        FREE[turn:] + FREE[:turn],
+        key=lambda s: (not looks.isdisjoint({(s.colour, s.dash), (s.colour, s.marker)}), colours.count(s.colour)),
+    )
