@@ -54,8 +54,9 @@ MADE_BY = ("commit", "device", "threads", "seeds", "pool")  # of which a page li
 JOINED = "synthetic"  # in a run's file of images, those that joined its pool
 OPTIONS = ("budget", "dataset", "fair", "generator", "strategy", "task_model")  # what makes a series, beside its seeds
 OF_A_STRATEGY = ("strategy", "generator", "features")
-CORRECTED = "Corrected after Holm for the claims on this page; [the list](../claims.csv) for all of the paper's."
+CORRECTED = "Corrected after Holm for all claims of the paper ([the list](../claims.csv))."
 MARK = "<!-- papers: written by scripts/publish.py -->"
+CLAIMS = "<!-- claims -->"
 
 
 def main() -> None:
@@ -97,15 +98,14 @@ def publish(stem: str, scale: str, root: Path, folder: Path, add: bool = False) 
         if parts := [made[name] for made in tables if name in made]:
             pd.concat(parts, ignore_index=True).round(5).to_csv(folder / f"{name}.csv", index=False)
     record(runs, shown, folder)
-    verdicts = claims.verdicts_on(stem, lambda _: runs)
-    figures.draw(stem, scale, root, out=folder, published=folder, beneath=claims.below_a_picture(verdicts))
+    figures.draw(stem, scale, root, out=folder, published=folder)
     facts = {
         **facts_on_all(runs, stem, scale),
         "reduced to": "; ".join(reductions(runs)),
         "measured": measured,
     }
     facts["not measured"] = "; ".join(filter(None, (*dict.fromkeys(absent), results.told_lacking(lacked))))
-    write_about(stem, {name: fact for name, fact in facts.items() if fact}, claims.on_a_page(verdicts), texts, folder)
+    write_about(stem, {name: fact for name, fact in facts.items() if fact}, texts, folder)
 
 
 def refuse_mixed(runs: pd.DataFrame) -> None:
@@ -167,14 +167,14 @@ def drawable(stored: Path) -> bytes:
     return content.getvalue()
 
 
-def write_about(stem: str, facts: Mapping[str, object], judged: str, texts: Sequence[str], folder: Path) -> None:
-    """Write what the runs were, for machines and for readers."""
+def write_about(stem: str, facts: Mapping[str, object], texts: Sequence[str], folder: Path) -> None:
+    """Write what the runs were, for machines and for readers; `renew` adds what became of the claims."""
     (folder / "about.json").write_text(json.dumps(facts, indent=1) + "\n")
     head = "\n".join(f"- {name}: {value}" for name, value in facts.items() if name not in ("versions", "measured"))
     read = f"{description}\n\n" if (description := description_of(stem)) else ""
-    claimed = f"## Claims of the paper\n\n{CORRECTED}\n\n{judged}\n\n" if judged else ""
     body = "\n\n".join(filter(None, texts))
-    (folder / "README.md").write_text(f"# {stem}\n\n{head}\n\n![{stem}]({stem}.png)\n\n{read}{claimed}{body}\n")
+    page = f"# {stem}\n\n{head}\n\n![{stem}]({stem}.png)\n\n{read}{CLAIMS}\n{CLAIMS}\n\n{body}\n"
+    (folder / "README.md").write_text(page)
 
 
 def compared(
@@ -288,13 +288,25 @@ def renew(published: Path, readme: Path) -> None:
     """Judge all claims anew, and write the lists that follow from what lies in the published folders."""
     table = claims.verdicts(claims.read_claims(), claims.measured_runs(published.parent, live=False))
     table.round(5).to_csv(published / "claims.csv", index=False)
-    before, _, rest = readme.read_text().partition(MARK)
-    after = rest.partition(MARK)[2]
-    readme.write_text(f"{before}{MARK}\n{claims.of_papers(table, published)}\n{MARK}{after}")
+    between(readme, MARK, claims.of_papers(table, published))
+    for folder in figures_in(published):
+        judged = claims.on_a_page(table[table["experiment"] == folder.name])
+        between(folder / "README.md", CLAIMS, f"## Claims of the paper\n\n{CORRECTED}\n\n{judged}" if judged else "")
     heads = ("figure", "published", "measured: mean ± sd over seeds", "scale")
-    rows = (row(folder) for folder in sorted(published.iterdir()) if (folder / "about.json").exists())
+    rows = (row(folder) for folder in figures_in(published))
     head = "# What was measured\n\nEach figure's page has its tables, claims, command, commit, device and seeds.\n\n"
     (published / "README.md").write_text(head + markdown(heads, rows) + "\n")
+
+
+def between(path: Path, mark: str, text: str) -> None:
+    """Replace what stands in a page between two marks."""
+    before, _, rest = path.read_text().partition(mark)
+    path.write_text(f"{before}{mark}\n{text}\n{mark}{rest.partition(mark)[2]}")
+
+
+def figures_in(published: Path) -> list[Path]:
+    """List the folders of published figures."""
+    return sorted(path.parent for path in published.glob("*/about.json"))
 
 
 def row(folder: Path) -> tuple[str, ...]:
@@ -316,7 +328,7 @@ def printed(stem: str) -> str:
     table = pd.read_csv(CONF / "published.csv", dtype=str).fillna("")
     rows = table[table["figure"] + "_" + table["dataset"] == stem]  # of a table, one data set
     if rows.empty:
-        rows = table[(table["figure"] == stem) | table["figure"].str.fullmatch(rf"{stem}[a-z]")].head(4)
+        rows = table[(table["figure"] == stem) | table["figure"].str.fullmatch(rf"{stem}[a-z]")]
     groups: Any = rows.groupby(["x_name", "x", "y_name"], sort=False)
     shown = [
         f"{f'{int(x):,}' if x.isdigit() else words(x)} {words(x_name)}: "

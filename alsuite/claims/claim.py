@@ -16,7 +16,7 @@ from alsuite.recorded import Options
 __all__ = ["At", "Claim", "Series", "read_claims"]
 
 Series = str | Options
-At = str | int | list[int] | tuple[float, float]  # the last: between two labelled counts
+At = str | int | list[int] | tuple[float, ...]  # the last: between two labelled counts, or at several and between
 EFFECTS = ("difference", "ratio")
 
 
@@ -36,7 +36,7 @@ class Claim:
     better: Series | None = None
     than: Series | list[Series] | None = None
     order: tuple[Series, ...] = ()
-    value: Series | None = None
+    value: Series | list[Series] | None = None
     measure: str | list[str] = "accuracy"
     lower: bool = False
     over: str | None = None
@@ -65,7 +65,7 @@ class Claim:
     def pairs(self) -> Iterator[tuple[Series, Series | None]]:
         """Yield each series that is said to be ahead, with the one that it is ahead of, if there is one."""
         if self.value is not None:
-            yield self.value, None
+            yield from ((one, None) for one in (self.value if isinstance(self.value, list) else [self.value]))
         elif self.order:
             yield from zip(self.order, self.order[1:], strict=False)
         elif self.better is not None:

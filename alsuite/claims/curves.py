@@ -15,14 +15,17 @@ __all__ = ["height_between", "nearest", "reached", "slope"]
 NEAR = 0.6  # of the distance between two labelled counts: how far away a claim's count may be
 
 
-def height_between(run: pd.DataFrame, ends: tuple[float, float]) -> float:
-    """Return the mean height of a run's curve between two labelled counts."""
-    return mean_height(run["labelled"].to_numpy(float), run["value"].to_numpy(float), ends)
+def height_between(run: pd.DataFrame, counts: tuple[float, ...]) -> float:
+    """Return the mean height of a run's curve between two labelled counts, or through those at several."""
+    run = run[run["labelled"].isin(counts)] if len(counts) > 2 else run
+    return mean_height(run["labelled"].to_numpy(float), run["value"].to_numpy(float), (min(counts), max(counts)))
 
 
 def nearest(run: pd.DataFrame, at: float) -> float:
     """Return the value at the labelled count nearest to one; none where that is far."""
     distance = (run["labelled"] - at).abs()
+    if len(distance) == 1:
+        return float(run["value"].iloc[0]) if distance.iloc[0] == 0 else math.nan
     step = float(np.diff(run["labelled"].unique()).min())
     return float(run["value"][distance.idxmin()]) if distance.min() <= NEAR * step else math.nan
 

@@ -21,7 +21,7 @@ from alsuite.claims.series import Height, in_one_setting, not_averaged, places, 
 from alsuite.errors import UserError
 from alsuite.results.statistics import ROUNDING
 
-__all__ = ["Judgement", "judged"]
+__all__ = ["LEVEL", "Judgement", "deciding", "judged"]
 
 LEVEL = 0.05
 POWER = 0.8
@@ -38,7 +38,7 @@ class Judgement:
     low, high: its 95 % interval; nan with one seed
     p_for: the one-sided p-value for the claim
     p_against: that against it
-    needed: seeds that would decide the weakest comparison; nan where that can't be told
+    clear: how far the weakest comparison's mean lies from the nearer bound, in standard deviations over seeds
     tested: whether any comparison has more than one seed, without which none could decide anything
     without: what the claim averages over, and the runs lack
     """
@@ -50,7 +50,7 @@ class Judgement:
     high: float
     p_for: float
     p_against: float
-    needed: float
+    clear: float
     tested: bool
     without: tuple[str, ...] = ()
 
@@ -150,7 +150,7 @@ def _compared(claim: Claim, gain: Array) -> Judgement:
         high=shown[2],
         p_for=max(map(above, inside)),
         p_against=min(above(-distance) for distance in inside),
-        needed=_needed(min(mean - low, high - mean), sd),
+        clear=min(mean - low, high - mean) / sd if sd > 0 else math.nan,
         tested=count > 1,
     )
 
@@ -166,9 +166,12 @@ def _most_above(distance: Array) -> float:
     return float(stats.binomtest(int((distance > 0).sum()), len(distance), alternative="greater").pvalue)
 
 
-def _needed(distance: float, sd: float) -> float:
-    """Return how many seeds would decide a comparison with the usual power, if its effect is as measured."""
-    if not sd > 0 or distance == 0:
-        return math.nan
-    sure = float(stats.norm.ppf(1 - LEVEL / 2) + stats.norm.ppf(POWER))
-    return max(3.0, math.ceil((sure * sd / distance) ** 2 + 1))
+def deciding(clear: float, level: float) -> float:
+    """Return how many seeds would decide a comparison with the usual power, if its effect is as measured.
+
+    clear: of the judgement
+    level: of the test, as far as others share it
+    """
+    sure = float(stats.norm.ppf(1 - level / 2))
+    needed = ((sure + float(stats.norm.ppf(POWER))) / clear) ** 2 + sure**2 / 2 if clear else math.nan
+    return math.ceil(needed) if math.isfinite(needed) else math.nan

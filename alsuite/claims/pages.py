@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from pathlib import Path
 
@@ -31,7 +32,7 @@ def below_a_picture(table: pd.DataFrame) -> str:
         return ""
     counts = Counter(table["verdict"])
     told = ", ".join(f"{counts[verdict]} {SHORT[verdict]}" for verdict in VERDICTS if counts[verdict])
-    return f"Claims of the paper: {told} at this scale."
+    return f"Claims of the paper, tested on this figure alone: {told} at this scale."
 
 
 def on_a_page(table: pd.DataFrame) -> str:
@@ -83,7 +84,8 @@ def figures_of(paper: str) -> list[str]:
 
 
 def _share(paper: str, published: Path) -> str:
-    """Tell how many of a paper's figures and tables were measured."""
-    stems = figures_of(paper)
+    """Tell how many of a paper's figures and tables were measured; a part of a table is no table of its own."""
+    named = [stem for stem in figures_of(paper) if re.match(rf"{paper}_(fig|tab)\d", stem)]
+    stems = [stem for stem in named if not any(stem.startswith(f"{other}_") for other in named)]
     done = sum((published / stem / "about.json").exists() for stem in stems)
     return f"{done} of {len(stems)} measured"

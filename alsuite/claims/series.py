@@ -62,13 +62,16 @@ def places(claim: Claim, frame: Rows, measure: str, *wanted: Series | None) -> l
     return [int(count) for count in sorted(counts)[1:] or sorted(counts)]
 
 
-def _shared(curves: list[Rows]) -> tuple[float, float]:
-    """Return the least and the largest labelled count between which all curves have values."""
-    ends = pd.concat([rows.groupby(RUN)["labelled"].agg(["min", "max"]) for rows in curves])
-    low, high = float(ends["min"].max()), float(ends["max"].min())
+def _shared(curves: list[Rows]) -> tuple[float, ...]:
+    """Return the least and the largest labelled count between which all curves have values, and those between that all
+    have: the area under a curve of more points, where it bends, is another.
+    """
+    runs = [{*map(float, run)} for rows in curves for _, run in rows.groupby(RUN)["labelled"]]
+    low, high = max(map(min, runs)), min(map(max, runs))
     if low > high:
         raise UserError("the curves share no range of labelled counts")
-    return low, high
+    shared = sorted(set.intersection(*runs))
+    return tuple(shared) if shared[:1] == [low] and shared[-1:] == [high] else (low, high)
 
 
 def values(claim: Claim, frame: Rows, wanted: Series, measure: str, at: At, height: Height = None) -> pd.Series:

@@ -19,7 +19,7 @@ import pandas as pd
 
 from alsuite import CONF
 from alsuite.claims.claim import Claim
-from alsuite.claims.judging import LEVEL, Judgement, judged
+from alsuite.claims.judging import LEVEL, Judgement, deciding, judged
 from alsuite.errors import UserError
 from alsuite.figures.costs import SECONDS
 from alsuite.figures.spec import read_panels
@@ -63,11 +63,20 @@ def verdicts(claims: Sequence[Claim], runs: Runs) -> pd.DataFrame:
         claims: those to be judged, in the order of the rows
         runs: gives the runs of a figure, or of a folder, by name; a UserError of it makes the claim not measured
     """
-    rows = pd.DataFrame([_row(claim, runs) for claim in claims], columns=[*COLUMNS, "holds"])
+    rows = pd.DataFrame([_row(claim, runs) for claim in claims], columns=[*COLUMNS, "holds", "clear"])
     for _, part in rows.groupby("paper"):
-        rows.loc[part.index, "holm_p"] = holm(part["p"].to_numpy(float))
+        rows.loc[part.index, "holm_p"] = corrected = holm(part["p"].to_numpy(float))
+        open_ = part.index[corrected >= LEVEL]
+        told = rows.loc[open_, ["seeds", "clear", "comparisons"]].astype(float).itertuples(index=False)
+        rows.loc[open_, "seeds_needed"] = [_needed(*row, others=len(open_)) for row in told]
     rows["verdict"] = [_verdict(*row) for row in rows[["seeds", "holm_p", "holds"]].itertuples(index=False)]
     return rows[[*COLUMNS]]
+
+
+def _needed(seeds: float, clear: float, comparisons: float, others: int) -> float:
+    """Return how many seeds would decide what so many have left undecided, beside others; nan if that can't be told."""
+    needed = deciding(clear, LEVEL / (comparisons * others))
+    return max(seeds + 1, needed) if needed == needed else math.nan
 
 
 def _verdict(seeds: float, p: float, holds: object) -> str:
@@ -107,7 +116,7 @@ def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, o
         "high": found.high,
         "comparisons": found.comparisons,
         "seeds": found.seeds,
-        "seeds_needed": math.nan if reduced else found.needed,
+        "clear": found.clear,
         "p": math.nan if reduced or not found.tested else found.p,
         "holds": found.holds,
         "scale": runs["scale"].iloc[0],

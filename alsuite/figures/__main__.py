@@ -34,20 +34,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with complaining():
         folder = options.root / "published" / options.stem if options.published else None
         out = options.out or folder
-        told = _claims(options.stem, options.root, options.scale)
+        told = "" if folder else _claims(options.stem, options.root, options.scale)
         conf = options.config_dir
         paths = draw(options.stem, options.scale, options.root, out, configuration=conf, published=folder, beneath=told)
     print(*reversed(paths), sep="\n")
 
 
 def _claims(stem: str, root: Path, scale: str | None) -> str:
-    """Tell how the paper's claims came out that this figure measures.
-
-    scale: verdicts are on the runs of this scale below the root; None takes those on published runs
+    """Tell how the paper's claims came out by the runs below the root that this figure shows; of published ones the
+    page tells.
     """
-    from alsuite.claims import below_a_picture, live_runs, measured_runs, verdicts_on
+    from alsuite.claims import below_a_picture, live_runs, verdicts_on
 
-    return below_a_picture(verdicts_on(stem, live_runs(root, scale) if scale else measured_runs(root)))
+    return below_a_picture(verdicts_on(stem, live_runs(root, scale)))
 
 
 if __name__ == "__main__":

@@ -201,11 +201,15 @@ def paired_tests(frame: pd.DataFrame, series: Columns = "strategy", value: str =
 def _gain(first: np.ndarray, second: np.ndarray) -> float:
     """Return how much higher a curve (2, any number) is than another, in the mean over the range of x that both have.
 
-    Without a common range it is NaN.
+    Where both have its ends, and some x between, only these count: the area under a curve of more points, where it
+    bends, is another. Without a common range it is NaN.
     """
     low, high = max(first[0, 0], second[0, 0]), min(first[0, -1], second[0, -1])
     if low > high:
         return math.nan
+    shared = np.intersect1d(first[0], second[0])
+    if len(shared) > 2 and (shared[0], shared[-1]) == (low, high):
+        first, second = (curve[:, np.isin(curve[0], shared)] for curve in (first, second))
     heights = [mean_height(curve[0], curve[1], (low, high)) for curve in (first, second)]
     return heights[0] - heights[1]
 

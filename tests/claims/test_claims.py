@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,9 +17,12 @@ from scipy import stats
 from alsuite import CONF
 from alsuite.claims import Claim, below_a_picture, judged, measured_runs, on_a_page, read_claims, verdicts
 from alsuite.claims.__main__ import main
+from alsuite.claims.curves import nearest
+from alsuite.claims.judging import deciding
+from alsuite.claims.pages import figures_of, of_papers
 from alsuite.errors import UserError
 from alsuite.figures.spec import read_panels
-from alsuite.results import load_runs
+from alsuite.results import load_runs, paired_tests
 from alsuite.results.kept import keep
 from helpers.journals import write_run
 
@@ -102,7 +106,7 @@ def test_a_few_seeds_and_a_small_effect_are_undecided_and_say_how_many_would_do(
     frame = runs(tmp_path, {"vaal": (0.5, 0.801), "random": (0.5, 0.8)})
     found = judged(claim(at="last"), frame)
     assert found.p > 0.2
-    assert 20 < found.needed < 500
+    assert 20 < deciding(found.clear, 0.05) < deciding(found.clear, 0.01) < 900
     alone = judged(claim(at="last"), frame[frame["seed"] == 0])
     assert alone.p == 1
     assert math.isnan(alone.low)
@@ -195,6 +199,36 @@ def test_areas_are_compared_where_both_curves_have_values(tmp_path: Path) -> Non
     assert judged(claim(), frame[vaal | early]).effect == pytest.approx(0, abs=0.5)
     with pytest.raises(UserError, match="share no range of labelled counts"):
         judged(claim(), frame[early | (vaal & (frame["labelled"] > 20))])
+
+
+def test_areas_of_curves_that_bend_are_compared_at_the_counts_that_both_have(tmp_path: Path) -> None:
+    frame = runs(tmp_path, {"vaal": (0.2, 0.5, 0.6, 0.65, 0.68), "random": (0.2, 0.5, 0.6, 0.65, 0.68)})
+    thinned = frame[(frame["strategy"] == "vaal") | frame["labelled"].isin([10, 30, 50])]
+    assert judged(claim(), thinned).effect == pytest.approx(judged(claim(), frame).effect, abs=0.2)
+    assert paired_tests(thinned)["difference"].iloc[0] == pytest.approx(
+        paired_tests(frame)["difference"].iloc[0], abs=2e-3
+    )
+
+
+def test_a_run_with_one_count_has_its_value_there_alone() -> None:
+    run = pd.DataFrame({"labelled": [20], "value": [0.5]})
+    assert nearest(run, 20) == 0.5
+    assert math.isnan(nearest(run, 30))
+
+
+def test_values_of_several_series_are_each_within_the_bounds(tmp_path: Path) -> None:
+    frame = runs(tmp_path, {"vaal": (0.5, 0.8), "random": (0.5, 0.7)})
+    for least, holds in ((65, True), (75, False)):
+        found = judged(claim(better=None, than=None, value=["vaal", "random"], at="last", least=least), frame)
+        assert (found.holds, found.comparisons) == (holds, 2)
+
+
+def test_a_paper_has_as_many_figures_as_it_has(tmp_path: Path) -> None:
+    table = verdicts(read_claims(), measured_runs(tmp_path, live=False))
+    rows = dict(zip(table["paper"].unique(), of_papers(table, tmp_path).splitlines()[2:], strict=True))
+    counts = {paper: re.findall(r"0 of (\d+) measured", row) for paper, row in rows.items()}
+    assert counts == {"vaal": ["10"], "aalu": ["6"], "m2vaal": ["4"], "asal": ["34"], "active_gan": ["6"]}
+    assert "active_gan_drawn" in figures_of("active_gan")
 
 
 def test_seconds_are_averaged_and_not_measured_as_curves(tmp_path: Path) -> None:
@@ -341,8 +375,13 @@ def test_verdicts_are_corrected_over_the_claims_of_a_paper(tmp_path: Path) -> No
     assert table.loc["clear", "holm_p"] == pytest.approx(3 * p["clear"], rel=0.5)
     assert table["holm_p"].isna()["absent"]
     assert "badge" in str(table.loc["absent", "why"])
+    assert (table["seeds_needed"] > table["seeds"])[["close", "other"]].all()
+    assert table["seeds_needed"].isna()[["clear", "turned", "absent"]].all()
     told = below_a_picture(table.reset_index())
-    assert told == "Claims of the paper: 1 agreed, 1 disagreed, 2 undecided, 1 not measured at this scale."
+    assert told == (
+        "Claims of the paper, tested on this figure alone: "
+        "1 agreed, 1 disagreed, 2 undecided, 1 not measured at this scale."
+    )
     page = on_a_page(table.reset_index())
     assert "- **agrees**: It is so. 20" in page
     assert "scale=smoke" in page
