@@ -67,7 +67,7 @@ def shards(
     source = f"shards/{name}-{version(splits, side, told)}"
     build = partial(imported, splits=splits, side=side, names=told)
     data = load(name, build, source=source, classes=classes, extra_tests=extra_tests, shuffle=shuffle, root=root)
-    rmtree((Path(root).expanduser() if root else data_root()) / "raw" / source, ignore_errors=True)
+    rmtree(data_root(root) / "raw" / source, ignore_errors=True)
     return data
 
 

@@ -50,7 +50,7 @@ def load(
     shuffle: "full" or in "blocks" of the file, by default in blocks where the images would fill half of the memory
     root: the folder of all data sets, by default as above
     """
-    home = Path(root).expanduser() if root else data_root()
+    home = data_root(root)
     folder = home / (source or name)
     if not all((folder / file).is_file() for file in FILES):
         build_once(folder, home / "raw" / (source or name), build)
@@ -79,9 +79,9 @@ def load(
     )
 
 
-def data_root() -> Path:
-    """Return the folder of all data sets."""
-    return Path(os.environ.get("ALSUITE_DATA") or "~/.cache/alsuite").expanduser()
+def data_root(given: str | Path | None = None) -> Path:
+    """Return the folder of all data sets: the one that is given, or else the usual one."""
+    return Path(given or os.environ.get("ALSUITE_DATA") or "~/.cache/alsuite").expanduser()
 
 
 def presence(name: str, targets: NDArray, attribute: str | None, attributes: Sequence[str]) -> NDArray[np.int64]:

@@ -35,7 +35,7 @@ def unlabelled(
     names: of the classes, which the test folder's folders are called after, too
     shuffle: as in `alsuite.data.load`
     """
-    home = (Path(root).expanduser() if root else data_root()) / "folder"
+    home = data_root(root) / "folder"
     tests = {} if test is None else measured_on(Path(str(test)).expanduser().resolve(), path, size, names, home)
     folder = home / f"{path.name}-{version(path, size)}-unlabelled"
     files = Files(path, tuple(lines(folder / "files.txt") or ()))
