@@ -259,9 +259,7 @@ def test_a_run_says_that_it_shuffles_in_blocks(
         "budget.end=15",
         "+dataset.shuffle=blocks",
     ]
-    told = (
-        "2.35e-05 GB of images stay in their file and are shuffled in blocks of it; dataset.shuffle=full shuffles all"
-    )
+    told = "2.35e-05 GB of images stay in their file and are shuffled in blocks; ++dataset.shuffle=full shuffles all"
     last = alsuite(*command)
     assert last.err == ""
     assert told in last.out
