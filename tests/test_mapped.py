@@ -230,7 +230,7 @@ def test_a_data_set_in_its_file_has_the_images_of_one_in_memory(tmp_path: Path) 
 
 def test_nothing_joins_a_pool_that_stays_in_its_file(file: NDArray[np.uint8]) -> None:
     pool = as_pool(both(file)[0])
-    with pytest.raises(UserError, match=r"read from its file takes no synthetic images: set dataset\.shuffle=full"):
+    with pytest.raises(UserError, match=r"read from its file takes no synthetic images: set \+\+dataset\.shuffle=full"):
         pool.extend(torch.zeros(1, 3, 4, 5, dtype=torch.uint8))
 
 

@@ -123,6 +123,7 @@ def test_ta_vaal_asks_among_what_it_plays_with(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("alsuite.strategies.ta_vaal.thinned", lambda *given: parts.append(thinned(*given)) or parts[-1])
     strategy = TAVAAL(VAE_OF_DIGITS, subset=60, limit=2, batch=20)
     query = strategy.query(pool, Fixed(torch.rand(1437)), 50)  # type: ignore[arg-type]
+    assert len(parts[0].unlabelled) == 60
     assert torch.isin(query.indices, parts[0].unlabelled).all()
 
 
