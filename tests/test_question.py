@@ -293,7 +293,7 @@ def test_changed_code_bars_no_run_that_a_person_labels(tmp_path: Path) -> None:
 def test_a_damaged_query_is_told_and_never_made_again_by_itself(content: str, tmp_path: Path) -> None:
     away(run(tmp_path, Person(all_targets(), here=False), Uncertainty(entropy)))
     (tmp_path / "asked.json").write_text(content)
-    with pytest.raises(UserError, match=r"asked\.json is damaged: delete it, and its sheet, to have another query made"):
+    with pytest.raises(UserError, match=r"asked\.json is damaged: delete it, and its sheet, to have another query"):
         run(tmp_path, Person(all_targets()), Uncertainty(entropy))
 
 
