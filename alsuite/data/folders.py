@@ -51,7 +51,7 @@ def folder(
     """
     one_of("dataset.labelled", labelled, ("folders", "none"))
     check_pixels("size", size)
-    path = place_of(str(path))
+    path = place_of(path)
     if not path.is_dir():
         raise UserError(f"dataset.path={path} is no folder: name one that holds a folder of images per class")
     if labelled == "none":
@@ -65,9 +65,9 @@ def folder(
     return load(path.name, build, source=source, classes=classes, extra_tests=extra_tests, shuffle=shuffle, root=root)
 
 
-def place_of(path: str | Path) -> Path:
+def place_of(path: object) -> Path:
     """Return the true place of a folder that the user names."""
-    return Path(path).expanduser().resolve()
+    return Path(str(path)).expanduser().resolve()
 
 
 def own_images(folder: Path, raw: Path, *, path: Path, size: int) -> None:
