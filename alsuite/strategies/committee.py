@@ -3,7 +3,7 @@
 W. Beluch, T. Genewein, A. Nürnberger, J. Köhler: The Power of Ensembles for Active Learning in Image Classification,
 2018. https://openaccess.thecvf.com/content_cvpr_2018/html/Beluch_The_Power_of_CVPR_2018_paper.html
 W. Kuo, C. Häne, E. Yuh, P. Mukherjee, J. Malik: Cost-Sensitive Active Learning for Intracranial Hemorrhage Detection,
-2018. https://arxiv.org/abs/1809.02882
+2018. https://doi.org/10.1007/978-3-030-00931-1_82
 
 VAAL's committee for segmentation (qbc) is the second paper's, which asks for the largest Jensen-Shannon divergence of
 the members' predictions: the mutual information of label and member.
