@@ -12,21 +12,19 @@ from filelock import FileLock
 
 __all__ = ["below", "locked", "remove_empty", "unlock", "written_whole"]
 
-Opened = frozenset[str]
 
-
-def below(folder: Path, opened: Opened = frozenset()) -> Iterator[os.DirEntry[str]]:
+def below(folder: Path, opened: frozenset[str] = frozenset()) -> Iterator[os.DirEntry[str]]:
     """Yield what lies below a folder, through links as well, without hidden names and what is in hidden folders.
 
-    opened: the true places of the folders above, into which no link leads again
+    opened: the true places of the folder and of those above, into which no link leads again
     """
+    opened = opened or frozenset({os.path.realpath(folder)})
     with os.scandir(folder) as found:
         entries = [entry for entry in found if not entry.name.startswith(".")]
-    opened |= {os.path.realpath(folder)}
     for entry in entries:
         yield entry
-        if entry.is_dir() and os.path.realpath(entry.path) not in opened:
-            yield from below(Path(entry.path), opened)
+        if entry.is_dir() and (true := os.path.realpath(entry.path)) not in opened:
+            yield from below(Path(entry.path), opened | {true})
 
 
 def remove_empty(*folders: Path) -> None:

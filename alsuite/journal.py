@@ -222,9 +222,10 @@ def set_aside(runs: Sequence[Path]) -> list[Path]:
     with ExitStack() as held:
         for folder in runs:
             held.callback(unlock, _locked(folder))
-    names = [(folder.with_name(f"{folder.name}~{i}") for i in count(1)) for folder in runs]
-    free = [next(name for name in its if not name.exists()) for its in names]
-    return [folder.rename(name) for folder, name in zip(runs, free, strict=True)]
+    return [
+        folder.rename(next(path for i in count(1) if not (path := folder.with_name(f"{folder.name}~{i}")).exists()))
+        for folder in runs
+    ]
 
 
 def _locked(folder: Path) -> FileLock:

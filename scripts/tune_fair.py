@@ -68,10 +68,11 @@ def listed(option: str) -> list[str]:
 def configured(*options: str) -> DictConfig:
     """Compose the configuration with these options, and the task model that the scale puts in the usual one's place."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        usual = compose("config", [*options], return_hydra_config=True)
-        given = any(one.startswith("task_model=") for one in options)
-        fast = {} if given else of_scale(usual.scale, usual.hydra.runtime.choices)
-        return compose("config", [*options, *(f"{group}={choice}" for group, choice in fast.items())])
+        if not any(one.startswith("task_model=") for one in options):
+            usual = compose("config", [*options], return_hydra_config=True)
+            fast = of_scale(usual.scale, usual.hydra.runtime.choices)
+            options = (*options, *(f"{group}={choice}" for group, choice in fast.items()))
+        return compose("config", [*options])
 
 
 def fill(

@@ -17,6 +17,7 @@ import torch
 from torch import Generator, Tensor
 
 from alsuite.budget import Budget, uniform
+from alsuite.command.identity import FOLDER
 from alsuite.command.machine import onto
 from alsuite.data import Dataset
 from alsuite.data.enlarged import enlarged
@@ -32,9 +33,6 @@ from alsuite.strategies import Strategy
 from alsuite.tasks import Task
 
 __all__ = ["Parts", "Setting", "check_options"]
-
-
-FOLDER = "alsuite.data.folders.folder"  # makes classes of all folders that it finds
 
 
 @dataclass(frozen=True)

@@ -91,7 +91,7 @@ def version(path: Path, size: int, names: Sequence[str] = ()) -> str:
 
     names: of the classes, where their order counts
     """
-    told = ((file, file.stat() if file.exists() else file.lstat()) for file in seen(path))
+    told = ((file, _status(file)) for file in seen(path))
     content = [f"{file}{status.st_size}{status.st_mtime_ns}" for file, status in told]
     text = "\n".join([str(size), *names, *content])
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]
@@ -103,6 +103,14 @@ def for_browsers(path: Path) -> tuple[bytes, str]:
         return path.read_bytes(), kind
     decoded(path, coloured).save(buffer := BytesIO(), "png")
     return buffer.getvalue(), "image/png"
+
+
+def _status(path: Path) -> os.stat_result:
+    """Return what is known of a file, or of a link that leads to none."""
+    try:
+        return path.stat()
+    except OSError:
+        return path.lstat()
 
 
 def save_images(target: Path, files: Sequence[Path], crop: int, short: int | None = None) -> None:

@@ -6,10 +6,9 @@ A. Odena, C. Olah, J. Shlens: Conditional Image Synthesis with Auxiliary Classif
 https://arxiv.org/abs/1610.09585
 
 Unstated are the sizes of warm-up and buffer (alsuite.generators.guided), and how many images join: here as many as are
-labelled. Learning rates are searched in {0.0002, 0.001} there, and fixed here: 0.001 of both players for MNIST,
-Fashion-MNIST and USPS, and AC-GAN's 0.0002 for all others. InfoGAN's release has 0.0002 for the discriminator of gray
-images, and batches of 128 in the place of 64; with these half of the classes of MNIST collapse
-(conf/generator/acgan.yaml).
+labelled. Learning rates are searched in {0.0002, 0.001} there, and fixed here: both players' are 0.001 for MNIST,
+Fashion-MNIST and USPS, and AC-GAN's 0.0002 for others. InfoGAN's release has 0.0002 for the discriminator of gray ones,
+and batches of 128 in the place of 64; with these half of the classes of MNIST collapse (conf/generator/acgan.yaml).
 """
 
 from __future__ import annotations
