@@ -3,6 +3,7 @@
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -172,8 +173,8 @@ def ended(pid: int, seconds: float, reached: Callable[[], bool] = lambda: False)
     return None
 
 
-def killed_until_finished(name: str, folder: Path) -> int:
-    """How often it was killed: now and then before it got anywhere, otherwise some time after one more cycle."""
+def killed_until_finished(name: str, folder: Path) -> None:
+    """Kills at least twice: now and then before it gets anywhere, otherwise some time after one more cycle."""
     moments, kills, status = random.Random(name), 0, None
     while status is None:
         lines, pid = lines_of(folder), forked(name, folder, slow=0.02)
@@ -185,20 +186,20 @@ def killed_until_finished(name: str, folder: Path) -> int:
             os.kill(pid, signal.SIGKILL)
             os.waitpid(pid, 0)
             kills += 1
+        elif status == 0 and kills < 2:  # a busy machine let it end before a signal could hit it: once more
+            shutil.rmtree(folder)
+            kills, status = 0, None
     if status:
         raise SystemExit(f"{name} ended with {status}")
-    return kills
 
 
 def kill_all(folder: Path) -> None:
-    kills = {}
     torch.set_num_threads(1)
     data()
     data(pixels=True)
     for name in STRATEGIES:
         assert ended(forked(name, folder / name / "whole"), 600) == 0
-        kills[name] = killed_until_finished(name, folder / name / "killed")
-    (folder / "kills.json").write_text(json.dumps(kills))
+        killed_until_finished(name, folder / name / "killed")
 
 
 @pytest.fixture(scope="module")
@@ -216,7 +217,6 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.xdist_group("killed")  # what is killed once serves all
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_a_run_killed_at_random_moments_ends_in_the_same_record(name: str, killed: Path) -> None:
-    assert json.loads((killed / "kills.json").read_text())[name] >= 2
     assert len(records(killed / name / "whole")) == CYCLES
     assert records(killed / name / "killed") == records(killed / name / "whole")
 
