@@ -166,12 +166,12 @@ def _most_above(distance: Array) -> float:
     return float(stats.binomtest(int((distance > 0).sum()), len(distance), alternative="greater").pvalue)
 
 
-def deciding(clear: float, level: float) -> float:
-    """Return how many seeds would decide a comparison with the usual power, if its effect is as measured.
+def deciding(clear: float, seeds: float, comparisons: float) -> float:
+    """Return how many seeds, more than there are, would decide with the usual power, if the effect is as measured.
 
     clear: of the judgement
-    level: of the test, as far as others share it
+    comparisons: that share the level; nan, as `clear` or `seeds`, if this can't be told
     """
-    sure = float(stats.norm.ppf(1 - level / 2))
+    sure = float(stats.norm.ppf(1 - LEVEL / 2 / comparisons))
     needed = ((sure + float(stats.norm.ppf(POWER))) / clear) ** 2 + sure**2 / 2 if clear else math.nan
-    return math.ceil(needed) if math.isfinite(needed) else math.nan
+    return max(seeds + 1, math.ceil(needed)) if math.isfinite(needed) else math.nan

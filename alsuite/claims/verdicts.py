@@ -67,16 +67,11 @@ def verdicts(claims: Sequence[Claim], runs: Runs) -> pd.DataFrame:
     for _, part in rows.groupby("paper"):
         rows.loc[part.index, "holm_p"] = corrected = holm(part["p"].to_numpy(float))
         open_ = part.index[corrected >= LEVEL]
-        told = rows.loc[open_, ["seeds", "clear", "comparisons"]].astype(float).itertuples(index=False)
-        rows.loc[open_, "seeds_needed"] = [_needed(*row, others=len(open_)) for row in told]
+        told = rows.loc[open_, ["clear", "seeds", "comparisons"]].astype(float)
+        told["comparisons"] *= len(open_)
+        rows.loc[open_, "seeds_needed"] = [deciding(*row) for row in told.itertuples(index=False)]
     rows["verdict"] = [_verdict(*row) for row in rows[["seeds", "holm_p", "holds"]].itertuples(index=False)]
     return rows[[*COLUMNS]]
-
-
-def _needed(seeds: float, clear: float, comparisons: float, others: int) -> float:
-    """Return how many seeds would decide what so many have left undecided, beside others; nan if that can't be told."""
-    needed = deciding(clear, LEVEL / (comparisons * others))
-    return max(seeds + 1, needed) if needed == needed else math.nan
 
 
 def _verdict(seeds: float, p: float, holds: object) -> str:
