@@ -68,6 +68,8 @@ def _of_run(row: Row) -> Iterator[tuple[str, float]]:
     yield from _of(_limit(row, MADE), _by_data_set(row, f"{MADE}.iterations"), "iterations of the generator")
     yield from _of(_limit(row, CODE), _steps_of(row, CODE), "iterations of the auto-encoder")
     yield from _of(_number(row, "strategy.rewarded"), _by_data_set(row, f"{MADE}.batch"), "images of a batch rewarded")
+    if row.get("strategy.standardise") is True:
+        yield "features of unit spread for AALU's VAE", 0
     yield from _of(_number(row, "task_model.features.side"), VGG_SIDE, "pixels a side for VGG-16")
     yield from _of(_number(row, "labelled"), _end(row), "labels")
 

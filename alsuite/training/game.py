@@ -231,7 +231,7 @@ def diagnosed(notes: Mapping[str, float], start: float, device: torch.device) ->
 def warned(notes: Mapping[str, float]) -> dict[str, Any]:
     """Add a warning to the notes where the VAE or D has learned nothing."""
     if 0 < 0.95 * notes.get("mean_sample_error", 1) < notes.get("reconstruction_error", 0):
-        return {**notes, WARNING: "the VAE has collapsed to the mean: try kl_reduction=elbo, or more epochs"}
+        return {**notes, WARNING: "the VAE has collapsed to the mean: try more epochs, kl_reduction=elbo, standardise"}
     if notes.get("d_ranking", 1) < 0.52:
         return {**notes, WARNING: "the discriminator can't tell labelled from unlabelled: its picks are near chance"}
     return {**notes}

@@ -58,6 +58,7 @@ def test_what_differs_in_the_whole_alone_is_said_once() -> None:
             "200 of 7,040 steps of M2",
         ),
         ({"strategy.rewarded": 32, f"{MADE}.batch.cifar10": 100}, "32 of 100 images of a batch rewarded"),
+        ({"strategy.standardise": True}, "features of unit spread for AALU's VAE"),
         ({"task_model.features.side": 32}, "32 of 64 pixels a side for VGG-16"),
         ({f"{MADE}.limit.default": 30, f"{MADE}.iterations": 100}, "30 of 100 iterations of the generator"),
         (
