@@ -32,6 +32,7 @@ from alsuite.figures.names import name_of
 from alsuite.figures.parts import DERIVED, Part, part_named, per_run, runs_shown
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import METRICS, STORED, Panel, description_of, read_panels
+from alsuite.results.diagnostics import diagnostics
 from alsuite.results.intervals import FRACTIONS, interval, largest
 from alsuite.results.kept import (
     NAMED_BY,
@@ -55,6 +56,7 @@ JOINED = "synthetic"  # in a run's file of images, those that joined its pool
 OPTIONS = ("budget", "dataset", "fair", "generator", "strategy", "task_model")  # what makes a series, beside its seeds
 OF_A_STRATEGY = ("strategy", "generator", "features")
 CORRECTED = "Corrected after Holm for all claims of the paper ([the list](../claims.csv))."
+NOTED = "Means over seeds and queries of what strategies noted of themselves: have their networks learned?"
 MARK = "<!-- papers: written by scripts/publish.py -->"
 CLAIMS = "<!-- claims -->"
 
@@ -290,12 +292,21 @@ def renew(published: Path, readme: Path) -> None:
     table.round(5).to_csv(published / "claims.csv", index=False)
     between(readme, MARK, claims.of_papers(table, published))
     for folder in figures_in(published):
-        judged = claims.on_a_page(table[table["experiment"] == folder.name])
-        between(folder / "README.md", CLAIMS, f"## Claims of the paper\n\n{CORRECTED}\n\n{judged}" if judged else "")
+        judged, learned = claims.on_a_page(table[table["experiment"] == folder.name]), diagnosed(kept_table(folder))
+        parts = [f"## Claims of the paper\n\n{CORRECTED}\n\n{judged}"] if judged else []
+        parts += [f"## Diagnostics\n\n{NOTED}\n\n{learned}"] if learned else []
+        between(folder / "README.md", CLAIMS, "\n\n".join(parts))
     heads = ("figure", "published", "measured: mean ± sd over seeds", "scale")
     rows = (row(folder) for folder in figures_in(published))
     head = "# What was measured\n\nEach figure's page has its tables, claims, command, commit, device and seeds.\n\n"
     (published / "README.md").write_text(head + markdown(heads, rows) + "\n")
+
+
+def diagnosed(runs: pd.DataFrame) -> str:
+    """Return the table of what the runs' strategies noted of themselves, each called as it was run."""
+    several = runs["experiment"].nunique() > 1
+    named = without_seed(runs).str.removesuffix(",")
+    return diagnostics(runs, runs["experiment"] + ": " + named if several else named)
 
 
 def between(path: Path, mark: str, text: str) -> None:

@@ -14,6 +14,7 @@ from scipy import special, stats
 from alsuite import results
 from alsuite.errors import UserError
 from alsuite.results.__main__ import main
+from alsuite.results.diagnostics import diagnostics
 from alsuite.results.intervals import interval, largest
 from alsuite.results.report import report
 from alsuite.results.statistics import holm, one_setting, parts_of_series
@@ -54,6 +55,21 @@ def test_load_is_tidy(tmp_path: Path) -> None:
     assert row["label_counts"] == [7, 3]
     assert row["notes.agreement"] == 0.8
     assert math.isnan(frame["entropy"].iloc[-1])
+
+
+def test_diagnostics_are_means_over_seeds_and_queries_and_count_each_warning(tmp_path: Path) -> None:
+    """Each query counts once, however many tests there are; the last cycle asks nothing."""
+    write_run(tmp_path, "random", 0, [0.5, 0.6, 0.7])
+    for seed, error in ((0, 0.2), (1, 0.6)):
+        notes = {"reconstruction_error": error, "mean_sample_error": 0.8, "d_ranking": 0.75}
+        notes |= {"warning": "the VAE has collapsed"} if seed else {}
+        write_run(tmp_path, "vaal", seed, [0.5, 0.6, 0.7], tests=("a", "b")[: 1 + seed], notes=notes)
+    runs = results.load_runs("toy", root=tmp_path)
+    head, _, row = diagnostics(runs, runs["strategy"]).splitlines()
+    assert head == "| runs | variance that the VAE explains | D ranks labelled above unlabelled | warnings |"
+    assert row == "| vaal | 0.50 | 0.75 | 2 of 4 queries: the VAE has collapsed |"
+    alone = runs[runs["strategy"] == "random"]
+    assert diagnostics(alone, alone["strategy"]) == ""
 
 
 def test_a_query_is_also_timed_without_training_and_for_100_samples(tmp_path: Path) -> None:

@@ -210,3 +210,8 @@ def test_the_published_verdicts_are_those_of_the_published_runs(publish: ModuleT
     kept = pd.read_csv(publish.PUBLISHED / "claims.csv")
     judged = verdicts(read_claims(), measured_runs(publish.PUBLISHED.parent, live=False))
     pd.testing.assert_frame_equal(kept[["claim", "says", "verdict"]], judged[["claim", "says", "verdict"]])
+
+
+def test_each_published_page_tells_what_its_strategies_noted(publish: ModuleType) -> None:
+    for folder in publish.figures_in(publish.PUBLISHED):
+        assert publish.diagnosed(kept_table(folder)) in (folder / "README.md").read_text()
