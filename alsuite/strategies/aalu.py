@@ -97,7 +97,7 @@ class AALU:
         ranking: float = 10.0,
         margin: float = 0.1,
         assistant_layers: int = 3,
-        standardise: bool = False,
+        standardise: bool | None = None,
         **rules: Any,
     ) -> None:
         if not ranking and not rules.get("adversarial", 1):

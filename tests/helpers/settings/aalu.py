@@ -14,7 +14,7 @@ TENTHS = {  # of each count: 10 % of the images, 5 % at a time, up to 40 %
 TRAINING = {"strategy.batch": 128, "strategy.lr": 5e-4, "strategy.discriminator_lr": 5e-4, "strategy.epochs": 100}
 RESNET = {"task_model": "resnet18", "task_model.batch": 128, **ADAM}
 ASSISTANT = {"strategy.ranking": 10, "strategy.margin": 0.1, "strategy.adversarial": 1, "strategy.assistant_layers": 3}
-AS_THEY_ARE = {"strategy.standardise": False, "strategy.prediction": True, "generator": "feature_vae"}
+AS_THEY_ARE = {"strategy.standardise": None, "strategy.prediction": True, "generator": "feature_vae"}
 AALU_ITSELF = {**RESNET, **TRAINING, **ASSISTANT, **AS_THEY_ARE}
 
 
