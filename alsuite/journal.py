@@ -52,7 +52,7 @@ INCIDENTAL = (
 )
 """The options that change no result: not in a folder's name, a run's identity or the columns that tell series apart."""
 OURS = {"run.json", "cycles.jsonl", "lock"}
-MADE_BY = ("commit", "versions", "device", "code")  # what asked.json tells of how a query was made
+MADE_BY = ("commit", "versions", "device", "threads", "code")  # what asked.json tells of how a query was made
 
 
 class Journal:

@@ -30,7 +30,7 @@ from alsuite.command.shown import Shown, brief
 from alsuite.command.tracking import Tracker
 from alsuite.journal import Journal, Record
 from alsuite.loop import Run
-from alsuite.recorded import Options
+from alsuite.recorded import Options, about_of
 from alsuite.strategies import Query
 
 __all__ = ["execute", "perform", "task"]
@@ -105,6 +105,7 @@ def perform(
     keep_freed_memory()
     alone = ranks.count() == 1
     with closing(Journal(folder) if alone else SharedJournal(folder)) as journal:
+        keep_threads(folder)
         journal.start({**about, "seed": seed, **setting.facts(), **provenance(device, about.get("code", ()))})
         for record in journal.records:
             shown.cycle(0, brief(record), setting.cycles, True)
@@ -122,3 +123,10 @@ def perform(
         first, budget = ranks.told(lambda: setting.initial).to(device), setting.budget
         with tracker:
             Run(pool, tests, parts.task_model, parts.strategy, oracle, budget, first, journal, seed, report).go()
+
+
+def keep_threads(folder: Path) -> None:
+    """Compute with no more threads than the run has begun with, since more of them round other sums."""
+    began = (about_of(folder / "run.json") or {}).get("threads")
+    if isinstance(began, int) and 0 < began < torch.get_num_threads():
+        torch.set_num_threads(began)

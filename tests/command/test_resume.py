@@ -113,8 +113,10 @@ STRATEGIES: dict[str, tuple[Callable[[], Task], Strategy]] = {
 }
 
 
-def work(name: str, folder: Path, slow: float = 0.0, show: Callable[..., None] = lambda *_: None) -> None:
-    torch.set_num_threads(1)
+def work(
+    name: str, folder: Path, slow: float = 0.0, show: Callable[..., None] = lambda *_: None, threads: int = 1
+) -> None:
+    torch.set_num_threads(threads)
     task, strategy = STRATEGIES[name]
     perform(
         ABOUT,
@@ -242,6 +244,18 @@ def test_a_run_stopped_between_images_and_record_goes_on(
     monkeypatch.undo()
     work(name, tmp_path / "stopped")
     assert records(tmp_path / "stopped") == records(tmp_path / "whole")
+
+
+def test_a_run_goes_on_with_as_many_threads_as_it_began_with(tmp_path: Path) -> None:
+    def stop(record: object, cycles: int, old: bool) -> None:
+        if not old:
+            raise KeyboardInterrupt
+
+    for threads, used in ((1, 1), (2, 1)):
+        with pytest.raises(KeyboardInterrupt):
+            work("random", tmp_path, show=stop, threads=threads)
+        assert torch.get_num_threads() == used
+    assert json.loads((tmp_path / "run.json").read_text())["threads"] == 1
 
 
 def test_a_strategy_that_labels_more_than_it_returns_is_refused(
