@@ -64,7 +64,7 @@ class Budget:
     def _count(self, name: str, pool: int, trains: float, cut: float) -> int:
         """Return one of the sizes as a count; `cut` is the share of the pool that the scale has left."""
         size = getattr(self, name)
-        if not isinstance(size, int | float) or not 0 < size < math.inf:
+        if not isinstance(size, int | float) or isinstance(size, bool) or not 0 < size < math.inf:
             raise UserError(
                 f"budget.{name}={size} buys nothing: give a count of samples or a fraction of the pool above 0"
             )

@@ -24,8 +24,8 @@ def left_to_do(jobs: Sequence[Job], progress: Progress) -> list[int]:
     with again=true the old run is set aside. All are looked at before any is, so that a refusal leaves all as they
     were.
     """
+    again = [_again(job) for job in jobs]
     changes = [_barring(job, progress) for job in jobs]
-    again = [bool(job.config["again"]) for job in jobs]
     if refused := [place for place, change in enumerate(changes) if change and not again[place]]:
         raise UserError(_refusal(jobs, refused, changes[refused[0]]))
     done = [ended_as(job.folder, *job.identity) for job in jobs]
@@ -37,6 +37,13 @@ def left_to_do(jobs: Sequence[Job], progress: Progress) -> list[int]:
     if any(done):
         progress.print(f"{sum(done)} of {len(jobs)} runs are finished already: {jobs[0].folder.parent}")
     return [place for place, is_done in enumerate(done) if not is_done]
+
+
+def _again(job: Job) -> bool:
+    """Return whether the job is to be run anew."""
+    if not isinstance(again := job.config["again"], bool):
+        raise UserError(f"again={again} is neither true nor false: with true finished runs are made anew")
+    return again
 
 
 def _barring(job: Job, progress: Progress) -> str:

@@ -14,12 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from alsuite.command.identity import code_of, data_of
 from alsuite.command.names import experiment_of
-from alsuite.command.papers import parsed
+from alsuite.command.papers import key_of, parsed
 from alsuite.errors import UserError
 from alsuite.journal import INCIDENTAL, Record
 from alsuite.recorded import Options
 
-__all__ = ["Job", "processes_of"]
+__all__ = ["Job", "limited", "processes_of"]
 
 TEMPLATES = ("fair", "features", "generator", "paper")  # their values stand again in what uses them
 MADE_UP = "made up"  # in place of a hash
@@ -50,7 +50,7 @@ class Job:
         choices = {group: choice for group, choice in hydra.runtime.choices.items() if not group.startswith("hydra/")}
         config = config.copy()
         config.experiment = experiment_of(config, choices)
-        config.scale = OmegaConf.merge(config.scale, config.at_scale.get(config.scale.name, {}))
+        config.scale = limited(config, hydra.overrides.task)
         values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         assert isinstance(values, dict)
         named = {str(key): value for key, value in values.items()}
@@ -99,6 +99,17 @@ class Job:
             return float("nan")
         last = json.loads(path.read_bytes().splitlines()[-1])
         return next((test["accuracy"] for test in last["metrics"].values()), float("nan"))
+
+
+def limited(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """Return the scale with the limits of the experiment's own at it, over which those win that the overrides give."""
+    scale = OmegaConf.merge(config.scale, config.at_scale.get(config.scale.name, {}))
+    assert isinstance(scale, DictConfig)
+    for key in map(key_of, parsed(overrides)):
+        if key.startswith("scale."):
+            name = key.removeprefix("scale.")
+            OmegaConf.update(scale, name, OmegaConf.select(config.scale, name), force_add=True)
+    return scale
 
 
 def processes_of(config: Options) -> int:

@@ -5,7 +5,7 @@ So does the task model that a reduced scale puts in the place of deep ones.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
@@ -13,18 +13,17 @@ from omegaconf import DictConfig, OmegaConf
 
 from alsuite.recorded import Options
 
-__all__ = ["Pairs", "beyond_the_paper", "completed", "of_scale", "parsed"]
+__all__ = ["Pairs", "beyond_the_paper", "completed", "disputed", "key_of", "of_scale", "parsed"]
 
 Pairs = Mapping[str, Mapping[str, object]]  # data set -> options with their values
+Settled = Callable[[Sequence[str]], tuple[DictConfig, Mapping[str, str]]]
 SETTING = ("dataset", "task_model", "initial", "budget", "oracle")  # an experiment's own, alike for all its strategies
-POOL = "dataset.validation"  # a paper's own pool, which no fair comparison takes
+RECIPE = ("dataset.", "task_model.")  # a paper's own pool and training, which no fair comparison takes
 SEVERAL = "several"  # stands for the values that a sweep lists
 SWEPT = ("strategy", "dataset")  # a pair of these is settled only when a sweep is expanded
 
 
-def completed(
-    overrides: Sequence[str], settled: Callable[[Sequence[str]], tuple[DictConfig, Mapping[str, str]]]
-) -> list[str]:
+def completed(overrides: Sequence[str], settled: Settled, apart: Collection[tuple[str, str]] = ()) -> list[str]:
     """Return the overrides, and what they leave open of the scale's task model and the paper's pair with the data set.
 
     Where they still list several strategies or data sets nothing is added: each job is completed by itself. Within an
@@ -33,28 +32,52 @@ def completed(
     Arguments:
         overrides: the options of the command line, which win over what is added
         settled: gives the configuration and the groups' choices that the overrides lead to
+        apart: data sets and options of which no paper's own value is added
     """
-    keys = {one.get_key_element().lstrip("+~"): one for one in parsed(overrides)}
+    keys = {key_of(one): one for one in parsed(overrides)}
     if any(keys[key].is_sweep_override() for key in SWEPT if key in keys):
         return [*overrides]
     config, choices = settled(overrides)
     pair = pair_of(OmegaConf.select(config, "paper.pairs"), choices["dataset"])
     if choices.get("experiment"):
         pair = {key: value for key, value in pair.items() if key.split(".")[0] not in SETTING}
+    pair = {key: value for key, value in pair.items() if (choices["dataset"], key) not in apart}
     usual = {**choices, **pair}
     added = {**pair, **of_scale(config["scale"], usual)}
     values = {key: SEVERAL if one.is_sweep_override() else one.get_value_element_as_str() for key, one in keys.items()}
-    given = {*values, POOL} if values.get("protocol") == "fair" else {*values}
-    left = {key: value for key, value in added.items() if key not in given}
+    if values.get("protocol") == "fair":
+        added = {key: value for key, value in added.items() if not key.startswith(RECIPE)}
+    left = {key: value for key, value in added.items() if key not in values}
     return [
         *overrides,
         *(_written(key, value) for key, value in left.items() if not _replaced(key, {**left, **values}, usual)),
     ]
 
 
+def disputed(jobs: Sequence[Sequence[str]], settled: Settled) -> set[tuple[str, str]]:
+    """Return the data sets, each with a setting, of which the papers of these jobs' strategies say unlike things.
+
+    Runs that are compared share their setting: there it is the data set's own.
+    """
+    pairs: dict[str, list[dict[str, str]]] = {}
+    for config, choices in map(settled, jobs):
+        pairs.setdefault(choices["dataset"], []).append(pair_of(config.paper.get("pairs"), choices["dataset"]))
+    return {
+        (dataset, key)
+        for dataset, its in pairs.items()
+        for key in {key for pair in its for key in pair}
+        if key.split(".")[0] in SETTING and len({pair.get(key) for pair in its}) > 1
+    }
+
+
 def parsed(overrides: Sequence[str]) -> list[Override]:
     """Return overrides as Hydra's grammar understands them."""
     return OverridesParser.create().parse_overrides([*overrides])
+
+
+def key_of(override: Override) -> str:
+    """Return the option that an override is of, whether it changes it, adds it or takes it out."""
+    return override.get_key_element().lstrip("+~")
 
 
 def pair_of(pairs: Pairs | None, dataset: str) -> dict[str, str]:

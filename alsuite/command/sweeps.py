@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from itertools import product
 
@@ -24,15 +24,15 @@ from yaml import MarkedYAMLError, YAMLError
 
 from alsuite.command.around import finish
 from alsuite.command.complaints import mendable
-from alsuite.command.job import Job
+from alsuite.command.job import Job, limited
 from alsuite.command.names import experiment_of
-from alsuite.command.papers import completed, parsed
+from alsuite.command.narrowing import Sweep, narrowed
+from alsuite.command.papers import completed, disputed, key_of, parsed
 from alsuite.errors import AwaitingLabels, UserError, reason
 
 __all__ = ["Composer", "expanded", "given_once", "handed_over", "jobs_of", "lines_of", "swept_here"]
 
-Sweep = dict[str, list[str]]  # an option, and its values
-SETTLING = ("experiment", "scale", "strategy", "dataset", "hydra.searchpath")  # what decides which settings join
+SETTLING = ("experiment", "scale", "strategy", "dataset", "paper", "hydra.searchpath")  # decide which settings join
 
 
 class Composer:
@@ -65,21 +65,24 @@ class Composer:
 
         These are few among the jobs of a sweep, and a composition takes long: each is done once.
         """
-        deciding = tuple(str(one.input_line) for one in parsed(overrides) if one.key_or_group in SETTLING)
+        given = [(key_of(one), str(one.input_line)) for one in parsed(overrides)]
+        deciding = tuple(line for key, line in given if key in SETTLING or key.startswith("scale."))
         if deciding not in self.known:
             self.known[deciding] = self([*deciding])
         config = self.known[deciding]
         return config, config.hydra.runtime.choices
 
-    def with_paper(self, overrides: Sequence[str]) -> list[str]:
+    def with_paper(self, overrides: Sequence[str], apart: Collection[tuple[str, str]] = ()) -> list[str]:
         """Return the overrides, and those of the strategy's paper, and of the scale, on the data set."""
-        return completed(overrides, self.settled)
+        return completed(overrides, self.settled, apart)
 
 
 def given_once(overrides: Sequence[str]) -> None:
     """Refuse an option with two values, of which the last would win silently, and more than one experiment."""
     given = parsed(overrides)
-    keys = [one.get_key_element() for one in given]
+    keys = [key_of(one) for one in given]
+    if whole := next((key for one, key in zip(given, keys, strict=True) if one.is_delete() and "." not in key), None):
+        raise UserError(f"~{whole} would leave out what each run needs: choose another {whole}, or leave ~{whole} out")
     experiments = [one for one in given if one.key_or_group == "experiment"]
     if len(experiments) > 1 or any(one.is_sweep_override() for one in experiments):
         raise UserError("an experiment has sweeps and a figure of its own: give one, and of several each in a command")
@@ -103,8 +106,9 @@ def jobs_of(arguments: Sequence[str], composer: Composer) -> list[list[str]]:
     found = [job for line in lines_of(arguments, composer) for job in expanded(line)]
     if not found:
         raise UserError("the command line leaves no run of this experiment: give fewer options")
-    unlike = {frozenset(job): job for job in found}  # in one folder each
-    return [composer.with_paper(job) for job in unlike.values()]
+    unlike = [*{frozenset(job): job for job in found}.values()]  # in one folder each
+    apart = disputed(unlike, composer.settled)
+    return [composer.with_paper(job, apart) for job in unlike]
 
 
 def lines_of(arguments: Sequence[str], composer: Composer) -> list[list[str]]:
@@ -136,11 +140,11 @@ def _sweeps(arguments: Sequence[str], composer: Composer) -> list[list[str]]:
     config = composer(_plain(arguments))
     if not config.sweeps:
         return [[*arguments]]
-    given = {one.get_key_element().lstrip("+~"): _values(one) for one in parsed(arguments)}
+    given = {key_of(one): _values(one) for one in parsed(arguments)}
     if not isinstance(config.sweeps, ListConfig) or not all(isinstance(sweep, DictConfig) for sweep in config.sweeps):
         raise UserError("sweeps is no list of options with their values: see conf/experiment for examples")
     listed = [_sweep(sweep) for sweep in config.sweeps]
-    seeds = {} if "seed" in given else {"seed": [str(seed) for seed in range(_seeds(config))]}
+    seeds = {} if "seed" in given else {"seed": [str(seed) for seed in range(_seeds(config, arguments))]}
     each = _one_by_one({key: values for key, values in given.items() if any(key in sweep for sweep in listed)})
     return [
         _line({**seeds, **sweep, **alone}, arguments)
@@ -157,18 +161,23 @@ def _one_by_one(given: Sweep) -> list[Sweep]:
 def _line(sweep: Sweep, arguments: Sequence[str]) -> list[str]:
     """Return the command line of a sweep: its own options, and of those that were given what it does not have."""
     ours = [f"{key}={','.join(values)}" for key, values in sweep.items()]
-    return [*ours, *(str(one.input_line) for one in parsed(arguments) if one.get_key_element() not in sweep)]
+    return [*ours, *(str(one.input_line) for one in parsed(arguments) if key_of(one) not in sweep)]
 
 
 def _plain(arguments: Sequence[str]) -> list[str]:
     """Return the overrides with the first of the values that one lists: enough to know which experiment it is."""
-    return expanded(arguments)[0]
+    if not (jobs := expanded(arguments)):
+        raise UserError("an option of the command line lists no value: give it one")
+    return jobs[0]
 
 
-def _seeds(config: DictConfig) -> int:
-    """Return how many seeds an experiment is run with: its own number, or fewer where the scale says so."""
-    limits = {**config.scale, **config.at_scale.get(config.scale.name, {})}
-    return min(config.seeds, limits["seeds"] or config.seeds)
+def _seeds(config: DictConfig, arguments: Sequence[str]) -> int:
+    """Return how many seeds an experiment is run with: what is given, else its own number, or the scale's if fewer."""
+    own = config.seeds
+    if not isinstance(own, int) or isinstance(own, bool) or own < 1:
+        raise UserError(f"seeds={own} is no number of seeds: give one from 1, or list them as seed=0,1")
+    given = any(key_of(one) == "seeds" for one in parsed(arguments))
+    return own if given else min(own, limited(config, arguments)["seeds"] or own)
 
 
 def _sweep(options: DictConfig) -> Sweep:
@@ -180,37 +189,6 @@ def _values(override: Override) -> list[str]:
     if override.is_sweep_override():
         return [str(value) for value in override.sweep_string_iterator()]
     return [override.get_value_element_as_str()]
-
-
-def narrowed(sweeps: Sequence[Sweep], given: Sweep) -> list[Sweep]:
-    """Return the sweeps cut to the values that are given.
-
-    Where none of them has these, each sweep without the options that are given; of several that then differ in
-    others alone, the plainest.
-
-    Arguments:
-        sweeps: those of the experiment
-        given: the options of the command line, with the values that are wanted of each
-    """
-    if agreeing := [cut for sweep in sweeps if (cut := _cut(sweep, given))]:
-        return agreeing
-    left = [{key: values for key, values in sweep.items() if key not in given} for sweep in sweeps]
-    unlike = [sweep for i, sweep in enumerate(left) if sweep not in left[:i]]
-    return [sweep for sweep in unlike if not any(_plainer(other, sweep) for other in unlike)]
-
-
-def _cut(sweep: Sweep, given: Sweep) -> Sweep:
-    """Return the sweep with the values that are given, too; nothing where an option has none of these."""
-    cut = {
-        key: [value for value in given[key] if value in values] if key in given else values
-        for key, values in sweep.items()
-    }
-    return cut if all(cut.values()) else {}
-
-
-def _plainer(one: Sweep, other: Sweep) -> bool:
-    """Tell whether one sweep says the same as another, and less."""
-    return one != other and all(other.get(key) == values for key, values in one.items())
 
 
 def handed_over(launcher: Launcher, jobs: Sequence[Sequence[str]], silent: bool) -> Sequence[JobReturn]:

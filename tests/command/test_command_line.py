@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from omegaconf import OmegaConf
 
 from alsuite import CONF
 from alsuite.journal import Journal
@@ -209,13 +208,6 @@ def test_info_and_shell_completion_are_hydras(
     assert "hydra_plugins.alsuite" in alsuite("--info", "plugins").out
     monkeypatch.setenv("COMP_LINE", "alsuite strategy=rand")
     assert "strategy=random" in alsuite("-sc", "query=bash").out
-
-
-@pytest.mark.slow
-def test_what_an_experiment_limits_at_a_scale_reaches_all_that_is_made_of_it(alsuite: Command, tmp_path: Path) -> None:
-    shown = alsuite("experiment=adversarial_fashion_mnist", "strategy=vaal", "scale=laptop", "--cfg", "job")
-    limits = OmegaConf.create(shown.out)
-    assert limits.at_scale.laptop.steps == 250
 
 
 EARLY = """
