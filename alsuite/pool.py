@@ -187,13 +187,17 @@ class Pool:
         if not self._are_classes(labels):
             raise UserError(f"a label lies outside 0..{self.classes - 1}")
 
-    def _check_joining(self, images: Tensor, labels: Tensor | None) -> None:
-        """Refuse images that don't fit those of the pool, and a pool that can't take any."""
+    def takes_images(self) -> None:
+        """Refuse a pool that no synthetic image can join; whoever makes them asks before."""
         self.one_label_each("a strategy that makes images", "strategy=entropy")
         if not isinstance(self.images, Tensor):
             kind = "an enlarged pool" if hasattr(self.images, "originals") else "a pool that is read from its file"
             option = "enlarge=null" if hasattr(self.images, "originals") else "++dataset.shuffle=full"
             raise UserError(f"{kind} takes no synthetic images: set {option}, or take another strategy")
+
+    def _check_joining(self, images: Tensor, labels: Tensor | None) -> None:
+        """Refuse images that don't fit those of the pool, and a pool that can't take any."""
+        self.takes_images()
         shape, given = tuple(self.images.shape[1:]), (images.dtype, *images.shape[1:])
         if given != (torch.uint8, *shape):
             raise UserError(f"the pool takes uint8 images of shape {shape}, not {images.dtype} {tuple(given[1:])}")

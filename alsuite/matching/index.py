@@ -67,7 +67,7 @@ class FeatureIndex:
         while len(picks) < len(queries):
             rest = queries[len(picks) :]
             given = _each_once(self.neighbours.nearest(rest, min(len(rest), NEIGHBOURS)).tolist())
-            picks = torch.cat([picks, self._mark(torch.tensor(given, device=known.device))])
+            picks = torch.cat([picks, self._mark(torch.tensor(given, dtype=torch.int64, device=known.device))])
         return picks
 
     def _check(self, queries: Tensor, known: Tensor) -> None:

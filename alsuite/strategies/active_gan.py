@@ -66,7 +66,7 @@ class ACGAN:
         self.embedded = embedded
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
-        pool.one_label_each("this strategy", "strategy=entropy")
+        pool.takes_images()
         start = clock(pool.device)
         game = trained_on_labelled(self.game(pool, task), pool)
         seconds = clock(pool.device) - start
@@ -245,6 +245,6 @@ def groups(pool: Pool, task: Task, made: Tensor, n: int) -> dict[str, np.ndarray
         return rows[torch.randperm(len(rows))[:most].to(rows.device)]
 
     among = some(pool.unlabelled, 10 * n)
-    hard = among[-margin(task.log_probs(pool.rows(among))) <= HARD][:n]
+    hard = among[-margin(task.log_probs(pool.rows(among))) <= HARD][:n] if len(among) else among
     shown = {"training": pool.rows(some(pool.labelled, n)), "generated": unit(some(made, n)), "hard": pool.rows(hard)}
     return plane({name: task.outputs(images)[0] for name, images in shown.items() if len(images)})

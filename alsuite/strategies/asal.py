@@ -123,6 +123,7 @@ class ASAL:
         dimensions: int = 50,
         **ascent: Any,
     ) -> None:
+        positive("strategy.", dimensions=dimensions)
         self.generator = generative(generator)
         self.features = features
         self.make_index = index
@@ -203,6 +204,7 @@ class GAAL:
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         log_probs = differentiable(task, pool, self.ascent.score)
+        pool.takes_images()
         trained = self.trained(pool)
         start, z = self.ascent.codes(trained, log_probs, n, pool.device)
         with torch.no_grad():

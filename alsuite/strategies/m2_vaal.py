@@ -171,7 +171,7 @@ def finding(pool: Pool, task: M2, logits: Tensor | None) -> dict[str, float]:
     """Note how well D tells the pools apart, and how hard the VAE works against it."""
     if logits is None:
         return {}
-    batches = ((normalised(pool, evenly(indices, task.batch)),) for indices in (pool.labelled, pool.unlabelled))
+    batches = ((normalised(pool, task, evenly(indices, task.batch)),) for indices in (pool.labelled, pool.unlabelled))
     found = separation(task.labelled_logits(pool.rows(pool.labelled)), logits)
     return {**found, **adversary_share(task.game, *batches)}
 
@@ -180,11 +180,12 @@ def rebuilding(pool: Pool, task: M2) -> dict[str, float]:
     """Note what tells a live VAE from a collapsed one."""
     some = evenly(pool.unlabelled, WATCHED)
     codes, log_probs = task.codes(pool.rows(some))
-    return reconstruction(task.vae, normalised(pool, some), codes, log_probs.exp())
+    return reconstruction(task.vae, normalised(pool, task, some), codes, log_probs.exp())
 
 
-def normalised(pool: Pool, indices: Tensor) -> Tensor:
-    return pool.normalise(pool.rows(indices)[:].to(pool.device))
+def normalised(pool: Pool, task: M2, indices: Tensor) -> Tensor:
+    """Return images as the VAE sees them."""
+    return task.normalise(pool.rows(indices)[:].to(pool.device))
 
 
 def reconstructions(pool: Pool, task: M2, indices: Tensor) -> dict[str, np.ndarray]:

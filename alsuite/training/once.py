@@ -1,6 +1,7 @@
 """A training that is done once: kept as <folder>/<name>-<hash>, under a lock, and resumed to the same bits on a CPU.
 
-The hash tells apart whatever the weights depend on: images, configuration, iterations, and the code that trains them.
+The hash tells apart whatever the weights depend on: images (of more than 64 MB evenly spaced parts), configuration,
+iterations, and the code that trains them.
 Every so many iterations all generators of random numbers are seeded anew, so that a checkpoint needs none of their
 state, and the rest of the run doesn't notice whether there was a training. It computes in float32, whatever precision
 the run's other networks take.

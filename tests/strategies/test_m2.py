@@ -20,7 +20,7 @@ from alsuite.journal import Journal
 from alsuite.loop import seed_all
 from alsuite.nets.classifiers import convnet
 from alsuite.nets.vae import discriminator, small_vae
-from alsuite.pool import Pool
+from alsuite.pool import Normalise, Pool
 from alsuite.strategies import Strategy
 from alsuite.strategies.m2_vaal import M2VAAL, M2Alg1, M2Alg2, quotas
 from alsuite.tasks.classification import Classifier
@@ -130,7 +130,7 @@ class Codes(M2):
 
     def __init__(self, codes: Tensor, log_probs: Tensor) -> None:
         super().__init__(NET, VAE)
-        self.given, self.predicted = codes, log_probs
+        self.given, self.predicted, self.normalise = codes, log_probs, Normalise((0.5,), (0.25,))
         self.vae = VAE((1, 8, 8), extra=10).double()
 
     def codes(self, images: Any) -> tuple[Tensor, Tensor]:
@@ -221,6 +221,16 @@ def test_the_picks_have_the_lowest_probability_of_being_labelled() -> None:
     torch.testing.assert_close(query.scores, -logits.sort().values[:12], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(logits[torch.isin(pool.unlabelled, query.indices)].sort().values, -query.scores)
     assert {"d_accuracy", "d_ranking", "reconstruction_error", "active_latents"} <= {*query.notes}
+
+
+def test_what_is_noted_of_the_vae_is_of_images_as_it_sees_them() -> None:
+    """A network may bring a normalisation of its own; the pool's would give other errors."""
+    pool, _ = digit_pool(100)
+    task = small().learn(pool)
+    task.normalise = Normalise((0.9,), (0.1,))
+    seen = Normalise((0.9,), (0.1,))(pool.images)[pool.unlabelled]
+    noted = M2VAAL().query(pool, task, 12).notes["mean_sample_error"]
+    assert noted == pytest.approx(float((seen - seen.mean(0)).square().mean()), rel=0.05)
 
 
 def test_pictures_are_a_sample_of_the_picks_and_what_the_decoder_makes_of_them() -> None:

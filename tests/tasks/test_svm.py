@@ -97,6 +97,14 @@ def test_the_temperature_calibrates() -> None:
     assert tempered(factor * decisions, targets) == pytest.approx(1, abs=0.4)
 
 
+def test_the_temperature_is_that_of_samples_that_were_not_learned_from() -> None:
+    """Of what it has learned by heart a machine is sure, whether the labels mean something or not."""
+    x, y = blobs(120, spread=20.0)
+    settings, factor = searched(x, y, [Settings(1000.0, 5.0)], 3)
+    by_heart = tempered(fitted(x, y, settings)(x), y)
+    assert factor < 0.5 * by_heart
+
+
 def test_the_temperature_is_moderate_where_no_prediction_is_wrong() -> None:
     y = torch.arange(20) % 2
     for_first = 1.0 - 2 * y

@@ -100,6 +100,15 @@ def test_a_file_that_is_deleted_meanwhile_is_begun_anew(tmp_path: Path, images: 
     assert_kept(tmp_path, images, 0)
 
 
+def test_a_file_that_another_run_began_anew_is_read_as_it_is_now(tmp_path: Path, images: Tensor) -> None:
+    here = kept(tmp_path, Convolutions())
+    here(images[:30])
+    written(tmp_path).unlink()
+    kept(tmp_path, Convolutions())(images.flip(0))
+    for _ in range(2):
+        assert torch.allclose(here(images), expected(images), atol=1e-6)
+
+
 def test_other_weights_have_a_file_of_their_own(tmp_path: Path, images: Tensor) -> None:
     kept(tmp_path)(images)
     other = Convolutions("other")
