@@ -1,7 +1,7 @@
 """Learning curves compared over seeds: areas, intervals, penalties and paired tests.
 
-All take the table of `alsuite.results.load_runs` and the columns that tell its series apart. They refuse to average
-over what differs in more than the seed.
+All take the table of `alsuite.results.load_runs` and the columns that tell its series apart, of whose runs none may
+differ in more than the seed.
 """
 
 import itertools
@@ -90,17 +90,17 @@ def one_setting(frame: pd.DataFrame, free: Sequence[str] = (), apart: Sequence[s
             raise UserError(f"the runs mix several values of {column} ({', '.join(values)}): {hint}")
 
 
-def differing(frame: pd.DataFrame) -> list[str]:
-    """Return the options that tell apart runs of the same series, seed and setting."""
-    keys = ["series", "seed", *SETTING]
+def differing(frame: pd.DataFrame, of_seeds: bool = False) -> list[str]:
+    """Return the options that tell apart runs of the same series, setting and seed, or the seeds of a series."""
     runs = frame.drop_duplicates([*RUN, "test"])
+    keys = ["series", *SETTING] if of_seeds else ["series", "seed", *SETTING]
     clashing = runs[runs.duplicated(keys, keep=False)]
-    if clashing.empty:
-        return []
-    counts = clashing.groupby(keys, dropna=False)[_options(frame)].nunique(dropna=False)
-    return [str(column) for column in counts.columns[counts.gt(1).any()]] or [
-        column for column in RUN if clashing[column].nunique() > 1
-    ]
+    options = [*_options(frame), *({"pool"} & {*frame} if of_seeds else ())]
+    counts = clashing.groupby(keys, dropna=False)[options].nunique(dropna=False)
+    columns = [str(column) for column in counts.columns[counts.gt(1).any()]]
+    if of_seeds:  # what a scale's own numbers do stands in other options
+        return [column for column in columns if not column.startswith(("seed", "scale."))]
+    return columns or [column for column in RUN if clashing[column].nunique() > 1]
 
 
 def telling(frame: pd.DataFrame) -> list[str]:
@@ -119,23 +119,22 @@ def _distinct(frame: pd.DataFrame, columns: list[str]) -> int:
 
 
 def unique_seeds(frame: pd.DataFrame) -> None:
-    """Refuse two runs of one series and seed: their average would pass for a spread over seeds."""
-    if columns := differing(frame):
-        hint = f"filter on {columns[0]}, or add it to the series"
-        raise UserError(f"runs of one series and seed differ in {', '.join(columns[:4])}: {hint}")
+    """Refuse two runs of one series and seed, and seeds of unlike options: what spreads then is not seeds alone."""
+    for of_seeds, what in ((False, "runs of one series and seed"), (True, "the seeds of one series")):
+        if columns := differing(frame, of_seeds):
+            hint = f"filter on {columns[0]}, or add it to the series"
+            raise UserError(f"{what} differ in {', '.join(columns[:4])}: {hint}")
 
 
 def aubc(frame: pd.DataFrame, series: Columns = "strategy", value: str = "accuracy") -> pd.DataFrame:
     """Return a row per run and test set: the area under its curve over the budget's range, and its last value."""
-    frame = with_series(frame, series).sort_values("labelled")
-    rows = []
+    frame, rows = with_series(frame, series).sort_values("labelled"), []
+    about = ["experiment", *SETTING, "series", "strategy", "run", "seed"]
     for _, curve in frame.groupby([*RUN, "test"], dropna=False):
         first = curve.iloc[0]
         area = mean_height(curve["labelled"].to_numpy(float), curve[value].to_numpy(float))
-        about = first[["experiment", *SETTING, "series", "strategy", "run", "seed"]].to_dict()
-        rows.append({**about, "aubc": area, "final": float(curve[value].iloc[-1])})
-    columns = ["experiment", *SETTING, "series", "strategy", "run", "seed", "aubc", "final"]
-    return pd.DataFrame(rows, columns=columns)
+        rows.append({**first[about].to_dict(), "aubc": area, "final": float(curve[value].iloc[-1])})
+    return pd.DataFrame(rows, columns=[*about, "aubc", "final"])
 
 
 def mean_height(x: np.ndarray, y: np.ndarray, between: tuple[float, float] = (-math.inf, math.inf)) -> float:

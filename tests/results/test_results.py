@@ -72,6 +72,13 @@ def test_diagnostics_are_means_over_seeds_and_queries_and_count_each_warning(tmp
     assert diagnostics(alone, alone["strategy"]) == ""
 
 
+def test_seeds_that_were_run_otherwise_are_not_averaged(tmp_path: Path) -> None:
+    for seed, epochs in ((0, 10), (1, 20)):
+        write_run(tmp_path, "random", seed, [0.5, 0.6], choices={"task_model.epochs": epochs})
+    with pytest.raises(UserError, match=r"the seeds of one series differ in task_model\.epochs: filter on"):
+        report(results.load_runs("toy", root=tmp_path), ["strategy"])
+
+
 def test_a_query_is_also_timed_without_training_and_for_100_samples(tmp_path: Path) -> None:
     write_run(tmp_path, "vaal", 0, [0.5, 0.6], step=40, query_seconds=8.0, notes={"fit_seconds": 6.5})
     write_run(tmp_path, "random", 0, [0.5, 0.6], step=40, query_seconds=8.0)

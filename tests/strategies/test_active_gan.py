@@ -9,7 +9,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from statistics import mean
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import numpy as np
 import pytest
@@ -315,7 +315,7 @@ def test_without_weight_it_is_acgan() -> None:
 
 def test_an_enlarged_pool_is_refused_before_anything_is_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     pool = contrast_pool(40)
-    enlarged = Pool(Enlarged(pool.images, len(pool)), 2, [0.5], [0.25])
+    enlarged = Pool(cast(Any, Enlarged(pool.images, len(pool))), 2, [0.5], [0.25])
     enlarged.label(pool.labelled, pool.labels[pool.labelled])
     monkeypatch.setattr("alsuite.strategies.active_gan.trained_on_labelled", None)
     with pytest.raises(UserError, match="an enlarged pool takes no synthetic images: set enlarge=null"):
