@@ -32,7 +32,7 @@ def completed(overrides: Sequence[str], settled: Settled, apart: Collection[tupl
     Arguments:
         overrides: the options of the command line, which win over what is added
         settled: gives the configuration and the groups' choices that the overrides lead to
-        apart: data sets and options of which no paper's own value is added
+        apart: data sets and options of which the data set's own value is added, so that a folder's name tells it
     """
     keys = {key_of(one): one for one in parsed(overrides)}
     if any(keys[key].is_sweep_override() for key in SWEPT if key in keys):
@@ -41,7 +41,8 @@ def completed(overrides: Sequence[str], settled: Settled, apart: Collection[tupl
     pair = pair_of(OmegaConf.select(config, "paper.pairs"), choices["dataset"])
     if choices.get("experiment"):
         pair = {key: value for key, value in pair.items() if key.split(".")[0] not in SETTING}
-    pair = {key: value for key, value in pair.items() if (choices["dataset"], key) not in apart}
+    own = {key: _as_composed(key, config, choices) for key in pair if (choices["dataset"], key) in apart}
+    pair = {key: value for key, value in {**pair, **own}.items() if value is not None}
     usual = {**choices, **pair}
     added = {**pair, **of_scale(config["scale"], usual)}
     values = {key: SEVERAL if one.is_sweep_override() else one.get_value_element_as_str() for key, one in keys.items()}
@@ -109,6 +110,15 @@ def of_scale(scale: Options, usual: Mapping[str, str]) -> dict[str, str]:
         if usual["task_model"] in fast["instead_of"] and usual["dataset"] in fast["datasets"]:
             return {"task_model": fast["task_model"]}
     return {}
+
+
+def _as_composed(key: str, config: DictConfig, choices: Mapping[str, str]) -> str | None:
+    """Return what a group or an option is without a paper; None where there is no such option."""
+    if key in choices:
+        return choices[key]
+    value = OmegaConf.select(config, key, default=None)
+    exists = key.rpartition(".")[2] in (OmegaConf.select(config, key.rpartition(".")[0]) or ())
+    return ("null" if value is None else str(value)) if exists else None
 
 
 def _written(key: str, value: str) -> str:

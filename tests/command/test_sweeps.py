@@ -49,7 +49,7 @@ def jobs() -> Callable[..., list[Job]]:
         configs = [composer(job) for job in jobs_of(given, composer)]
         for config in configs:
             with read_write(config.hydra), read_write(config.hydra.runtime):
-                config.hydra.runtime.output_dir = "."
+                config.hydra.runtime.output_dir = config.hydra.sweep.subdir
         own = [OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]) for config in configs]
         return [Job.of(each, config.hydra) for each, config in zip(own, configs, strict=True)]
 
@@ -79,6 +79,7 @@ def test_strategies_that_are_compared_share_their_setting(jobs: Callable[..., li
     compared = jobs("strategy=random,vaal", "dataset=cifar10", "seed=0")
     assert [job.config["dataset"]["validation"] for job in compared] == [0, 0]
     assert [job.config["dataset"]["validation"] for job in jobs("strategy=vaal", "dataset=cifar10")] == [5000]
+    assert compared[1].folder.name == "dataset=cifar10,dataset.validation=0,seed=0,strategy=vaal"
     trained = jobs("strategy=acgan,active_gan", "dataset=mnist", "seed=0")
     assert [job.choices["task_model"] for job in trained] == ["svm_vgg"] * 2
 
