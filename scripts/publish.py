@@ -291,13 +291,14 @@ def renew(published: Path, readme: Path) -> None:
     table = claims.verdicts(claims.read_claims(), claims.measured_runs(published.parent, live=False))
     table.round(5).to_csv(published / "claims.csv", index=False)
     between(readme, MARK, claims.of_papers(table, published))
-    for folder in figures_in(published):
-        judged, learned = claims.on_a_page(table[table["experiment"] == folder.name]), diagnosed(kept_table(folder))
+    kept = {folder: kept_table(folder) for folder in figures_in(published)}
+    for folder, runs in kept.items():
+        judged, learned = claims.on_a_page(table[table["experiment"] == folder.name]), diagnosed(runs)
         parts = [f"## Claims of the paper\n\n{CORRECTED}\n\n{judged}"] if judged else []
         parts += [f"## Diagnostics\n\n{NOTED}\n\n{learned}"] if learned else []
         between(folder / "README.md", CLAIMS, "\n\n".join(parts))
     heads = ("figure", "published", "measured: mean ± sd over seeds", "scale")
-    rows = (row(folder) for folder in figures_in(published))
+    rows = (row(folder, runs.drop_duplicates(NAMED_BY)) for folder, runs in kept.items())
     head = "# What was measured\n\nEach figure's page has its tables, claims, command, commit, device and seeds.\n\n"
     (published / "README.md").write_text(head + markdown(heads, rows) + "\n")
 
@@ -320,10 +321,9 @@ def figures_in(published: Path) -> list[Path]:
     return sorted(path.parent for path in published.glob("*/about.json"))
 
 
-def row(folder: Path) -> tuple[str, ...]:
-    """Return a figure's cells in the list of all that was measured."""
+def row(folder: Path, runs: pd.DataFrame) -> tuple[str, ...]:
+    """Return a figure's cells in the list of all that was measured; of each of its runs there is one row."""
     about = json.loads((folder / "about.json").read_text())
-    runs = kept_table(folder).drop_duplicates(NAMED_BY)
     seeds = runs.groupby(["experiment", without_seed(runs)])["seed"].nunique()
     scale = f"{about['scale']}, {counted(seeds, 'seed')}, {about['device']}"
     measured = [line for line in about["measured"] if not line.endswith(": drawn")] or ["drawn"]
