@@ -13,13 +13,14 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.utils import _run_hydra, create_automatic_config_search_path, get_args_parser
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.config_search_path import SearchPathQuery
+from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from alsuite import CONF
 from alsuite.command.complaints import complaining, one_line
 from alsuite.command.papers import parsed
-from alsuite.command.sweeps import Composer, expanded, given_once, swept_here
+from alsuite.command.sweeps import CHOSEN, Composer, expanded, given_once, swept_here
 from alsuite.errors import UserError
 
 __all__ = ["main", "run"]
@@ -58,7 +59,7 @@ def start() -> None:
     if not (arguments.help or arguments.hydra_help or arguments.shell_completion):
         given_once(arguments.overrides)
         arguments.multirun |= any(one.key_or_group == "hydra/launcher" for one in parsed(arguments.overrides))
-        arguments.overrides = beside_choices([str(SAME.get(option, option)) for option in arguments.overrides])
+        arguments.overrides = [str(SAME.get(option, option)) for option in arguments.overrides]
         arguments.overrides = with_paper(arguments)
     try:
         _run_hydra(arguments, parser, run, str(CONF), "config")
@@ -69,15 +70,19 @@ def start() -> None:
 
 
 def beside_choices(overrides: Sequence[str]) -> list[str]:
-    """Return the overrides, those below a group of which several choices are listed forced with ++.
+    """Return a sweep's overrides, those below a group of which it may choose written as lists of one value.
 
-    Hydra looks at the command line without the choices at first, and would miss what only they bring.
+    Hydra looks at the command line without its lists at first, where what only a choice brings is missing.
     """
     given = parsed(overrides)
-    groups = tuple(f"{one.key_or_group}." for one in given if one.is_sweep_override())
-    below = [not one.is_sweep_override() and one.key_or_group.startswith(groups) for one in given]
-    lines = [str(one.input_line) for one in given]
-    return [f"++{line}" if force and line[0] not in "+~" else line for line, force in zip(lines, below, strict=True)]
+    return [_listed(one) if one.key_or_group.startswith(CHOSEN) else str(one.input_line) for one in given]
+
+
+def _listed(override: Override) -> str:
+    """Return an override as one that lists its value, if it has one and is none already."""
+    if override.is_sweep_override() or override.is_delete():
+        return str(override.input_line)
+    return f"{override.get_key_element()}=choice({override.get_value_element_as_str()})"
 
 
 def refuse(message: str) -> NoReturn:
@@ -105,9 +110,9 @@ def with_paper(arguments: argparse.Namespace) -> list[str]:
     options = arguments.overrides
     if arguments.cfg and arguments.multirun:  # the configuration of a sweep is that of its first run
         arguments.multirun, options = False, expanded(options)[0]
-    if sweeps(arguments, composer) and swept_here(options):
-        return options
-    return composer.with_paper(options)
+    sweep = sweeps(arguments, composer)
+    its = beside_choices(options) if sweep else options
+    return its if sweep and swept_here(options) else composer.with_paper(its)
 
 
 def loader(directory: str | None) -> ConfigLoader:

@@ -315,16 +315,28 @@ def test_an_option_that_all_values_of_another_bring_may_stand_beside_them(experi
     ]
 
 
-def test_options_below_a_swept_group_are_forced_since_hydra_looks_without_it_at_first() -> None:
-    given = [
-        "strategy=vaal,ta_vaal",
-        "strategy.batch=64",
-        "+strategy.more=1",
-        "strategy.lr=0.1,0.2",
-        "task_model.epochs=2",
-    ]
-    assert beside_choices(given) == [given[0], "++strategy.batch=64", *given[2:]]
-    assert beside_choices(given[1:]) == given[1:]
+def test_options_below_a_group_are_listed_since_hydra_looks_without_its_lists_at_first() -> None:
+    given = ["strategy=vaal,ta_vaal", "strategy.batch=64", "+strategy.more=[1,2]", "strategy.lr=0.1,0.2", "~strategy.d"]
+    listed = ["strategy.batch=choice(64)", "+strategy.more=choice([1,2])"]
+    assert beside_choices([*given, "seed=2"]) == [given[0], *listed, *given[3:], "seed=2"]
+
+
+@pytest.mark.parametrize("option", ["strategy.alpha=1", "strategy.alpha=choice(1)"])
+def test_an_option_that_the_strategy_of_the_sweeps_alone_has_needs_no_strategy_beside_it(option: str) -> None:
+    jobs = jobs_of(["experiment=runs/active_gan_rewards", "seed=0", option], composer())
+    assert [{"strategy=active_gan", "strategy.alpha=1.0"} <= {*job} for job in jobs] == [True]
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["strategy=vaal,random", "strategy.batch=64"], "strategy=random has no option strategy.batch: it has none"),
+        (["strategy=vaal,aalu", "strategy.bach=64"], "strategy=vaal has no option strategy.bach: it has batch"),
+    ],
+)
+def test_an_option_that_a_swept_strategy_lacks_is_told_before_any_run(given: list[str], told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        jobs_of([*given, "dataset=digits"], composer())
 
 
 def test_values_that_the_sweeps_lack_are_run_as_each_is_alone() -> None:

@@ -11,6 +11,7 @@ import sys
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import nullcontext, suppress
+from difflib import get_close_matches
 from itertools import product
 
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
@@ -33,6 +34,7 @@ from alsuite.errors import AwaitingLabels, UserError, reason
 __all__ = ["Composer", "expanded", "given_once", "handed_over", "jobs_of", "lines_of", "swept_here"]
 
 SETTLING = ("experiment", "scale", "strategy", "dataset", "paper", "hydra.searchpath")  # decide which settings join
+CHOSEN = ("dataset.", "task_model.", "budget.", "strategy.", "generator.", "features.", "oracle.")  # options of a choice
 
 
 class Composer:
@@ -107,8 +109,22 @@ def jobs_of(arguments: Sequence[str], composer: Composer) -> list[list[str]]:
     if not found:
         raise UserError("the command line leaves no run of this experiment: give fewer options")
     unlike = [*{frozenset(job): job for job in found}.values()]  # in one folder each
+    for job in unlike:
+        _check_options(job, composer)
     apart = disputed(unlike, composer.settled)
     return [composer.with_paper(job, apart) for job in unlike]
+
+
+def _check_options(job: Sequence[str], composer: Composer) -> None:
+    """Refuse an option that the job's strategy or data set does not have, which Hydra tells without naming these."""
+    config, choices = composer.settled(job)
+    for one in parsed(job):
+        group, _, name = one.get_key_element().partition(".")
+        if group in choices and group in SETTLING and name and name.split(".")[0] not in config[group]:
+            have = sorted(str(key) for key in config[group] if key != "_target_")
+            near = get_close_matches(name, have, cutoff=0.6) or have
+            hint = f"it has {', '.join(near)}" if near else "it has none"
+            raise UserError(f"{group}={choices[group]} has no option {group}.{name}: {hint}")
 
 
 def lines_of(arguments: Sequence[str], composer: Composer) -> list[list[str]]:
@@ -147,7 +163,7 @@ def _sweeps(arguments: Sequence[str], composer: Composer) -> list[list[str]]:
     seeds = {} if "seed" in given else {"seed": [str(seed) for seed in range(_seeds(config, arguments))]}
     each = _one_by_one({key: values for key, values in given.items() if any(key in sweep for sweep in listed)})
     return [
-        _line({**seeds, **sweep, **alone}, arguments)
+        _line({**seeds, **alone, **sweep}, arguments)
         for alone in each
         for sweep in narrowed(listed, {**given, **alone})
     ]
@@ -165,10 +181,13 @@ def _line(sweep: Sweep, arguments: Sequence[str]) -> list[str]:
 
 
 def _plain(arguments: Sequence[str]) -> list[str]:
-    """Return the overrides with the first of the values that one lists: enough to know which experiment it is."""
+    """Return the overrides that tell which experiment it is, with the first of the values that one lists.
+
+    Options of a group, as in `strategy.alpha`, are left out: a sweep may choose what has them.
+    """
     if not (jobs := expanded(arguments)):
         raise UserError("an option of the command line lists no value: give it one")
-    return jobs[0]
+    return [line for line in jobs[0] if not key_of(*parsed([line])).startswith(CHOSEN)]
 
 
 def _seeds(config: DictConfig, arguments: Sequence[str]) -> int:
