@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from hydra import version
@@ -59,7 +60,7 @@ def start() -> None:
     if not (arguments.help or arguments.hydra_help or arguments.shell_completion):
         given_once(arguments.overrides)
         arguments.multirun |= any(one.key_or_group == "hydra/launcher" for one in parsed(arguments.overrides))
-        arguments.overrides = [str(SAME.get(option, option)) for option in arguments.overrides]
+        arguments.overrides = [at_home(SAME.get(option, option)) for option in arguments.overrides]
         arguments.overrides = with_paper(arguments)
     try:
         _run_hydra(arguments, parser, run, str(CONF), "config")
@@ -67,6 +68,12 @@ def start() -> None:
         if "override" not in str(error):
             raise
         raise UserError(one_line(error)) from None
+
+
+def at_home(option: str) -> str:
+    """Return the option as a shell would hand it over if it read `~` behind the sign of equality, too."""
+    name, _, path = option.partition("=~")
+    return f"{name}='{Path.home()}{path}'" if name == "root" and path.startswith("/") else option
 
 
 def beside_choices(overrides: Sequence[str]) -> list[str]:

@@ -34,7 +34,7 @@ from alsuite.errors import AwaitingLabels, UserError, reason
 __all__ = ["Composer", "expanded", "given_once", "handed_over", "jobs_of", "lines_of", "swept_here"]
 
 SETTLING = ("experiment", "scale", "strategy", "dataset", "paper", "hydra.searchpath")  # decide which settings join
-CHOSEN = ("dataset.", "task_model.", "budget.", "strategy.", "generator.", "features.", "oracle.")  # options of a choice
+CHOSEN = ("dataset.", "task_model.", "budget.", "strategy.", "generator.", "features.", "oracle.")  # of a choice
 
 
 class Composer:

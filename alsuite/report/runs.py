@@ -13,6 +13,7 @@ import pandas as pd
 
 from alsuite.figures.spec import METRICS, unit
 from alsuite.figures.style import LABELS
+from alsuite.notes import TOLD
 from alsuite.recorded import Options
 from alsuite.report.charts import classes_chart, lines_chart
 from alsuite.report.measured import Measured
@@ -23,17 +24,6 @@ from alsuite.results.kept import NAMED_BY, QUERIED, asked, place_of, queried
 
 __all__ = ["RunPage", "address_of", "pages_of_runs"]
 
-GAME = {
-    "d_accuracy": "How often the discriminator is right",
-    "d_ranking": "Chance that it ranks labelled above unlabelled",
-    "adversary_share": "The adversary's share of the pull at the encoder",
-    "reconstruction_error": "Squared error of the reconstructions",
-    "mean_sample_error": "Squared error of the mean sample",
-    "active_latents": "Dimensions of the code in use",
-    "entropy_started": "Entropy where the ascent starts (nats)",
-    "entropy_generated": "Entropy of what was generated (nats)",
-    "entropy_matched": "Entropy of what was matched (nats)",
-}
 SHOWN = 12  # indices of a query
 
 
@@ -99,7 +89,7 @@ class RunPage:
             if name == column or name.endswith("_seconds") or not self._once[column].map(is_number).any():
                 continue
             frame = self._once.assign(**{str(column): pd.to_numeric(self._once[column], errors="coerce")})
-            title = GAME.get(name, name.replace("_", " ").capitalize())
+            title = TOLD.get(name, name.replace("_", " ").capitalize())
             yield lines_chart(title, name.replace("_", " "), frame, {str(column): name.replace("_", " ")})
 
     @cached_property

@@ -6,22 +6,17 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from alsuite.notes import WARNING
+from alsuite.notes import TOLD, WARNING
 from alsuite.results.report import markdown
 from alsuite.results.statistics import RUN
 
 __all__ = ["diagnostics"]
 
+EXPLAINED = "explained"
+ERRORS = ("reconstruction_error", "mean_sample_error")  # of which the share that is explained stands in the table
 HEADS = {
-    "explained": "variance that the VAE explains",
-    "active_latents": "dimensions of its code in use",
-    "d_ranking": "D ranks labelled above unlabelled",
-    "d_accuracy": "D is right",
-    "adversary_share": "adversary's share of the pull at the encoder",
-    "entropy_started": "entropy where the ascent starts (nats)",
-    "entropy_generated": "entropy of what was made (nats)",
-    "entropy_matched": "entropy of what was matched (nats)",
-    "margin": "margin of what was made",
+    EXPLAINED: "Variance that the VAE explains",
+    **{name: told for name, told in TOLD.items() if name not in ERRORS},
 }
 
 
@@ -33,15 +28,16 @@ def diagnostics(runs: pd.DataFrame, settings: pd.Series) -> str:
     """
     queries = runs.assign(setting=settings).drop_duplicates([*RUN, "cycle"])  # a cycle may have several tests
     queries = queries.rename(columns=lambda name: str(name).removeprefix("notes."))
-    if {"reconstruction_error", "mean_sample_error"} <= {*queries}:
-        queries["explained"] = 1 - queries["reconstruction_error"] / queries["mean_sample_error"]
+    if {*ERRORS} <= {*queries}:
+        error, of_mean = (queries[name] for name in ERRORS)
+        queries[EXPLAINED] = 1 - error / of_mean
     noted = [name for name in HEADS if name in queries and queries[name].notna().any()]
     asked = queries.dropna(subset=noted, how="all")
     if not noted or asked.empty:
         return ""
     warnings = {str(name): "; ".join(_warnings(part)) for name, part in asked.groupby("setting", sort=False)}
     means = asked.groupby("setting", sort=False)[noted].mean()
-    heads = ["runs", *(HEADS[name] for name in noted), *(["warnings"] if any(warnings.values()) else [])]
+    heads = ["Runs", *(HEADS[name] for name in noted), *(["Warnings"] if any(warnings.values()) else [])]
     rows = [[str(name), *map(_cell, means.loc[name]), warnings[str(name)]][: len(heads)] for name in means.index]
     return markdown(heads, rows)
 

@@ -134,7 +134,7 @@ def test_the_curves_of_a_figure_are_the_means_of_its_runs(site: Path) -> None:
 
 def test_a_run_tells_its_course_queries_pictures_configuration_and_versions(site: Path) -> None:
     page = next(page for page in run_pages(site, "toy") if "ra" in page.path.parent.name)
-    titles = ("Test accuracy", "Entropy of the added samples", "Labels of each class", "Chance that it ranks")
+    titles = ("Test accuracy", "Entropy of the added samples", "Labels of each class", "Chance that D ranks")
     assert all(f"<figcaption>{title}" in page.text for title in titles)
     assert [image["alt"] for image in page.all("img")] == [f"original {k}: 0" for k in (1, 2, 3)]
     assert "task_model.loss" in page.text

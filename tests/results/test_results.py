@@ -66,7 +66,8 @@ def test_diagnostics_are_means_over_seeds_and_queries_and_count_each_warning(tmp
         write_run(tmp_path, "vaal", seed, [0.5, 0.6, 0.7], tests=("a", "b")[: 1 + seed], notes=notes)
     runs = results.load_runs("toy", root=tmp_path)
     head, _, row = diagnostics(runs, runs["strategy"]).splitlines()
-    assert head == "| runs | variance that the VAE explains | D ranks labelled above unlabelled | warnings |"
+    names = ("Runs", "Variance that the VAE explains", "Chance that D ranks labelled above unlabelled", "Warnings")
+    assert head == f"| {' | '.join(names)} |"
     assert row == "| vaal | 0.50 | 0.75 | 2 of 4 queries: the VAE has collapsed |"
     alone = runs[runs["strategy"] == "random"]
     assert diagnostics(alone, alone["strategy"]) == ""
