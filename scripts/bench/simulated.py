@@ -128,7 +128,7 @@ STRATEGIES: dict[str, Callable[[], Strategy]] = {
     "least_confidence": lambda: Uncertainty(scores.least_confidence),
     "mc_dropout": lambda: Dropout(scores.mean_std, MASKS),
     "dbal": lambda: Dropout(scores.mean_entropy, MASKS),
-    "qbc": lambda: Committee(Simulated, scores.vote_entropy, 5),  # type: ignore[arg-type]
+    "qbc": lambda: Committee(Simulated, scores.bald, 5),  # type: ignore[arg-type]
     "learning_loss": lambda: LearningLoss(),
     "ta_vaal": lambda: TAVAAL(no_vae, **GAME),
     "vaal_no_d": lambda: NoDiscriminator(no_vae, **GAME),
