@@ -55,6 +55,10 @@ MADE_BY = ("commit", "device", "threads", "seeds", "pool")  # of which a page li
 JOINED = "synthetic"  # in a run's file of images, those that joined its pool
 OPTIONS = ("budget", "dataset", "fair", "generator", "strategy", "task_model")  # what makes a series, beside its seeds
 OF_A_STRATEGY = ("strategy", "generator", "features")
+OF_LISTS = (
+    "Each page has its tables, claims, command, commit, device, seeds; of published curves the ends stand here."
+)
+LABELLED = ("labelled", "labelled_percent")  # the x of published curves
 CORRECTED = "Corrected after Holm for all claims of the paper ([the list](../claims.csv))."
 NOTED = "Means over seeds and queries of what strategies noted of themselves: have their networks learned?"
 MARK = "<!-- papers: written by scripts/publish.py -->"
@@ -299,7 +303,7 @@ def renew(published: Path, readme: Path) -> None:
         between(folder / "README.md", CLAIMS, "\n\n".join(parts))
     heads = ("figure", "published", "measured: mean ± sd over seeds", "scale")
     rows = (row(folder, runs.drop_duplicates(NAMED_BY)) for folder, runs in kept.items())
-    head = "# What was measured\n\nEach figure's page has its tables, claims, command, commit, device and seeds.\n\n"
+    head = f"# What was measured\n\n{OF_LISTS}\n\n"
     (published / "README.md").write_text(head + markdown(heads, rows) + "\n")
 
 
@@ -335,16 +339,20 @@ def row(folder: Path, runs: pd.DataFrame) -> tuple[str, ...]:
 
 
 def printed(stem: str) -> str:
-    """Say what the paper prints of this figure."""
+    """Say what the paper prints of this figure; of a curve, where it ends."""
     table = pd.read_csv(CONF / "published.csv", dtype=str).fillna("")
     rows = table[table["figure"] + "_" + table["dataset"] == stem]  # of a table, one data set
     if rows.empty:
         rows = table[(table["figure"] == stem) | table["figure"].str.fullmatch(rf"{stem}[a-z]")]
-    groups: Any = rows.groupby(["x_name", "x", "y_name"], sort=False)
+    points = rows["x_name"].isin(LABELLED)
+    curves = rows[points].drop_duplicates(["dataset", "series", "x_name", "y_name"], keep="last")
+    groups: Any = pd.concat([curves, rows[~points]]).groupby(["dataset", "x_name", "x", "y_name"], sort=False)
+    several = rows["dataset"].nunique() > 1
     shown = [
-        f"{f'{int(x):,}' if x.isdigit() else words(x)} {words(x_name)}: "
+        f"{name_of('dataset', dataset) + ', ' if several else ''}{f'{int(x):,}' if x.isdigit() else words(x)} "
+        f"{words(x_name)}: "
         f"{', '.join(named_value(row) for row in found.itertuples())} {words(y_name)}"
-        for (x_name, x, y_name), found in groups
+        for (dataset, x_name, x, y_name), found in groups
     ]
     return "; ".join(shown) or "curves without numbers"
 

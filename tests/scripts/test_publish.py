@@ -186,7 +186,8 @@ def test_the_lists_name_what_the_paper_prints_and_how_its_claims_came_out(
     assert "[asal_fig18](asal_fig18/README.md)" in (kept / "README.md").read_text()
     assert {*pd.read_csv(kept / "claims.csv")["paper"]} == {"vaal", "aalu", "m2vaal", "asal", "active_gan"}
     printed: Any = publish.printed
-    assert printed("active_gan_tab1_mnist").startswith("500 labelled: SVM ")
+    assert printed("active_gan_tab1_mnist").startswith("1,000 labelled: SVM 96.2, ")
+    assert "; Tiny-ImageNet, 20,000 labelled: SVM 58.3, " in printed("active_gan_tab1")
     assert "core-set 75.33" in printed("vaal_tab1")
     assert printed("asal_fig18") == "curves without numbers"
 
