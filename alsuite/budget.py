@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from alsuite.errors import UserError
+from alsuite.errors import UserError, whole_number
 
 __all__ = ["Budget", "biased", "proportional", "stratified", "uniform"]
 
@@ -107,7 +107,10 @@ def biased(
     """Draw uniformly from the classes in `only`, or from all but `missing` classes chosen at random."""
     _one_each(targets)
     classes = targets.unique()
-    if not 0 <= missing < len(classes):
+    whole_number("initial.", 0, missing=missing)
+    if unknown := [label for label in only or [] if label not in classes.tolist()]:
+        raise UserError(f"initial.only names {unknown[0]}, which is no class's number: choose from {classes.tolist()}")
+    if not missing < len(classes):
         raise UserError(
             f"initial.missing={missing} leaves no part of the {len(classes)} classes: give 0 to {len(classes) - 1}"
         )

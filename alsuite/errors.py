@@ -12,6 +12,7 @@ __all__ = [
     "one_of",
     "positive",
     "reason",
+    "whole_number",
 ]
 
 
@@ -45,6 +46,13 @@ def positive(prefix: str, **values: object) -> None:
     for name, value in values.items():
         if not (isinstance(value, int | float) and value > 0):
             raise UserError(f"{prefix}{name}={value} must be a number above 0")
+
+
+def whole_number(prefix: str, least: int = 1, **values: object) -> None:
+    """Refuse an option that is no whole number, or below the least; `prefix` says whose it is, as in "strategy."."""
+    for name, value in values.items():
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise UserError(f"{prefix}{name}={value} must be a whole number from {least}")
 
 
 def one_of(option: str, value: str, choices: Collection[str]) -> None:

@@ -105,23 +105,29 @@ class Noisy(Ideal):
             seed: draws which samples are wrong, and how
         """
         check_noise(flip, classes, confusion)
+        others = [confused_with(label, classes, superclasses, confusion) for label in range(classes)]
+        if flip and not any(others):
+            raise UserError(f"oracle.flip={flip} has no class to mistake for another: take oracle=ideal")
         generator = Generator().manual_seed(seed)
         flipped = torch.rand(len(targets), generator=generator) < flip
         turn = torch.rand(len(targets), generator=generator)
         noisy = targets.clone()
         for label in range(classes):
-            others = confused_with(label, classes, superclasses, confusion)
             mistaken = torch.nonzero(flipped & (targets == label)).squeeze(1)
-            if len(others):
-                noisy[mistaken] = torch.tensor(others)[(turn[mistaken] * len(others)).long()]
+            if its := others[label]:
+                noisy[mistaken] = torch.tensor(its)[(turn[mistaken] * len(its)).long()]
         super().__init__(noisy)
 
 
 def check_noise(flip: float, classes: int, confusion: Mapping[int, Sequence[int]] | None) -> None:
     """Refuse a share of mistakes outside 0..1, and a confusion of classes that aren't there."""
-    named = [label for source, others in (confusion or {}).items() for label in (source, *others)]
-    if any(not isinstance(label, int) or not 0 <= label < classes for label in named):
-        raise UserError(f"oracle.confusion names a class outside 0..{classes - 1}: write {{class: [classes]}}")
+    lists = {source: others for source, others in (confusion or {}).items() if isinstance(others, Sequence)}
+    named = [label for source, others in lists.items() for label in (source, *others)]
+    known = all(isinstance(label, int) and 0 <= label < classes for label in named)
+    if not known or len(lists) < len(confusion or {}):
+        raise UserError(f"oracle.confusion must list classes of 0..{classes - 1} for each: write {{class: [classes]}}")
+    if alike := [source for source, others in lists.items() if source in others]:
+        raise UserError(f"oracle.confusion takes class {alike[0]} for itself, which is no mistake: leave it out there")
     if not isinstance(flip, int | float) or not 0 <= flip <= 1:
         raise UserError(f"oracle.flip={flip} is no share: give a number between 0 and 1")
 

@@ -69,8 +69,7 @@ class Question:
         if labels.ndim == 1:
             return float((predicted != labels).float().mean())
         counted = labels != VOID
-        right = (predicted == labels)[counted].sum().double() / counted.sum().double()
-        return 1 - float(right)
+        return float((predicted != labels)[counted].double().mean()) if counted.any() else None
 
 
 def kept(labels: Tensor) -> Record:

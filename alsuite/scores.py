@@ -17,6 +17,7 @@ __all__ = [
     "bald",
     "best",
     "entropy",
+    "first_below",
     "least_confidence",
     "margin",
     "mean_entropy",
@@ -106,6 +107,11 @@ def _shares(log_probs_T_N_K: Tensor) -> Iterator[Tensor]:
     votes = log_probs_T_N_K.argmax(-1)
     for label in range(log_probs_T_N_K.shape[-1]):
         yield (votes == label).float().mean(0)
+
+
+def first_below(margins: Tensor, most: float) -> Tensor:
+    """Return for each column of the margins the flat position of the first that is `most` at most, or of the least."""
+    return margins.clamp(min=most).argmin(0) * margins.shape[1] + torch.arange(margins.shape[1], device=margins.device)
 
 
 def best(scores: Tensor, n: int) -> Tensor:

@@ -159,6 +159,10 @@ def test_draws_that_the_classes_cannot_fill_are_refused(targets: Tensor) -> None
         biased(targets, 80, seed(0), only=[1, 3])
     with pytest.raises(UserError, match=r"initial\.missing=4 leaves no part of the 4 classes"):
         biased(targets, 10, seed(0), missing=4)
+    with pytest.raises(UserError, match=r"initial\.only names 99, which is no class's number"):
+        biased(targets, 10, seed(0), only=[2, 99])
+    with pytest.raises(UserError, match=r"initial\.missing=1\.5 must be a whole number from 0"):
+        biased(targets, 10, seed(0), missing=1.5)  # type: ignore[arg-type]
 
 
 def test_named_classes_come_from_the_configuration(targets: Tensor) -> None:

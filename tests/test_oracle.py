@@ -71,6 +71,21 @@ def test_noisy_confuses_what_it_is_told_to_confuse() -> None:
     assert float(wrong[TARGETS == 3].float().mean()) == pytest.approx(0.5, abs=0.05)
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"superclasses": range(10)}, r"oracle\.flip=0\.5 has no class to mistake for another"),
+        ({"confusion": {3: [3, 5]}}, "takes class 3 for itself"),
+        ({"confusion": {3: 5}}, r"must list classes of 0\.\.9 for each"),
+        ({"confusion": {3: [10]}}, r"must list classes of 0\.\.9 for each"),
+    ],
+)
+def test_noise_that_makes_no_mistakes_is_refused(options: dict[str, Any], told: str) -> None:
+    with pytest.raises(UserError, match=told):
+        Noisy(TARGETS, flip=0.5, classes=10, **options)
+    Noisy(TARGETS, flip=0, classes=10, superclasses=range(10))
+
+
 def test_noisy_gives_a_sample_the_same_answer_whenever_it_is_asked() -> None:
     pool, _ = digit_pool(0)
     found = answers(Noisy(TARGETS, flip=0.3, classes=10, seed=4))

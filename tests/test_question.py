@@ -16,7 +16,8 @@ from alsuite.errors import AwaitingLabels, UserError
 from alsuite.journal import Journal
 from alsuite.loop import Run
 from alsuite.oracle import Ideal, Oracle
-from alsuite.pool import Pool
+from alsuite.pool import VOID, Pool
+from alsuite.question import Question
 from alsuite.scores import entropy
 from alsuite.strategies import Query, Strategy
 from alsuite.strategies.uncertainty import Uncertainty
@@ -90,6 +91,14 @@ def away(made: Run) -> None:
     with pytest.raises(AwaitingLabels):
         made.go()
     made.journal.close()
+
+
+@pytest.mark.parametrize(("void", "wrong"), [(0, 0.5), (2, 1.0), (4, None)])
+def test_pixels_that_nobody_knows_are_not_judged(void: int, wrong: float | None) -> None:
+    labels = torch.tensor([[[1, 1], [0, 0]]], dtype=torch.uint8)
+    labels.flatten()[:void] = VOID
+    question = Question({}, Query(torch.tensor([0])), torch.ones(1, 2, 2, dtype=torch.uint8), {})
+    assert question.wrong(labels, torch.tensor([True])) == wrong
 
 
 @pytest.mark.parametrize("strategy", [Uncertainty(entropy), Negatives()])

@@ -90,8 +90,8 @@ class Setting:
             parts: those of the run, which say what the budget is and how the first labels are drawn
         """
         seed, scale, name = config["seed"], config["scale"], choices["dataset"]
-        if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
-            raise UserError(f"seed={seed} is no whole number from 0: give one, such as seed=0")
+        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+            raise UserError(f"seed={seed} is no whole number from 0 to 2^63: give one, such as seed=0")
         tests = [*(config["dataset"].get("extra_tests") or {})]
         shape = scale["stand_in"].get(name)
         data = config["dataset"]

@@ -120,8 +120,8 @@ def check_classes(name: str, classes: Sequence[int | str] | None, names: Sequenc
         known = f"0..{len(names) - 1}, or by name: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"
         raise UserError(f"dataset.classes: {name} has no class {unknown[0]}, choose from {known}")
     chosen = [numbers[each] for each in classes]
-    if not chosen or len(set(chosen)) < len(chosen):
-        raise UserError(f"dataset.classes={[*classes]}: name each class of {name} once, and at least one")
+    if len(chosen) < 2 or len(set(chosen)) < len(chosen):
+        raise UserError(f"dataset.classes={[*classes]}: name each class of {name} once, and at least two")
     return chosen
 
 

@@ -184,11 +184,13 @@ def decoded(file: Path | BinaryIO, read: Callable[[Image], Read], name: str = ""
 def coloured(image: Image) -> Image:
     """Return an image as it is seen, in RGB: upright, on white where it is transparent, and of an animation the first.
 
-    Of 16 bits a pixel the upper 8 are kept.
+    Of 16 bits a pixel the upper 8 are kept; of more nobody knows which values are black and white.
     """
     from PIL import Image, ImageOps
 
     ImageOps.exif_transpose(image, in_place=True)
+    if image.mode == "F" or (image.mode == "I" and image.format != "PNG"):
+        raise ValueError("it has 32 bits a pixel, save it with 8 or 16")
     if image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image) // 256).clip(0, 255).astype(np.uint8))
     if image.has_transparency_data:

@@ -62,6 +62,8 @@ def shards(
     """
     check_pixels("side", side)
     splits = {"train": expanded("train", train), "test": expanded("test", test)}
+    if shared := sorted({*splits["train"]} & {*splits["test"]}):
+        raise UserError(f"{shared[0]} is one of dataset.train and of dataset.test: name it in one of them")
     told = named(names)
     name = Path(splits["train"][0]).parent.name or "shards"
     source = f"shards/{name}-{version(splits, side, told)}"

@@ -67,7 +67,7 @@ def any_files(path: Path) -> list[str]:
 def measured_on(path: Path, pool: Path, size: int, names: tuple[str, ...], home: Path) -> dict[str, Split]:
     """Return the images of a folder per class as a test set by the folder's name.
 
-    One within the pool's folder is refused, since its images would be asked about and learned from, too.
+    Images within the pool's folder are refused, since they would be asked about and learned from, too.
     """
     missing = [name for name in names if not (path / name).is_dir()]
     if missing:
@@ -77,6 +77,8 @@ def measured_on(path: Path, pool: Path, size: int, names: tuple[str, ...], home:
     items = labelled_files(path, names, "**/*")
     if not items:
         raise UserError(f"dataset.test={path} holds no image: put some into the folders of the classes")
+    if same := next((file for file, _ in items if file.resolve().is_relative_to(pool)), None):
+        raise UserError(f"{same} of dataset.test lies in dataset.path, whose images are learned from: take it out")
     folder = home / f"{path.name}-{version(path, size, names)}-test"
     if not (folder / "images.npy").is_file():
         build_once(folder, path, partial(some_images, items=items, size=size), ("images.npy",))

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
+from alsuite.errors import positive, whole_number
 from alsuite.generators.latest import Latest
 from alsuite.nets.autoencoders import AutoEncoderNet
 from alsuite.nets.ranges import from_range
@@ -50,6 +51,8 @@ class AutoEncoder:
         self.net = net
         self.folder = folder
         self.limit: int | None = own.pop("limit")
+        positive("generator.", epochs=own["epochs"], lr=own["lr"])
+        whole_number("generator.", batch=own["batch"], limit=1 if self.limit is None else self.limit)
         self.config = {"name": name, "seed": seed, **own}
         self.latest = Latest(self._trained)
 

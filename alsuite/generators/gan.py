@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 from torch.optim import Adam
 
-from alsuite.errors import UserError, positive
+from alsuite.errors import UserError, positive, whole_number
 from alsuite.generators.latest import Latest
 from alsuite.mapped import pieces
 from alsuite.nets.gans import Critic, Pair
@@ -55,7 +55,8 @@ class GANRules:
     def __post_init__(self) -> None:
         if self.loss not in LOSSES:
             raise UserError(f"generator.loss={self.loss} is unknown: choose {' or '.join(LOSSES)}")
-        positive("generator.", batch=self.batch, critic_steps=self.critic_steps, lr=self.lr)
+        positive("generator.", lr=self.lr)
+        whole_number("generator.", batch=self.batch, critic_steps=self.critic_steps)
         for name in ("penalty", "consistency"):
             if not (isinstance(value := getattr(self, name), int | float) and value >= 0):
                 raise UserError(f"generator.{name}={value} must be a number, 0 or more")
@@ -81,7 +82,9 @@ class GAN:
     ) -> None:
         dataset = Path(folder).name
         most = chosen("iterations", iterations, dataset)
-        its = min(most, chosen("limit", limit, dataset) or most)
+        least = chosen("limit", limit, dataset)
+        its = most if least is None else min(most, least)
+        whole_number("generator.", iterations=most, limit=its)
         self.net = net
         self.folder = folder
         self.rules = GANRules(batch=chosen("batch", batch, dataset), **rules)

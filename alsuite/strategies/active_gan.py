@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alsuite.errors import UserError
+from alsuite.errors import UserError, whole_number
 from alsuite.generators.acgan import ACGANGame, ACGANRules, health, trained_on_labelled
 from alsuite.generators.guided import Guidance, Guided
 from alsuite.matching.embedding import plane
@@ -31,7 +31,7 @@ from alsuite.nets.acgan import Conditional, Gaussian
 from alsuite.nets.ranges import unit
 from alsuite.notes import FIT_SECONDS
 from alsuite.pool import Pool, pixels
-from alsuite.scores import entropy, margin
+from alsuite.scores import entropy, first_below, margin
 from alsuite.strategies import Query
 from alsuite.tasks import Task
 from alsuite.tasks.svm import SVM
@@ -62,6 +62,7 @@ class ACGAN:
     def __init__(self, generator: ACGANRules, *, embedded: int = 0) -> None:
         if not isinstance(generator, ACGANRules):
             raise UserError("this strategy makes images of given classes: take generator=acgan, or leave it out")
+        whole_number("strategy.", 0, embedded=embedded)
         self.rules = generator
         self.embedded = embedded
 
@@ -113,8 +114,9 @@ class FilteredACGAN(ACGAN):
         embedded: int = 0,
     ) -> None:
         super().__init__(generator, embedded=embedded)
-        if candidates < 1 or folds < 2 or not thresholds:
-            raise UserError("strategy.candidates must be 1 at the least, strategy.folds 2, and thresholds not empty")
+        whole_number("strategy.", candidates=candidates)
+        whole_number("strategy.", 2, folds=folds)
+        whole_number("strategy's number of ", thresholds=len(thresholds))
         self.task_model = task_model
         self.thresholds = thresholds
         self.candidates = candidates
@@ -196,11 +198,6 @@ class ActiveGAN(ACGAN):
         if isinstance(game, Guided):
             notes["sigma"] = float(game.policy.log_spread.detach().mean())
         return notes
-
-
-def first_below(margins: Tensor, most: float) -> Tensor:
-    """Return for each column of the margins the flat position of the first that is `most` at most, or of the least."""
-    return margins.clamp(min=most).argmin(0) * margins.shape[1] + torch.arange(margins.shape[1], device=margins.device)
 
 
 def without_each(folds: Sequence[Tensor], pool: Pool, images: Tensor, labels: Tensor) -> Iterator[tuple[Pool, Tensor]]:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor
 
-from alsuite.errors import UserError
+from alsuite.errors import whole_number
 from alsuite.notes import FIT_SECONDS
 from alsuite.pool import Images, Pool
 from alsuite.scores import per_image
@@ -38,8 +38,7 @@ class Committee:
     """
 
     def __init__(self, task_model: Callable[[], Task], score: Callable[[Tensor], Tensor], members: int = 5) -> None:
-        if members < 2:
-            raise UserError(f"strategy.members={members} cannot disagree: take 2 or more, or strategy=entropy")
+        whole_number("strategy.", 2, members=members)
         self.task_model = task_model
         self.score = score
         self.members = members

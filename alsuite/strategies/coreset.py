@@ -19,6 +19,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from alsuite.errors import UserError, whole_number
 from alsuite.matching.neighbours import full_precision
 from alsuite.pool import Pool
 from alsuite.strategies import Query
@@ -38,6 +39,7 @@ class CoreSet:
     """
 
     def __init__(self, candidates: int = 1024) -> None:
+        whole_number("strategy.", candidates=candidates)
         self.candidates = candidates
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
@@ -148,7 +150,10 @@ class Cover:
 
 def squares(vectors: Tensor, prepare: Callable[[Tensor], Tensor] | None = None) -> Tensor:
     """Return (N,) squared lengths, a chunk at a time, so that no table of squares is ever held."""
-    return infer(lambda chunk: chunk.square().sum(1), vectors, prepare)
+    lengths: Tensor = infer(lambda chunk: chunk.square().sum(1), vectors, prepare)
+    if not lengths.isfinite().all():
+        raise UserError("what the task model gives is not a number: it has diverged; lower its learning rate")
+    return lengths
 
 
 def _reach(centres: Tensor, norms: Tensor, points: Tensor) -> Tensor:

@@ -16,7 +16,7 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from alsuite.errors import UserError
+from alsuite.errors import whole_number
 from alsuite.pool import Pool
 from alsuite.strategies import Query
 from alsuite.tasks import Task
@@ -35,8 +35,7 @@ class Dropout:
     """
 
     def __init__(self, score: Callable[[Tensor], Tensor], masks: int = 10, whole: bool = False) -> None:
-        if masks < 2:
-            raise UserError(f"strategy.masks={masks} cannot differ: take 2 or more, or strategy=entropy")
+        whole_number("strategy.", 2, masks=masks)
         self.score = score
         self.masks = masks
         self.whole = whole

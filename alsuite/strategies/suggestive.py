@@ -21,11 +21,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
-from alsuite.errors import UserError
+from alsuite.errors import UserError, whole_number
 from alsuite.matching.neighbours import full_precision
 from alsuite.notes import FIT_SECONDS
 from alsuite.pool import Pool
-from alsuite.scores import variance
+from alsuite.scores import best, variance
 from alsuite.strategies import Query
 from alsuite.strategies.committee import disagreement
 from alsuite.tasks import Task, features_of
@@ -52,8 +52,9 @@ class Suggestive:
         members: int = 4,
         candidates: float = 2.0,
     ) -> None:
-        if members < 2 or candidates < 1:
-            raise UserError("suggestive needs strategy.members from 2 and strategy.candidates from 1 on")
+        whole_number("strategy.", 2, members=members)
+        if not candidates >= 1:
+            raise UserError(f"strategy.candidates={candidates} are fewer than are asked for: give a number from 1")
         self.task_model = task_model
         self.score = score
         self.members = members
@@ -66,7 +67,7 @@ class Suggestive:
         members = [self.task_model().learn(bootstrapped(pool)) for _ in range(self.members)]
         notes = {FIT_SECONDS: clock(pool.device) - start}
         doubts = disagreement(members, images, self.score, int(pool.labels.ndim > 1))
-        candidates = doubts.topk(min(len(among), round(self.candidates * n))).indices
+        candidates = best(doubts, round(self.candidates * n))
         features = features_of(task, images)
         picks, gains = most_representative(normalize(features, dim=1, out=features), candidates, n)
         return Query(among[picks], gains, notes)

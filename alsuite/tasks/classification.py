@@ -121,6 +121,8 @@ class Classification:
         one_of("task_model.schedule", schedule, schedules)
         one_of("task_model.augment", augment, augmentations)
         positive("task_model.", epochs=epochs, batch=batch, lr=lr)
+        optional = {"epochs_at": epochs_at, "limit": limit}
+        positive("task_model.", **{name: value for name, value in optional.items() if value is not None})
         if smoothing and loss == "hinge":
             raise UserError("task_model.smoothing is for task_model.loss=cross_entropy: leave it out, or take it")
         check_sense(batch, lr, getattr(net, "keywords", {}).get("dropout", 0.0))

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from alsuite.errors import UserError
 from alsuite.pool import Images, Pool
 from alsuite.tasks.classification import Classification, Classifier
+from alsuite.tasks.masked import mean
 from alsuite.training.fit import Stream, infer
 from alsuite.training.losses import ranking_hinge, ranking_logistic
 
@@ -75,8 +76,12 @@ class Ranked(Classification):
         self.weight = weight
 
     def predicted_losses(self, images: Images) -> Tensor:
-        """Return (N,) losses as the loss module predicts them, larger for worse images."""
-        return infer(lambda x: self.loss_module(mapped(self.net, x)[0]), images, self._prepare)
+        """Return (N,) losses as the loss module predicts them, larger for worse images; of mirrored views the mean."""
+
+        def predicted(x: Tensor) -> Tensor:
+            return mean([self.loss_module(mapped(self.net, view)[0]) for view in self._views(x)])
+
+        return infer(predicted, images, self._prepare)
 
     def _begin(self, pool: Pool) -> Stream:
         labelled = super()._begin(pool)

@@ -61,15 +61,15 @@ class Stream:
     ) -> None:
         self.tensors = tensors
         self.batch = batch
-        self.indices = torch.arange(len(tensors[0]), device=tensors[0].device) if indices is None else indices
+        chosen = torch.arange(len(tensors[0]), device=tensors[0].device) if indices is None else indices
+        self.indices = chosen.repeat(2) if len(chosen) == 1 < batch else chosen  # batch norm takes no batch of one
         self.in_windows = in_windows(tensors[0], len(self.indices))
         self.first: Images = self._held()
         self.prepare = prepare
         self.joint = joint
         self.within = within
-        values = math.prod(tensors[0].shape[1:])
-        most = BLOCK_VALUES[self.indices.device.type]
-        self.block = batch * max(1, min(BLOCK_STEPS, most // (values * batch)))
+        most = BLOCK_VALUES[self.indices.device.type] // (math.prod(tensors[0].shape[1:]) * batch)
+        self.block = batch * max(1, min(BLOCK_STEPS, most))
 
     def __len__(self) -> int:
         """Return the steps of an epoch; a last batch of one sample joins the one before, for batch norm's sake."""
@@ -188,16 +188,24 @@ def infer(
             found = function(chunk if prepare is None else prepare(chunk))
             several = isinstance(found, tuple)
             made = found if several else (found,)
+            _check_rows(made, min(size, len(images) - first))
             joined = joined or [_for_all(part, len(images)) for part in made]
             for whole, part in zip(joined, made, strict=True):
                 whole[first : first + len(part)] = part
             done = min(first + size, len(images))
-        for whole in joined if rehearsal.under_way() else ():
-            _repeat(whole, done)
+        for whole in joined:
+            rehearsal.filled(whole, done)
     if not joined:
         raise UserError("there is no image left to score: lower budget.end")
     joined = [completed(whole, starts) for whole in joined]
     return tuple(joined) if several else joined[0]
+
+
+def _check_rows(made: Sequence[Tensor], n: int) -> None:
+    """Refuse what isn't a row for each of n images, as a score gives it that is meant for other predictions."""
+    for part in made:
+        if not part.ndim or len(part) != n:
+            raise UserError(f"a score gave numbers of shape {(*part.shape,)} for {n} images: it must give each its own")
 
 
 def chunk_size(images: Images, device: torch.device | None = None, steady: bool = False) -> int:
@@ -229,12 +237,6 @@ def _for_all(part: Tensor, n: int) -> Tensor:
     """Room for the parts of n images."""
     with torch.inference_mode(mode=False):
         return room((n, *part.shape[1:]), part.dtype, part.device)
-
-
-def _repeat(whole: Tensor, done: int) -> None:
-    """Fill what a rehearsal has left out with copies of what it has done."""
-    for first in range(done, len(whole), max(1, done)):
-        whole[first : first + done] = whole[: min(done, len(whole) - first)]
 
 
 def channels_last(images: Tensor) -> Tensor:

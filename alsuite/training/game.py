@@ -17,7 +17,7 @@ from torch.nn import functional as F  # noqa: N812
 from torch.optim import Optimizer
 
 from alsuite import ranks
-from alsuite.errors import UserError, positive
+from alsuite.errors import UserError, one_of, positive, whole_number
 from alsuite.nets.vae import VAE
 from alsuite.notes import DIAGNOSIS_SECONDS, WARNING
 from alsuite.training.clock import clock
@@ -68,13 +68,11 @@ class AdversarialRules:
     precision: str = "32-true"
 
     def __post_init__(self) -> None:
-        if self.kl_reduction not in REDUCTIONS:
-            raise UserError(f"kl_reduction={self.kl_reduction} is unknown: choose {', '.join(REDUCTIONS)}")
-        rates = {name: getattr(self, name) for name in ("epochs", "batch", "lr", "discriminator_lr", "vae_steps")}
-        positive("", **rates, limit=1 if self.limit is None else self.limit)
+        one_of("kl_reduction", self.kl_reduction, REDUCTIONS)
+        positive("", epochs=self.epochs, lr=self.lr, discriminator_lr=self.discriminator_lr)
+        whole_number("", batch=self.batch, vae_steps=self.vae_steps, limit=1 if self.limit is None else self.limit)
         for name in ("transductive", "adversarial", "beta"):
-            value = getattr(self, name)
-            if not (isinstance(value, int | float) and value >= 0):
+            if not (isinstance(value := getattr(self, name), int | float) and value >= 0):
                 raise UserError(f"{name}={value} must be a number from 0")
 
 

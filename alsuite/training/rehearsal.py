@@ -9,10 +9,11 @@ from time import perf_counter
 from typing import TypeVar
 
 import torch
+from torch import Tensor
 
 from alsuite.training import progress
 
-__all__ = ["Rehearsal", "few", "lasting", "rehearsing", "under_way"]
+__all__ = ["Rehearsal", "few", "filled", "lasting", "rehearsing", "under_way"]
 
 Item = TypeVar("Item")
 LEAST, MOST = 0.2, 2.0  # seconds of one kind of work that tell how long it takes
@@ -117,3 +118,9 @@ def _few(items: Iterable[Item], total: int, rehearsal: Rehearsal) -> Iterator[It
 def _enough(done: int, seconds: float) -> bool:
     """Tell whether so many items in so many seconds tell how long one takes."""
     return seconds > (MOST / 2 if done == 1 else MOST) or (done > 3 and seconds > LEAST)
+
+
+def filled(whole: Tensor, done: int) -> None:
+    """Fill what a rehearsal has left out of a table with copies of the rows that it has done."""
+    for first in range(done, len(whole), max(1, done)) if under_way() else ():
+        whole[first : first + done] = whole[: min(done, len(whole) - first)]

@@ -68,7 +68,8 @@ def test_unfit_arrays_are_refused_by_name(message: str) -> None:
         (["2", "car"], "has no class car"),
         ([1, 1], "once"),
         (["1", 1], "once"),
-        ([], "at least one"),
+        ([], "at least two"),
+        ([1], "at least two"),
         (2, r"dataset\.classes=2 is no list: write it as \[2\]"),
         ("2", "is no list"),
     ],
@@ -141,13 +142,13 @@ def test_subset_is_a_fixed_nested_sample() -> None:
 
 def test_images_for_validation_leave_the_pool_and_are_the_same_each_time() -> None:
     images = np.arange(40, dtype=np.uint8).reshape(40, 1, 1, 1)
-    arrays = images, np.arange(40) % 2
+    arrays = images, np.arange(40) % 4
     whole, cut, again = (assemble("toy", arrays, arrays, validation=n) for n in (0, 10, 10))
     kept = cut.train.images.flatten().tolist()
     assert (len(kept), cut.held, whole.held, len(cut.tests["toy"].targets)) == (30, 10, 0, 40)
     assert kept == sorted(kept) == again.train.images.flatten().tolist() != list(range(30))
-    assert cut.train.targets.tolist() == [value % 2 for value in kept]
-    odd = assemble("toy", arrays, arrays, validation=10, classes=[1])
+    assert cut.train.targets.tolist() == [value % 4 for value in kept]
+    odd = assemble("toy", arrays, arrays, validation=10, classes=[1, 3])
     assert odd.train.images.flatten().tolist() == [value for value in kept if value % 2]
     assert odd.held == 20 - len(odd.train.targets) > 0
     for n in (-1, 40, 0.5):

@@ -62,6 +62,13 @@ ODD: dict[str, tuple[Callable[[Path], object], tuple[int, ...], tuple[int, ...]]
 }
 
 
+@pytest.mark.parametrize("kind", [np.float32, np.int32])
+def test_an_image_of_32_bits_a_pixel_is_refused(kind: type, tmp_path: Path) -> None:
+    Image.fromarray(np.linspace(0, 1, 64).reshape(8, 8).astype(kind)).save(tmp_path / "deep.tif")
+    with pytest.raises(UserError, match=r"deep\.tif \(ValueError: it has 32 bits a pixel, save it with 8 or 16\)"):
+        decoded(tmp_path / "deep.tif", coloured)
+
+
 @pytest.mark.parametrize("name", ODD)
 def test_an_odd_image_becomes_what_a_person_sees(name: str, tmp_path: Path) -> None:
     """Looked at are the two upper corners."""

@@ -223,6 +223,11 @@ def test_nothing_is_unpickled_or_written_elsewhere(home: Path) -> None:
     assert not [*home.rglob("*escaped*"), *home.rglob("1.jpg")]
 
 
+def test_a_shard_that_is_learned_from_is_none_to_measure_on(home: Path) -> None:
+    with pytest.raises(UserError, match=r"train-01\.tar is one of dataset\.train and of dataset\.test"):
+        of(home, test=str(home / "tars" / "*1.tar"))
+
+
 def test_shards_are_named_by_ranges_choices_and_wildcards(home: Path) -> None:
     tree = home / "tars"
     every = [str(tree / f"train-0{i}.tar") for i in range(3)]

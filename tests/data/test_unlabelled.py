@@ -161,6 +161,17 @@ def test_a_run_from_an_unlabelled_folder_to_its_end(alsuite: Command, photos: Pa
     assert alsuite(*command).status == 0
 
 
+@pytest.mark.parametrize("linked", [True, False])
+def test_test_images_that_are_the_pools_are_refused(linked: bool, photos: Path, tests: Path, tmp_path: Path) -> None:
+    """A folder of links to the pool, and a pool within a class of the test folder."""
+    if linked:
+        (tests / "cat" / "day").symlink_to(photos / "day 0")
+    else:
+        photos = photos.rename(tests / "cat" / "photos")
+    with pytest.raises(UserError, match=r"of dataset\.test lies in dataset\.path, whose images are learned from"):
+        folder(photos, 8, labelled="none", classes=NAMES, test=tests, root=tmp_path / "data")
+
+
 def test_runs_among_the_images_are_refused(alsuite: Command, photos: Path, tmp_path: Path) -> None:
     given = [*ASKED, f"dataset.path={photos}", *SIZES, "oracle=human", f"root={photos}/outputs"]
     assert "lies in dataset.path, whose images are all read" in alsuite(*given).line

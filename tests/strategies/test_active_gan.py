@@ -546,6 +546,14 @@ def test_the_filters_threshold_is_validated_on_labelled_images_left_out() -> Non
     assert found == pytest.approx(mean(f1))
 
 
+def test_the_filters_folds_are_all_labelled_images_of_the_pool_and_none_that_joined() -> None:
+    pool = contrast_pool(13, unlabelled=5)
+    pool.extend(pool.images[:3], torch.tensor([0, 1, 0]))
+    folds = FilteredACGAN(BRIEF, Brightness, folds=3)._held_out(pool)
+    assert sorted(map(len, folds)) == [3, 5, 5]
+    assert sorted(torch.cat([*folds]).tolist()) == [*range(13)]
+
+
 def test_an_svm_is_validated_with_the_settings_that_it_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pool, targets = digit_pool(60)
     task = svm(tmp_path).learn(pool)

@@ -265,9 +265,9 @@ def test_committee_members_differ_and_the_first_is_the_cycles_task() -> None:
 
 
 def test_what_cannot_differ_is_refused() -> None:
-    with pytest.raises(UserError, match="members=1 cannot disagree"):
+    with pytest.raises(UserError, match="members=1 must be a whole number from 2"):
         Committee(fast_task, scores.variation_ratio, members=1)
-    with pytest.raises(UserError, match="masks=1 cannot differ"):
+    with pytest.raises(UserError, match="masks=1 must be a whole number from 2"):
         Dropout(scores.mean_std, masks=1)
 
 
@@ -292,11 +292,15 @@ def test_a_configuration_takes_the_score_of_its_paper(name: str) -> None:
 def test_dropout_scores_the_masks() -> None:
     pool, _ = digit_pool(1400)
     votes = torch.randn(7, 1437, 10).log_softmax(-1)
+    passes: list[bool] = []
 
     class Masks(FixedTask):
         def scored(self, images: Any, score: Callable[[Tensor], Tensor], masks: int = 0, whole: bool = False) -> Tensor:
+            passes.append(whole)
             return score(votes[:masks, images.indices])
 
     expected = scores.bald(votes[:, pool.unlabelled]).topk(5)
     query = Dropout(scores.bald, masks=7).query(pool, Masks(torch.zeros(1437, 10)), 5)
     assert torch.equal(query.indices, pool.unlabelled[expected.indices])
+    Dropout(scores.bald, masks=7, whole=True).query(pool, Masks(torch.zeros(1437, 10)), 5)
+    assert passes == [False, True]

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 import pytest
 import torch
 from torch import Tensor
 
 from alsuite.errors import UserError
+from alsuite.pool import Pool
 from alsuite.strategies import suggestive
 from alsuite.strategies.suggestive import Suggestive, bootstrapped, most_representative
 from helpers.pools import digit_pool
@@ -78,6 +81,26 @@ def test_candidates_are_those_on_which_the_members_differ() -> None:
     assert torch.isin(query.indices, doubtful).all()
 
 
+def test_of_the_most_doubtful_those_that_stand_for_the_most_are_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twice as many candidates as picks, by the doubts of members that learned from a bootstrap sample each."""
+    pool, _ = digit_pool(1400)
+    doubts, features = torch.rand(37), torch.randn(1437, 4) * torch.rand(1437, 1)
+    learned: list[Tensor] = []
+
+    class Member(FixedTask):
+        def learn(self, pool: Pool) -> Self:
+            learned.append(pool.labelled)
+            return self
+
+    monkeypatch.setattr(suggestive, "disagreement", lambda *_: doubts)
+    task = FixedTask(torch.zeros(1437, 10), features)
+    query = Suggestive(lambda: Member(torch.zeros(1)), members=3).query(pool, task, 6)  # type: ignore[arg-type]
+    picks = plain_greedy(features[pool.unlabelled], doubts.topk(12).indices.tolist(), 6)
+    assert query.indices.tolist() == pool.unlabelled[picks].tolist()
+    assert len(learned) == 3
+    assert all(len(its) == 1400 and len(its.unique()) < 1000 for its in learned)
+
+
 def test_a_committee_of_one_is_refused() -> None:
-    with pytest.raises(UserError, match=r"strategy\.members from 2"):
+    with pytest.raises(UserError, match=r"strategy\.members=1 must be a whole number from 2"):
         Suggestive(fast_task, members=1)

@@ -250,3 +250,11 @@ def test_plain_classification_is_the_plain_loop(dropout: float) -> None:
 def test_another_kind_of_task_model_is_refused_in_one_line() -> None:
     with pytest.raises(UserError, match="take a plain classifier"):
         Ranked(dropout_net, vae=dropout_net)
+
+
+@pytest.mark.parametrize("mirrored", [True, False])
+def test_losses_are_predicted_of_the_views_that_a_task_sees(mirrored: bool) -> None:
+    pool, _ = digit_pool(100)
+    task = Ranked(convnet, epochs=1, batch=50, lr=1e-3, mirrored=mirrored).learn(pool)
+    found, theirs = (task.predicted_losses(images) for images in (pool.images[:20], pool.images[:20].flip(-1)))
+    assert torch.allclose(found, theirs, atol=1e-5) == mirrored

@@ -96,6 +96,13 @@ def test_a_mirrored_task_sees_no_difference_between_an_image_and_its_mirror_imag
         torch.testing.assert_close(task.log_probs(pool.images), predicted)
 
 
+@pytest.mark.parametrize("option", ["limit", "epochs_at"])
+def test_nothing_to_learn_from_is_no_reduction(option: str) -> None:
+    for value in (0, -3):
+        with pytest.raises(UserError, match=rf"task_model\.{option}={value} must be a number above 0"):
+            fast_task(**{option: value})
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_masks_are_of_the_mirrored_task_and_one_is_the_same_for_both_views(whole: bool) -> None:
     task, pool = learned("fastnet", mirrored=True)
