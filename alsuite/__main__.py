@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -23,6 +25,7 @@ from alsuite.command.complaints import complaining, one_line
 from alsuite.command.papers import parsed
 from alsuite.command.sweeps import CHOSEN, Composer, expanded, given_once, swept_here
 from alsuite.errors import UserError
+from alsuite.files import check_folder
 
 __all__ = ["main", "run"]
 
@@ -38,10 +41,14 @@ def main() -> None:
 
 
 def every_option() -> list[str]:
-    """Return the paths of all options that a plain run has, to name the one that was meant; [] if that fails, too."""
-    with contextlib.suppress(Exception):
-        config = OmegaConf.to_container(Composer(loader(None))([]), resolve=False)
-        return [*_paths(config)]
+    """Return the paths of all options that the command line's choices have, to name the one that was meant.
+
+    They are a plain run's where its choices cannot be composed, and [] if that fails, too.
+    """
+    given = [word for word in sys.argv[1:] if re.fullmatch(r"[a-z_]+=[^=]*", word)]
+    for choices in (given, []):
+        with contextlib.suppress(Exception):
+            return [*_paths(OmegaConf.to_container(Composer(loader(None))(expanded(choices)[0]), resolve=False))]
     return []
 
 
@@ -60,7 +67,7 @@ def start() -> None:
     if not (arguments.help or arguments.hydra_help or arguments.shell_completion):
         given_once(arguments.overrides)
         arguments.multirun |= any(one.key_or_group == "hydra/launcher" for one in parsed(arguments.overrides))
-        arguments.overrides = [at_home(SAME.get(option, option)) for option in arguments.overrides]
+        arguments.overrides = [at_home(str(SAME.get(option, option))) for option in arguments.overrides]
         arguments.overrides = with_paper(arguments)
     try:
         _run_hydra(arguments, parser, run, str(CONF), "config")
@@ -126,6 +133,7 @@ def loader(directory: str | None) -> ConfigLoader:
     """Return what finds the configuration's files, in a directory of the user's own first."""
     path = create_automatic_config_search_path(None, None, str(CONF))
     if directory:
+        check_folder(Path(directory))
         path.prepend("command-line", f"file://{os.path.abspath(directory)}", SearchPathQuery(provider="schema"))
     return ConfigLoaderImpl(path)
 

@@ -10,7 +10,9 @@ from pathlib import Path
 
 from filelock import FileLock
 
-__all__ = ["below", "locked", "remove_empty", "unlock", "written_whole"]
+from alsuite.errors import UserError
+
+__all__ = ["below", "check_folder", "locked", "remove_empty", "unlock", "written_whole"]
 
 
 def below(folder: Path, opened: frozenset[str] = frozenset()) -> Iterator[os.DirEntry[str]]:
@@ -25,6 +27,12 @@ def below(folder: Path, opened: frozenset[str] = frozenset()) -> Iterator[os.Dir
         yield entry
         if entry.is_dir() and (true := os.path.realpath(entry.path)) not in opened:
             yield from below(Path(entry.path), opened | {true})
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder of configurations that isn't there."""
+    if not folder.is_dir():
+        raise UserError(f"there is no folder {folder} to take configurations from: name one that holds experiment/")
 
 
 def remove_empty(*folders: Path) -> None:

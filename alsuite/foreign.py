@@ -21,6 +21,7 @@ from alsuite.strategies.uncertainty import Uncertainty
 
 __all__ = ["Foreign"]
 
+ROUNDED = 0.02  # what a sum of probabilities in half precision may be off by
 LOOKS_AT = {Badge: ("features", "log_probs"), CoreSet: ("features",), Uncertainty: ("log_probs",), Random: ()}
 
 
@@ -44,8 +45,10 @@ class Foreign:
         sizes = {len(table) for table in (task.features, task.predicted) if table is not None}
         if len(sizes) > 1:
             raise UserError(f"features and log_probs are of {' and '.join(map(str, sizes))} images: give the same ones")
-        if task.predicted is not None and bool((task.predicted > 1e-4).any()):
-            raise UserError("log_probs are above 0: give the logarithms of probabilities, such as log_softmax's")
+        if task.predicted is not None and task.predicted.shape[1] < 2:
+            raise UserError("log_probs are of one class: give a column for each of at least two")
+        if task.predicted is not None and bool(((task.predicted.exp().sum(1) - 1).abs() > ROUNDED).any()):
+            raise UserError("log_probs are no logarithms of probabilities that sum to 1: give log_softmax's")
         return task
 
     def check(self, strategy: Strategy, name: str) -> None:

@@ -6,8 +6,10 @@
 from __future__ import annotations
 
 import argparse
+import random
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +24,16 @@ from alsuite.data.checks import check_pixels
 from alsuite.data.dataset import statistics
 from alsuite.data.unlabelled import unlabelled
 from alsuite.errors import UserError
+from alsuite.files import written_whole
 from alsuite.foreign import Foreign
 from alsuite.labelling.known import Known, by_position, classes_of, read_labels
 from alsuite.labelling.sheet import UNSURE
 from alsuite.loop import seed_all
 from alsuite.pool import Pool, pixels
-from alsuite.strategies import Query, Strategy
+from alsuite.strategies import Query
+from alsuite.strategies.active_gan import ACGAN
+from alsuite.strategies.asal import GAAL
+from alsuite.strategies.random import Random
 from alsuite.tasks import Task
 
 __all__ = ["main", "query"]
@@ -59,24 +65,37 @@ def query(
     if images is not None and (features is not None or log_probs is not None):
         raise UserError("images are given beside a model's features or log-probabilities: give either, not both")
     own = None if images is not None else Foreign.of(features, log_probs)
-    config = _composed(strategy, [*options, f"seed={seed}"])
+    config = _composed([f"strategy={strategy}", *options, f"seed={seed}"])
     shown, names = (own.stand_ins(), None) if own else _read(images, config["dataset"]["size"])
     known = by_position(labels, len(shown), names)
     classes = classes_of(known)
-    pool = _pool(shown, known, own.count(classes) if own else classes)
+    pool = _pool(shown, known, own.count(classes) if own else classes, config["device"])
     left = len(pool.unlabelled)
     if not 0 < n <= left:
         raise UserError(f"n={n}: {left:,} of {len(pool):,} images have no label; give a number from 1 to {left:,}")
-    chosen = _chosen(config, strategy, own, pool, n, seed)
+    with _generators_left():
+        chosen = _chosen(config, strategy, own, pool, n, seed)
     if len(pool) > len(shown):
-        raise UserError(f"strategy={strategy} makes images of its own and picks none of yours: take strategy=asal")
+        raise UserError(f"strategy={strategy} makes images of its own and picks none of yours: take another")
     scores = None if chosen.scores is None else chosen.scores.tolist()
     places = chosen.indices.tolist()
     files = {} if names is None else {"image": [names[place] for place in places]}
     return pd.DataFrame({**files, "score": scores}, index=pd.Index(places, name="index"))
 
 
-def _composed(strategy: str, options: Sequence[str]) -> dict[str, dict[str, object]]:
+@contextmanager
+def _generators_left() -> Iterator[None]:
+    """Leave the generators of random numbers as they were, whatever is drawn within the block."""
+    before = random.getstate(), np.random.get_state()
+    try:
+        with torch.random.fork_rng():
+            yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
+
+
+def _composed(options: Sequence[str]) -> dict[str, Any]:
     """Return the configuration of a strategy on images of one's own, as the command line has it."""
     from hydra import version
     from hydra.core.utils import setup_globals
@@ -86,13 +105,14 @@ def _composed(strategy: str, options: Sequence[str]) -> dict[str, dict[str, obje
 
     from alsuite.__main__ import loader
     from alsuite.command.complaints import one_line
-    from alsuite.command.sweeps import Composer
+    from alsuite.command.sweeps import Composer, given_once
 
     version.setbase("1.3")
     setup_globals()
     composer = Composer(loader(None))
     try:
-        overrides = composer.with_paper([f"strategy={strategy}", "dataset=folder", "dataset.path=.", *options])
+        given_once(options)
+        overrides = composer.with_paper(["dataset=folder", "dataset.path=.", *options])
         config = composer(overrides)
         keys = [str(key) for key in config if key != "hydra"]
         values = OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True)
@@ -102,19 +122,20 @@ def _composed(strategy: str, options: Sequence[str]) -> dict[str, dict[str, obje
     return {str(key): value for key, value in values.items()}
 
 
-def _chosen(
-    config: Mapping[str, Mapping[str, object]], name: str, own: Foreign | None, pool: Pool, n: int, seed: int
-) -> Query:
+def _chosen(config: Mapping[str, Any], name: str, own: Foreign | None, pool: Pool, n: int, seed: int) -> Query:
     """Train what the strategy looks at, unless it is given, and ask the strategy once, as a run does in a cycle."""
-    from hydra.utils import instantiate
+    from alsuite.command.setting import Parts
 
-    strategy: Strategy = instantiate(config["strategy"])
+    parts = Parts.of(config)
+    strategy, learns = parts.strategy, not isinstance(parts.strategy, Random)
+    if isinstance(strategy, ACGAN | GAAL):
+        raise UserError(f"strategy={name} makes images of its own and picks none of yours: take strategy=asal")
     if own is not None:
         own.check(strategy, name)
-    elif name != "random" and not len(pool.labelled):
+    elif learns and not len(pool.labelled):
         raise UserError(f"strategy={name} learns from labels, and none is known: give some, or take strategy=random")
     seed_all(seed, 0)
-    task: Task = own or (instantiate(config["task_model"])().learn(pool) if name != "random" else Foreign())
+    task: Task = own or (parts.task_model().learn(pool) if learns else Foreign())
     seed_all(seed, 0, part=1)
     promise = Promise(strategy, pool)
     return promise.kept(strategy.query(pool, task, n), n)
@@ -142,13 +163,13 @@ def _read(images: object, size: Any) -> tuple[Tensor, Sequence[str] | None]:
     return array, None
 
 
-def _pool(images: Tensor, known: Known, classes: Sequence[str]) -> Pool:
+def _pool(images: Tensor, known: Known, classes: Sequence[str], on: str) -> Pool:
     """Return a pool of the images with the labels that are known, on the device that a run would take."""
     from alsuite.command.machine import choose_device, onto
 
     if not len(images):
         raise UserError("there are no images to pick from: give some")
-    device = choose_device("auto")
+    device = choose_device(on)
     pool = Pool(onto(images, device), max(2, len(classes)), *statistics(images), device)
     numbers = {name: number for number, name in enumerate(classes)}
     places = sorted(place for place, label in known.items() if label != UNSURE)
@@ -179,10 +200,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _picked(given: argparse.Namespace) -> None:
     """Pick as the command line says, and write the table."""
-    options = [word for word in given.images if "=" in word]
-    places = [word for word in given.images if "=" not in word]
+    places = [word for word in given.images if "=" not in word or Path(word).exists()]
+    options = [word for word in given.images if word not in places]
     if len(places) > 1:
         raise UserError(f"{places[1]} is one too many: name one folder, or one array file.npy")
+    if given.out is not None:
+        _check_free(given.out)
     source = places[0] if places else None
     images = _array(Path(source)) if source and source.endswith(".npy") else source
     labels: dict[str, object] = {}
@@ -198,11 +221,17 @@ def _picked(given: argparse.Namespace) -> None:
     if given.out is None:
         print(table.to_csv(), end="")
         return
-    try:
-        table.to_csv(given.out)
-    except OSError as error:
-        raise UserError(f"{given.out} cannot be written ({error.strerror}): name another file") from None
+    with written_whole(given.out) as part:
+        table.to_csv(part)
     print(f"{len(table)} images to label: {given.out}", file=sys.stderr)
+
+
+def _check_free(out: Path) -> None:
+    """Refuse a file that is there already, which may hold labels, and one that no folder is there for."""
+    if out.exists():
+        raise UserError(f"{out} is there already, and may hold what you have labelled: name another file")
+    if not out.absolute().parent.is_dir():
+        raise UserError(f"there is no folder {out.parent} for {out.name}: make it, or name another")
 
 
 def _array(path: Path) -> np.ndarray:

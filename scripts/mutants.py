@@ -59,6 +59,8 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args()
     chosen = [one for one in mutants() if chosen_by(options.words, one)]
+    if not chosen:
+        sys.exit(f"mutants: no fault is called {' or '.join(options.words)}: see --list")
     if options.list:
         print("\n".join(f"{one.name:<50} {one.file}" for one in chosen))
         return 0

@@ -55,9 +55,7 @@ MADE_BY = ("commit", "device", "threads", "seeds", "pool")  # of which a page li
 JOINED = "synthetic"  # in a run's file of images, those that joined its pool
 OPTIONS = ("budget", "dataset", "fair", "generator", "strategy", "task_model")  # what makes a series, beside its seeds
 OF_A_STRATEGY = ("strategy", "generator", "features")
-OF_LISTS = (
-    "Each page has its tables, claims, command, commit, device, seeds; of published curves the ends stand here."
-)
+OF_LISTS = "Each page has its tables, claims, command, commit, device, seeds; of published curves the ends stand here."
 LABELLED = ("labelled", "labelled_percent")  # the x of published curves
 CORRECTED = "Corrected after Holm for all claims of the paper ([the list](../claims.csv))."
 NOTED = "Means over seeds and queries of what strategies noted of themselves: have their networks learned?"

@@ -75,6 +75,8 @@ def parsed() -> argparse.Namespace:
 def compared(old: Path, new: Path) -> int:
     """Print a line for each run of either folder; return 1 unless there are runs and all are identical."""
     pairs = list(paired(old, new))
+    if not pairs:
+        print(f"same_results: there are no runs in {old} nor in {new}")
     verdicts = [(name, verdict(before, after)) for name, before, after in pairs]
     for name, said in verdicts:
         print(f"{said:<12} {name}" if said == "identical" else f"{name}: {said}")

@@ -284,7 +284,7 @@ def test_a_person_gets_images_and_a_sheet(desk: Desk) -> None:
     assert sorted(path.name for path in desk.folder.iterdir()) == ["images", "labels_000000.csv"]
 
 
-@pytest.mark.parametrize("labels", [["cat", "ant", "bee"], ["2", "0", "1"], [" cat ", "0", "bee"]])
+@pytest.mark.parametrize("labels", [["cat", "ant", "bee"], ["3", "1", "2"], [" cat ", "1", "bee"]])
 def test_a_filled_sheet_is_read_in_the_order_of_the_query(desk: Desk, labels: list[str]) -> None:
     desk.fill(labels)
     assert desk.ask() == [2, 0, 1]
@@ -294,7 +294,7 @@ def test_a_filled_sheet_is_read_in_the_order_of_the_query(desk: Desk, labels: li
 
 
 def test_what_somebody_is_unsure_of_has_no_label(desk: Desk) -> None:
-    desk.fill(["cat", "unsure", "0"])
+    desk.fill(["cat", "unsure", "1"])
     assert desk.ask() == [2, -1, 0]
 
 
@@ -332,7 +332,8 @@ def test_a_sheet_that_was_saved_otherwise_is_told(desk: Desk, content: bytes, me
     ("labels", "message"),
     [
         (["cat", "dog", "ant"], r"line 3 \(index 2\): 'dog' is no class; write one of ant, bee, cat"),
-        (["cat", "ant", "3"], r"line 4 \(index 11\): '3' is no class"),
+        (["cat", "ant", "0"], r"line 4 \(index 11\): '0' is no class"),
+        (["cat", "ant", "4"], r"'4' is no class; write one of ant, bee, cat, its number from 1 on, or unsure"),
         (["-1", "ant", "cat"], r"line 2 \(index 7\): '-1' is no class"),
         (["cat", "ant", ""], r"1 of 3 images still await labels \(ant, bee, cat\): fill the column 'label'"),
         (["unsure", "unsure", "unsure"], r"is unsure of every image: label one at least \(ant, bee, cat\)"),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import csv
+import random
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -14,6 +16,7 @@ from alsuite.errors import UserError
 from alsuite.labelling.known import by_position
 from alsuite.pick import main
 from alsuite.strategies.coreset import k_center_greedy
+from alsuite.tasks.classification import Classification
 from helpers.data_files import GREY, write_image
 from helpers.pools import digit_pool
 
@@ -84,6 +87,50 @@ def test_a_folder_goes_in_and_a_sheet_comes_out(
     assert len({row["image"] for row in again} | {row["image"] for row in rows}) == 7
 
 
+def test_the_table_that_comes_out_goes_in_again_by_position() -> None:
+    labels = pd.Series(LABELS)
+    by_number = alsuite.query(log_probs=LOG_PROBS, labels=labels.iloc[::-1], n=4)
+    assert by_number.equals(alsuite.query(log_probs=LOG_PROBS, labels=LABELS, n=4))
+    assert by_number.equals(alsuite.query(log_probs=LOG_PROBS, labels=labels.iloc[:2], n=4))
+
+
+def test_the_generators_of_a_notebook_are_left_as_they_are() -> None:
+    drawn = []
+    for asks in (False, True):
+        random.seed(1)
+        np.random.seed(1)
+        torch.manual_seed(1)
+        if asks:
+            alsuite.query(log_probs=LOG_PROBS, n=3)
+        drawn.append((random.random(), np.random.rand(), float(torch.rand(()))))
+    assert drawn[0] == drawn[1]
+
+
+def test_a_file_with_labels_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "a=b.npy"
+    np.save(table, FEATURES)
+    filled = tmp_path / "next.csv"
+    filled.write_text("index,label\n3,cat\n")
+    for out, told in ((filled, "is there already"), (tmp_path / "none" / "next.csv", "there is no folder")):
+        with pytest.raises(SystemExit):
+            main(["--features", str(table), "--strategy", "coreset", "-n", "2", "--out", str(out)])
+        assert told in capsys.readouterr().err
+    assert filled.read_text() == "index,label\n3,cat\n"
+
+
+def test_a_strategy_of_ones_own_picks_and_one_that_makes_images_does_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, targets = digit_pool(0)
+    images, known = pool.images[:60].numpy(), dict(enumerate(targets[:20].tolist()))
+    own = ["strategy._target_=alsuite.strategies.uncertainty.Uncertainty"]
+    score = ["+strategy.score={_target_: hydra.utils.get_method, path: alsuite.scores.margin}"]
+    picked = alsuite.query(images, known, "random", n=3, options=[*SMALL, *own, *score])
+    assert picked.equals(alsuite.query(images, known, "margin", n=3, options=SMALL))
+    monkeypatch.setattr(Classification, "learn", lambda *_: pytest.fail("it is refused after it has learned"))
+    for strategy in ("gaal", "acgan"):
+        with pytest.raises(UserError, match=f"strategy={strategy} makes images of its own"):
+            alsuite.query(images, known, strategy, n=3, options=SMALL)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
@@ -94,7 +141,13 @@ def test_a_folder_goes_in_and_a_sheet_comes_out(
         ({"strategy": "coreset"}, "strategy=coreset looks at features: give features, too"),
         ({"log_probs": None}, "nothing to pick from"),
         ({"images": np.zeros((30, 8, 8), np.uint8)}, "give either, not both"),
-        ({"log_probs": np.exp(LOG_PROBS)}, "log_probs are above 0"),
+        ({"log_probs": np.exp(LOG_PROBS)}, "log_probs are no logarithms of probabilities that sum to 1"),
+        ({"log_probs": LOG_PROBS - 5}, "log_probs are no logarithms of probabilities that sum to 1"),
+        ({"log_probs": np.zeros((30, 1))}, "log_probs are of one class"),
+        ({"labels": {1.5: "cat"}}, "a label is given for 1.5"),
+        ({"options": ["seed=3"]}, "seed is given twice"),
+        ({"options": ["strategy=random"]}, "strategy is given twice"),
+        ({"options": ["device=nonsense"]}, "device=nonsense"),
         ({"log_probs": LOG_PROBS[0]}, "a row for each image"),
         ({"log_probs": LOG_PROBS * np.nan}, "no number"),
         ({"features": FEATURES[:9]}, "of 9 and 30 images|of 30 and 9 images"),

@@ -12,10 +12,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from alsuite import CONF
 from alsuite.claims import read_claims, verdicts
 from alsuite.claims.told import told
 from alsuite.claims.verdicts import VERDICTS, measured_runs
 from alsuite.command.complaints import complaining
+from alsuite.errors import UserError, one_of
 
 __all__ = ["main"]
 
@@ -32,6 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--root", type=Path, default=Path("outputs"))
     options = parser.parse_args(arguments)
     with complaining():
+        if options.scale is not None:
+            one_of("--scale", options.scale, [path.stem for path in sorted((CONF / "scale").glob("*.yaml"))])
+        if not options.root.is_dir():
+            raise UserError(f"there is no folder {options.root}: name that of the runs as --root")
         _judge(options)
 
 
@@ -43,7 +49,6 @@ def _judge(options: argparse.Namespace) -> None:
     print("\n" + verdicts_counted(table).to_string(na_rep="0"))
     if options.paper is None and options.scale is None:
         path = options.root / "claims.csv"
-        path.parent.mkdir(parents=True, exist_ok=True)
         table.round(5).to_csv(path, index=False)
         print(f"\n{path}")
 

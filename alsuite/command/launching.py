@@ -43,12 +43,14 @@ def launched(
             progress.reading(number, len(overrides))
             returns.append(_composed(loader, master, its, first + number))
             jobs.append(Job.of(returns[-1].cfg, returns[-1].hydra_cfg.hydra))
-        to_do = left_to_do(jobs, progress)
+        numbers = {job.folder: number for number, job in reversed([*enumerate(jobs)])}  # a sweeper may ask twice
+        to_do = [number for number in left_to_do(jobs, progress) if numbers[jobs[number].folder] == number]
         progress.runs([jobs[number].name for number in to_do])
         errors = run([jobs[number] for number in to_do], progress) if to_do else {}
-    for place, error in errors.items():
-        _fail(returns[to_do[place]], error)
+    failed = {jobs[to_do[place]].folder: error for place, error in errors.items()}
     for each, job in zip(returns, jobs, strict=True):
+        if job.folder in failed:
+            _fail(each, failed[job.folder])
         if each.status is JobStatus.UNKNOWN:
             each.status, each.return_value = JobStatus.COMPLETED, job.accuracy()
     return returns

@@ -100,7 +100,8 @@ class Setting:
         whole, size = load_or_make_up(name, lambda: hydra.utils.instantiate(config["dataset"]), shape, tests)
         if choices["oracle"] == "ideal":
             known_targets(whole)
-        return cls.cut(whole, size, scale, parts, seed, config["enlarge"])
+        limits = {**scale, "cycles": None} if choices["oracle"] == "human" else scale  # a person says when to stop
+        return cls.cut(whole, size, limits, parts, seed, config["enlarge"])
 
     @classmethod
     def cut(

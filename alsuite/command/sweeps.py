@@ -88,6 +88,8 @@ def given_once(overrides: Sequence[str]) -> None:
     experiments = [one for one in given if one.key_or_group == "experiment"]
     if len(experiments) > 1 or any(one.is_sweep_override() for one in experiments):
         raise UserError("an experiment has sweeps and a figure of its own: give one, and of several each in a command")
+    if any(key == "root" and one.value() in ("", None) for one, key in zip(given, keys, strict=True)):
+        raise UserError("root is empty: name the folder of all runs, such as root=outputs")
     if twice := next((key for key in keys if keys.count(key) > 1), None):
         raise UserError(f"{twice} is given twice: give it once, or list its values after -m as {twice}=a,b")
 

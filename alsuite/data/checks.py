@@ -22,14 +22,14 @@ def check_arrays(where: str, images: NDArray, targets: NDArray) -> None:
     of_targets = ("uint8", 3) if targets.ndim == 3 else ("int64", 1)
     for kind, array, dtype, ndim in (("images", images, "uint8", 4), ("targets", targets, *of_targets)):
         if array.dtype != dtype:
-            raise UserError(f"{where}_{kind} are {array.dtype}, they must be {dtype}")
+            raise UserError(f"{where}_{kind} are {array.dtype}, they must be {dtype}: save them as such")
         if array.ndim != ndim:
             raise UserError(f"{where}_{kind} have {array.ndim} dimensions, they must have {ndim}")
     if images.shape[3] <= 4 < images.shape[1]:
         advice = "save them as (N, C, H, W), by images.transpose(0, 3, 1, 2)"
         raise UserError(f"{where}_images are {images.shape}, with their channels last: {advice}")
     if len(images) != len(targets):
-        raise UserError(f"{where} holds {len(images)} images but {len(targets)} targets")
+        raise UserError(f"{where} holds {len(images)} images but {len(targets)} targets: give each image its own")
     if targets.ndim == 3 and targets.shape[1:] != images.shape[2:]:
         raise UserError(f"{where}_targets are {targets.shape[1:]} pixels large, their images {images.shape[2:]}")
     if images.size == 0:
@@ -38,13 +38,13 @@ def check_arrays(where: str, images: NDArray, targets: NDArray) -> None:
 
 def check_labels(name: str, train: NDArray, test: NDArray, names: Sequence[str]) -> None:
     """Refuse labels without a name, and names without a training image."""
-    of_pixels = train.ndim > 1
+    of_pixels, last = train.ndim > 1, len(names) - 1
     train, test = (spaced(targets) if of_pixels else targets for targets in (train, test))
     for split, targets in (("train", train), ("test", test)):
         outside = targets[(targets < 0) | (targets >= len(names))]
         outside = outside[outside != VOID] if of_pixels else outside
         if len(outside):
-            raise UserError(f"{name}: {split}_targets hold the label {outside[0]}, outside 0..{len(names) - 1}")
+            raise UserError(f"{name}: {split}_targets hold the label {outside[0]}, outside 0..{last}: mend it")
     if of_pixels:
         return
     counts = np.bincount(train, minlength=len(names))

@@ -79,7 +79,7 @@ def expanded(option: str, given: str | Sequence[str]) -> list[str]:
     if lacking := [shard for shard in found if "://" not in shard and not Path(shard).is_file()]:
         raise UserError(f"dataset.{option}: {lacking[0]} is no file ({len(lacking)} of {len(found)} shards)")
     if not found:
-        raise UserError(f"dataset.{option}={given} names no shard: give tar files, such as train-{{000..146}}.tar")
+        raise UserError(f'dataset.{option}={given} names no shard: give tar files, such as "train-{{000..146}}.tar"')
     return found
 
 
@@ -87,6 +87,8 @@ def matching(pattern: str) -> list[str]:
     """Return the files and URLs of a pattern: ranges and choices in their order, wildcards in that of the names."""
     if part := RANGE.search(pattern):
         first, last, choices = part.groups()
+        if not choices and int(first) > int(last):
+            raise UserError(f"{pattern} ends before it begins: write the lower number first")
         numbers = [] if choices else [f"{i:0{len(first)}}" for i in range(int(first), int(last) + 1)]
         ends = (pattern[: part.start()], pattern[part.end() :])
         return [shard for each in numbers or choices.split(",") for shard in matching(each.join(ends))]

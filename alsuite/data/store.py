@@ -111,7 +111,7 @@ def opened(path: Path) -> NDArray:
 def lines(path: Path) -> list[str] | None:
     """Return the lines of a text file, and none where there is no file."""
     try:
-        return path.read_text(encoding="utf-8").splitlines() if path.is_file() else None
+        return path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else None
     except UnicodeDecodeError:
         raise UserError(f"{path} is no text in UTF-8: save it as such") from None
 

@@ -11,15 +11,20 @@ from alsuite.data.dataset import Dataset, Split, as_split, statistics
 from alsuite.data.images import Files, Labelled, image_files, labelled_files, save_images, version
 from alsuite.data.store import build_once, data_root, lines, opened, save_lines
 from alsuite.errors import UserError
+from alsuite.labelling.sheet import UNSURE
 
 __all__ = ["named_classes", "unlabelled"]
 
 
 def named_classes(classes: object) -> tuple[str, ...]:
     """Return the names of all classes, which nothing but the option tells where images have no labels."""
-    if not isinstance(classes, Sequence) or isinstance(classes, str) or len({*map(str, classes)}) < 2:
+    listed = classes if isinstance(classes, Sequence) and not isinstance(classes, str) else ()
+    names = tuple(dict.fromkeys(str(name).strip() for name in listed))
+    if len(names) < 2:
         raise UserError("dataset.labelled=none needs the names of at least two classes: dataset.classes=[cat,dog]")
-    return tuple(dict.fromkeys(map(str, classes)))
+    if wrong := [name for name in names if name in ("", UNSURE)]:
+        raise UserError(f"dataset.classes names a class '{wrong[0]}', which is no answer of its own: call it otherwise")
+    return names
 
 
 def unlabelled(

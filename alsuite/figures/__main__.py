@@ -7,6 +7,7 @@ from pathlib import Path
 from alsuite import CONF
 from alsuite.command.complaints import complaining
 from alsuite.figures import draw
+from alsuite.files import check_folder
 
 __all__ = ["main"]
 
@@ -32,6 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--config-dir", type=Path, default=CONF, help="a folder with your own experiment/STEM.yaml")
     options = parser.parse_args(arguments)
     with complaining():
+        check_folder(options.config_dir)
         folder = options.root / "published" / options.stem if options.published else None
         out = options.out or folder
         told = "" if folder else _claims(options.stem, options.root, options.scale)

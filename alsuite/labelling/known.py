@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from alsuite.errors import UserError
 from alsuite.labelling.sheet import UNSURE, read_rows
@@ -17,6 +18,8 @@ Known = dict[int, str]  # position -> class, or "unsure"
 
 def by_position(labels: object, size: int, names: Sequence[str] | None) -> Known:
     """Return position -> class, or "unsure", of what somebody has looked at."""
+    if isinstance(labels, pd.Series):  # as the table that `query` returns, by position
+        labels = labels.to_dict()
     if not isinstance(labels, Mapping):
         listed = np.asarray(labels, dtype=object).ravel()
         if len(listed) not in (0, size):
@@ -25,7 +28,7 @@ def by_position(labels: object, size: int, names: Sequence[str] | None) -> Known
     places = {name: place for place, name in enumerate(names or ())}
     found: Known = {}
     for key, label in labels.items():
-        place = _place(key, places) if isinstance(key, str) else int(key)
+        place = _place(key, places) if isinstance(key, str) else _whole(key)
         place = int(place) if isinstance(place, str) and place.isdecimal() else place
         if not isinstance(place, int) or not 0 <= place < size:
             raise UserError(f"a label is given for {key!r}, which is none of the {size:,} images: mend or delete it")
@@ -42,6 +45,11 @@ def classes_of(known: Known) -> list[str]:
 def _place(key: str, places: Mapping[str, int]) -> int | str:
     """Return the place of an image, which may be called as its copy beside a sheet is; the key where it has none."""
     return places.get(key, places.get(key.removeprefix("images/"), key))
+
+
+def _whole(key: object) -> int | None:
+    """Return a whole number as Python has it; None for all else."""
+    return int(key) if isinstance(key, int | np.integer) and not isinstance(key, bool) else None
 
 
 def read_labels(path: Path) -> dict[str, object]:

@@ -19,7 +19,7 @@ class Sheet:
     """A CSV with the columns index, image and label, on disk as a whole at any moment.
 
     path: the file, which need not be there yet
-    names: of the classes, any of which, or its number, or "unsure", may be filled in
+    names: of the classes, any of which, or its number from 1 on, or "unsure", may be filled in
     """
 
     def __init__(self, path: Path, names: Sequence[str]) -> None:
@@ -63,15 +63,15 @@ class Sheet:
     def label(self, answer: str, where: str) -> int | None:
         """Return the class that a cell tells, -1 for "unsure", None for nothing.
 
-        It is told by its name, or by its number where no class is called by one.
+        It is told by its name, or by its number, from 1 as on the page, where no class is called by one.
         """
         if answer in self.names:
             return self.names.index(answer)
         numbered = not any(name.isdecimal() for name in self.names)
-        if numbered and answer.isdecimal() and int(answer) < len(self.names):
-            return int(answer)
+        if numbered and answer.isdecimal() and 0 < int(answer) <= len(self.names):
+            return int(answer) - 1
         if answer and answer != UNSURE:
-            others = f"its number, or {UNSURE}" if numbered else f"or {UNSURE}"
+            others = f"its number from 1 on, or {UNSURE}" if numbered else f"or {UNSURE}"
             raise UserError(
                 f"{where}: '{answer}' is no class; write one of {', '.join(self.names[:12])}, {others}, and start again"
             )

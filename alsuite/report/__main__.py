@@ -9,6 +9,7 @@ from pathlib import Path
 
 from alsuite import CONF
 from alsuite.command.complaints import complaining
+from alsuite.files import check_folder
 
 __all__ = ["main"]
 
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except ModuleNotFoundError as error:
         sys.exit(f'alsuite: the report needs {error.name}: pip install "alsuite[report]"')
     with complaining():
+        check_folder(options.config_dir)
         print(write_report(options.root, options.root / "report", options.experiments, options.config_dir))
 
 

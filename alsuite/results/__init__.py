@@ -6,6 +6,7 @@ dots, such as strategy.alpha; facts such as pool; and what each cycle measured, 
 this table.
 """
 
+import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -57,10 +58,19 @@ def load_runs(
     journals = [journal for journal in found if not re.search(r"~\d+$", journal.parent.name)]  # old runs, set aside
     rows = [row for journal in journals for row in _run_rows(journal, complete, base)]
     if not rows:
-        command = f"python -m alsuite experiment={experiment}" + (f" scale={scale}" if scale else "")
-        state = f"{len(journals)} started, none finished" if journals else f"no runs in {base / (scale or '')}"
-        raise NoRunsError(f"{experiment}: {state}; make them with `{command}`")
+        raise NoRunsError(f"{experiment}: {_nothing_of(experiment, scale, base, journals)}")
     return pd.DataFrame(rows)
+
+
+def _nothing_of(experiment: str, scale: str | None, base: Path, journals: Sequence[Path]) -> str:
+    """Say why there is nothing to read of an experiment, and what to do."""
+    ended = [records for journal in journals if (records := _records(journal)) and records[-1]["queried"] is None]
+    if ended:
+        return f"{len(ended)} finished, without test images to be measured on; give some as dataset.test"
+    what = "strategy=... dataset=..." if experiment == "adhoc" else f"experiment={experiment}"
+    command = f"python -m alsuite {what}" + (f" scale={scale}" if scale else "")
+    state = f"{len(journals)} started, none finished" if journals else f"no runs in {base / (scale or '')}"
+    return f"{state}; make them with `{command}`"
 
 
 def of_runs(folders: Sequence[Path]) -> pd.DataFrame:
@@ -109,12 +119,12 @@ def _about(about: Record) -> Record:
 
 
 def _flat(tree: Options, prefix: str = "") -> Iterator[tuple[str, object]]:
-    """Yield the leaves of nested mappings, their names joined by dots; lists are left out, being no cell of a table."""
+    """Yield the leaves of nested mappings, their names joined by dots, and lists as the text that JSON has for them."""
     for name, value in tree.items():
         if isinstance(value, Mapping):
             yield from _flat(value, f"{prefix}{name}.")
-        elif not isinstance(value, list):
-            yield f"{prefix}{name}", value
+        else:
+            yield f"{prefix}{name}", json.dumps(value) if isinstance(value, list) else value
 
 
 def _agreement(records: Sequence[Record]) -> float:

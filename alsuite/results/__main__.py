@@ -4,8 +4,10 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from alsuite import CONF
 from alsuite.command.complaints import complaining
 from alsuite.errors import UserError
+from alsuite.figures.spec import read_panels
 from alsuite.results import load_runs, select
 from alsuite.results.report import report
 from alsuite.results.statistics import with_series
@@ -19,7 +21,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     arguments: the words of the command line, by default those of this process
     """
     parser = argparse.ArgumentParser(prog="python -m alsuite.results", description="Compare the runs of an experiment.")
-    parser.add_argument("experiment", help="the folder under the root")
+    parser.add_argument("experiment", help="a figure, or the folder under the root")
     parser.add_argument("--scale")
     parser.add_argument("--series", nargs="+", default=["strategy"], metavar="COL")
     parser.add_argument("--where", nargs="+", default=[], metavar="COL=VALUE")
@@ -44,7 +46,8 @@ def _compare(options: argparse.Namespace) -> None:
             "and its scale with --scale"
         )
     where = dict(item.split("=", 1) for item in options.where)
-    frame = select(load_runs(options.experiment.rstrip("/"), options.scale, options.root), where)
+    experiment = _folder_of(options.experiment.rstrip("/"), options.root)
+    frame = select(load_runs(experiment, options.scale, options.root), where)
     text, tables = report(frame, options.series, options.metric)
     scales = frame["scale"].unique()
     base = options.root / str(frame["experiment"].iloc[0]) / (str(scales[0]) if len(scales) == 1 else "")
@@ -53,6 +56,16 @@ def _compare(options: argparse.Namespace) -> None:
     for name, table in {"long": with_series(frame, options.series).drop(columns="options"), **tables}.items():
         table.to_csv(folder / f"{name}.csv", index=False)
     print(f"{text}\n\n{folder}")
+
+
+def _folder_of(name: str, root: Path) -> str:
+    """Return the folder of the runs that a figure shows; a folder's own name as it is."""
+    if (root / name).is_dir() or not (CONF / "experiment" / f"{name}.yaml").is_file():
+        return name
+    folders = [*dict.fromkeys(panel.experiment for panel in read_panels(name))]
+    if len(folders) > 1:
+        raise UserError(f"{name} shows runs of {', '.join(folders)}: name one of these")
+    return folders[0] if folders else name
 
 
 if __name__ == "__main__":

@@ -92,12 +92,13 @@ def one_setting(frame: pd.DataFrame, free: Sequence[str] = (), apart: Sequence[s
 
 def differing(frame: pd.DataFrame, of_seeds: bool = False) -> list[str]:
     """Return the options that tell apart runs of the same series, setting and seed, or the seeds of a series."""
-    runs = frame.drop_duplicates([*RUN, "test"])
-    keys = ["series", *SETTING] if of_seeds else ["series", "seed", *SETTING]
+    runs, keys = frame.drop_duplicates([*RUN, "test"]), ["series", *([] if of_seeds else ["seed"]), *SETTING]
     clashing = runs[runs.duplicated(keys, keep=False)]
     options = [*_options(frame), *({"pool"} & {*frame} if of_seeds else ())]
-    counts = clashing.groupby(keys, dropna=False)[options].nunique(dropna=False)
-    columns = [str(column) for column in counts.columns[counts.gt(1).any()]]
+    groups = clashing.groupby(keys, dropna=False)[options]
+    told, known = groups.nunique(dropna=False), groups.nunique()  # of lists, which a table that was kept may lack
+    lists = {name for name in options if clashing[name].astype(str).str.startswith("[").any()}
+    columns = [name for name in options if (known if name in lists else told)[name].gt(1).any()]
     if of_seeds:  # what a scale's own numbers do stands in other options
         return [column for column in columns if not column.startswith(("seed", "scale."))]
     return columns or [column for column in RUN if clashing[column].nunique() > 1]

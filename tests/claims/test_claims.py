@@ -353,6 +353,22 @@ def test_a_paper_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> 
     assert "no claims of vaall: choose from vaal, aalu" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (["--scale", "laptp"], "--scale=laptp is unknown: choose one of laptop"),
+        (["--root", "nowhere"], "no folder nowhere"),
+    ],
+)
+def test_a_misspelt_place_is_not_taken_for_one_without_runs(
+    wrong: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["vaal", *wrong])
+    assert told in capsys.readouterr().err
+    assert not Path("nowhere").exists()
+
+
 def test_verdicts_are_corrected_over_the_claims_of_a_paper(tmp_path: Path) -> None:
     frame = runs(tmp_path, {"vaal": (0.5, 0.804), "random": (0.5, 0.8), "coreset": (0.5, 0.6)})
     stated = [

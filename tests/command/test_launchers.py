@@ -141,3 +141,10 @@ def test_optuna_finds_the_most_accurate_of_its_trials(tmp_path: Path) -> None:
     ends = [cycles[-1][1] for cycles in accuracies(tmp_path).values()]
     assert len(ends) == 4
     assert found["best_value"] == pytest.approx(max(ends))
+
+
+@pytest.mark.slow
+def test_a_trial_that_a_sweeper_asks_for_twice_is_run_once(tmp_path: Path) -> None:
+    told = run(tmp_path, "-m", "hydra/sweeper=basic", "seed=0,0", "dataset=digits", "parallel=2")
+    assert len(accuracies(tmp_path)) == 1
+    assert "FAILED" not in told

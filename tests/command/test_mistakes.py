@@ -55,6 +55,9 @@ MISTAKES = {
     "experiment=demo experiment=vaal_fig2_cifar10": ["each in a command"],
     "--nope": ["--nope", "--help"],
     "--cfg nope": ["--cfg", "job"],
+    "strategy=random dataset=digits root=": ["root is empty", "root=outputs"],
+    "dataset=cifar10 dataset.valdation=3": ["dataset.valdation", "dataset.validation"],
+    "dataset=folder dataset.path=. dataset.labelled=none 'dataset.classes=[unsure,cat]'": ["a class 'unsure'"],
     "-cd /nonexistent": ["no folder /nonexistent"],
     "strategy=random -cd /nonexistent dataset=digits": ["no folder /nonexistent"],
     "--config-name=other": ["no other.yaml"],
@@ -288,7 +291,7 @@ DAMAGED = {
     "a place": Damaged(
         f"{TABLE.replace('coreset', 'random')} --out {{here}}/no/x.csv",
         table,
-        {"that isn't": (nothing, "cannot be written...name")},
+        {"that isn't": (nothing, "no folder...make it, or name another")},
     ),
     "a model's table": Damaged(
         TABLE,

@@ -237,6 +237,8 @@ def test_shards_are_named_by_ranges_choices_and_wildcards(home: Path) -> None:
     assert expanded("train", [every[1], str(tree / "v?l.tar")]) == [every[1], str(tree / "val.tar")]
     with pytest.raises(UserError, match=r"dataset\.train: \S+train-03\.tar is no file \(2 of 5 shards\)"):
         expanded("train", str(tree / "train-{00..04}.tar"))
+    with pytest.raises(UserError, match=r"\{02\.\.00\}\.tar ends before it begins"):
+        expanded("train", str(tree / "train-{02..00}.tar"))
     with pytest.raises(UserError, match=r"dataset\.test=\S+none\*\.tar names no shard: give tar files"):
         expanded("test", str(tree / "none*.tar"))
     with pytest.raises(UserError, match=r"dataset\.names=\S+ is no file"):

@@ -23,7 +23,7 @@ GRACE = 0.3
 
 
 def test_a_number_is_a_class_only_where_none_is_called_by_one(tmp_path: Path) -> None:
-    assert Sheet(tmp_path / "labels.csv", ["cat", "dog"]).label("1", "here") == 1
+    assert Sheet(tmp_path / "labels.csv", ["cat", "dog"]).label("1", "here") == 0  # the key on the page
     digits = Sheet(tmp_path / "labels.csv", ["1", "2", "3"])
     assert digits.label("1", "here") == 0
     with pytest.raises(UserError, match="'0' is no class; write one of 1, 2, 3, or unsure"):
@@ -260,7 +260,7 @@ def test_nothing_is_printed_of_who_goes_away_or_asks_for_no_address(
 def test_a_sheet_half_filled_by_hand_is_shown_as_it_is(tmp_path: Path) -> None:
     visit = Visit(tmp_path)
     rows = visit.sheet.rows()
-    rows[0]["label"], rows[1]["label"] = "2", "unsure"
+    rows[0]["label"], rows[1]["label"] = "3", "unsure"
     visit.sheet.write(rows)
     visit.begin()
     assert [item["label"] for item in json.loads(visit.ask("/state")[1])["items"]] == ["cat", "unsure", ""]

@@ -8,7 +8,7 @@ from alsuite import results
 from alsuite.errors import UserError
 from alsuite.figures import draw_curves
 from alsuite.journal import INCIDENTAL
-from alsuite.results.__main__ import main
+from alsuite.results.__main__ import _folder_of, main
 from alsuite.results.statistics import differing, telling, with_series
 from alsuite.results.table import last_accuracies
 from helpers.journals import write_run
@@ -32,6 +32,24 @@ def test_any_other_option_does_even_one_unheard_of(tmp_path: Path) -> None:
     assert last_accuracies(frame).split()[:2] == ["mine.rate", "labelled"]
     with pytest.raises(UserError, match=r"choose from .*strategy"):
         with_series(frame, "rate")
+
+
+def test_lists_are_options_that_a_table_kept_before_may_lack(tmp_path: Path) -> None:
+    for seed, only in enumerate(([0, 1], [2, 3])):
+        write_run(tmp_path, "random", seed, [0.5], config={"initial": {"only": only}})
+    frame = with_series(results.load_runs("toy", root=tmp_path), "strategy")
+    assert differing(frame, of_seeds=True) == ["initial.only"]
+    frame.loc[frame["seed"] == 0, "initial.only"] = None
+    assert differing(frame, of_seeds=True) == []
+
+
+def test_a_figure_is_called_by_its_name_and_the_folder_of_its_runs_by_its_own(tmp_path: Path) -> None:
+    assert _folder_of("vaal_fig2_cifar10", tmp_path) == "vaal_cifar10"
+    assert _folder_of("mine", tmp_path) == "mine"
+    with pytest.raises(UserError, match=r"active_gan_tab1 shows runs of .*, .*: name one of these"):
+        _folder_of("active_gan_tab1", tmp_path)
+    (tmp_path / "vaal_fig2_cifar10").mkdir()
+    assert _folder_of("vaal_fig2_cifar10", tmp_path) == "vaal_fig2_cifar10"
 
 
 def test_facts_about_a_run_are_no_options(tmp_path: Path) -> None:

@@ -128,6 +128,16 @@ def test_no_runs_names_the_command(tmp_path: Path) -> None:
         results.load_runs("toy", "laptop", tmp_path)
 
 
+def test_a_run_that_nothing_measures_is_finished(tmp_path: Path) -> None:
+    journal = write_run(tmp_path, "random", 0, [0.5, 0.6]) / "cycles.jsonl"
+    records = [json.loads(line) for line in journal.read_text().splitlines()]
+    journal.write_text("".join(f"{json.dumps({**record, 'metrics': {}})}\n" for record in records))
+    with pytest.raises(UserError, match=r"toy: 1 finished, without test images to be measured on"):
+        results.load_runs("toy", root=tmp_path)
+    with pytest.raises(UserError, match=r"make them with `python -m alsuite strategy=\.\.\. dataset=\.\.\.`"):
+        results.load_runs("adhoc", root=tmp_path)
+
+
 def test_select_matches_across_spellings(tmp_path: Path) -> None:
     write_run(tmp_path, "asal", 0, [0.5], config={"strategy": {"features": "gray", "n": 1, "on": True}})
     write_run(tmp_path, "random", 0, [0.5])

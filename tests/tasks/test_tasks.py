@@ -100,7 +100,7 @@ def test_a_mirrored_task_sees_no_difference_between_an_image_and_its_mirror_imag
 def test_nothing_to_learn_from_is_no_reduction(option: str) -> None:
     for value in (0, -3):
         with pytest.raises(UserError, match=rf"task_model\.{option}={value} must be a number above 0"):
-            fast_task(**{option: value})
+            fast_task(dropout_net, **{option: value})
 
 
 @pytest.mark.parametrize("whole", [True, False])
