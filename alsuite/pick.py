@@ -88,7 +88,7 @@ def _generators_left() -> Iterator[None]:
     """Leave the generators of random numbers as they were, whatever is drawn within the block."""
     before = random.getstate(), np.random.get_state()
     try:
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(range(torch.cuda.device_count())):
             yield
     finally:
         random.setstate(before[0])

@@ -340,7 +340,10 @@ def test_an_option_that_the_strategy_of_the_sweeps_alone_has_needs_no_strategy_b
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        (["strategy=vaal,random", "strategy.batch=64"], "strategy=random has no option strategy.batch: it has none"),
+        (
+            ["strategy=vaal,random", "strategy.batch=64"],
+            "strategy=random has no option strategy.batch: it has none, and [+]strategy.batch=",
+        ),
         (["strategy=vaal,aalu", "strategy.bach=64"], "strategy=vaal has no option strategy.bach: it has batch"),
     ],
 )

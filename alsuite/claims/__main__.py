@@ -34,10 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--root", type=Path, default=Path("outputs"))
     options = parser.parse_args(arguments)
     with complaining():
-        if options.scale is not None:
-            one_of("--scale", options.scale, [path.stem for path in sorted((CONF / "scale").glob("*.yaml"))])
         if not options.root.is_dir():
             raise UserError(f"there is no folder {options.root}: name that of the runs as --root")
+        if options.scale is not None and not any(options.root.glob(f"*/{options.scale}/")):  # nor one of your own
+            one_of("--scale", options.scale, [path.stem for path in sorted((CONF / "scale").glob("*.yaml"))])
         _judge(options)
 
 

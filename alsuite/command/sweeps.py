@@ -125,7 +125,7 @@ def _check_options(job: Sequence[str], composer: Composer) -> None:
         if group in choices and group in SETTLING and name and name.split(".")[0] not in config[group]:
             have = sorted(str(key) for key in config[group] if key != "_target_")
             near = get_close_matches(name, have, cutoff=0.6) or have
-            hint = f"it has {', '.join(near)}" if near else "it has none"
+            hint = f"it has {', '.join(near) or 'none'}, and +{group}.{name}=... gives one to a class of yours"
             raise UserError(f"{group}={choices[group]} has no option {group}.{name}: {hint}")
 
 

@@ -82,8 +82,8 @@ class GAN:
     ) -> None:
         dataset = Path(folder).name
         most = chosen("iterations", iterations, dataset)
-        least = chosen("limit", limit, dataset)
-        its = most if least is None else min(most, least)
+        cap = chosen("limit", limit, dataset)
+        its = most if cap is None else min(most, cap)
         whole_number("generator.", iterations=most, limit=its)
         self.net = net
         self.folder = folder
