@@ -55,6 +55,7 @@ PreemptMode=REQUEUE
 JobRequeue=0
 ReturnToService=2
 KillWait=2
+UnkillableStepTimeout=600
 NodeName=here NodeHostname={host} NodeAddr=127.0.0.1 CPUs=2
 PartitionName=usual Nodes=here Default=YES PriorityTier=1
 PartitionName=urgent Nodes=here PriorityTier=2
