@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alsuite.errors import UserError, positive
+from alsuite.errors import UserError, positive, whole_number
 from alsuite.generators import Generator, Trained
 from alsuite.generators.autoencoder import AutoEncoder
 from alsuite.matching.features import Code, Features
@@ -68,10 +68,8 @@ class Ascent:
     diversity: float = 0.0
 
     def __post_init__(self) -> None:
-        whole = {"steps": (self.steps, 0), "batch": (1 if self.batch is None else self.batch, 1)}
-        for name, (value, least) in whole.items():
-            if not isinstance(value, int) or value < least:
-                raise UserError(f"strategy.{name}={value} must be a whole number from {least} on")
+        whole_number("strategy.", 0, steps=self.steps)
+        whole_number("strategy.", batch=1 if self.batch is None else self.batch)
         positive("strategy.", lr=self.lr)
 
     def codes(self, trained: Trained, log_probs: LogProbs, n: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,7 @@ from sklearn.svm import SVC
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
-from alsuite.errors import UserError
+from alsuite.errors import UserError, whole_number
 from alsuite.metrics import metrics
 from alsuite.pool import Images, Pool, Rows
 from alsuite.tasks.vgg import Extractor, FeatureStore
@@ -108,8 +108,7 @@ class SVM:
         for name, values in (("C", C), ("gamma", gamma)):
             if not len(values) or not all(isinstance(value, int | float) and value > 0 for value in values):
                 raise UserError(f"task_model.{name}={values} must list numbers above 0, such as [1]")
-        if not isinstance(folds, int) or folds < 2:
-            raise UserError(f"task_model.folds={folds} must be a whole number from 2 on")
+        whole_number("task_model.", 2, folds=folds)
         self.extractor = features
         self.folder = folder
         self.grid = [Settings(*pair) for pair in product(C, gamma)]
