@@ -11,6 +11,7 @@ query is a row of the table, and is not made again; a page beside the table tell
 from __future__ import annotations
 
 import argparse
+import math
 import time
 from collections.abc import Iterator
 from functools import partial
@@ -57,18 +58,20 @@ def page(frame: pd.DataFrame) -> Iterator[str]:
     yield "`python scripts/tune_steps.py` made these queries of the data and options below, a row of `steps.csv` each."
     yield f"{LABELLED:.0%} of the training images are labelled at random, and as many more by the strategy, in one"
     yield f"query. The accuracy is that on {HELD_OUT:,} further training images; the test set was not read. Means over"
-    yield "the seeds, with the standard error of accuracy; seconds are of one core, for all of the query:\n"
+    yield "the seeds, with the standard error of accuracy; seconds are of one core, for all of the query; ranking is"
+    yield "the chance that the game's D ranks a labelled image above an unlabelled one, 0.5 by luck:\n"
     rows = []
     for (dataset, options, scale), queries in frame.groupby(["dataset", "options", "scale"], sort=False):
         right = f"{queries['accuracy'].mean():.2%} ± {queries['accuracy'].sem():.2%}"
         seconds = f"{queries['seconds'].mean():.0f}"
-        rows.append((str(dataset), str(options), str(scale), str(len(queries)), right, seconds))
-    yield markdown(("data", "options", "scale", "seeds", "accuracy", "seconds"), rows)
+        ranking = f"{queries['ranking'].mean():.2f}" if queries["ranking"].notna().any() else ""
+        rows.append((str(dataset), str(options), str(scale), str(len(queries)), right, seconds, ranking))
+    yield markdown(("data", "options", "scale", "seeds", "accuracy", "seconds", "ranking"), rows)
     yield ""
 
 
 def asked(learned: dict[tuple[object, ...], Task], seed: int, *chosen: str) -> dict[str, float]:
-    """Return the accuracy after one query at a seed, and the processor's seconds of the query.
+    """Return the accuracy after one query at a seed, the processor's seconds of the query, and what its D ranks.
 
     learned: the task that a seed's first labels teach, which stays for the next query
     """
@@ -81,11 +84,11 @@ def asked(learned: dict[tuple[object, ...], Task], seed: int, *chosen: str) -> d
         learned[begun] = taught(pool, seed, 0, config.task_model)
     seed_all(seed, 0, 1)
     start = time.process_time()
-    picks = strategy.query(pool, learned[begun], len(pool.labelled)).indices
+    query = strategy.query(pool, learned[begun], len(pool.labelled))
     seconds = time.process_time() - start
-    pool.label(picks, targets[picks])
-    task = taught(pool, seed, 1, config.task_model)
-    return {"accuracy": accuracy(task, held_out, targets[len(pool) :]), "seconds": seconds}
+    pool.label(query.indices, targets[query.indices])
+    right = accuracy(taught(pool, seed, 1, config.task_model), held_out, targets[len(pool) :])
+    return {"accuracy": right, "seconds": seconds, "ranking": float(query.notes.get("d_ranking", math.nan))}
 
 
 def divided(dataset: Dataset, seed: int) -> tuple[Pool, Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -66,12 +67,18 @@ def test_a_query_is_judged_by_what_is_learned_from_it_after_first_labels_that_ar
     assert accuracy[0.2, "margin"] > accuracy[0.02, "margin"] + 0.05
 
 
+def test_a_row_tells_what_the_game_s_discriminator_ranks(tune_steps: Any) -> None:
+    options = ("dataset=digits", "scale=smoke", "task_model=linear")
+    assert 0 < tune_steps.asked({}, 0, *options, "strategy=aalu")["ranking"] < 1
+    assert math.isnan(tune_steps.asked({}, 0, *options, "strategy=random")["ranking"])
+
+
 def test_a_row_that_the_table_holds_is_not_measured_again(tune_steps: Any, tmp_path: Path) -> None:
     asked, table = [], tmp_path / "steps.csv"
 
     def measured(seed: int, *options: str) -> dict[str, float]:
         asked.append((seed, *options))
-        return {"accuracy": 0.5 + seed / 10, "seconds": 1}
+        return {"accuracy": 0.5 + seed / 10, "seconds": 1, "ranking": 0.7}
 
     for seeds in ((0, 1), (0, 1, 2)):
         choices = [("digits", ("strategy=random",), seed) for seed in seeds]
