@@ -30,7 +30,9 @@ class Budget:
     query: float
     end: float
 
-    def of(self, pool: int, whole: int | None = None, cycles: int | None = None, held: int = 0) -> Budget:
+    def of(
+        self, pool: int, whole: int | None = None, cycles: int | None = None, held: int = 0, known: int = 0
+    ) -> Budget:
         """Return it in counts, and refuse one that the pool cannot serve, or that ends before it begins.
 
         A fraction is one of all training images, those for validation as well, as papers count it. A count shrinks with
@@ -41,10 +43,12 @@ class Budget:
             whole: how many there were before the scale cut the pool
             cycles: the most trainings that the scale allows
             held: training images beside the whole pool that are for validation
+            known: labels that are there already, from all of which the run starts
         """
         cut, whole = pool / (whole or pool), whole or pool
         trains = pool * (whole + held) / whole
         initial, query, end = (self._count(name, pool, trains, cut) for name in ("initial", "query", "end"))
+        initial = max(initial, known)
         if cut < 1 and self.end != self.initial:
             end = min(pool, max(end, initial + query))  # one query at the least
         if initial > pool or end > pool:
@@ -52,7 +56,8 @@ class Budget:
                 f"the budget (initial {initial:,}, end {end:,}) exceeds the pool of {pool:,} images: lower budget.end"
             )
         if end < initial:
-            raise UserError(f"budget.end ({end:,}) lies below budget.initial ({initial:,}): raise budget.end")
+            start = "budget.initial" if initial > known else "the labels that are known"
+            raise UserError(f"budget.end ({end:,}) lies below {start} ({initial:,}): raise budget.end")
         if cycles is not None:
             end = min(end, initial + query * (cycles - 1))
         return Budget(initial, query, end)

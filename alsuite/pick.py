@@ -68,7 +68,7 @@ def query(
     config = _composed([f"strategy={strategy}", *options, f"seed={seed}"])
     shown, names = (own.stand_ins(), None) if own else _read(images, config["dataset"]["size"])
     known = by_position(labels, len(shown), names)
-    classes = classes_of(known)
+    classes = classes_of(known.values())
     pool = _pool(shown, known, own.count(classes) if own else classes, config["device"])
     left = len(pool.unlabelled)
     if not 0 < n <= left:
@@ -183,7 +183,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m alsuite.pick", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("images", nargs="*", help="a folder, or an array file.npy; then options such as scale=laptop")
     parser.add_argument(
-        "--labels", nargs="+", type=Path, default=[], help="CSVs with columns image or index, and label"
+        "--labels",
+        nargs="+",
+        type=Path,
+        default=[],
+        help="CSVs with columns image or index, and label, or folders of them",
     )
     parser.add_argument("--features", type=Path, help="an array file.npy (N, D), in place of images")
     parser.add_argument("--log-probs", type=Path, help="an array file.npy (N, K), in place of images")
@@ -208,15 +212,12 @@ def _picked(given: argparse.Namespace) -> None:
         _check_free(given.out)
     source = places[0] if places else None
     images = _array(Path(source)) if source and source.endswith(".npy") else source
-    labels: dict[str, object] = {}
-    for path in given.labels:
-        for name, label in read_labels(path).items():
-            if labels.setdefault(name, label) != label:
-                raise UserError(f"{path} labels {name} {label}, and another file {labels[name]}: delete one of both")
     arrays = {
         name: path and _array(path) for name, path in (("features", given.features), ("log_probs", given.log_probs))
     }
-    table = query(images, labels, given.strategy, given.n, **arrays, options=options, seed=given.seed)
+    table = query(
+        images, read_labels(given.labels), given.strategy, given.n, **arrays, options=options, seed=given.seed
+    )
     table.insert(len(table.columns) - 1, "label", "")
     if given.out is None:
         print(table.to_csv(), end="")

@@ -62,8 +62,12 @@ def _barring(job: Job, progress: Progress) -> str:
 
 def _refusal(jobs: Sequence[Job], refused: Sequence[int], change: str) -> str:
     """Return the line that refuses jobs whose runs were made otherwise, of which the first one's change is told."""
-    which = jobs[refused[0]].folder if len(refused) == 1 else f"{len(refused)} of {len(jobs)} runs"
-    return f"{which}: {change}; again=true runs anew and keeps the old beside it"
+    first = jobs[refused[0]]
+    which = first.folder if len(refused) == 1 else f"{len(refused)} of {len(jobs)} runs"
+    labels = first.folder / BY_HAND
+    reused = f", \"dataset.labelled='{labels}'\" starts from its labels"
+    hint = reused if labels.is_dir() and "labelled" in first.config["dataset"] else ""
+    return f"{which}: {change}; again=true runs anew and keeps the old beside it{hint}"
 
 
 def finish(jobs: Sequence[Job]) -> None:

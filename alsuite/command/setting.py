@@ -19,7 +19,8 @@ from torch import Generator, Tensor
 from alsuite.budget import Budget, uniform
 from alsuite.command.identity import FOLDER
 from alsuite.command.machine import onto
-from alsuite.data import Dataset
+from alsuite.data import Dataset, Split
+from alsuite.data.dataset import chosen_of
 from alsuite.data.enlarged import enlarged
 from alsuite.data.folders import place_of
 from alsuite.data.made_up import load_or_make_up
@@ -130,9 +131,9 @@ class Setting:
         if enlarge is not None:
             smaller = replace(smaller, train=enlarged(smaller.train, enlarge))
         targets = smaller.train.targets
-        budget = parts.budget.of(len(targets), whole, scale["cycles"], dataset.held)
+        budget = parts.budget.of(len(targets), whole, scale["cycles"], dataset.held, len(smaller.train.known))
         resized = smaller.train.images.shape[1:] != dataset.train.images.shape[1:]
-        first = _drawn(parts.initial, smaller, budget, seed)
+        first = _first(parts.initial, smaller.train, int(budget.initial), seed)
         return cls(smaller, budget, first, whole, scale["side"] if resized else None, size is not None)
 
     @property
@@ -159,16 +160,21 @@ class Setting:
         return {**told, "side": self.side, "stand_in": self.made_up, **shuffled}
 
 
-def _drawn(initial: Callable[..., Tensor], dataset: Dataset, budget: Budget, seed: int) -> Tensor:
-    """Return the indices that are labelled first; all of them in order where the budget starts with all."""
-    targets = dataset.train.targets
-    if budget.initial == len(targets):
-        return torch.arange(len(targets))
+def _first(initial: Callable[..., Tensor], split: Split, n: int, seed: int) -> Tensor:
+    """Return the n indices that are labelled first: those of labels that are known, and others drawn beside them."""
+    if n == len(split.targets):
+        return torch.arange(n)
+    known = split.known
+    if n == len(known):
+        return known
     parameters = inspect.signature(initial).parameters
-    looked_at = {"images": dataset.train.images} if "images" in parameters else {}
-    if dataset.train.unlabelled and not looked_at and getattr(initial, "func", initial) is not uniform:
+    rest = torch.nonzero(split.targets < 0).squeeze(1) if len(known) else torch.arange(len(split.targets))
+    among = chosen_of(split, rest) if len(known) else split
+    looked_at = {"images": among.images} if "images" in parameters else {}
+    if split.unlabelled and not looked_at and getattr(initial, "func", initial) is not uniform:
         raise UserError("nobody knows the images' labels, by which none can be drawn: take initial=uniform or coreset")
-    return initial(targets, int(budget.initial), Generator().manual_seed(seed), **looked_at)
+    drawn = initial(among.targets, n - len(known), Generator().manual_seed(seed), **looked_at)
+    return torch.cat([known, rest[drawn]])
 
 
 def _made_later(options: Options) -> Options:

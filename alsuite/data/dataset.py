@@ -35,8 +35,13 @@ class Split:
 
     @property
     def unlabelled(self) -> bool:
-        """Whether nobody knows a target."""
+        """Whether there is a target that nobody knows."""
         return self.targets.ndim == 1 and bool((self.targets < 0).any())
+
+    @property
+    def known(self) -> Tensor:
+        """The places of the targets that somebody knows where others are that nobody does; none elsewhere."""
+        return torch.nonzero(self.targets >= 0).squeeze(1) if self.unlabelled else torch.arange(0)
 
 
 @dataclass(frozen=True)

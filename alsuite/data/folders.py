@@ -17,8 +17,8 @@ from alsuite.data.dataset import Dataset
 from alsuite.data.images import Labelled, labelled_files, save_images, version
 from alsuite.data.raw import fetch_tree
 from alsuite.data.store import load, save_lines
-from alsuite.data.unlabelled import named_classes, unlabelled
-from alsuite.errors import MissingDataError, UserError, one_of
+from alsuite.data.unlabelled import unlabelled
+from alsuite.errors import MissingDataError, UserError
 
 __all__ = ["caltech256", "folder", "imagenet", "place_of", "tiny_imagenet"]
 
@@ -43,19 +43,22 @@ def folder(
     """Return your own images: path/{train,test}/<class>/*, or path/<class>/* of which every fifth is a test image.
 
     size: pixels a side, to which the centre square of each image is scaled
-    labelled: "none" takes all images in `path`, at any depth, which a person is asked about
-    classes: those to keep; without labels the names of all
-    test: without labels, a folder of images to measure on, test/<class>/*, if there is one
+    labelled: "none" takes all images in `path`, at any depth, which a person is asked about; a CSV with columns image
+        and label, or a folder of such, does so, too, and tells what is labelled already
+    classes: those to keep; without folders of classes the names of all
+    test: without folders of classes, a folder of images to measure on, test/<class>/*, if there is one
 
     All else means what it does in `alsuite.data.load`.
     """
-    one_of("dataset.labelled", labelled, ("folders", "none"))
+    known = None if labelled in ("folders", "none") else place_of(labelled)
+    if known is not None and not known.exists():
+        raise UserError(f"dataset.labelled={labelled} is no CSV that is there: name one, or folders, or none")
     check_pixels("size", size)
     path = place_of(path)
     if not path.is_dir():
         raise UserError(f"dataset.path={path} is no folder: name one that holds a folder of images per class")
-    if labelled == "none":
-        return unlabelled(path, size, named_classes(classes), test, root, shuffle)
+    if labelled != "folders":
+        return unlabelled(path, size, classes, test, root, shuffle, known)
     if test is not None:
         raise UserError(
             "dataset.test is for images without labels: add dataset.labelled=none, or lay out test/<class>/*"

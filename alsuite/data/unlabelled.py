@@ -1,4 +1,4 @@
-"""Folders of images that nobody has labelled yet."""
+"""Folders of images of which nobody has labelled all yet."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,17 +11,18 @@ from alsuite.data.dataset import Dataset, Split, as_split, statistics
 from alsuite.data.images import Files, Labelled, image_files, labelled_files, save_images, version
 from alsuite.data.store import build_once, data_root, lines, opened, save_lines
 from alsuite.errors import UserError
-from alsuite.labelling.sheet import UNSURE
+from alsuite.labelling.known import by_position, classes_of, read_labels
+from alsuite.labelling.sheet import UNSURE, Sheet
 
 __all__ = ["named_classes", "unlabelled"]
 
 
 def named_classes(classes: object) -> tuple[str, ...]:
-    """Return the names of all classes, which nothing but the option tells where images have no labels."""
+    """Return the names of all classes, which the option tells where images have no folders of classes."""
     listed = classes if isinstance(classes, Sequence) and not isinstance(classes, str) else ()
     names = tuple(dict.fromkeys(str(name).strip() for name in listed))
     if len(names) < 2:
-        raise UserError("dataset.labelled=none needs the names of at least two classes: dataset.classes=[cat,dog]")
+        raise UserError("images without folders of classes need the names of two at least: dataset.classes=[cat,dog]")
     if wrong := [name for name in names if name in ("", UNSURE)]:
         raise UserError(f"dataset.classes names a class '{wrong[0]}', which is no answer of its own: call it otherwise")
     return names
@@ -30,16 +31,20 @@ def named_classes(classes: object) -> tuple[str, ...]:
 def unlabelled(
     path: Path,
     size: int,
-    names: tuple[str, ...],
+    classes: object,
     test: str | Path | None,
     root: str | Path | None,
     shuffle: str = "auto",
+    known: Path | None = None,
 ) -> Dataset:
-    """Return all images of a folder as a pool that nobody has labelled, and those of a test folder, if there is one.
+    """Return all images of a folder as a pool, and those of a test folder, if there is one.
 
-    names: of the classes, which the test folder's folders are called after, too
+    classes: the names of all, which the test folder's folders are called after, too; None for those in `known`
     shuffle: as in `alsuite.data.load`
+    known: a CSV of labels that are known, or a folder of such; what is unsure there is asked for again
     """
+    labels = read_labels([known] if known else [])
+    names = named_classes(classes_of(labels.values()) if known and classes is None else classes)
     home = data_root(root) / "folder"
     tests = {} if test is None else measured_on(Path(str(test)).expanduser().resolve(), path, size, names, home)
     folder = home / f"{path.name}-{version(path, size)}-unlabelled"
@@ -48,7 +53,11 @@ def unlabelled(
         build_once(folder, path, partial(any_images, path=path, size=size), ("train_images.npy", "files.txt"))
         files = Files(path, tuple(lines(folder / "files.txt") or ()))
     images = opened(folder / "train_images.npy")
-    train = replace(as_split(images, np.full(len(images), -1), shuffle), files=files)
+    targets = np.full(len(images), -1)
+    sheet = Sheet(known or path, names)  # by which a label is told by its number, too
+    for place, label in by_position(labels, len(images), files.names).items():
+        targets[place] = sheet.label(label, f"{known}, {files.names[place]}")
+    train = replace(as_split(images, targets, shuffle), files=files)
     return Dataset(path.name, train, tests, names, None, *statistics(train.images))
 
 

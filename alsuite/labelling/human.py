@@ -20,7 +20,7 @@ __all__ = ["Human"]
 
 
 class Human:
-    """It writes the queried images and a sheet, and answers with what is filled in there.
+    """It answers with what is known; of the rest it writes the images and a sheet, and answers with what is filled in.
 
     The folder holds images/, and labels_<how many were looked at>.csv for each query. Without a page a run ends until
     the sheet is filled in; with one it waits, and goes on by itself.
@@ -29,6 +29,7 @@ class Human:
     names: of the classes
     files: the images' own, which are shown in place of the smaller ones that are learned from
     page: where a person labels, or the Label Studio that does it; None leaves the sheets to be filled in
+    known: (N,) classes that need not be asked for, -1 where they must; None where all must
     asked: how many labels it gave
     """
 
@@ -38,16 +39,31 @@ class Human:
         names: Sequence[str],
         files: Files | None = None,
         page: Page | LabelStudio | None = None,
+        known: Tensor | None = None,
     ) -> None:
         self.folder = folder
         self.names = list(names)
+        self.known = torch.empty(0, dtype=torch.int64) if known is None else known
         self.files = files
         self.page = page
         self.asked = 0
 
     def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
         self.asked += len(indices)
-        looked_at, first = len(pool.labelled) + len(pool.left_out), not len(pool.labelled)
+        indices = indices.cpu()
+        labels = torch.full((len(indices),), -1)
+        real = indices < len(self.known)
+        labels[real] = self.known[indices[real]]
+        if len(left := torch.nonzero(labels < 0).squeeze(1)):
+            labels[left] = self._told(pool, indices[left], first=not len(pool.labelled) and len(left) == len(indices))
+        return labels
+
+    def judge(self, pool: Pool, images: Tensor) -> Tensor | None:
+        return None
+
+    def _told(self, pool: Pool, indices: Tensor, first: bool) -> Tensor:
+        """Return what is filled in for images, one class at least where these are the first labels of all."""
+        looked_at = len(pool.labelled) + len(pool.left_out)
         sheet = Sheet(self.folder / f"labels_{looked_at:06d}.csv", self.names)
         wanted = indices.tolist()
         if not sheet.path.exists():
@@ -59,9 +75,6 @@ class Human:
             self.page.until_filled(sheet, first)
             answers = sheet.answers(wanted)
         return torch.tensor(self._whole(answers, sheet, first))
-
-    def judge(self, pool: Pool, images: Tensor) -> Tensor | None:
-        return None
 
     def _whole(self, answers: Sequence[int | None], sheet: Sheet, first: bool) -> list[int]:
         """Return the answers, or say how many there are to be given; the first ones must have a label among them."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from alsuite.errors import UserError
 from alsuite.labelling.sheet import UNSURE, read_rows
@@ -18,6 +17,8 @@ Known = dict[int, str]  # position -> class, or "unsure"
 
 def by_position(labels: object, size: int, names: Sequence[str] | None) -> Known:
     """Return position -> class, or "unsure", of what somebody has looked at."""
+    import pandas as pd
+
     if isinstance(labels, pd.Series):  # as the table that `query` returns, by position
         labels = labels.to_dict()
     if not isinstance(labels, Mapping):
@@ -37,9 +38,9 @@ def by_position(labels: object, size: int, names: Sequence[str] | None) -> Known
     return found
 
 
-def classes_of(known: Known) -> list[str]:
+def classes_of(labels: Iterable[str]) -> list[str]:
     """Return the classes in order, numbers first."""
-    return sorted({*known.values()} - {UNSURE}, key=lambda name: (not name.isdecimal(), name.zfill(9), name))
+    return sorted({*labels} - {UNSURE}, key=lambda name: (not name.isdecimal(), name.zfill(9), name))
 
 
 def _place(key: str, places: Mapping[str, int]) -> int | str:
@@ -52,18 +53,35 @@ def _whole(key: object) -> int | None:
     return int(key) if isinstance(key, int | np.integer) and not isinstance(key, bool) else None
 
 
-def read_labels(path: Path) -> dict[str, object]:
-    """Read the filled rows of a CSV, by their images' files or else by their positions."""
-    columns, rows = read_rows(path, "give a CSV with the columns image and label")
+def read_labels(paths: Iterable[Path]) -> dict[str, str]:
+    """Read the filled rows of CSVs, or of all in a folder, by their images' files or else by their positions."""
+    found: dict[str, tuple[str, str]] = {}
+    for path in paths:
+        for sheet in _sheets(path):
+            for number, name, label in _filled(sheet):
+                before, where = found.setdefault(name, (label, f"{sheet}, line {number}"))
+                if before != label:
+                    raise UserError(f"{sheet}, line {number}: {name} is {label}, but {before} in {where}: delete one")
+    return {name: label for name, (label, _) in found.items()}
+
+
+def _sheets(path: Path) -> list[Path]:
+    """Return the CSVs of a folder, or the one that a path names."""
+    sheets = sorted(path.glob("*.csv")) if path.is_dir() else [path]
+    if not sheets:
+        raise UserError(f"{path} holds no CSV: give one with the columns image and label")
+    return sheets
+
+
+def _filled(sheet: Path) -> Iterator[tuple[int, str, str]]:
+    """Return line, image and label of the filled rows of a CSV."""
+    columns, rows = read_rows(sheet, "give a CSV with the columns image and label")
     key = next((name for name in ("image", "index") if name in columns), None)
     if key is None or "label" not in columns:
-        raise UserError(f"{path} lacks a column: it must have image or index, and label")
-    found: dict[str, object] = {}
+        raise UserError(f"{sheet} lacks a column: it must have image or index, and label")
     for number, row in enumerate(rows, start=2):
-        name = str(row[key]).strip()
-        if not _is_unknown(row["label"]) and found.setdefault(name, row["label"]) != row["label"]:
-            raise UserError(f"{path}, line {number}: {name} stands here again with another label; delete one of both")
-    return found
+        if not _is_unknown(row["label"]):
+            yield number, str(row[key]).strip(), row["label"].strip()
 
 
 def _is_unknown(label: object) -> bool:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
+from alsuite.budget import Budget, uniform
+from alsuite.command import identity
+from alsuite.command.setting import Parts, Setting
 from alsuite.data.folders import folder
 from alsuite.errors import AwaitingLabels, UserError
 from alsuite.labelling.human import Human
@@ -16,6 +21,7 @@ from alsuite.oracle import ideal, noisy
 from alsuite.pool import Pool
 from helpers.commands import Command, records, started
 from helpers.data_files import GREY, write_image
+from helpers.runs import UNCUT
 
 NAMES = ["cat", "dog"]
 ASKED = ("dataset=folder", "dataset.labelled=none", "dataset.classes=[cat,dog]", "dataset.size=8", "task_model=linear")
@@ -80,10 +86,10 @@ def test_a_file_name_of_two_lines_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"classes": None}, r"needs the names of at least two classes: dataset\.classes=\[cat,dog\]"),
-        ({"classes": ["cat"]}, "at least two classes"),
-        ({"classes": "cat"}, "at least two classes"),
-        ({"labelled": "some"}, r"dataset\.labelled=some is unknown: choose one of folders, none"),
+        ({"classes": None}, r"need the names of two at least: dataset\.classes=\[cat,dog\]"),
+        ({"classes": ["cat"]}, "the names of two at least"),
+        ({"classes": "cat"}, "the names of two at least"),
+        ({"labelled": "some"}, r"dataset\.labelled=some is no CSV that is there: name one, or folders, or none"),
         ({"labelled": "folders"}, r"dataset\.test is for images without labels"),
         ({"classes": ["cat", "cow"]}, r"dataset\.test=\S+ holds no folder cow"),
         ({"size": 0}, r"dataset\.size=0"),
@@ -128,6 +134,12 @@ def test_a_person_is_shown_the_files_themselves(photos: Path, tmp_path: Path) ->
     assert shown == ["images/day 1/photo 04.png", "images/day 0/photo 00.png"]
     for name in shown:
         assert (tmp_path / "queries" / name).read_bytes() == (photos / name.removeprefix("images/")).read_bytes()
+
+
+def parts(initial: int, end: int = 12) -> Parts:
+    """Return parts of which the budget alone is looked at."""
+    nothing: Any = None
+    return Parts(nothing, uniform, Budget(initial, 1, end), nothing, nothing)
 
 
 def fill(run: Path, some: int | None = None) -> None:
@@ -190,6 +202,57 @@ def test_again_runs_anew_what_a_person_labelled_for_other_code(alsuite: Command,
     assert "alsuite.loop changed since; its labels are kept, and it goes on" in alsuite(*command).out
     assert "6 images await labels" in alsuite(*command, "again=true").line
     assert run.with_name(f"{run.name}~1").is_dir()
+
+
+def test_labels_that_are_known_are_what_a_run_starts_from(photos: Path, tmp_path: Path) -> None:
+    sheets = tmp_path / "sheets"
+    sheets.mkdir()
+    (sheets / "a.csv").write_text("image,label\nimages/day 1/photo 04.png,cat\nday 0/photo 09.png,2\n")
+    (sheets / "b.csv").write_text("image,label\nday 0/photo 03.png,unsure\nday 2/photo 05.png,\n")
+    data = folder(photos, 8, labelled=str(sheets), classes=NAMES, root=tmp_path / "data")
+    assert data.train.files is not None
+    names = data.train.files.names
+    known = [names.index("day 0/photo 09.png"), names.index("day 1/photo 04.png")]
+    assert data.train.known.tolist() == known
+    assert data.train.targets[known].tolist() == [1, 0]
+    assert int((data.train.targets < 0).sum()) == 10
+
+    for initial, drawn in ((1, 2), (5, 5), (12, 12)):
+        setting = Setting.cut(data, None, UNCUT, parts(initial), seed=3)
+        assert (int(setting.budget.initial), len(setting.initial)) == (drawn, drawn)
+        assert {*known} <= {*setting.initial.tolist()}
+        assert len({*setting.initial.tolist()}) == drawn
+    with pytest.raises(UserError, match=r"budget\.end \(1\) lies below the labels that are known \(2\)"):
+        Setting.cut(data, None, UNCUT, parts(1, end=1), seed=3)
+
+
+def test_a_person_is_asked_for_what_is_not_known_alone(photos: Path, tmp_path: Path) -> None:
+    data = folder(photos, 8, labelled="none", classes=NAMES, root=tmp_path / "data")
+    pool = Pool(data.train.images, 2, data.mean, data.std)
+    assert data.train.files is not None
+    known = torch.full((12,), -1).index_fill(0, torch.tensor([0, 3]), 1)
+    oracle = Human(tmp_path / "queries", NAMES, data.train.files, known=known)
+    assert oracle(pool, torch.tensor([3, 0])).tolist() == [1, 1]
+    assert not (tmp_path / "queries").exists()
+    with pytest.raises(AwaitingLabels, match=r"^1 images await labels"):
+        oracle(pool, torch.tensor([3, 7, 0]))
+    fill(tmp_path)
+    assert oracle(pool, torch.tensor([3, 7, 0])).tolist() == [1, int(data.train.files.names[7][-6:-4]) % 2, 1]
+
+
+@pytest.mark.slow
+def test_a_photo_that_is_added_costs_no_label(alsuite: Command, photos: Path, tmp_path: Path) -> None:
+    command = [*ASKED, f"dataset.path={photos}", *SIZES, "scale.pool=null", "strategy=margin", "oracle=human"]
+    alsuite(*command)
+    (run,) = {path.parent.parent for path in tmp_path.rglob("labels_*.csv")}
+    fill(run)
+    write_image(photos / "new" / "photo 12.png", GREY, kind="png")
+    identity._checksum.cache_clear()
+    refused = alsuite(*command).line
+    assert "the data changed since" in refused
+    (told,) = re.findall(r'"(dataset\.labelled=.+/queries\')"', refused)
+    command[command.index("dataset.labelled=none")] = told
+    assert "cycle 0: 4 images await labels" in alsuite(*command).line
 
 
 def test_labels_drawn_by_class_are_refused(alsuite: Command, photos: Path, tmp_path: Path) -> None:
