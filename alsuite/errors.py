@@ -55,6 +55,11 @@ def whole_number(prefix: str, least: int = 1, **values: object) -> None:
             raise UserError(f"{prefix}{name}={value} must be a whole number from {least}")
 
 
+def whole_if_given(prefix: str, **values: object) -> None:
+    """Refuse an option that is neither None nor a whole number from 1."""
+    whole_number(prefix, 1, **{name: value for name, value in values.items() if value is not None})
+
+
 def one_of(option: str, value: str, choices: Collection[str]) -> None:
     """Refuse a value of an option that is none of its choices."""
     if value not in choices:

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 from torch.optim import Adam, Optimizer
 
-from alsuite.errors import positive
+from alsuite.errors import positive, whole_if_given, whole_number
 from alsuite.nets.acgan import Conditional
 from alsuite.nets.ranges import unit
 from alsuite.notes import WARNING
@@ -49,9 +49,9 @@ class ACGANRules:
     generator_steps: int = 2  # for each of the discriminator's
 
     def __post_init__(self) -> None:
-        limit = 1 if self.limit is None else self.limit
-        positive("generator.", iterations=self.iterations, limit=limit, batch=self.batch, lr=self.lr)
-        positive("generator.", discriminator_lr=self.discriminator_lr, generator_steps=self.generator_steps)
+        positive("generator.", lr=self.lr, discriminator_lr=self.discriminator_lr)
+        whole_number("generator.", iterations=self.iterations, batch=self.batch, generator_steps=self.generator_steps)
+        whole_if_given("generator.", limit=self.limit)
 
     @classmethod
     def of(cls, net: Callable[..., Conditional], dataset: str, **options: Any) -> Self:

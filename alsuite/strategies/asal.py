@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alsuite.errors import UserError, positive, whole_number
+from alsuite.errors import UserError, positive, whole_if_given, whole_number
 from alsuite.generators import Generator, Trained
 from alsuite.generators.autoencoder import AutoEncoder
 from alsuite.matching.features import Code, Features
@@ -69,7 +69,7 @@ class Ascent:
 
     def __post_init__(self) -> None:
         whole_number("strategy.", 0, steps=self.steps)
-        whole_number("strategy.", batch=1 if self.batch is None else self.batch)
+        whole_if_given("strategy.", batch=self.batch)
         positive("strategy.", lr=self.lr)
 
     def codes(self, trained: Trained, log_probs: LogProbs, n: int, device: torch.device) -> tuple[Tensor, Tensor]:

@@ -17,7 +17,7 @@ from torch.nn import functional as F  # noqa: N812
 from torch.optim import Optimizer
 
 from alsuite import ranks
-from alsuite.errors import UserError, one_of, positive, whole_number
+from alsuite.errors import UserError, one_of, positive, whole_if_given, whole_number
 from alsuite.nets.vae import VAE
 from alsuite.notes import DIAGNOSIS_SECONDS, WARNING
 from alsuite.training.clock import clock
@@ -70,7 +70,8 @@ class AdversarialRules:
     def __post_init__(self) -> None:
         one_of("kl_reduction", self.kl_reduction, REDUCTIONS)
         positive("", epochs=self.epochs, lr=self.lr, discriminator_lr=self.discriminator_lr)
-        whole_number("", batch=self.batch, vae_steps=self.vae_steps, limit=1 if self.limit is None else self.limit)
+        whole_number("", batch=self.batch, vae_steps=self.vae_steps)
+        whole_if_given("", limit=self.limit)
         for name in ("transductive", "adversarial", "beta"):
             if not (isinstance(value := getattr(self, name), int | float) and value >= 0):
                 raise UserError(f"{name}={value} must be a number from 0")
@@ -175,7 +176,10 @@ def play(game: Played, unlabelled: Stream, labelled: Stream) -> Played:
     """Train the game by its rules."""
     rules = game.rules
     steps = max(1, round(rules.epochs * len(unlabelled)))
-    return fit(game, unlabelled, labelled, steps=min(steps, rules.limit or steps), precision=rules.precision)
+    steps = min(steps, rules.limit or steps)
+    if game.discriminator is not None and rules.vae_steps > steps:
+        raise UserError(f"vae_steps={rules.vae_steps} leaves D no turn in a game of {steps} steps: lower it")
+    return fit(game, unlabelled, labelled, steps=steps, precision=rules.precision)
 
 
 def separation(labelled: Tensor, unlabelled: Tensor) -> dict[str, float]:

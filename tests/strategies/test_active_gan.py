@@ -625,6 +625,14 @@ def test_numbers_may_differ_between_data_sets_and_are_capped() -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "value"), [("batch", 2.5), ("generator_steps", 0.5), ("iterations", 0), ("limit", 0), ("lr", -1)]
+)
+def test_wrong_rules_give_one_clear_line(name: str, value: Any) -> None:
+    with pytest.raises(UserError, match=rf"^generator\.{name}={value} must be a"):
+        ACGANRules(small_pair, **{name: value})
+
+
+@pytest.mark.parametrize(
     ("name", "iterations", "rates"), [("mnist", 5000, (1e-3, 1e-3)), ("cifar10", 50000, (2e-4, 2e-4))]
 )
 def test_the_configuration_is_the_cited_one(name: str, iterations: int, rates: tuple[float, float]) -> None:

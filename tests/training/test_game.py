@@ -213,6 +213,15 @@ def test_the_players_take_turns(vae_steps: int, expected: list[str], labelled: i
     assert not played.training
 
 
+def test_a_game_too_short_for_a_turn_of_the_discriminator_is_refused() -> None:
+    rules = AdversarialRules(epochs=1, vae_steps=7)
+    with pytest.raises(UserError, match="vae_steps=7 leaves D no turn in a game of 6 steps: lower it"):
+        play(game(rules), *streams())
+    alone = game(rules)
+    alone.discriminator = None
+    assert play(alone, *streams()).done == 6
+
+
 def test_the_turns_go_on_over_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("alsuite.training.fit.BLOCK_STEPS", 3)
     played = play(game(AdversarialRules(epochs=1, vae_steps=2), kind=Recorded), *streams(40))
@@ -300,6 +309,7 @@ def test_a_seed_determines_the_game() -> None:
         ("epochs", "many"),
         ("limit", 0),
         ("limit", -3),
+        ("limit", 2.5),
         ("batch", 0),
         ("lr", -1e-3),
         ("discriminator_lr", 0.0),
