@@ -24,6 +24,8 @@ __all__ = ["complaining", "mendable", "one_line"]
 SHORT = "there is too little memory: end other programs, or take a smaller task_model.batch, then start again"
 # oneDNN has found how to compute, and then no room for it; where it finds no way, a "primitive descriptor" is named
 OUT_OF_MEMORY = r"out of memory|can't allocate memory|can't start new thread|bad_alloc|could not create a primitive$"
+LONELY = "Expected more than 1 value per channel"
+OF_TWO = "batch norm learns nothing from a batch of one image: take a batch of two or more, such as task_model.batch=64"
 EXTRA = "pip install 'alsuite[launchers]' brings Hydra's joblib, submitit and optuna"
 NOISE = r"\n(?:To append|Config search path|    full_key|full_key|Set the environment|    reference_type)"
 REPHRASED = {
@@ -134,6 +136,8 @@ def mendable(error: Exception, options: Callable[[], Sequence[str]] = list) -> s
         return ""
     if short_of_memory(error):
         return SHORT
+    if LONELY in str(error):
+        return OF_TWO
     if isinstance(error, HydraException | OmegaConfBaseException | ImportError):
         return one_line(error, options())
     return f"{error}: free some space or mend the folder, then start again" if isinstance(error, OSError) else ""

@@ -83,7 +83,7 @@ class Gaussian(nn.Module):
     def __init__(self, inputs: int, actions: int, hidden: Sequence[int] = (100, 50, 25)) -> None:
         super().__init__()
         layers = [layer for pair in pairwise((inputs, *hidden)) for layer in (nn.Linear(*pair), nn.Tanh())]
-        last = nn.Linear(hidden[-1], actions)
+        last = nn.Linear([inputs, *hidden][-1], actions)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)
         self.mean = nn.Sequential(nn.Flatten(), *layers, last)

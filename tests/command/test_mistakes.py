@@ -87,6 +87,7 @@ MISTAKES = {
     "task_model.lr=1e38": ["task_model.lr"],
     "task_model.batch=0": ["task_model.batch=0", "above 0"],
     "task_model.batch=1.5": ["task_model.batch=1.5", "whole number"],
+    "task_model=resnet18 task_model.batch=1": ["batch norm", "task_model.batch=64"],
     "task_model.epochs=0": ["task_model.epochs=0", "above 0"],
     "task_model.net.dropout=3": ["dropout=3", "between 0 and 1"],
     "task_model.net.dropout=-1": ["dropout=-1", "between 0 and 1"],
@@ -282,7 +283,7 @@ DAMAGED = {
             "an unknown image": (lambda at: written(at, "image,label\ncow.png,cow\n"), "'cow.png'...mend or delete it"),
             "two labels": (
                 lambda at: written(at, "image,label\ncat/0.png,cat\ncat/0.png,dog\n"),
-                "known.csv, line 3: cat/0.png stands here again",
+                "known.csv, line 3: cat/0.png is dog, but cat in...known.csv, line 2: delete one",
             ),
         },
     ),
