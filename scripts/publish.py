@@ -56,6 +56,7 @@ JOINED = "synthetic"  # in a run's file of images, those that joined its pool
 OPTIONS = ("budget", "dataset", "fair", "generator", "strategy", "task_model")  # what makes a series, beside its seeds
 OF_A_STRATEGY = ("strategy", "generator", "features")
 OF_LISTS = "Each page has its tables, claims, command, commit, device, seeds; of published curves the ends stand here."
+BYTES = ("notes.memory",)
 LABELLED = ("labelled", "labelled_percent")  # the x of published curves
 CORRECTED = "Corrected after Holm for all claims of the paper ([the list](../claims.csv))."
 NOTED = "Means over seeds and queries of what strategies noted of themselves: have their networks learned?"
@@ -265,13 +266,15 @@ def headline(frame: pd.DataFrame, panel: Panel) -> str:
     if panel.kind in ("labels", *STORED):
         return f"{panel.title}: drawn"
     frame = DERIVED[panel.kind](frame) if panel.kind in DERIVED else frame
+    if panel.x == "pool":
+        frame = frame[frame["pool"].isin([frame["pool"].min(), frame["pool"].max()])]
     y = panel.y if panel.y in frame else "accuracy"
     part = named(frame, panel)
     series = part.frame.groupby("run")["series"].first()
     told = last_or_mean(part.frame, y).groupby(series).agg(["mean", "std"]).reindex(part.order).dropna(subset=["mean"])
     digits = ".1f" if y in FRACTIONS else ".3f" if y == "entropy" else None
     shown = [cell(name, mean, sd, digits) for name, mean, sd in told.itertuples()]
-    unit = "%" if y in FRACTIONS else UNITS.get(y, "")
+    unit = "%" if y in FRACTIONS else "GB" if y in BYTES else UNITS.get(y, "")
     return f"{panel.title}: {', '.join(shown)} {unit}".rstrip()
 
 
@@ -279,12 +282,13 @@ def last_or_mean(frame: pd.DataFrame, y: str) -> pd.Series:
     """Return the value of each run: its last of a metric, its mean of all else."""
     runs = frame.sort_values("cycle").groupby("run")[y]
     values = runs.last() if y in METRICS else runs.mean()
-    return 100 * values if y in FRACTIONS else values
+    return 100 * values if y in FRACTIONS else values / 1e9 if y in BYTES else values
 
 
 def cell(name: object, mean: float, sd: float, digits: str | None) -> str:
-    """Write a mean and its deviation, with these digits or with three that count."""
-    told = [f"{value:{digits}}" if digits else short(value) for value in (mean, sd) if value == value]
+    """Write a mean and its deviation, if there is one, with these digits or with three that count."""
+    values = [mean, sd] if sd == sd and (digits or sd > 0) else [mean]
+    told = [f"{value:{digits}}" if digits else short(value) for value in values]
     return f"{name} {' ± '.join(told)}"
 
 

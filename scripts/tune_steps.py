@@ -62,7 +62,8 @@ def page(frame: pd.DataFrame) -> Iterator[str]:
     yield "the chance that the game's D ranks a labelled image above an unlabelled one, 0.5 by luck:\n"
     rows = []
     for (dataset, options, scale), queries in frame.groupby(["dataset", "options", "scale"], sort=False):
-        right = f"{queries['accuracy'].mean():.2%} ± {queries['accuracy'].sem():.2%}"
+        spread = f" ± {queries['accuracy'].sem():.2%}" if len(queries) > 1 else ""
+        right = f"{queries['accuracy'].mean():.2%}{spread}"
         seconds = f"{queries['seconds'].mean():.0f}"
         ranking = f"{queries['ranking'].mean():.2f}" if queries["ranking"].notna().any() else ""
         rows.append((str(dataset), str(options), str(scale), str(len(queries)), right, seconds, ranking))

@@ -32,6 +32,7 @@ An experiment lists its panels under `figure:`, each a mapping with the fields
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -61,6 +62,7 @@ __all__ = [
 ]
 
 PUBLISHED = "published.csv"
+NOT_MEASURED = "not measured"
 LONGEST = 120  # characters of a picture's name
 
 
@@ -94,6 +96,8 @@ def draw(
     parts = in_rows([parts_of(panel, runs[panel.experiment], table) for panel in panels])
     if all(part.note for part in parts):
         raise UserError(parts[0].note)
+    if published is not None:
+        parts = [replace(part, note=NOT_MEASURED) if part.note else part for part in parts]
     folder = Path(out) if out else Path(root, "figures", scale)
     return save_figure(parts, [folder / f"{stem}.png", folder / f"{stem}.pdf"], beneath)
 
@@ -132,7 +136,7 @@ def kept_runs(panels: Sequence[Panel], folder: Path) -> dict[str, pd.DataFrame |
     """Return the published runs of each experiment that the panels show, or say that there are none."""
     frame = kept_table(folder)
     runs = {str(name): part for name, part in frame.groupby("experiment")}
-    return {panel.experiment: runs.get(panel.experiment, "not measured") for panel in panels}
+    return {panel.experiment: runs.get(panel.experiment, NOT_MEASURED) for panel in panels}
 
 
 def draw_curves(frame: pd.DataFrame, folder: str | Path) -> Path:

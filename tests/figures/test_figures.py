@@ -16,12 +16,12 @@ from matplotlib.image import imread
 from matplotlib.legend import Legend
 from matplotlib.lines import Line2D
 
-from alsuite import CONF
+from alsuite import CONF, figures
 from alsuite.errors import UserError
 from alsuite.figures import draw, draw_curves, image_grid
 from alsuite.figures.__main__ import main
 from alsuite.figures.layout import compose
-from alsuite.figures.parts import BLANK, parts_of
+from alsuite.figures.parts import BLANK, Part, parts_of
 from alsuite.figures.spec import Panel, read_panels
 from alsuite.figures.style import KNOWN, styles
 from alsuite.results import lacking, load_runs, told_lacking
@@ -469,6 +469,17 @@ def test_a_panel_without_runs_says_so(toy: Path, conf: Callable[[Any], Path]) ->
     assert "no runs where strategy=asal" in texts(empty)
     with pytest.raises(UserError, match="python -m alsuite experiment=fig1 scale=laptop"):
         draw("fig1", "laptop", toy, configuration=where)
+
+
+def test_a_published_panel_without_runs_is_not_measured(
+    toy: Path, conf: Callable[[Any], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[Part] = []
+    monkeypatch.setattr(figures, "save_figure", lambda parts, *_: drawn.extend(parts))
+    monkeypatch.setattr(figures, "kept_table", lambda folder: load_runs("toy", "smoke", toy))
+    panels = [{}, {"experiment": "other"}, {"where": {"strategy": "asal"}}]
+    draw("fig1", "smoke", configuration=conf([{"kind": "accuracy", **panel} for panel in panels]), published=toy)
+    assert [part.note for part in drawn] == ["", "not measured", "not measured"]
 
 
 def test_a_blank_part_takes_no_letter(tmp_path: Path) -> None:

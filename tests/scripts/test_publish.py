@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -71,7 +72,12 @@ def test_a_line_of_means_for_what_is_no_metric(publish: ModuleType, root: Path) 
     assert isinstance(frame, pd.DataFrame)
     random = frame[(frame["strategy"] == "random") & (frame["test"] == "mnist")]
     panel = Panel("timing", title="Seconds", x="pool", y="query_seconds")
-    assert publish.headline(random, panel) == "Seconds: random pool=1000 0.2 ± 0 s"
+    assert publish.headline(random, panel) == "Seconds: random pool=1000 0.2 s"
+    pools = pd.concat([random.assign(pool=pool, run=random["run"] + str(pool)) for pool in (1000, 5000, 9000)])
+    assert publish.headline(pools, panel) == "Seconds: random pool=1000 0.2, random pool=9000 0.2 s"
+    held = pools.assign(**{"notes.memory": 1e6 * pools["pool"]})
+    told = publish.headline(held, replace(panel, title="Held", y="notes.memory"))
+    assert told == "Held: random pool=1000 1, random pool=9000 9 GB"
     assert publish.headline(random, Panel("labels", title="Shares")) == "Shares: drawn"
 
 
