@@ -10,6 +10,7 @@ WARNING = "warning"  # one line about a strategy that does not work as it should
 TOLD = {  # what a strategy notes of its networks, as pages say it
     "d_ranking": "Chance that D ranks labelled above unlabelled",
     "d_accuracy": "Share that D gets right",
+    "loss_ranking": "Chance that A ranks the larger of two losses higher",
     "adversary_share": "Adversary's share of the pull at the encoder",
     "reconstruction_error": "Squared error of the reconstructions",
     "mean_sample_error": "Squared error of the mean sample",

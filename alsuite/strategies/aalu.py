@@ -116,7 +116,7 @@ class AALU:
         features = standardised(features) if self.standardise else features
         game = self.trained(pool, features, probs, losses)
         seconds = clock(pool.device) - start
-        scores, notes = self.scored(game, pool, features, probs)
+        scores, notes = self.scored(game, pool, features, probs, losses)
         return Query.best(pool.unlabelled, scores, n, {**notes, FIT_SECONDS: seconds})
 
     def trained(self, pool: Pool, features: Tensor, probs: Tensor, losses: Tensor) -> Assistance:
@@ -128,7 +128,9 @@ class AALU:
         labelled = Stream(features, probs, losses, indices=pool.labelled, **served)
         return play(game, unlabelled, labelled)
 
-    def scored(self, game: Assistance, pool: Pool, features: Tensor, probs: Tensor) -> tuple[Tensor, Notes]:
+    def scored(
+        self, game: Assistance, pool: Pool, features: Tensor, probs: Tensor, losses: Tensor
+    ) -> tuple[Tensor, Notes]:
         """Return for each unlabelled sample the log odds of A(m), which order as A(m) does, and the notes."""
         assistant = game.discriminator
         assert assistant is not None
@@ -146,7 +148,19 @@ class AALU:
             notes |= separation(logits[pool.labelled], logits[unlabelled])
             some = [evenly(indices, self.rules.batch) for indices in (pool.labelled, unlabelled)]
             notes |= adversary_share(game, *((features[i].float(), probs[i]) for i in some))
+        if self.ranking:
+            notes |= loss_ranking(-logits[pool.labelled], losses[pool.labelled])
         return -logits[unlabelled], diagnosed(notes, start, pool.device)
+
+
+def loss_ranking(informative: Tensor, losses: Tensor) -> dict[str, float]:
+    """Note the chance that A finds that of two labelled samples more informative whose loss is larger.
+
+    Pairs are each sample of the first half with its like in the second; of ties none is right.
+    """
+    half = len(losses) // 2
+    more = [(values[:half] - values[half : 2 * half]).sign() for values in (losses, informative)]
+    return {"loss_ranking": float((more[0] * more[1] > 0).float().mean())} if half else {}
 
 
 def told(task: Task, pool: Pool) -> tuple[Tensor, Tensor, Tensor]:

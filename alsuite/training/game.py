@@ -231,11 +231,13 @@ def diagnosed(notes: Mapping[str, float], start: float, device: torch.device) ->
 
 
 def warned(notes: Mapping[str, float]) -> dict[str, Any]:
-    """Add a warning to the notes where the VAE or D has learned nothing."""
+    """Add a warning to the notes where the VAE has learned nothing, or D, or an assistant that ranks losses, too."""
     if 0 < 0.95 * notes.get("mean_sample_error", 1) < notes.get("reconstruction_error", 0):
         return {**notes, WARNING: "the VAE has collapsed to the mean: try more epochs, kl_reduction=elbo, standardise"}
-    if notes.get("d_ranking", 1) < 0.52:
-        return {**notes, WARNING: "the discriminator can't tell labelled from unlabelled: its picks are near chance"}
+    learned = [notes[name] for name in ("d_ranking", "loss_ranking") if name in notes]
+    if learned and max(learned) < 0.52:
+        what = "rank losses" if "loss_ranking" in notes else "tell labelled from unlabelled"
+        return {**notes, WARNING: f"the discriminator can't {what}: its picks are near chance"}
     return {**notes}
 
 

@@ -72,6 +72,7 @@ def test_the_assistant_learns_to_rank_by_the_tasks_losses() -> None:
     strategy = AALU(SMALL, adversarial=0, limit=300, batch=64, lr=1e-3, discriminator_lr=1e-3)
     query = strategy.query(pool, task, 1037)
     assert query.scores is not None
+    assert query.notes["loss_ranking"] > 0.7
     doubt = -log_probs[query.indices].amax(1)
     assert float(torch.corrcoef(torch.stack([query.scores.argsort().argsort().float(), doubt]))[0, 1]) > 0.6
 
@@ -203,8 +204,17 @@ def test_the_adversarys_share_is_measured_over_all_of_a_pool(monkeypatch: pytest
         assert torch.equal(some[-1], features[indices[-1]])
 
 
-def test_ranking_alone_says_nothing_of_a_discriminator() -> None:
+def test_how_often_losses_are_ranked_by_hand() -> None:
+    losses = torch.tensor([1.0, 2, 3, 4, 0, 4, 2, 4, 9])  # pairs of the first four and the next
+    assert aalu.loss_ranking(torch.tensor([5.0, 1, 1, 7, 4, 2, 2, 0, 9]), losses) == {"loss_ranking": 0.5}
+    assert aalu.loss_ranking(torch.ones(9), losses) == {"loss_ranking": 0}
+    assert aalu.loss_ranking(losses[:1], losses[:1]) == {}
+
+
+def test_only_what_is_ranked_is_told() -> None:
+    assert "loss_ranking" not in queried(AALU(SMALL, ranking=0, **FAST)).notes
     notes = queried(AALU(SMALL, adversarial=0, **FAST)).notes
+    assert "loss_ranking" in notes
     assert "d_ranking" not in notes
     assert "can't tell" not in notes.get("warning", "")
 

@@ -80,6 +80,13 @@ def test_a_warning_where_nothing_was_learned() -> None:
     assert "\n" not in warned({**LIVE, "d_ranking": 0.5})["warning"]
 
 
+def test_an_assistant_that_ranks_losses_need_not_tell_the_pools_apart() -> None:
+    for notes in ({"d_ranking": 0.3, "loss_ranking": 0.8}, {"loss_ranking": 0.8}):
+        assert warned(notes) == notes
+    for notes in ({"d_ranking": 0.3, "loss_ranking": 0.5}, {"loss_ranking": 0.5}):
+        assert "can't rank losses" in warned(notes)["warning"]
+
+
 def test_a_single_sample_says_nothing_of_the_vae() -> None:
     vae, x = feature_vae((FEATURES,), latent=LATENT, hidden=8), torch.randn(1, FEATURES)
     found = reconstruction(vae, x, torch.randn(1, LATENT), x[:, :0])
