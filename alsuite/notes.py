@@ -1,6 +1,11 @@
-"""The notes of a query that other parts read, by the names that they have in the journal."""
+"""The notes of a query that other parts read, by the names that they have in the journal, and what they warn of."""
 
-__all__ = ["DIAGNOSIS_SECONDS", "FIT_SECONDS", "MEMORY", "TOLD", "WARNING"]
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["DIAGNOSIS_SECONDS", "FIT_SECONDS", "MEMORY", "TOLD", "WARNING", "warned"]
 
 DIAGNOSIS_SECONDS = "diagnosis_seconds"  # of the query, what its notes and pictures took, which no timing counts
 FIT_SECONDS = "fit_seconds"  # of the query, what its training took
@@ -20,3 +25,14 @@ TOLD = {  # what a strategy notes of its networks, as pages say it
     "entropy_matched": "Entropy of what was matched (nats)",
     "margin": "Margin of what was generated",
 }
+
+
+def warned(notes: Mapping[str, float]) -> dict[str, Any]:
+    """Add a warning to the notes where the VAE has learned nothing, or D, or an assistant that ranks losses, too."""
+    if 0 < 0.95 * notes.get("mean_sample_error", 1) < notes.get("reconstruction_error", 0):
+        return {**notes, WARNING: "the VAE has collapsed to the mean: try more epochs, kl_reduction=elbo, standardise"}
+    learned = [notes[name] for name in ("d_ranking", "loss_ranking") if name in notes]
+    if learned and max(learned) < 0.52:
+        what = "rank losses" if "loss_ranking" in notes else "tell labelled from unlabelled"
+        return {**notes, WARNING: f"the discriminator can't {what}: its picks are near chance"}
+    return {**notes}

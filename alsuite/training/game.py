@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 from alsuite import ranks
 from alsuite.errors import UserError, one_of, positive, whole_if_given, whole_number
 from alsuite.nets.vae import VAE
-from alsuite.notes import DIAGNOSIS_SECONDS, WARNING
+from alsuite.notes import DIAGNOSIS_SECONDS, warned
 from alsuite.training.clock import clock
 from alsuite.training.curves import tell_losses
 from alsuite.training.descent import descend, optimiser
@@ -37,7 +37,6 @@ __all__ = [
     "reconstruction",
     "required_vae",
     "separation",
-    "warned",
 ]
 
 REDUCTIONS = ("elbo", "elbo_per_value", "sample", "mean", "sum")
@@ -228,17 +227,6 @@ def reconstruction(vae: VAE, x: Tensor, codes: Tensor, conditioning: Tensor) -> 
 def diagnosed(notes: Mapping[str, float], start: float, device: torch.device) -> dict[str, Any]:
     """Add to the notes a warning where there is one, and how long they took since the start."""
     return {**warned(notes), DIAGNOSIS_SECONDS: clock(device) - start}
-
-
-def warned(notes: Mapping[str, float]) -> dict[str, Any]:
-    """Add a warning to the notes where the VAE has learned nothing, or D, or an assistant that ranks losses, too."""
-    if 0 < 0.95 * notes.get("mean_sample_error", 1) < notes.get("reconstruction_error", 0):
-        return {**notes, WARNING: "the VAE has collapsed to the mean: try more epochs, kl_reduction=elbo, standardise"}
-    learned = [notes[name] for name in ("d_ranking", "loss_ranking") if name in notes]
-    if learned and max(learned) < 0.52:
-        what = "rank losses" if "loss_ranking" in notes else "tell labelled from unlabelled"
-        return {**notes, WARNING: f"the discriminator can't {what}: its picks are near chance"}
-    return {**notes}
 
 
 def _length(loss: Tensor, weights: Sequence[Tensor]) -> float:

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from alsuite.nets.vae import discriminator, feature_vae, image_vae
+from alsuite.notes import warned
 from alsuite.training.game import (
     AdversarialGame,
     AdversarialRules,
@@ -14,7 +15,6 @@ from alsuite.training.game import (
     diagnosed,
     reconstruction,
     separation,
-    warned,
 )
 
 FEATURES, LATENT = 6, 3
