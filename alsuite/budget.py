@@ -31,7 +31,13 @@ class Budget:
     end: float
 
     def of(
-        self, pool: int, whole: int | None = None, cycles: int | None = None, held: int = 0, known: int = 0
+        self,
+        pool: int,
+        whole: int | None = None,
+        cycles: int | None = None,
+        held: int = 0,
+        known: int = 0,
+        endless: bool = False,
     ) -> Budget:
         """Return it in counts, and refuse one that the pool cannot serve, or that ends before it begins.
 
@@ -44,14 +50,15 @@ class Budget:
             cycles: the most trainings that the scale allows
             held: training images beside the whole pool that are for validation
             known: labels that are there already, from all of which the run starts
+            endless: whether what is labelled later is made, and not taken from the pool
         """
         cut, whole = pool / (whole or pool), whole or pool
         trains = pool * (whole + held) / whole
         initial, query, end = (self._count(name, pool, trains, cut) for name in ("initial", "query", "end"))
-        initial = max(initial, known)
+        initial, most = max(initial, known), math.inf if endless else pool
         if cut < 1 and self.end != self.initial:
-            end = min(pool, max(end, initial + query))  # one query at the least
-        if initial > pool or end > pool:
+            end = min(most, max(end, initial + query))  # one query at the least
+        if initial > pool or end > most:
             raise UserError(
                 f"the budget (initial {initial:,}, end {end:,}) exceeds the pool of {pool:,} images: lower budget.end"
             )

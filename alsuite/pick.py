@@ -30,9 +30,7 @@ from alsuite.labelling.known import Known, by_position, classes_of, read_labels
 from alsuite.labelling.sheet import UNSURE
 from alsuite.loop import seed_all
 from alsuite.pool import Pool, pixels
-from alsuite.strategies import Query
-from alsuite.strategies.active_gan import ACGAN
-from alsuite.strategies.asal import GAAL
+from alsuite.strategies import Query, makes_images
 from alsuite.strategies.random import Random
 from alsuite.tasks import Task
 
@@ -128,7 +126,7 @@ def _chosen(config: Mapping[str, Any], name: str, own: Foreign | None, pool: Poo
 
     parts = Parts.of(config)
     strategy, learns = parts.strategy, not isinstance(parts.strategy, Random)
-    if isinstance(strategy, ACGAN | GAAL):
+    if makes_images(strategy):
         raise UserError(f"strategy={name} makes images of its own and picks none of yours: take strategy=asal")
     if own is not None:
         own.check(strategy, name)

@@ -76,6 +76,14 @@ def test_fractions_are_of_all_training_images_the_held_out_ones_too() -> None:
     assert Budget(0.1, 100, 0.4).of(450, whole=45_000, held=5_000) == Budget(50, 10, 200)
 
 
+def test_images_that_are_made_are_not_bounded_by_the_pool_and_the_first_labels_are() -> None:
+    """ActiveGAN with all 20,000 images labelled makes 20,000 more."""
+    assert Budget(100, 100, 200).of(100, endless=True) == Budget(100, 100, 200)
+    assert Budget(1000, 1000, 2000).of(50, whole=1000, endless=True) == Budget(50, 50, 100)
+    with pytest.raises(UserError, match=r"initial 101.*exceeds the pool of 100"):
+        Budget(101, 10, 150).of(100, endless=True)
+
+
 @pytest.mark.parametrize("message", REFUSED)
 def test_refusals_name_the_option(message: str) -> None:
     with pytest.raises(UserError, match=message) as caught:

@@ -30,7 +30,7 @@ from alsuite.metrics import counted
 from alsuite.oracle import Oracle, known_targets
 from alsuite.pool import Pool
 from alsuite.recorded import Options
-from alsuite.strategies import Strategy
+from alsuite.strategies import Strategy, makes_images
 from alsuite.tasks import Task
 
 __all__ = ["Parts", "Setting", "check_options"]
@@ -131,7 +131,9 @@ class Setting:
         if enlarge is not None:
             smaller = replace(smaller, train=enlarged(smaller.train, enlarge))
         targets = smaller.train.targets
-        budget = parts.budget.of(len(targets), whole, scale["cycles"], dataset.held, len(smaller.train.known))
+        budget = parts.budget.of(
+            len(targets), whole, scale["cycles"], dataset.held, len(smaller.train.known), makes_images(parts.strategy)
+        )
         resized = smaller.train.images.shape[1:] != dataset.train.images.shape[1:]
         first = _first(parts.initial, smaller.train, int(budget.initial), seed)
         return cls(smaller, budget, first, whole, scale["side"] if resized else None, size is not None)

@@ -15,7 +15,7 @@ from alsuite.pool import Pool
 from alsuite.tasks import Task
 from alsuite.training.rehearsal import lasting
 
-__all__ = ["Notes", "Once", "Query", "Strategy"]
+__all__ = ["Notes", "Once", "Query", "Strategy", "makes_images"]
 
 Made = TypeVar("Made")
 Notes = Mapping[str, Any]  # what JSON holds: numbers, texts, lists, null
@@ -79,6 +79,14 @@ class Strategy(Protocol):
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         """Choose n of `pool.unlabelled`; `task` has just learned from the labels that are known."""
         ...
+
+
+def makes_images(strategy: Strategy) -> bool:
+    """Tell whether a strategy has images of its own labelled, and none of the pool's, which then bounds no budget.
+
+    A class says so by `makes_images = True`.
+    """
+    return getattr(strategy, "makes_images", False)
 
 
 class Once(Generic[Made]):

@@ -59,6 +59,8 @@ class ACGAN:
     embedded: made images whose places among others are kept, for figure 4
     """
 
+    makes_images = True
+
     def __init__(self, generator: ACGANRules, *, embedded: int = 0) -> None:
         if not isinstance(generator, ACGANRules):
             raise UserError("this strategy makes images of given classes: take generator=acgan, or leave it out")

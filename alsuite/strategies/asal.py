@@ -195,6 +195,8 @@ class GAAL:
     ascent: how codes climb (Ascent)
     """
 
+    makes_images = True
+
     def __init__(self, generator: Generator, **ascent: Any) -> None:
         self.generator = generative(generator)
         self.ascent = Ascent(**ascent)

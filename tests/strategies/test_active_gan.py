@@ -18,7 +18,8 @@ from hydra.utils import instantiate
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from alsuite.budget import Budget
+from alsuite.budget import Budget, uniform
+from alsuite.data.digits import digits
 from alsuite.data.enlarged import Enlarged
 from alsuite.errors import UserError
 from alsuite.generators.acgan import ACGANGame, ACGANRules, health, trained_on_labelled
@@ -40,6 +41,7 @@ from alsuite.strategies.vaal import VAAL
 from helpers.configs import composed
 from helpers.features import svm
 from helpers.pools import digit_pool
+from helpers.runs import perform
 from helpers.tasks import fast_task
 
 
@@ -469,6 +471,23 @@ def test_a_run_asks_its_oracle_for_the_first_labels_alone(name: str, tmp_path: P
     assert np.array_equal(stored["synthetic"], pool.images[1437:].numpy())
     assert {"margin", "entropy_generated", "d_accuracy", "fit_seconds"} <= {*first["queried"]["notes"]}
     assert ({"reward", "sigma"} <= {*first["queried"]["notes"]}) == (name == "active_gan")
+
+
+def test_as_many_images_are_made_where_the_whole_pool_is_labelled(tmp_path: Path) -> None:
+    """Tiny-ImageNet's panel at 20,000 labels, of a pool that may have no more."""
+    perform(
+        {},
+        tmp_path,
+        dataset=digits().subset(40, 20, None),
+        seed=0,
+        task_model=partial(fast_task, epochs=1),
+        initial=uniform,
+        budget=Budget(40, 40, 80),
+        oracle=lambda data, _: Unwilling(data.train.targets),
+        strategy=ACGAN(BRIEF),
+    )
+    first, second = Journal(tmp_path).records
+    assert (first["labelled"], first["synthetic"], second["labelled"]) == (40, 40, 80)
 
 
 def test_images_are_of_the_classes_that_have_a_label_in_equal_parts() -> None:
