@@ -21,7 +21,8 @@ from alsuite.loop import seed_all
 from alsuite.metrics import metrics
 from alsuite.nets.ranges import unit
 from alsuite.pool import Pool
-from alsuite.tasks.svm import SVM, Machine, Prepared, Settings, coupled, fitted, folds_of, searched, tempered
+from alsuite.tasks.machine import Machine, Settings, coupled, fitted
+from alsuite.tasks.svm import SVM, Prepared, folds_of, searched, tempered
 from alsuite.tasks.vgg import VGG16
 from helpers.configs import composed
 from helpers.features import svm
@@ -47,12 +48,14 @@ def predicted(machine: Machine, x: Tensor) -> Tensor:
 def test_the_decisions_are_those_of_sklearn(classes: int) -> None:
     x, y = blobs(90, classes)
     other, targets = blobs(50, classes, seed=1)
-    machine, theirs = (
-        fitted(x, 2 * y, Settings(2.0, 0.5)),
-        SVC(C=2.0).set_params(gamma=0.5).fit(x.numpy(), 2 * y.numpy()),
-    )
+    machine = fitted(x, 2 * y, Settings(2.0, 0.5))
+    theirs = SVC(C=2.0, decision_function_shape="ovo").set_params(gamma=0.5).fit(x.numpy(), 2 * y.numpy())
     decisions, votes = machine(other), torch.from_numpy(theirs.predict(other.numpy()))
     torch.testing.assert_close(decisions, -decisions.transpose(1, 2))
+    first, second = torch.triu_indices(classes, classes, 1)
+    expected = torch.from_numpy(theirs.decision_function(other.numpy())).reshape(len(other), -1)
+    expected = expected if classes > 2 else -expected  # of two classes it is for the second
+    torch.testing.assert_close(decisions[:, first, second], expected.float(), atol=1e-3, rtol=1e-2)
     won = (decisions > 0).sum(2)
     assert (won.gather(1, votes[:, None] // 2)[:, 0] == won.amax(1)).all()
     assert (predicted(machine, other) == votes).float().mean() > 0.95
