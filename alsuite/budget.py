@@ -59,9 +59,8 @@ class Budget:
         if cut < 1 and self.end != self.initial:
             end = min(most, max(end, initial + query))  # one query at the least
         if initial > pool or end > most:
-            raise UserError(
-                f"the budget (initial {initial:,}, end {end:,}) exceeds the pool of {pool:,} images: lower budget.end"
-            )
+            size = f"the budget (initial {initial:,}, end {end:,}) exceeds the pool of {pool:,} images"
+            raise UserError(f"{size}: lower budget.{'initial' if initial > pool else 'end'}")
         if end < initial:
             start = "budget.initial" if initial > known else "the labels that are known"
             raise UserError(f"budget.end ({end:,}) lies below {start} ({initial:,}): raise budget.end")

@@ -20,7 +20,7 @@ from alsuite.notes import DIAGNOSIS_SECONDS
 from alsuite.oracle import Oracle
 from alsuite.pool import Images, Pool, gather
 from alsuite.question import Question, ask, doubted, kept, remember, replay, unsure
-from alsuite.strategies import Query, Strategy
+from alsuite.strategies import Query, Strategy, makes_images
 from alsuite.tasks import Task
 from alsuite.tasks.segmentation import coloured, masked, of_pixels
 from alsuite.training.clock import timed
@@ -148,9 +148,9 @@ class Run:
         return self._query(task, n, {**record, "queried": {"unsure": passed}}) if n else Question({**record, **ENDED})
 
     def _next(self) -> int:
-        """Return how many are to be asked for, of what is left where some could not be labelled."""
-        n = self.budget.next(len(self.pool.labelled))
-        return min(n, len(self.pool.unlabelled)) if len(self.pool.left_out) else n
+        """Return how many are to be asked for, of what is left where some could not be labelled and none are made."""
+        n, endless = self.budget.next(len(self.pool.labelled)), makes_images(self.strategy)
+        return min(n, len(self.pool.unlabelled)) if len(self.pool.left_out) and not endless else n
 
     def _query(self, task: Task, n: int, record: Record) -> Question:
         """Ask the strategy for n samples, hold it to what it promises, and put what is kept into the cycle's record."""

@@ -23,7 +23,7 @@ DRAWS = {
 }
 REFUSED = {
     "end 101.*pool of 100 images: lower budget.end": Budget(10, 10, 101),
-    "initial 300, end 300.*pool of 100 images": Budget(300, 10, 300),
+    "initial 300, end 300.*pool of 100 images: lower budget.initial": Budget(300, 10, 300),
     "lies below budget.initial": Budget(50, 10, 40),
     "budget.initial=0 buys nothing": Budget(0, 10, 40),
     "budget.query=0 buys nothing": Budget(10, 0, 40),

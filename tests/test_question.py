@@ -201,6 +201,24 @@ def test_a_person_who_is_unsure_of_all_that_is_left_ends_the_run(tmp_path: Path)
     journal.close()
 
 
+class Endless:
+    """Asks for negatives of labelled images, of which there are always enough."""
+
+    makes_images = True
+
+    def query(self, pool: Pool, task: Task, n: int) -> Query:
+        return Query(pool.extend(255 - pool.images[pool.labelled[:n]]))
+
+
+def test_a_strategy_that_makes_images_is_not_held_to_what_is_left_of_the_pool(tmp_path: Path) -> None:
+    pool, targets = digit_pool(0)
+    small = Pool(pool.images[:25], 10, pool.normalise.mean, pool.normalise.std)
+    journal, oracle = Journal(tmp_path), Person(torch.cat([targets[:25], targets]), unsure=3)
+    Run(small, {}, fast_task, Endless(), oracle, Budget(20, 10, 40), torch.arange(20), journal, 0).go()
+    assert [record["labelled"] for record in journal.records] == [17, 24, 31, 37, 40]
+    journal.close()
+
+
 class Undecided(Person):
     """Can't tell anything of the first queries, and goes away before each answer but the last."""
 
