@@ -17,7 +17,7 @@ from torch import Tensor
 
 __all__ = ["CHUNK", "Machine", "Settings", "coupled", "fitted", "products"]
 
-CHUNK = 128  # rows of kernels at a time: of more the (K, K) decisions leave the cache
+CHUNK = 128  # rows at a time: of more the (K, K) decisions leave the cache
 
 
 @dataclass(frozen=True)
@@ -90,4 +90,4 @@ def products(x: Tensor, y: Tensor, gamma: float) -> Tensor:
 
 def coupled(decisions: Tensor, factor: float) -> Tensor:
     """Return the (N, K) logits of the classes from the (N, K, K) decisions between them, whose diagonal is 0."""
-    return -(-factor * decisions).logsumexp(2)
+    return torch.cat([-(-factor * rows).logsumexp(2) for rows in decisions.split(CHUNK)])
