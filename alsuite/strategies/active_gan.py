@@ -30,7 +30,7 @@ from alsuite.metrics import metrics
 from alsuite.nets.acgan import Conditional, Gaussian
 from alsuite.nets.ranges import unit
 from alsuite.notes import FIT_SECONDS
-from alsuite.pool import Pool, pixels
+from alsuite.pool import Pool, Rows, pixels
 from alsuite.scores import entropy, first_below, margin
 from alsuite.strategies import Query
 from alsuite.tasks import Task
@@ -39,7 +39,6 @@ from alsuite.training.clock import clock
 
 __all__ = ["ACGAN", "ActiveGAN", "FilteredACGAN", "uncertainty"]
 
-CHUNK = 1024  # images scored at a time
 SHOWN = 10  # rows and columns of images that are kept
 HARD = 0.2
 Notes = dict[str, Any]
@@ -126,7 +125,7 @@ class FilteredACGAN(ACGAN):
 
     def joining(self, game: ACGANGame, pool: Pool, task: Task, labels: Tensor) -> tuple[Tensor, Notes]:
         many, _ = super().joining(game, pool, task, labels.repeat(self.candidates))
-        margins = self._margins(task, many)
+        margins = self._margins(task, pool, many)
         passing = {most: many[first_below(margins, most)] for most in self.thresholds}
         held = self._held_out(pool)
         scores = {most: self.validated(pool, task, images, labels, held) for most, images in passing.items()}
@@ -134,10 +133,11 @@ class FilteredACGAN(ACGAN):
         passed = float((margins <= best).any(0).float().mean())
         return passing[best], {"threshold": best, "passed": passed, "validation_f1": scores[best]}
 
-    def _margins(self, task: Task, images: Tensor) -> Tensor:
-        """Return the margins, a row for each of the candidates."""
-        floats = (task.log_probs(unit(some)) for some in images.split(CHUNK))  # a task may keep what it makes of bytes
-        return -margin(torch.cat([*floats])).view(self.candidates, -1)
+    def _margins(self, task: Task, pool: Pool, images: Tensor) -> Tensor:
+        """Return the margins, a row for each of the candidates; images of bytes would be taken for the pool's own."""
+        grown = torch.cat([pool.images, images.to(pool.images.device)])
+        rows = Rows(grown, torch.arange(len(pool), len(grown), device=pool.device))
+        return -margin(task.log_probs(rows)).view(self.candidates, -1)
 
     def _held_out(self, pool: Pool) -> Sequence[Tensor]:
         real = pool.labelled_originals

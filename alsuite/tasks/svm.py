@@ -74,12 +74,13 @@ class SVM:
     def learn(self, pool: Pool, search: bool = True) -> Self:
         """Fit a machine to the pool's labelled images.
 
-        Without a search it keeps the settings and the temperature of the last time; `copy(task).learn(...)` leaves the
-        task as it is.
+        Without a search it keeps the settings, the temperature and the features of the last time;
+        `copy(task).learn(...)` leaves the task as it is.
         """
         pool.one_label_each("this task model", "task_model=segnet_small")
         self.classes, self.device, self.originals = pool.classes, pool.device, pool.originals
-        self.store = FeatureStore(self.extractor, self.folder, pool.device)
+        if search:
+            self.store = FeatureStore(self.extractor, self.folder, pool.device)
         found = self._features(pool.rows(pool.labelled))
         self.prepared = Prepared.like(found)
         x, y = self.prepared(found), pool.labels[pool.labelled].to(self.device)
@@ -111,7 +112,7 @@ class SVM:
         return found.double() if found.is_cuda else found  # a GPU may round a float's products too far for a kernel
 
     def _found(self, images: Images) -> Tensor:
-        """Return the features; what was made is seen once or twice, and not kept."""
+        """Return the features; no file keeps those of what was made."""
         if isinstance(images, Rows) and bool((made := images.indices >= self.originals).any()):
             return self._of_both(images, made)
         if images[:1].is_floating_point():
@@ -120,7 +121,7 @@ class SVM:
 
     def _of_both(self, rows: Rows, made: Tensor) -> Tensor:
         found = torch.empty(len(rows), self.extractor.size, device=self.device)
-        found[made] = infer(self.store.function, Rows(rows.images, rows.indices[made]))
+        found[made] = self.store.passing(Rows(rows.images, rows.indices[made]))
         if not made.all():
             found[~made] = self.store(Rows(rows.images, rows.indices[~made])).to(self.device)
         return found

@@ -137,7 +137,8 @@ def _before_classifier(state: dict[str, Tensor]) -> dict[str, Tensor]:
 class FeatureStore:
     """Features of uint8 images, computed once; a file under `folder` holds a row an image, found by its digest.
 
-    The file only grows, under a lock; a row that was torn off or whose checksum is wrong is computed again.
+    The file only grows, under a lock; a row that was torn off or whose checksum is wrong is computed again. What comes
+    `passing` is kept in memory alone.
     """
 
     def __init__(self, features: Extractor, folder: str | Path, device: torch.device) -> None:
@@ -146,6 +147,7 @@ class FeatureStore:
         self.row = np.dtype([("digest", "u1", DIGEST), ("checksum", "<u4"), ("features", "<f4", features.size)])
         self.table: NDArray = np.empty(0, self.row)
         self.rows: dict[bytes, int] = {}
+        self.memory: dict[bytes, Tensor] = {}
         self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, images: Images) -> Tensor:
@@ -161,8 +163,7 @@ class FeatureStore:
 
     def _chunk(self, images: Tensor) -> NDArray[np.float32]:
         """Return the (B, D) features of some images, and compute those that are in no file yet."""
-        pictures = images.cpu().numpy()
-        digests = [hashlib.blake2b(picture.tobytes(), digest_size=DIGEST).digest() for picture in pictures]
+        digests = digests_of(images)
         found, missing = self._looked_up(digests)
         if len(missing):
             with locked(self.path.with_name(f".{self.path.name}.lock")):  # whoever wants the same ones waits for them
@@ -172,6 +173,19 @@ class FeatureStore:
                     found[missing] = infer(self.function, images[torch.from_numpy(missing).to(images.device)]).cpu()
                     self._append([digests[i] for i in missing], found[missing])
         return found
+
+    def passing(self, images: Images) -> Tensor:
+        """Return (N, D) features of images that no other run will see."""
+        return torch.cat([self._passing(some) for some in parts(images, CHUNK)])
+
+    def _passing(self, images: Tensor) -> Tensor:
+        digests = digests_of(images)
+        missing = [i for i, digest in enumerate(digests) if digest not in self.memory]
+        new = infer(self.function, images[missing]).unbind() if missing else ()
+        known = self.memory | dict(zip((digests[i] for i in missing), new, strict=True))
+        if not rehearsal.under_way():
+            self.memory = known
+        return torch.stack([known[digest] for digest in digests])
 
     def _looked_up(self, digests: list[bytes]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return (N, D) rows, and the positions of those that are not there."""
@@ -207,6 +221,12 @@ class FeatureStore:
             file.truncate(file.tell() - file.tell() % self.row.itemsize)  # what a killed process left
             file.write(new.tobytes())
         self._refresh()
+
+
+def digests_of(images: Tensor) -> list[bytes]:
+    """Return what tells each image from others."""
+    pictures = images.cpu().numpy()
+    return [hashlib.blake2b(picture.tobytes(), digest_size=DIGEST).digest() for picture in pictures]
 
 
 def row_checksums(features: NDArray[np.float32]) -> NDArray[np.uint32]:

@@ -582,6 +582,19 @@ def test_an_svm_is_validated_with_the_settings_that_it_has(tmp_path: Path, monke
     assert 0.3 < found <= 1
 
 
+def test_an_svm_sees_each_candidate_once(tmp_path: Path) -> None:
+    """The features of real images are kept in a file, those of what was made are not."""
+    pool, _ = digit_pool(60)
+    task = svm(tmp_path).learn(pool)
+    task.log_probs(pool.rows(pool.labelled))
+    game = ACGANGame(small_pair((1, 8, 8), 10), BRIEF)
+    before, strategy = task.extractor.seen, FilteredACGAN(BRIEF, fast_task)  # type: ignore[attr-defined]
+    images, _ = strategy.joining(game, pool, task, torch.arange(10))
+    assert task.extractor.seen - before == 50  # type: ignore[attr-defined]
+    assert len(images) == 10
+    assert len(svm(tmp_path).learn(pool).store.table) == 60
+
+
 def test_collapsed_images_are_warned_of_and_a_judge_that_knows_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     pool, game = contrast_pool(60), ACGANGame(small_pair((1, 2, 2), 2), BRIEF).eval()
     real = pool.images[:60]
