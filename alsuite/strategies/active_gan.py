@@ -74,7 +74,7 @@ class ACGAN:
         seconds = clock(pool.device) - start
         labels = balanced(pool, n)
         images, notes = self.joining(game, pool, task, labels)
-        notes |= {**self.notes(game, task.log_probs(unit(images))), **health(game, pool, images, labels)}
+        notes |= {**self.notes(game, task.log_probs(following(pool, images))), **health(game, pool, images, labels)}
         shown = grid(game, pool)
         if self.embedded:
             shown |= groups(pool, task, images, self.embedded)
@@ -125,19 +125,13 @@ class FilteredACGAN(ACGAN):
 
     def joining(self, game: ACGANGame, pool: Pool, task: Task, labels: Tensor) -> tuple[Tensor, Notes]:
         many, _ = super().joining(game, pool, task, labels.repeat(self.candidates))
-        margins = self._margins(task, pool, many)
+        margins = -margin(task.log_probs(following(pool, many))).view(self.candidates, -1)
         passing = {most: many[first_below(margins, most)] for most in self.thresholds}
         held = self._held_out(pool)
         scores = {most: self.validated(pool, task, images, labels, held) for most, images in passing.items()}
         best = max(self.thresholds, key=lambda most: scores[most])
         passed = float((margins <= best).any(0).float().mean())
         return passing[best], {"threshold": best, "passed": passed, "validation_f1": scores[best]}
-
-    def _margins(self, task: Task, pool: Pool, images: Tensor) -> Tensor:
-        """Return the margins, a row for each of the candidates; images of bytes would be taken for the pool's own."""
-        grown = torch.cat([pool.images, images.to(pool.images.device)])
-        rows = Rows(grown, torch.arange(len(pool), len(grown), device=pool.device))
-        return -margin(task.log_probs(rows)).view(self.candidates, -1)
 
     def _held_out(self, pool: Pool) -> Sequence[Tensor]:
         real = pool.labelled_originals
@@ -204,14 +198,20 @@ class ActiveGAN(ACGAN):
 
 def without_each(folds: Sequence[Tensor], pool: Pool, images: Tensor, labels: Tensor) -> Iterator[tuple[Pool, Tensor]]:
     """Yield for each fold a pool that the made images have joined, in which the fold has no labels."""
-    grown = torch.cat([pool.images, images.to(pool.images.device)])
+    made = following(pool, images)
     for fold in folds:
-        part = Pool(grown, pool.classes, pool.normalise.mean, pool.normalise.std, pool.device)
+        part = Pool(made.images, pool.classes, pool.normalise.mean, pool.normalise.std, pool.device)
         part.originals = pool.originals
         others = pool.labelled[~torch.isin(pool.labelled, fold)]
         part.label(others, pool.labels[others])
-        part.label(torch.arange(len(pool), len(grown), device=pool.device), labels)
+        part.label(made.indices, labels)
         yield part, fold
+
+
+def following(pool: Pool, images: Tensor) -> Rows:
+    """Return made images as rows behind the pool's, by which a task knows that no other run will see them."""
+    grown = torch.cat([pool.images, images.to(pool.images.device)])
+    return Rows(grown, torch.arange(len(pool), len(grown), device=pool.device))
 
 
 def balanced(pool: Pool, n: int) -> Tensor:
