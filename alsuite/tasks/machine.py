@@ -15,9 +15,9 @@ import torch
 from sklearn.svm import SVC
 from torch import Tensor
 
-__all__ = ["CHUNK", "Machine", "Settings", "coupled", "fitted", "products"]
+__all__ = ["ROWS", "Machine", "Settings", "coupled", "fitted", "products"]
 
-CHUNK = 128  # rows at a time: of more the (K, K) decisions leave the cache
+ROWS = 128  # of kernels at a time: of more the (K, K) decisions leave the cache
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Machine:
 
     def __call__(self, x: Tensor) -> Tensor:
         """Return the (N, K, K) decisions for the first class of a pair and against the second, of (N, D) features."""
-        return torch.cat([self.decisions(products(rows, self.samples, self.gamma)) for rows in x.split(CHUNK)])
+        return torch.cat([self.decisions(products(rows, self.samples, self.gamma)) for rows in x.split(ROWS)])
 
     def decisions(self, kernels: Tensor) -> Tensor:
         """Return the (N, K, K) decisions from (N, M) kernels of features with the samples."""
@@ -83,11 +83,11 @@ def fitted(x: Tensor, y: Tensor, settings: Settings, kernels: Tensor | None = No
 def products(x: Tensor, y: Tensor, gamma: float) -> Tensor:
     """Return the kernels exp(-gamma |x - y|^2), (N, M), of (N, D) and (M, D), in double precision."""
     kernels = torch.empty(len(x), len(y), dtype=torch.double, device=x.device)
-    for rows, found in zip(x.split(CHUNK), kernels.split(CHUNK), strict=True):
+    for rows, found in zip(x.split(ROWS), kernels.split(ROWS), strict=True):
         found.copy_(torch.cdist(rows, y)).square_().mul_(-gamma).exp_()
     return kernels
 
 
 def coupled(decisions: Tensor, factor: float) -> Tensor:
     """Return the (N, K) logits of the classes from the (N, K, K) decisions between them, whose diagonal is 0."""
-    return torch.cat([-(-factor * rows).logsumexp(2) for rows in decisions.split(CHUNK)])
+    return torch.cat([-(-factor * rows).logsumexp(2) for rows in decisions.split(ROWS)])

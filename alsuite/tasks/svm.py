@@ -21,8 +21,8 @@ from torch.nn.functional import cross_entropy
 from alsuite.errors import UserError, whole_number
 from alsuite.metrics import metrics
 from alsuite.pool import Images, Pool, Rows
-from alsuite.tasks.machine import CHUNK, Settings, coupled, fitted, products
-from alsuite.tasks.vgg import Extractor, FeatureStore
+from alsuite.tasks.machine import ROWS, Settings, coupled, fitted, products
+from alsuite.tasks.vgg import CHUNK, Extractor, FeatureStore
 from alsuite.training import rehearsal
 from alsuite.training.fit import infer
 from alsuite.training.progress import watched
@@ -102,7 +102,7 @@ class SVM:
     def outputs(self, images: Images) -> tuple[Tensor, Tensor]:
         """Return (N, D) prepared features and (N, K) log-probabilities."""
         x = self.prepared(self._features(images))
-        logits = torch.cat([coupled(self.machine(rows), self.temperature) for rows in x.split(CHUNK)])
+        logits = torch.cat([coupled(self.machine(rows), self.temperature) for rows in x.split(ROWS)])
         every = (logits.amin(1, keepdim=True) - ABSENT).repeat(1, self.classes)
         every[:, self.machine.classes] = logits
         return x.float(), every.log_softmax(1).float()
@@ -149,7 +149,7 @@ def left_out(x: Tensor, y: Tensor, grid: Sequence[Settings], fold: Tensor) -> di
         seen, labels = x[~out], y[~out]
         kernels = products(seen, seen, gamma)
         machines = {each: fitted(seen, labels, each, kernels) for each in found if each.gamma == gamma}
-        for rows in out.nonzero()[:, 0].split(CHUNK):
+        for rows in out.nonzero()[:, 0].split(ROWS):
             kernels = products(x[rows], seen, gamma)
             for settings, machine in machines.items():
                 found[settings][rows] = machine.classes[coupled(machine.decisions(kernels), 1.0).argmax(1)]
