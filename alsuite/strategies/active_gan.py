@@ -74,11 +74,12 @@ class ACGAN:
         seconds = clock(pool.device) - start
         labels = balanced(pool, n)
         images, notes = self.joining(game, pool, task, labels)
-        notes |= {**self.notes(game, task.log_probs(following(pool, images))), **health(game, pool, images, labels)}
-        shown = grid(game, pool)
+        judged, shown = health(game, pool, images, labels), grid(game, pool)
         if self.embedded:
             shown |= groups(pool, task, images, self.embedded)
-        return Query(pool.extend(images, labels), None, {**notes, FIT_SECONDS: seconds}, shown)
+        indices = pool.extend(images, labels)
+        notes |= {**self.notes(game, task.log_probs(pool.rows(indices))), **judged, FIT_SECONDS: seconds}
+        return Query(indices, None, notes, shown)
 
     def game(self, pool: Pool, task: Task) -> ACGANGame:
         return ACGANGame(self.net(pool), self.rules)

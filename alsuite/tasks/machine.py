@@ -71,9 +71,8 @@ def fitted(x: Tensor, y: Tensor, settings: Settings, kernels: Tensor | None = No
         pairs.fit(kernels.cpu().numpy(), y.cpu().numpy())
         support = torch.from_numpy(pairs.support_.astype(np.int64))
         others = torch.searchsorted(classes, y)[support, None].cpu() != torch.arange(k)
-        found = weights[support]
-        found[others] = torch.from_numpy(pairs.dual_coef_).abs().T.flatten()
-        weights[support] = found
+        rows, columns = others.nonzero(as_tuple=True)
+        weights[support[rows], columns] = torch.from_numpy(pairs.dual_coef_).abs().T.flatten()
         first, second = torch.triu_indices(k, k, 1)
         offsets[first, second] = torch.from_numpy(pairs.intercept_) * (1 if k > 2 else -1)  # of two it is the second's
         offsets -= offsets.T.clone()

@@ -181,11 +181,11 @@ class FeatureStore:
     def _passing(self, images: Tensor) -> Tensor:
         digests = digests_of(images)
         missing = [i for i, digest in enumerate(digests) if digest not in self.memory]
-        new = infer(self.function, images[missing]).unbind() if missing else ()
-        known = self.memory | dict(zip((digests[i] for i in missing), new, strict=True))
+        rows = infer(self.function, images[missing]) if missing else ()
+        new = dict(zip((digests[i] for i in missing), rows, strict=True))
         if not rehearsal.under_way():
-            self.memory = known
-        return torch.stack([known[digest] for digest in digests])
+            self.memory |= new
+        return torch.stack([new[digest] if digest in new else self.memory[digest] for digest in digests])
 
     def _looked_up(self, digests: list[bytes]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return (N, D) rows, and the positions of those that are not there."""
