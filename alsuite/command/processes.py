@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import multiprocessing as mp
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -171,9 +172,13 @@ def started(
 
 
 def _child(work: Work, job: Job, parent: Connection, threads: int) -> None:
-    """Run a job in a process of its own; what goes wrong is sent to the parent, and the status says so."""
+    """Run a job in a process of its own; what goes wrong is sent to the parent, and the status says so.
+
+    Ctrl-C is the parent's own to handle, which then ends this process.
+    """
     import torch
 
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     limit_threads(threads)  # a server keeps the variables with which it began
     torch.set_num_threads(threads)

@@ -7,7 +7,6 @@ left of the run then is its journal, from which the same command goes on.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -88,8 +87,7 @@ class Start:
     gpu: int | None
 
     def __call__(self, job: Job, shown: Shown) -> None:
-        """Do the job; Ctrl-C is the command's own to handle."""
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        """Do the job."""
         assert isinstance(shown, Told)
         display = Sent(shown.say) if self.rank == 0 else Silence()
         with displayed(display), met(self.place, self.rank, self.count, self.gpu, here=True):

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import logging
 import math
 import os
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
@@ -22,6 +20,7 @@ from alsuite.pool import Images, Rows, gather
 from alsuite.tables import room
 from alsuite.training import rehearsal
 from alsuite.training.progress import watched
+from alsuite.training.tamed import tamed
 from alsuite.training.together import completed, enough, part_of_batch, part_of_scan, permutation, together
 
 __all__ = ["Stream", "check_finite", "chunk_size", "fit", "infer"]
@@ -153,17 +152,16 @@ def fit(
         raise UserError(f"precision={precision} is not trained in here: choose {' or '.join(PRECISIONS)}")
     device = streams[0].indices.device
     total = steps if steps is not None else max(1, round((epochs or 1) * len(streams[0])))
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
     module.total_steps = total  # type: ignore[assignment]
     module.train()
-    with together(module), warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with together(module), tamed() as callback:
         trainer = Trainer(
             accelerator="gpu" if device.type == "cuda" else "cpu",
             devices=1,
             max_epochs=1,
             precision=precision,  # type: ignore[arg-type]
             barebones=True,
+            callbacks=callback,
             plugins=[LightningEnvironment()] if ranks.count() > 1 else None,  # else a rank looks for its others itself
         )
         trainer.fit(module, train_dataloaders=_Blocks(streams, total, type(module).__name__))

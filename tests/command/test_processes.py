@@ -79,6 +79,8 @@ def work(job: Job, shown: Any) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
         case "exit":
             sys.exit(7)
+        case "Ctrl-C":  # the terminal sends it to each process
+            os.kill(os.getpid(), signal.SIGINT)
 
 
 def jobs(folder: Path, fates: Sequence[str]) -> list[Job]:
@@ -100,7 +102,7 @@ def test_runs_side_by_side_end_each_for_themselves(
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.setenv(name, "1")
     monkeypatch.setattr(processes, "slots", {3: 3, 2: 2, "auto": 6}.__getitem__)
-    made = jobs(tmp_path, ["fine", "mistake", "bug", "kill", "exit", "fine"])
+    made = jobs(tmp_path, ["fine", "mistake", "bug", "kill", "exit", "Ctrl-C"])
     errors = run(made, 3)
     assert {*errors} == {1, 2, 3, 4}
     lines = capsys.readouterr().out.splitlines()
@@ -113,7 +115,7 @@ def test_runs_side_by_side_end_each_for_themselves(
     assert "Traceback" in (tmp_path / "2-bug" / "error.txt").read_text()
     assert "FAILED: it was killed (status -9); start the same command again" in shown["3-kill"]
     assert "FAILED: " in shown["4-exit"]
-    assert "FAILED" not in shown["5-fine"]
+    assert "FAILED" not in shown["5-Ctrl-C"]
     assert run(made[:1], 2) == {}
     assert (made[0].folder / "started").read_text() == "6 6"
 

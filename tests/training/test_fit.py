@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain
@@ -239,6 +241,27 @@ def test_inference_joins_chunks_in_order(n: int) -> None:
 def test_nothing_to_infer_is_a_users_error() -> None:
     with pytest.raises(UserError, match=r"no image left to score: lower budget\.end"):
         infer(lambda images: images, torch.empty(0, 1, 8, 8))
+
+
+class Stopped(Recorder):
+    """Gets Ctrl-C in the middle of a block, and looks at what SIGTERM would do."""
+
+    def training_step(self, block: Iterator[Any], _: int) -> None:
+        self.at_sigterm = signal.getsignal(signal.SIGTERM)
+        self.batches.append(next(block))
+        os.kill(os.getpid(), signal.SIGINT)
+        self.batches += list(block)
+
+
+def test_a_signal_ends_a_fit_within_its_block() -> None:
+    module, before = Stopped(), signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit(module, stream(40, 10), steps=20)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert len(module.batches) == 1
+    assert module.at_sigterm is signal.getsignal(signal.SIGTERM), "as before and after the fit"
 
 
 @pytest.mark.parametrize("rows", [(), (3,), (3, 65), (1, 64)])
