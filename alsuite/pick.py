@@ -39,7 +39,7 @@ __all__ = ["main", "query"]
 
 def query(
     images: str | Path | ArrayLike | None = None,
-    labels: Mapping[int, object] | Mapping[str, object] | ArrayLike = (),
+    labels: Mapping[Any, object] | ArrayLike = (),
     strategy: str = "entropy",
     n: int = 100,
     *,

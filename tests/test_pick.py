@@ -14,7 +14,7 @@ import torch
 
 import alsuite
 from alsuite.errors import UserError
-from alsuite.labelling.known import by_position
+from alsuite.labelling.known import by_position, read_labels
 from alsuite.pick import main
 from alsuite.strategies.coreset import k_center_greedy
 from alsuite.tasks.classification import Classification
@@ -201,6 +201,24 @@ def test_a_name_is_an_image_or_its_copy_beside_a_sheet() -> None:
     names = ["a.png", "images/a.png", "b.png"]
     labels = {"a.png": "cat", "images/a.png": "dog", "images/b.png": "cow"}
     assert by_position(labels, 3, names) == {0: "cat", 1: "dog", 2: "cow"}
+
+
+def test_a_number_in_the_column_of_images_is_no_position(tmp_path: Path) -> None:
+    """As where a table names 1.png by its number: the second of these is another image."""
+    names, table = ["1.png", "10.png", "2.png"], tmp_path / "labels.csv"
+    table.write_text("image,label\n1,cat\n")
+    with pytest.raises(UserError, match="a label is given for '1', which is none of the 3 images"):
+        by_position(read_labels([table]), 3, names)
+    table.write_text("index,label\n1,cat\n")
+    assert by_position(read_labels([table]), 3, names) == {1: "cat"}
+    assert by_position({"1": "cat"}, 3, None) == {1: "cat"}
+
+
+def test_a_class_may_be_called_none(tmp_path: Path) -> None:
+    table = tmp_path / "labels.csv"
+    table.write_text("image,label\na.png,None\nb.png,nan\nc.png,\nd.png,-1\n")
+    assert read_labels([table]) == {"a.png": "None", "b.png": "nan"}
+    assert by_position([None, float("nan"), -1, "None"], 4, None) == {3: "None"}
 
 
 @pytest.mark.parametrize(

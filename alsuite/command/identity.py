@@ -62,7 +62,9 @@ def _own_data(dataset: Options) -> str:
     target = dataset["_target_"]
     if target in EMBEDDED:
         return EMBEDDED[target]
-    named = [dataset["path"], dataset.get("test")] if target in FOLDERS else dataset
+    known = dataset.get("labelled")
+    given = [dataset.get("path"), dataset.get("test"), None if known in ("folders", "none") else known]
+    named = given if target in FOLDERS else dataset
     if target == SHARDS:
         named = _shards(dataset)
     paths = [_arrays(dataset)] if target in ARRAYS else [*_paths(named)]

@@ -16,7 +16,10 @@ Known = dict[int, str]  # position -> class, or "unsure"
 
 
 def by_position(labels: object, size: int, names: Sequence[str] | None) -> Known:
-    """Return position -> class, or "unsure", of what somebody has looked at."""
+    """Return position -> class, or "unsure", of what somebody has looked at.
+
+    A text is the name of an image, and its position only where the images have no names.
+    """
     import pandas as pd
 
     if isinstance(labels, pd.Series):  # as the table that `query` returns, by position
@@ -30,7 +33,7 @@ def by_position(labels: object, size: int, names: Sequence[str] | None) -> Known
     found: Known = {}
     for key, label in labels.items():
         place = _place(key, places) if isinstance(key, str) else _whole(key)
-        place = int(place) if isinstance(place, str) and place.isdecimal() else place
+        place = int(place) if names is None and isinstance(place, str) and place.isdecimal() else place
         if not isinstance(place, int) or not 0 <= place < size:
             raise UserError(f"a label is given for {key!r}, which is none of the {size:,} images: mend or delete it")
         if not _is_unknown(label) and found.setdefault(place, name := str(label).strip()) != name:
@@ -53,9 +56,9 @@ def _whole(key: object) -> int | None:
     return int(key) if isinstance(key, int | np.integer) and not isinstance(key, bool) else None
 
 
-def read_labels(paths: Iterable[Path]) -> dict[str, str]:
+def read_labels(paths: Iterable[Path]) -> dict[str | int, str]:
     """Read the filled rows of CSVs, or of all in a folder, by their images' files or else by their positions."""
-    found: dict[str, tuple[str, str]] = {}
+    found: dict[str | int, tuple[str, str]] = {}
     for path in paths:
         for sheet in _sheets(path):
             for number, name, label in _filled(sheet):
@@ -73,17 +76,18 @@ def _sheets(path: Path) -> list[Path]:
     return sheets
 
 
-def _filled(sheet: Path) -> Iterator[tuple[int, str, str]]:
-    """Return line, image and label of the filled rows of a CSV."""
+def _filled(sheet: Path) -> Iterator[tuple[int, str | int, str]]:
+    """Yield line, image and label of the filled rows of a CSV; an index is a number, an image's name a text."""
     columns, rows = read_rows(sheet, "give a CSV with the columns image and label")
     key = next((name for name in ("image", "index") if name in columns), None)
     if key is None or "label" not in columns:
         raise UserError(f"{sheet} lacks a column: it must have image or index, and label")
     for number, row in enumerate(rows, start=2):
+        name = str(row[key]).strip()
         if not _is_unknown(row["label"]):
-            yield number, str(row[key]).strip(), row["label"].strip()
+            yield number, int(name) if key == "index" and name.isdecimal() else name, row["label"].strip()
 
 
 def _is_unknown(label: object) -> bool:
-    """Tell whether a label says nothing: None, nan, -1 or an empty text."""
-    return label is None or str(label).strip() in ("", "-1", "-1.0", "nan", "None")
+    """Tell whether a label says nothing: None, nan, -1 or an empty text; a class may be called "None"."""
+    return label is None or label != label or str(label).strip() in ("", "-1", "-1.0")

@@ -239,6 +239,17 @@ def test_a_folder_whose_images_change_is_other_data(tmp_path: Path, change: Call
     assert fresh(dataset) not in ("", before)
 
 
+def test_labels_that_are_known_belong_to_the_data(tmp_path: Path) -> None:
+    dataset, known = pictures(tmp_path / "pets"), tmp_path / "labels.csv"
+    whole = fresh(dataset)
+    assert fresh({**dataset, "labelled": "folders"}) == whole
+    found = set()
+    for label in ("cat", "dog"):
+        known.write_text(f"image,label\ncat/0.png,{label}\n")
+        found.add(fresh({**dataset, "labelled": str(known)}))
+    assert len(found - {whole, ""}) == 2
+
+
 def test_a_folder_is_the_same_data_wherever_and_whenever_it_is_copied(tmp_path: Path) -> None:
     dataset = pictures(tmp_path / "pets")
     shutil.copytree(tmp_path / "pets", tmp_path / "copy", copy_function=shutil.copyfile)
