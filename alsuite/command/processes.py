@@ -22,6 +22,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alsuite.command.complaints import mendable
 from alsuite.command.job import Job
 from alsuite.command.progress import Progress
 from alsuite.command.shown import Brief, Shown
@@ -188,9 +189,10 @@ def _child(work: Work, job: Job, parent: Connection, threads: int) -> None:
     except UserError as error:
         parent.send(("error", error))
         sys.exit(2)
-    except Exception:
-        parent.send(("error", UserError(unexpected(job.folder))))
-        sys.exit(1)
+    except Exception as error:
+        told = mendable(error)
+        parent.send(("error", UserError(told or unexpected(job.folder))))
+        sys.exit(2 if told else 1)
 
 
 class Told:

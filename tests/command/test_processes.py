@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import torch
+from hydra.utils import instantiate
 
 from alsuite.command import processes
 from alsuite.command.job import Job
@@ -73,6 +74,8 @@ def work(job: Job, shown: Any) -> None:
     match job.config["fate"]:
         case "mistake":
             raise UserError("lower budget.end")
+        case "name":
+            instantiate({"net": {"_target_": "nomodule.Net"}})
         case "bug":
             raise ZeroDivisionError("by zero")
         case "kill":
@@ -102,9 +105,9 @@ def test_runs_side_by_side_end_each_for_themselves(
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS"):
         monkeypatch.setenv(name, "1")
     monkeypatch.setattr(processes, "slots", {3: 3, 2: 2, "auto": 6}.__getitem__)
-    made = jobs(tmp_path, ["fine", "mistake", "bug", "kill", "exit", "Ctrl-C"])
+    made = jobs(tmp_path, ["fine", "mistake", "bug", "kill", "exit", "Ctrl-C", "name"])
     errors = run(made, 3)
-    assert {*errors} == {1, 2, 3, 4}
+    assert {*errors} == {1, 2, 3, 4, 6}
     lines = capsys.readouterr().out.splitlines()
     shown = {job.name: next(line for line in lines if job.name in line and line.startswith("[")) for job in made}
     assert all((job.folder / "started").read_text() == "2 2" for job in made)
@@ -116,6 +119,7 @@ def test_runs_side_by_side_end_each_for_themselves(
     assert "FAILED: it was killed (status -9); start the same command again" in shown["3-kill"]
     assert "FAILED: " in shown["4-exit"]
     assert "FAILED" not in shown["5-Ctrl-C"]
+    assert "FAILED: there is no nomodule.Net to import: check its name" in shown["6-name"]
     assert run(made[:1], 2) == {}
     assert (made[0].folder / "started").read_text() == "6 6"
 
