@@ -13,7 +13,7 @@ $(FIGURES): %: .venv/ready
 	@$(BIN)/python -m alsuite experiment=$* scale=$(SCALE) $(LAUNCH)
 
 figures: .venv/ready
-	@for stem in $(FIGURES); do $(BIN)/python -m alsuite experiment=$$stem scale=$(SCALE) $(LAUNCH) || missing="$$missing $$stem"; done; \
+	@trap 'exit 130' INT; for stem in $(FIGURES); do $(BIN)/python -m alsuite experiment=$$stem scale=$(SCALE) $(LAUNCH) || missing="$$missing $$stem"; done; \
 	[ -z "$$missing" ] || { echo "not drawn, for the reasons above:$$missing"; exit 1; }
 
 report: .venv/ready
