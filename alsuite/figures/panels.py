@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["KINDS", "class_name", "class_shares", "shares"]
 
+CROWDED = 8  # from so many columns of a matrix on their slanted names would overlap
+
 
 def labels(axes: "Axes", part: Part, _: Look) -> None:
     """Draw the share of each class in the labelled set of one series; ticks at the right: its share in the pool.
@@ -117,9 +119,13 @@ def _heat(axes: "Axes", matrix: pd.DataFrame, texts: pd.DataFrame, scale: tuple[
         shown = "" if i == j else str(texts.iloc[i, j]).replace("nan", "n/a")
         colour = "white" if abs(value) > 0.6 * high else "#222222"
         axes.text(j, i, shown, ha="center", va="center", size=size, color=colour)
-    axes.set_yticks(range(len(matrix)), [str(name) for name in matrix.index])
-    columns = [str(name) for name in matrix.columns]
-    axes.set_xticks(range(len(columns)), columns, rotation=35, ha="right", rotation_mode="anchor")
+    rows, columns = [str(name) for name in matrix.index], [str(name) for name in matrix.columns]
+    if len(columns) < CROWDED:
+        axes.set_xticks(range(len(columns)), columns, rotation=35, ha="right", rotation_mode="anchor")
+    else:  # each column is called by the number of its row
+        axes.set_xticks(range(len(columns)), map(str, range(1, len(columns) + 1)))
+        rows = [f"{name}  {i + 1}" if i < len(columns) else name for i, name in enumerate(rows)]
+    axes.set_yticks(range(len(rows)), rows)
     axes.grid(visible=False)
     axes.spines[:].set_visible(False)
     axes.tick_params(length=0)
