@@ -33,6 +33,7 @@ WIDTHS = {
     f"{MADE}.net.width": "generators",
     f"{CODE}.net.width": "auto-encoders",
 }
+TRAINING = {"celeba": 162_770, "tiny_imagenet": 100_000}  # images of data of which often less is at hand
 VGG_SIDE = 64  # pixels, to which images are scaled before ImageNet's VGG-16 sees them
 
 
@@ -55,7 +56,8 @@ def _of_run(row: Row) -> Iterator[tuple[str, float]]:
 
     Each is a text, and the whole that belongs into its braces; 0 where it has none.
     """
-    yield from _of(_number(row, "pool"), _number(row, "whole"), "images")
+    if not _number(row, "enlarge"):  # which makes copies of them
+        yield from _of(_number(row, "pool"), _whole(row), "images")
     if row.get("task_model") in SMALL and row.get("scale") != "paper":
         yield SMALL[row["task_model"]], 0
     for column, name in WIDTHS.items():
@@ -103,8 +105,14 @@ def _game(row: Row) -> float | None:
 def _steps_of(row: Row, group: str) -> float | None:
     """Return the steps of a training by so many epochs of the whole pool."""
     epochs, batch = (_by_data_set(row, f"{group}.{name}") for name in ("epochs", "batch"))
-    whole = _number(row, "whole")
+    whole = _whole(row)
     return round(epochs * -(-whole // batch)) if epochs and batch and whole else None
+
+
+def _whole(row: Row) -> float | None:
+    """Return how many training images the data set has, those aside that are held out, however few are at hand."""
+    known = next((n for name, n in TRAINING.items() if str(row.get("dataset")).startswith(name)), None)
+    return known - (_number(row, "dataset.validation") or 0) if known else _number(row, "whole")
 
 
 def _end(row: Row) -> float | None:

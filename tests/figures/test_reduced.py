@@ -26,6 +26,12 @@ def test_nothing_is_said_of_a_run_that_leaves_nothing_out() -> None:
     assert told(**{"task_model.epochs": 150, "budget.end": 20_000, "task_model.net.width": 2.0, **steps}) == []
 
 
+def test_an_enlarged_pool_has_copies_of_what_there_is() -> None:
+    changes: dict[str, Any] = {"pool": 160_000, "whole": 160_000, "enlarge": 160_000, "dataset": "celeba_hat"}
+    epochs = {f"{CODE}.limit": 100, f"{CODE}.epochs.celeba": 19.66, f"{CODE}.batch": 64}
+    assert told(**changes, **epochs) == ["100 of 50,015 iterations of the auto-encoder"]
+
+
 def test_what_differs_in_the_whole_alone_is_said_once() -> None:
     same = {**dict.fromkeys(RUN, "of one kind"), **WHOLE, "task_model.limit": 10}
     options = ("run", "task_model.epochs", "task_model.net.width")
@@ -39,6 +45,7 @@ def test_what_differs_in_the_whole_alone_is_said_once() -> None:
     ("changes", "text"),
     [
         ({"pool": 9_000}, "9,000 of 45,000 images"),
+        ({"pool": 9_000, "whole": 9_000, "dataset": "tiny_imagenet"}, "9,000 of 100,000 images"),
         ({"task_model.net.width": 0.25}, "networks of 1/4 width"),
         ({"strategy.vae.width": 0.0625}, "VAEs of 1/16 width"),
         ({"task_model.limit": 10, "task_model.epochs": 150}, "10 of 150 epochs"),
