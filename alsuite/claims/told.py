@@ -21,9 +21,9 @@ def what_was_measured(row: Row) -> str:
     """Say what was measured, at which scale, and how sure it is; or why nothing was."""
     if row["verdict"] == "not measured":
         return str(row["why"])
-    unit = "" if row["unit"] == "x" else " "
+    space = "" if row["unit"] in ("x", "") else " "
     known = row["effect"] == row["effect"]
-    parts = [f"{short(row['effect'])}{unit}{row['unit']}" if known else "a curve does not reach that height"]
+    parts = [f"{short(row['effect'])}{space}{row['unit']}" if known else "a curve does not reach that height"]
     if row["low"] == row["low"]:
         parts[0] += f" [{short(row['low'])}, {short(row['high'])}]"
     if row["comparisons"] != 1:

@@ -20,6 +20,7 @@ import pandas as pd
 from alsuite import CONF
 from alsuite.claims.claim import Claim
 from alsuite.claims.judging import LEVEL, Judgement, deciding, judged
+from alsuite.claims.series import PERCENTS
 from alsuite.errors import UserError
 from alsuite.figures.costs import SECONDS
 from alsuite.figures.spec import read_panels
@@ -45,9 +46,10 @@ UNITS = {
     "query_seconds": "s",
     "query_seconds_per_100": "s",
     "preparation_seconds": "s",
-    "f1_gain": "points",
     "cycles_until_cheaper": "cycles",
     "notes.memory": "bytes",
+    "f1_gain": "points",
+    **dict.fromkeys(PERCENTS, "points"),
     **dict.fromkeys(SECONDS, "s"),
 }
 COLUMNS = (
@@ -126,7 +128,8 @@ def _unit(claim: Claim) -> str:
         return "x"
     if claim.exponent:
         return ""
-    return "labels" if claim.to_reach is not None else UNITS.get(claim.measures[0], "points")
+    name = claim.measures[0]
+    return "labels" if claim.to_reach is not None else UNITS.get(name, UNITS.get(name.partition(".")[0], ""))
 
 
 def measured_runs(root: Path, scale: str | None = None, live: bool = True) -> Runs:
