@@ -106,6 +106,7 @@ def publish(stem: str, scale: str, root: Path, folder: Path, add: bool = False) 
     figures.draw(stem, scale, root, out=folder, published=folder)
     facts = {
         **facts_on_all(runs, stem, scale),
+        "on another device": "; ".join(elsewhere(runs)),
         "reduced to": "; ".join(reductions(runs)),
         "measured": measured,
     }
@@ -141,6 +142,15 @@ def facts_on_all(runs: pd.DataFrame, stem: str, scale: str) -> dict[str, object]
     joined = {name: ", ".join(sorted(values, key=lambda text: (len(text), text))) for name, values in each.items()}
     made = {"command": f"make {stem} SCALE={scale}", "scale": scale, **joined}
     return {**made, "runs": len(runs[NAMED_BY].drop_duplicates()), "versions": told[0].get("versions")}
+
+
+def elsewhere(runs: pd.DataFrame) -> Iterator[str]:
+    """Yield what ran on another device than most: there a seed draws other numbers, and its pairs are pairs in name."""
+    each = runs.drop_duplicates(NAMED_BY)
+    for (device, strategy), part in each.groupby(["device", "strategy"]):
+        if device != each["device"].mode()[0]:
+            seeds = ", ".join(f"{seed:.0f}" for seed in sorted(part["seed"].unique()))
+            yield f"{name_of('strategy', strategy)} at seed {seeds} ({device})"
 
 
 def record(runs: pd.DataFrame, shown: Sequence[tuple[Panel, pd.DataFrame]], folder: Path) -> None:
@@ -337,16 +347,22 @@ def row(folder: Path, runs: pd.DataFrame) -> tuple[str, ...]:
         measured = [measured[0], f"(panels between: {len(measured) - 2})", measured[-1]]
     if absent := about.get("not measured"):
         measured.append(f"(not measured: {absent})")
-    return f"[{folder.name}]({folder.name}/README.md)", printed(folder.name), "<br>".join(measured), scale
+    return f"[{folder.name}]({folder.name}/README.md)", printed(folder.name, runs), "<br>".join(measured), scale
 
 
-def printed(stem: str) -> str:
-    """Say what the paper prints of this figure; of a curve, where it ends."""
+def printed(stem: str, runs: pd.DataFrame) -> str:
+    """Say what the paper prints of this figure: of a curve where it ends, of a table what was measured, too.
+
+    runs: the first row of each
+    """
     table = pd.read_csv(CONF / "published.csv", dtype=str).fillna("")
     rows = table[table["figure"] + "_" + table["dataset"] == stem]  # of a table, one data set
     if rows.empty:
         rows = table[(table["figure"] == stem) | table["figure"].str.fullmatch(rf"{stem}[a-z]")]
-    points = rows["x_name"].isin(LABELLED)
+    begun = {*runs["dataset"] + runs["labelled"].map(" {:.0f}".format)}
+    rows = rows[rows["x_name"] != "setup"].assign(alone=rows["source"].eq("table") & rows["x_name"].eq("labelled"))
+    rows = rows[~rows["alone"] | (rows["dataset"] + " " + rows["x"]).isin(begun)]
+    points = rows["x_name"].isin(LABELLED) & ~rows["alone"]
     curves = rows[points].drop_duplicates(["dataset", "series", "x_name", "y_name"], keep="last")
     groups: Any = pd.concat([curves, rows[~points]]).groupby(["dataset", "x_name", "x", "y_name"], sort=False)
     several = rows["dataset"].nunique() > 1
@@ -356,7 +372,7 @@ def printed(stem: str) -> str:
         f"{', '.join(named_value(row) for row in found.itertuples())} {words(y_name)}"
         for (dataset, x_name, x, y_name), found in groups
     ]
-    return "; ".join(shown) or "curves without numbers"
+    return "<br>".join(shown) or "curves without numbers"
 
 
 def words(name: str) -> str:

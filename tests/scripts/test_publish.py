@@ -5,7 +5,6 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -191,11 +190,30 @@ def test_the_lists_name_what_the_paper_prints_and_how_its_claims_came_out(
     assert "1 of " in text
     assert "[asal_fig18](asal_fig18/README.md)" in (kept / "README.md").read_text()
     assert {*pd.read_csv(kept / "claims.csv")["paper"]} == {"vaal", "aalu", "m2vaal", "asal", "active_gan"}
-    printed: Any = publish.printed
-    assert printed("active_gan_tab1_mnist").startswith("1,000 labelled: SVM 96.2, ")
-    assert "; Tiny-ImageNet, 20,000 labelled: SVM 58.3, " in printed("active_gan_tab1")
-    assert "core-set 75.33" in printed("vaal_tab1")
-    assert printed("asal_fig18") == "curves without numbers"
+
+
+def test_of_a_papers_table_is_printed_what_was_measured(publish: ModuleType) -> None:
+    def printed(stem: str, **begun: list[int]) -> str:
+        rows = [(name, n) for name, counts in begun.items() for n in counts]
+        return publish.printed(stem, pd.DataFrame(rows, columns=["dataset", "labelled"]))
+
+    assert printed("active_gan_tab1_mnist", mnist=[500]).startswith("500 labelled: SVM 94.6, ")
+    both = printed("active_gan_tab1", mnist=[500, 1000], tiny_imagenet=[10_000]).split("<br>")
+    assert [line.partition(":")[0] for line in both] == [
+        "MNIST, 500 labelled", "MNIST, 1,000 labelled", "Tiny-ImageNet, 10,000 labelled"
+    ]  # fmt: skip
+    assert "core-set 75.33" in printed("vaal_tab1", cifar10=[5000])
+    assert "setup" not in printed("asal_fig8", celeba_hat=[100])
+    assert printed("asal_fig18", usps57=[10]) == "curves without numbers"
+
+
+def test_a_page_tells_which_runs_had_another_device(publish: ModuleType) -> None:
+    common = {"experiment": "one", "scale": "paper"}
+    rows = [{**common, "run": f"{n}", "strategy": "vaal", "seed": n, "device": "cpu"} for n in range(3)]
+    other = {**common, "strategy": "random", "device": "gpu"}
+    rows += [{**other, "run": f"random {n}", "seed": n} for n in (1, 0)]
+    assert [*publish.elsewhere(pd.DataFrame(rows))] == ["random at seed 0, 1 (gpu)"]
+    assert [*publish.elsewhere(pd.DataFrame(rows[:3]))] == []
 
 
 def test_each_cycle_that_a_figure_shows_is_kept(publish: ModuleType, tmp_path: Path) -> None:
