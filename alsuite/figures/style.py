@@ -24,7 +24,7 @@ RC: "dict[RcKeyType, object]" = {
     "ytick.labelsize": 8,
     "legend.fontsize": 8,
     "legend.frameon": False,
-    "legend.handlelength": 2.6,
+    "legend.handlelength": 4.5,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.edgecolor": "#555555",

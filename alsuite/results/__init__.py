@@ -170,7 +170,8 @@ def select(frame: pd.DataFrame, where: Options) -> pd.DataFrame:
         values = {key_of(value) for value in (wanted if isinstance(wanted, list | tuple) else [wanted])}
         keys = frame[column].map(key_of)
         if not keys.isin(values).any():
-            raise UserError(f"no runs where {column}={wanted}: there are {', '.join(sorted(keys.unique()))}")
+            there = sorted({*keys} - {"none"}) or ["none"]
+            raise UserError(f"no runs where {column}={wanted}: there are {', '.join(there)}")
         frame = frame[keys.isin(values)]
     return frame
 
