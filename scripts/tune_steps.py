@@ -3,9 +3,10 @@
     python scripts/tune_steps.py cifar10 task_model=fastnet strategy=random
     python scripts/tune_steps.py cifar10 task_model=fastnet strategy=vaal strategy.limit=1000,8000,32000
 
-A tenth of the training images is labelled at random, and a strategy asks for as many again in one query. The task model
-learns from both, and is judged on further training images that no one may ask for. The test set is never read. Each
-query is a row of the table, and is not made again; a page beside the table tells the means over the seeds.
+A tenth of the training images is labelled at random, and a strategy asks for as many again, in one query or in several:
+`+queries=2`. The task model learns from all, and is judged on further training images that no one may ask for. The test
+set is never read. Each is a row of the table, and is not measured again; a page beside the table tells the means over
+the seeds.
 """
 
 from __future__ import annotations
@@ -57,9 +58,9 @@ def page(frame: pd.DataFrame) -> Iterator[str]:
     yield "# How many steps a game needs\n"
     yield "`python scripts/tune_steps.py` made these queries of the data and options below, a row of `steps.csv` each."
     yield f"{LABELLED:.0%} of the training images are labelled at random, and as many more by the strategy, in one"
-    yield f"query. The accuracy is that on {HELD_OUT:,} further training images; the test set was not read. Means over"
-    yield "the seeds, with the standard error of accuracy; seconds are of one core, for all of the query; ranking is"
-    yield "the chance that the game's D ranks a labelled image above an unlabelled one, 0.5 by luck:\n"
+    yield f"query or in those of +queries. The accuracy is that on {HELD_OUT:,} further training images; the test set"
+    yield "was not read. Means over the seeds, with the standard error of accuracy; seconds are of one core, for all"
+    yield "queries; ranking is the chance that the game's D ranks a labelled image above another, 0.5 by luck:\n"
     rows = []
     for (dataset, options, scale), queries in frame.groupby(["dataset", "options", "scale"], sort=False):
         spread = f" ± {queries['accuracy'].sem():.2%}" if len(queries) > 1 else ""
@@ -72,7 +73,7 @@ def page(frame: pd.DataFrame) -> Iterator[str]:
 
 
 def asked(learned: dict[tuple[object, ...], Task], seed: int, *chosen: str) -> dict[str, float]:
-    """Return the accuracy after one query at a seed, the processor's seconds of the query, and what its D ranks.
+    """Return the accuracy after the queries at a seed, their processor's seconds, and what the last one's D ranks.
 
     learned: the task that a seed's first labels teach, which stays for the next query
     """
@@ -83,13 +84,17 @@ def asked(learned: dict[tuple[object, ...], Task], seed: int, *chosen: str) -> d
     if begun not in learned:
         learned.clear()
         learned[begun] = taught(pool, seed, 0, config.task_model)
-    seed_all(seed, 0, 1)
-    start = time.process_time()
-    query = strategy.query(pool, learned[begun], len(pool.labelled))
-    seconds = time.process_time() - start
-    pool.label(query.indices, targets[query.indices])
-    right = accuracy(taught(pool, seed, 1, config.task_model), held_out, targets[len(pool) :])
-    return {"accuracy": right, "seconds": seconds, "ranking": float(query.notes.get("d_ranking", math.nan))}
+    task, seconds, ranking, queries = learned[begun], 0.0, math.nan, config.get("queries", 1)
+    n = len(pool.labelled) // queries
+    for cycle in range(queries):
+        seed_all(seed, cycle, 1)
+        start = time.process_time()
+        query = strategy.query(pool, task, n)
+        seconds += time.process_time() - start
+        ranking = float(query.notes.get("d_ranking", math.nan))
+        pool.label(query.indices, targets[query.indices])
+        task = taught(pool, seed, cycle + 1, config.task_model)
+    return {"accuracy": accuracy(task, held_out, targets[len(pool) :]), "seconds": seconds, "ranking": ranking}
 
 
 def divided(dataset: Dataset, seed: int) -> tuple[Pool, Tensor, Tensor]:

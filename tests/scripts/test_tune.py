@@ -67,6 +67,19 @@ def test_a_query_is_judged_by_what_is_learned_from_it_after_first_labels_that_ar
     assert accuracy[0.2, "margin"] > accuracy[0.02, "margin"] + 0.05
 
 
+def test_several_queries_share_the_labels(tune_steps: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts, taught = [], tune_steps.taught
+
+    def counted(pool: Any, *rest: Any) -> Any:
+        counts.append(len(pool.labelled))
+        return taught(pool, *rest)
+
+    monkeypatch.setattr(tune_steps, "taught", counted)
+    tune_steps.asked({}, 0, "dataset=digits", "scale=smoke", "task_model=linear", "strategy=margin", "+queries=2")
+    n = counts[0]
+    assert counts == [n, n + n // 2, n + 2 * (n // 2)]
+
+
 def test_a_row_tells_what_the_game_s_discriminator_ranks(tune_steps: Any) -> None:
     options = ("dataset=digits", "scale=smoke", "task_model=linear")
     assert 0 < tune_steps.asked({}, 0, *options, "strategy=aalu")["ranking"] < 1
