@@ -218,7 +218,7 @@ def test_a_class_may_be_called_none(tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
     table.write_text("image,label\na.png,None\nb.png,nan\nc.png,\nd.png,-1\n")
     assert read_labels([table]) == {"a.png": "None", "b.png": "nan"}
-    assert by_position([None, float("nan"), -1, "None"], 4, None) == {3: "None"}
+    assert by_position([None, float("nan"), -1, pd.NA, "None"], 5, None) == {4: "None"}
 
 
 @pytest.mark.parametrize(

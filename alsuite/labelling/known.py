@@ -90,4 +90,5 @@ def _filled(sheet: Path) -> Iterator[tuple[int, str | int, str]]:
 
 def _is_unknown(label: object) -> bool:
     """Tell whether a label says nothing: None, nan, -1 or an empty text; a class may be called "None"."""
-    return label is None or label != label or str(label).strip() in ("", "-1", "-1.0")
+    text = str(label).strip()
+    return text in ("", "-1", "-1.0") or (not isinstance(label, str) and text in ("None", "nan", "<NA>"))
