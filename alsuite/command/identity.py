@@ -169,11 +169,11 @@ def _own_commits(code: Iterable[str]) -> dict[str, str]:
 
 
 def _commit(folder: Path) -> str:
-    """Return the commit that is checked out, with a mark where files were changed or added since."""
+    """Return the commit that is checked out, with a mark where files were changed or added since, but for outputs."""
     head = "" if INSTALLED & {*folder.parts} else _git(folder, "rev-parse", "HEAD")
     if not head:
         return "unknown"
-    return head + ("+changes" if _git(folder, "status", "--porcelain") else "")
+    return head + ("+changes" if _git(folder, "status", "--porcelain", "--", ":/", ":(top,exclude)outputs") else "")
 
 
 def _git(folder: Path, *command: str) -> str:

@@ -339,6 +339,9 @@ def test_commits_are_written_down_with_a_mark_for_untracked_files(own: Path) -> 
     assert {"commit", "versions", "device", "threads"} <= facts.keys()
     index = (own / ".git" / "index").read_bytes()
     os.utime(own / "mine.py", (1, 1))
+    (own / "outputs").mkdir()
+    (own / "outputs" / "run.json").touch()
+    assert provenance(torch.device("cpu"), names)["own_commits"] == {"own_code": head}
     (own / "more.py").touch()
     assert provenance(torch.device("cpu"), names)["own_commits"] == {"own_code": f"{head}+changes"}
     assert (own / ".git" / "index").read_bytes() == index  # git took no lock, which a kill would leave
