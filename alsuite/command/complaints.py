@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from alsuite.errors import AwaitingLabels, UserError
 
-__all__ = ["complaining", "mendable", "one_line"]
+__all__ = ["complaining", "mendable", "one_line", "plainly"]
 
 SHORT = "there is too little memory: end other programs, or take a smaller task_model.batch, then start again"
 # oneDNN has found how to compute, and then no room for it; where it finds no way, a "primitive descriptor" is named
@@ -121,6 +121,19 @@ def complaining(options: Callable[[], Sequence[str]] = list) -> Iterator[None]:
         if not (text := mendable(error, options)):
             raise
         _end(f"alsuite: {text}", 3 if isinstance(error, AwaitingLabels) else 2)
+
+
+@contextmanager
+def plainly() -> Iterator[None]:
+    """Raise what a person can mend as a UserError of its one line, which another process will tell."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        if not (text := mendable(error)):
+            raise
+        raise UserError(text) from error
 
 
 def mendable(error: Exception, options: Callable[[], Sequence[str]] = list) -> str:

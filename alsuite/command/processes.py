@@ -22,7 +22,7 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alsuite.command.complaints import mendable
+from alsuite.command.complaints import plainly
 from alsuite.command.job import Job
 from alsuite.command.progress import Progress
 from alsuite.command.shown import Brief, Shown
@@ -184,15 +184,15 @@ def _child(work: Work, job: Job, parent: Connection, threads: int) -> None:
     limit_threads(threads)  # a server keeps the variables with which it began
     torch.set_num_threads(threads)
     try:
-        with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as tempfile.tempdir:  # no exit function runs here
+        temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
+        with plainly(), temporary as tempfile.tempdir:  # no exit function runs here
             work(job, Told(parent))
     except UserError as error:
         parent.send(("error", error))
         sys.exit(2)
-    except Exception as error:
-        told = mendable(error)
-        parent.send(("error", UserError(told or unexpected(job.folder))))
-        sys.exit(2 if told else 1)
+    except Exception:
+        parent.send(("error", UserError(unexpected(job.folder))))
+        sys.exit(1)
 
 
 class Told:

@@ -19,6 +19,7 @@ from pathlib import Path
 from pickle import PickleError
 from typing import TYPE_CHECKING
 
+from alsuite.command.complaints import plainly
 from alsuite.command.job import Job, processes_of
 from alsuite.command.processes import Work, limit_threads
 from alsuite.command.progress import Progress
@@ -57,7 +58,8 @@ class Resuming:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         with ExitStack() as stack:
             shown = stack.enter_context(Progress([job.name])) if stack.enter_context(_task(job)) else Unshown()
-            self.work(replace(job), shown)
+            with plainly():
+                self.work(replace(job), shown)
 
     def checkpoint(self, job: Job) -> DelayedSubmission:
         """Return what the task does when it starts again: the same."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from hydra.errors import HydraException
 
-from alsuite.command.complaints import complaining
+from alsuite.command.complaints import complaining, plainly
+from alsuite.errors import AwaitingLabels, UserError
 
 
 def caused(error: Exception, cause: Exception) -> Exception:
@@ -40,3 +41,12 @@ def test_too_little_memory_is_told_with_what_to_do(error: Exception, capsys: pyt
 def test_another_error_keeps_its_traceback(text: str) -> None:
     with pytest.raises(RuntimeError, match=text), complaining():
         raise RuntimeError(text)
+
+
+def test_what_can_be_mended_is_told_to_another_process_in_its_line() -> None:
+    with pytest.raises(UserError, match=r"^there is too little memory"), plainly():
+        raise MemoryError
+    with pytest.raises(AwaitingLabels, match=r"^4 labels$"), plainly():
+        raise AwaitingLabels("4 labels")
+    with pytest.raises(ZeroDivisionError), plainly():
+        raise ZeroDivisionError
