@@ -145,12 +145,12 @@ def facts_on_all(runs: pd.DataFrame, stem: str, scale: str) -> dict[str, object]
 
 
 def elsewhere(runs: pd.DataFrame) -> Iterator[str]:
-    """Yield what ran on another device than most: there a seed draws other numbers, and its pairs are pairs in name."""
+    """Yield what ran on another device than most: a seed gives other numbers there, and its pairs are pairs in name."""
     each = runs.drop_duplicates(NAMED_BY)
-    for (device, strategy), part in each.groupby(["device", "strategy"]):
-        if device != each["device"].mode()[0]:
-            seeds = ", ".join(f"{seed:.0f}" for seed in sorted(part["seed"].unique()))
-            yield f"{name_of('strategy', strategy)} at seed {seeds} ({device})"
+    others = each[each["device"] != each["device"].mode()[0]]
+    for (device, strategy), part in others.groupby(["device", "strategy"]):
+        seeds = ", ".join(f"{seed:.0f}" for seed in sorted(part["seed"].unique()))
+        yield f"{name_of('strategy', strategy)} at seed {seeds} ({device})"
 
 
 def record(runs: pd.DataFrame, shown: Sequence[tuple[Panel, pd.DataFrame]], folder: Path) -> None:
