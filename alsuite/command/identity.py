@@ -62,13 +62,15 @@ def _own_data(dataset: Options) -> str:
     target = dataset["_target_"]
     if target in EMBEDDED:
         return EMBEDDED[target]
-    known = dataset.get("labelled")
-    given = [dataset.get("path"), dataset.get("test"), None if known in ("folders", "none") else known]
-    named = given if target in FOLDERS else dataset
-    if target == SHARDS:
-        named = _shards(dataset)
+    named = _folders(dataset) if target in FOLDERS else _shards(dataset) if target == SHARDS else dataset
     paths = [_arrays(dataset)] if target in ARRAYS else [*_paths(named)]
     return digest("".join(map(_checksum, paths)).encode()) if any(path.exists() for path in paths) else ""
+
+
+def _folders(dataset: Options) -> list[object]:
+    """Return a data set's folders, and the labels that are known, where a file or a folder holds these."""
+    known = dataset.get("labelled")
+    return [dataset["path"], dataset.get("test"), None if known in ("folders", "none") else known]
 
 
 def _shards(dataset: Options) -> list[str]:
