@@ -25,6 +25,7 @@ __all__ = ["LEVEL", "Judgement", "deciding", "judged"]
 
 LEVEL = 0.05
 POWER = 0.8
+COUNTED = ("notes.memory",)  # in bytes, which neither a seed nor a machine changes: one run tells all
 Array = NDArray[np.float64]
 
 
@@ -39,7 +40,7 @@ class Judgement:
     p_for: the one-sided p-value for the claim
     p_against: that against it
     clear: how far the weakest comparison's mean lies from the nearer bound, in standard deviations over seeds
-    tested: whether any comparison has more than one seed, without which none could decide anything
+    tested: whether any comparison has more than one seed, without which none could decide anything that seeds change
     without: what the claim averages over, and the runs lack
     """
 
@@ -74,7 +75,7 @@ def judged(claim: Claim, runs: pd.DataFrame) -> Judgement:
     """
     frame = in_one_setting(claim, runs)
     comparisons = [
-        _compared(claim, gain)
+        _compared(claim, gain, measure in COUNTED)
         for better, than in claim.pairs
         for measure in claim.measures
         for gain in _effects(claim, frame, measure, better, than)
@@ -127,11 +128,11 @@ def _height(claim: Claim, frame: pd.DataFrame, measure: str, than: Series | None
     return values(replace(claim, to_reach=None), frame, than, measure, "last")
 
 
-def _compared(claim: Claim, gain: Array) -> Judgement:
+def _compared(claim: Claim, gain: Array, counted: bool = False) -> Judgement:
     """Judge one comparison by its paired effects: by t-tests, so that with one seed nothing is sure.
 
     By sign tests where all effects are alike, or one is infinite, since a curve never reaches a height: how large the
-    mean is, or how sure, nobody knows then.
+    mean is, or how sure, nobody knows then. What is counted, and the same whatever the seed, is sure as it is.
     """
     count, finite = len(gain), np.isfinite(gain).all()
     mean = float(gain.mean()) if finite else math.nan
@@ -141,7 +142,7 @@ def _compared(claim: Claim, gain: Array) -> Judgement:
     low, high = claim.bounds
     inside = [gain - low] if math.isfinite(low) else []
     inside += [high - gain] if math.isfinite(high) else []
-    above = _mean_above if sd > ROUNDING * abs(mean) else _most_above
+    above = _surely_above if counted else _mean_above if sd > ROUNDING * abs(mean) else _most_above
     return Judgement(
         seeds=count,
         comparisons=1,
@@ -151,7 +152,7 @@ def _compared(claim: Claim, gain: Array) -> Judgement:
         p_for=max(map(above, inside)),
         p_against=min(above(-distance) for distance in inside),
         clear=min(mean - low, high - mean) / sd if sd > 0 else math.nan,
-        tested=count > 1,
+        tested=counted or count > 1,
     )
 
 
@@ -164,6 +165,11 @@ def _mean_above(distance: Array) -> float:
 def _most_above(distance: Array) -> float:
     """Return the one-sided p-value of so many that are above 0, by a sign test."""
     return float(stats.binomtest(int((distance > 0).sum()), len(distance), alternative="greater").pvalue)
+
+
+def _surely_above(distance: Array) -> float:
+    """Return 0 where all are above 0, else 1, of what no seed changes."""
+    return 0.0 if (distance > 0).all() else 1.0
 
 
 def deciding(clear: float, seeds: float, comparisons: float) -> float:
