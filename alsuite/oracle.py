@@ -221,6 +221,8 @@ def annotator(
         seed: of the classifier's training, the same for all runs
         folder: where the classifier is kept; None trains it anew in each run
     """
+    if dataset.train.targets.ndim > 1:
+        raise UserError("oracle=annotator labels whole images, and these have a label per pixel: take oracle=ideal")
     return Annotator(known_targets(dataset), task_model, seed, Path(folder) if folder else None)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -17,14 +17,16 @@ from omegaconf import OmegaConf
 from PIL import Image
 from torch import Generator, Tensor
 
+from alsuite.data.dataset import Dataset, Split
 from alsuite.data.digits import digits
 from alsuite.errors import AwaitingLabels, UserError
 from alsuite.labelling.human import Human
 from alsuite.nets.classifiers import linear
-from alsuite.oracle import Annotator, Ideal, Noisy, Oracle
+from alsuite.oracle import Annotator, Ideal, Noisy, Oracle, annotator, noisy
 from alsuite.pool import Pool
 from alsuite.tasks.classification import Classification
 from helpers.configs import composed
+from helpers.masks import mask_pool
 from helpers.pools import digit_pool, synthetic_pool
 
 TARGETS = torch.randint(0, 10, (20_000,), generator=Generator().manual_seed(1))
@@ -112,6 +114,20 @@ def test_noisy_from_its_configuration(overrides: list[str], tmp_path: Path) -> N
     wrong, named = found != data.train.targets, data.train.targets == 3
     assert float(wrong[named].float().mean()) == pytest.approx(0.4, abs=0.15)
     assert bool(wrong[~named].any()) == (len(overrides) == 1)
+
+
+def test_an_annotator_of_pixels_is_refused(tmp_path: Path) -> None:
+    pool, targets = mask_pool(labelled=0)
+    data = Dataset("toy", Split(pool.images, targets), {}, ("a", "b", "c"), None, (0.5,), (0.2,))
+    with pytest.raises(UserError, match=r"oracle=annotator labels whole images.*take oracle=ideal"):
+        annotator(data, tmp_path, task_model=lambda: Classification(linear))
+
+
+def test_noisy_takes_a_class_for_another_of_the_data_sets_superclass(tmp_path: Path) -> None:
+    data = replace(digits(), superclasses=tuple(label // 5 for label in range(10)))
+    found = noisy(data, tmp_path, flip=1.0)(digit_pool(0)[0], torch.arange(len(data.train.targets)))
+    assert not (found == data.train.targets).any()
+    assert torch.equal(found // 5, data.train.targets // 5)
 
 
 @pytest.mark.slow
