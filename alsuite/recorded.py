@@ -44,9 +44,10 @@ def ended_as(
     Arguments:
         folder: the run's
         config: options -> values, as they would be now
-        code: module -> hash; None is not compared
+        code: module -> hash; None is not compared, nor is it where a person has labelled for the run
         data: a hash; None or "" is not compared
     """
+    code = None if by_hand(folder) else code
     before, cycles = about_of(folder / "run.json"), folder / "cycles.jsonl"
     if before is None or not cycles.exists():
         return False

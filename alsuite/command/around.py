@@ -56,7 +56,8 @@ def _barring(job: Job, progress: Progress) -> str:
         return change
     if but := changed(job.folder, job.identity[0], None, job.identity[2]):
         return but
-    progress.print(f"{job.folder}: {change}; its labels are kept, and it goes on")
+    on = "" if ended_as(job.folder, *job.identity) else ", and it goes on"
+    progress.print(f"{job.folder}: {change}; its labels are kept{on}")
     return ""
 
 

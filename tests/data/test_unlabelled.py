@@ -170,7 +170,12 @@ def test_a_run_from_an_unlabelled_folder_to_its_end(alsuite: Command, photos: Pa
     assert (last.status, last.err) == (0, "")
     assert "there are no test images to measure on; the labels:" in last.out
     assert [record["labelled"] for record in records(run)] == [6, 10]
-    assert alsuite(*command).status == 0
+    for changes in ({}, {"alsuite.loop": "another"}):
+        about = json.loads((run / "run.json").read_text())
+        (run / "run.json").write_text(json.dumps({**about, "code": {**about["code"], **changes}}))
+        again = alsuite(*command)
+        assert (again.status, "1 of 1 runs are finished already" in again.out) == (0, True)
+    assert f"{run}: alsuite.loop changed since; its labels are kept\n" in again.out
 
 
 @pytest.mark.parametrize("linked", [True, False])
