@@ -155,7 +155,7 @@ class Tracker:
 
         if query is None:
             return {}
-        images = pool.images[query.indices[:16]].permute(0, 2, 3, 1).cpu().numpy()
+        images = pool.rows(query.indices[:16])[:].permute(0, 2, 3, 1).cpu().numpy()
         labels = gather(pool.labels, query.indices[:16].to(pool.labels.device))
         shown = zip(images, labels, strict=True)
         return {"queried": [wandb.Image(image.squeeze(), **self._told(label)) for image, label in shown]}
