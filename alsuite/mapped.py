@@ -23,7 +23,7 @@ from alsuite import ranks
 from alsuite.errors import UserError, one_of
 from alsuite.pool import Images, Rows
 
-__all__ = ["SHUFFLES", "Mapped", "in_windows", "large", "parts", "pieces", "windows"]
+__all__ = ["SHUFFLES", "Mapped", "in_windows", "large", "parts", "pieces", "places", "windows"]
 
 SHUFFLES = ("auto", "full", "blocks")
 SHARE = 0.5  # of the memory, from which on images are read from their file instead of being mapped
@@ -70,7 +70,7 @@ class Mapped:
         """Read the rows of a slice, of a tensor of places or truth values, or one; a slice of all is this itself."""
         if isinstance(chosen, slice) and chosen.indices(len(self)) == (0, len(self), 1):
             return self
-        rows = torch.arange(len(self))[chosen.cpu() if isinstance(chosen, Tensor) else chosen]
+        rows = places(len(self), chosen.cpu() if isinstance(chosen, Tensor) else chosen)
         return self.index_select(0, rows.flatten()).reshape(*rows.shape, *self.shape[1:])
 
     def at(self, chosen: Tensor) -> Tensor | Mapped:
@@ -135,6 +135,13 @@ class Mapped:
             done += count
         if whole is not into:
             np.take(whole, rows - first, axis=0, out=into)
+
+
+def places(n: int, chosen: Tensor | slice | int) -> Tensor:
+    """Return which of n places a slice chooses, a tensor of places or truth values, or a number."""
+    if isinstance(chosen, slice):
+        return torch.arange(*chosen.indices(n))  # all of them would be slow to make for each of many slices
+    return torch.arange(n, device=chosen.device if isinstance(chosen, Tensor) else None)[chosen]
 
 
 def large(images: np.ndarray, shuffle: str = "auto") -> Mapped | None:

@@ -17,6 +17,7 @@ from torch.nn import functional
 
 from alsuite.data.dataset import Split
 from alsuite.errors import UserError
+from alsuite.mapped import places
 
 __all__ = ["Change", "Enlarged", "enlarged"]
 
@@ -99,7 +100,7 @@ class Enlarged:
         """
         if isinstance(chosen, slice) and chosen.indices(self.n) == (0, self.n, 1):
             return self
-        rows = torch.arange(self.n, device=self.device)[chosen]
+        rows = places(self.n, chosen).to(self.device)
         return self.index_select(0, rows.flatten()).reshape(*rows.shape, *self.shape[1:])
 
     def index_select(self, dim: int, index: Tensor) -> Tensor:
