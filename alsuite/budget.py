@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
 
+from alsuite.data.dataset import Split, chosen_of
 from alsuite.errors import UserError, whole_number
 
-__all__ = ["Budget", "biased", "proportional", "stratified", "uniform"]
+__all__ = ["Budget", "biased", "first_labels", "proportional", "stratified", "uniform"]
 
 
 @dataclass(frozen=True)
@@ -132,6 +134,23 @@ def biased(
             f"the initial pool asks for {n:,} samples but its classes hold {len(allowed):,}: lower budget.initial"
         )
     return allowed[torch.randperm(len(allowed), generator=generator)[:n]]
+
+
+def first_labels(initial: Callable[..., Tensor], split: Split, n: int, seed: int) -> Tensor:
+    """Return the n indices that are labelled first: those of labels that are known, and others drawn beside them."""
+    if n == len(split.targets):
+        return torch.arange(n)
+    known = split.known
+    if n == len(known):
+        return known
+    parameters = inspect.signature(initial).parameters
+    rest = torch.nonzero(split.targets < 0).squeeze(1) if len(known) else torch.arange(len(split.targets))
+    among = chosen_of(split, rest) if len(known) else split
+    looked_at = {"images": among.images} if "images" in parameters else {}
+    if split.unlabelled and not looked_at and getattr(initial, "func", initial) is not uniform:
+        raise UserError("nobody knows the images' labels, by which none can be drawn: take initial=uniform or coreset")
+    drawn = initial(among.targets, n - len(known), Generator().manual_seed(seed), **looked_at)
+    return torch.cat([known, rest[drawn]])
 
 
 def _one_each(targets: Tensor) -> None:

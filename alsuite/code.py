@@ -21,7 +21,7 @@ __all__ = ["INSTALLED", "code_behind", "digest", "own_file"]
 NO_RESULT = {"__init__", "__main__", "code", "command", "data", "errors", "figures", "files", "journal", "labelling"}
 NO_RESULT |= {"pick", "recorded", "results"}
 """Parts of alsuite that can't change a number; the files that `data` makes have a hash of their own."""
-YET = "alsuite.data.dataset"  # which prepares images for every run
+YET = {"alsuite.data.dataset", "alsuite.data.enlarged"}  # which change the images of every run, and of enlarged pools
 INSTALLED = {"site-packages", "dist-packages"}
 
 Read = tuple[str, tuple[str, ...]]  # a module's hash, and the dotted names that it imports
@@ -53,7 +53,7 @@ def code_behind(names: Iterable[str]) -> dict[str, str]:
 def own_file(name: str) -> Path | None:
     """Return the file of a module of alsuite or of the user's own; None for others, and for what holds no module."""
     top, *rest = name.split(".")
-    if _installed(top) or (top == "alsuite" and name != YET and _left_out(rest)):
+    if _installed(top) or (top == "alsuite" and name not in YET and _left_out(rest)):
         return None
     spec = _spec(name)
     path = Path(spec.origin) if spec and spec.origin else None

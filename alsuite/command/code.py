@@ -21,7 +21,8 @@ def code_of(config: Mapping[str, object]) -> dict[str, str]:
     Arguments:
         config: a run's resolved configuration, as plain values
     """
-    return code_behind([*ALWAYS, *(name for group in GROUPS for name in _named(config.get(group)))])
+    enlarged = ["alsuite.data.enlarged"] if config.get("enlarge") else []
+    return code_behind([*ALWAYS, *enlarged, *(name for group in GROUPS for name in _named(config.get(group)))])
 
 
 def _named(value: object) -> Iterator[str]:

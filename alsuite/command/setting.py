@@ -14,13 +14,12 @@ from pathlib import Path
 
 import hydra
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
-from alsuite.budget import Budget, uniform
+from alsuite.budget import Budget, first_labels
 from alsuite.command.identity import FOLDER
 from alsuite.command.machine import onto
-from alsuite.data import Dataset, Split
-from alsuite.data.dataset import chosen_of
+from alsuite.data import Dataset
 from alsuite.data.enlarged import enlarged
 from alsuite.data.folders import place_of
 from alsuite.data.made_up import load_or_make_up
@@ -59,6 +58,10 @@ class Parts:
         parts = {group: hydra.utils.instantiate(_made_later(config[group])) for group in cls.__annotations__}
         for group, part in parts.items():
             check_options(part, whole=group == "task_model")
+        try:
+            parts["task_model"]()  # whose options are looked at as it is made
+        except TypeError as error:
+            raise UserError(f"task_model: {error}: see its options with --cfg job") from None
         return cls(**parts)
 
 
@@ -135,7 +138,7 @@ class Setting:
             len(targets), whole, scale["cycles"], dataset.held, len(smaller.train.known), makes_images(parts.strategy)
         )
         resized = smaller.train.images.shape[1:] != dataset.train.images.shape[1:]
-        first = _first(parts.initial, smaller.train, int(budget.initial), seed)
+        first = first_labels(parts.initial, smaller.train, int(budget.initial), seed)
         return cls(smaller, budget, first, whole, scale["side"] if resized else None, size is not None)
 
     @property
@@ -160,23 +163,6 @@ class Setting:
         told = {"classes": [*classes], "pool": len(targets), "whole": self.whole, "pool_counts": counts}
         shuffled = {"shuffle": "blocks"} if isinstance(self.dataset.train.images, Mapped) else {}
         return {**told, "side": self.side, "stand_in": self.made_up, **shuffled}
-
-
-def _first(initial: Callable[..., Tensor], split: Split, n: int, seed: int) -> Tensor:
-    """Return the n indices that are labelled first: those of labels that are known, and others drawn beside them."""
-    if n == len(split.targets):
-        return torch.arange(n)
-    known = split.known
-    if n == len(known):
-        return known
-    parameters = inspect.signature(initial).parameters
-    rest = torch.nonzero(split.targets < 0).squeeze(1) if len(known) else torch.arange(len(split.targets))
-    among = chosen_of(split, rest) if len(known) else split
-    looked_at = {"images": among.images} if "images" in parameters else {}
-    if split.unlabelled and not looked_at and getattr(initial, "func", initial) is not uniform:
-        raise UserError("nobody knows the images' labels, by which none can be drawn: take initial=uniform or coreset")
-    drawn = initial(among.targets, n - len(known), Generator().manual_seed(seed), **looked_at)
-    return torch.cat([known, rest[drawn]])
 
 
 def _made_later(options: Options) -> Options:

@@ -75,6 +75,14 @@ def resolved(*overrides: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
+    ("options", "more"), [([], set()), (["dataset=mnist"], set()), (["enlarge=2000"], {"alsuite.data.enlarged"})]
+)
+def test_what_enlarges_a_pool_counts_where_it_is_enlarged(options: list[str], more: set[str]) -> None:
+    found = {name for name in code_of(resolved(*options)) if name.startswith("alsuite.data")}
+    assert found == {"alsuite.data.dataset"} | more
+
+
+@pytest.mark.parametrize(
     ("strategy", "inside", "outside"),
     [
         (["strategy=vaal"], {"strategies.vaal", "nets.vae", "training.game"}, {"strategies.asal", "generators.gan"}),
