@@ -1,4 +1,4 @@
-"""The first words of a run: what it is, and about how long it takes, from a rehearsal of two of its cycles.
+"""About how long a run takes, from a rehearsal of two of its cycles.
 
 The rehearsal trains and queries for real, but with labels drawn at random and with its loops cut short, whose length is
 then reckoned up. The first cycle and the last but one are rehearsed; those between lie on the line through them.
@@ -25,73 +25,12 @@ from alsuite.strategies import Strategy
 from alsuite.tasks import Task
 from alsuite.training.rehearsal import Rehearsal, rehearsing
 
-__all__ = ["cost", "estimate", "headline", "roughly"]
+__all__ = ["estimate"]
 
 LIMIT = 12.0  # seconds, after which a rehearsal hurries
 PATIENCE = 60.0  # seconds, after which it is given up
-DAY = 24 * 3600.0
 
 Result = TypeVar("Result")
-
-
-def headline(
-    strategy: str,
-    dataset: str,
-    task_model: str,
-    budget: Budget,
-    pool: int,
-    *,
-    seed: int,
-    scale: str,
-    device: str,
-    threads: int | None = None,
-) -> str:
-    """Tell in one line what a run is.
-
-    Arguments:
-        strategy: its name as it is shown, and so with `dataset` and `task_model`
-        budget: in counts
-        pool: how many training images there are
-        device: as torch calls it
-        threads: those of a CPU; None on a GPU
-    """
-    start, end = int(budget.initial), int(budget.end)
-    labels = f"{start:,} of {pool:,} labels"
-    if end > start:
-        labels = f"{start:,} to {end:,} of {pool:,} labels by {int(budget.query):,}"
-    machine = device if threads is None else f"{device} ({threads} thread{'s' * (threads > 1)})"
-    return f"{strategy} on {dataset}: {task_model}, {labels}, seed {seed}, scale={scale}, {machine}"
-
-
-def cost(seconds: float, cpu: bool, smaller: float | None = None) -> str:
-    """Tell how long a run takes here, and on a CPU that needs days for it what would be quicker.
-
-    Arguments:
-        seconds: about how long the run takes
-        cpu: whether it runs on the CPU
-        smaller: the seconds that it would take at the laptop scale, where that is known
-    """
-    told = f"{roughly(seconds)} on this {'CPU' if cpu else 'GPU'}"
-    less = "" if smaller is None else f"; scale=laptop: {roughly(smaller)}"
-    if cpu and seconds > DAY:
-        return f"{told}: a GPU or scale=laptop is advisable{less}; going on"
-    return told + less
-
-
-def roughly(seconds: float) -> str:
-    """Say a time in the unit that suits it, no more exactly than an estimate is.
-
-    >>> roughly(50), roughly(3000), roughly(9000), roughly(400000)
-    ('about 50 s', 'about 50 min', 'about 2.5 h', 'about 5 days')
-    """
-    for unit, size, most in (("s", 1, 90), ("min", 60, 90), ("h", 3600, 36)):
-        if seconds < most * size:
-            return f"about {_rounded(max(1.0, seconds / size))} {unit}"
-    return f"about {_rounded(seconds / DAY)} days"
-
-
-def _rounded(value: float) -> str:
-    return f"{value:.1f}".removesuffix(".0") if value < 3 else f"{value:.0f}"
 
 
 class Cycle(NamedTuple):

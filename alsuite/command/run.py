@@ -9,6 +9,7 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 
 import torch
+from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
@@ -54,19 +55,26 @@ def task(config: DictConfig) -> float:
         check_machine(job.config)
         with Progress([job.name]) as progress:
             if left_to_do([job], progress):
-                tell(config, hydra_config, progress)
-                execute(job, progress)
+                execute(job, progress, _told(job, config, hydra_config, progress))
         if alone:
             finish([job])
         return job.accuracy()
 
 
-def execute(job: Job, shown: Shown) -> None:
+def _told(job: Job, config: DictConfig, hydra: HydraConf, progress: Progress) -> Setting | None:
+    """Tell the first words of a run, and return what it starts from; None where each of its processes loads that."""
+    setting = Setting.of(job.config, job.choices, Parts.of(job.config))
+    tell(job, setting, config, hydra, progress)
+    return setting if processes_of(job.config) == 1 else None
+
+
+def execute(job: Job, shown: Shown, setting: Setting | None = None) -> None:
     """Run to the end, or go on where an earlier start stopped.
 
     Arguments:
-        job: what is run; nothing of it is built before
+        job: what is run
         shown: who is told of the cycles
+        setting: what the job starts from, where that is known already
     """
     config = job.config
     slots(config["parallel"])
@@ -75,7 +83,7 @@ def execute(job: Job, shown: Shown) -> None:
         return
     with ranks.first_ahead(), ranks.alone():  # a scan that chooses the first images would wait for ranks that wait
         parts = Parts.of(config)
-        setting = Setting.of(config, job.choices, parts)
+        setting = setting or Setting.of(config, job.choices, parts)
     device = choose_device(config["device"], config["deterministic"])
     perform(job.begun_from(setting.made_up), job.folder, setting, parts, config["seed"], device, config["wandb"], shown)
 

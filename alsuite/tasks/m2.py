@@ -94,10 +94,7 @@ class M2(Classification):
             raise UserError(f"task_model.epoch_of={epoch_of} is unknown: choose {' or '.join(EPOCHS)}")
         if classification.get("mirrored"):
             raise UserError("task_model.mirrored: M2's VAE sees images as they are: leave it out")
-        try:
-            super().__init__(net, **classification)
-        except TypeError as error:
-            raise UserError(f"task_model: {error}: see its options with --cfg job") from None
+        super().__init__(net, **classification)
         self.make_vae = vae
         self.discriminator = discriminator
         self.layers = discriminator_layers

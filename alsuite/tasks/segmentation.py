@@ -49,10 +49,7 @@ class Segmentation(Classification):
             raise UserError(f"task_model.loss={settings['loss']} is none of pixels: take cross_entropy")
         if without := next((option for option in ("mirrored", "smoothing") if settings.get(option)), None):
             raise UserError(f"task_model.{without} is for one label per image: leave it out")
-        try:
-            super().__init__(net, **settings)
-        except TypeError as error:
-            raise UserError(f"task_model: {error}: see its options with --cfg job") from None
+        super().__init__(net, **settings)
         self.flipped = augment == "flip"
         self.weighted = weighted
 

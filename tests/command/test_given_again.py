@@ -3,10 +3,13 @@
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from alsuite.command import first_words, identity
+from alsuite.command import first_words, identity, setting
+from alsuite.data import Dataset
+from alsuite.data.made_up import load_or_make_up
 from helpers.commands import Command, started
 from helpers.data_files import write_mnist
 
@@ -28,6 +31,24 @@ def test_a_run_that_goes_on_tells_how_long_the_rest_takes(
     journal.write_bytes(b"".join(journal.read_bytes().splitlines(True)[:2]))
     assert alsuite(*command).status == 0
     assert done == [0, 2]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", ["laptop", "paper"])
+def test_a_run_loads_its_data_once_and_again_only_for_a_smaller_scale(
+    alsuite: Command, monkeypatch: pytest.MonkeyPatch, scale: str
+) -> None:
+    loaded: list[str] = []
+
+    def counted(name: str, *others: Any) -> tuple[Dataset, int | None]:
+        loaded.append(name)
+        return load_or_make_up(name, *others)
+
+    monkeypatch.setattr(setting, "load_or_make_up", counted)
+    monkeypatch.setattr(first_words, "estimate", lambda *given: 60.0)
+    sizes = ("budget.initial=10", "budget.query=10", "budget.end=20", "task_model.epochs=1")
+    assert alsuite(f"scale={scale}", *sizes).status == 0
+    assert len(loaded) == (2 if scale == "paper" else 1)
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from alsuite.errors import UserError
 from alsuite.metrics import confusion, counted, measured
@@ -95,6 +96,14 @@ def test_void_pixels_teach_nothing() -> None:
     assert outputs.grad[1].any()
 
 
+@pytest.mark.parametrize("weights", [None, torch.tensor([1.0, 2.0, 3.0])])
+def test_classes_weigh_as_much_as_they_are_told(weights: Tensor | None) -> None:
+    outputs, labels = torch.randn(2, 3, 4, 4), torch.randint(0, 3, (2, 4, 4)).to(torch.uint8)
+    labels[0, :2] = VOID
+    expected = functional.cross_entropy(outputs, labels.long(), weights, ignore_index=VOID)
+    torch.testing.assert_close(pixel_cross_entropy(outputs, labels, weights), expected)
+
+
 def test_a_batch_of_void_alone_changes_nothing() -> None:
     outputs = torch.randn(1, 3, 2, 2, requires_grad=True)
     loss = pixel_cross_entropy(outputs, torch.full((1, 2, 2), VOID, dtype=torch.uint8))
@@ -168,7 +177,6 @@ def test_a_task_of_whole_images_refuses_masks_and_the_other_way_round() -> None:
         ({"loss": "hinge"}, "take cross_entropy"),
         ({"smoothing": 0.1}, "task_model.smoothing is for one label per image"),
         ({"mirrored": True}, "task_model.mirrored is for one label per image"),
-        ({"momentums": 1}, "see its options"),
     ],
 )
 def test_options_without_sense_are_refused(options: dict[str, Any], message: str) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from time import monotonic
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from torch import Tensor
 
 from alsuite.budget import Budget
 from alsuite.command import estimate as estimating
-from alsuite.command.estimate import cost, estimate, headline, roughly
+from alsuite.command.estimate import estimate
+from alsuite.command.first_words import cost, headline, roughly
 from alsuite.generators.gan import GAN
 from alsuite.nets.gans import wgan_gp
 from alsuite.pool import Pool
@@ -277,23 +279,23 @@ def test_an_estimate_disturbs_no_random_number(strategy: Any) -> None:
 
 
 def test_the_first_line_says_what_a_run_is() -> None:
-    facts: dict[str, Any] = {"seed": 0, "scale": "paper"}
-    told = headline(
-        "VAAL (Sinha et al. 2019)",
-        "cifar10",
-        "VGG16",
-        Budget(5000, 2500, 20000),
-        50000,
-        device="cpu",
-        threads=2,
-        **facts,
+    def told(choices: tuple[str, str, str], pool: int, budget: Budget, device: str, devices: int, by: str = "") -> str:
+        config = {"seed": 0, "scale": {"name": "paper"}, "devices": devices, "nodes": 1}
+        job: Any = SimpleNamespace(
+            config=config, choices=dict(zip(("strategy", "dataset", "task_model"), choices, strict=True))
+        )
+        dataset = SimpleNamespace(train=SimpleNamespace(targets=range(pool)))
+        setting: Any = SimpleNamespace(budget=budget, dataset=dataset)
+        return headline(job, setting, torch.device(device), by)
+
+    threads = torch.get_num_threads()
+    large = told(("vaal", "cifar10", "vgg16"), 50000, Budget(5000, 2500, 20000), "cpu", 1, " (Sinha et al. 2019)")
+    assert large == (
+        "VAAL (Sinha et al. 2019) on CIFAR-10: VGG16, 5,000 to 20,000 of 50,000 labels by 2,500, seed 0, scale=paper, "
+        f"cpu ({threads} thread{'s' * (threads > 1)})"
     )
-    assert told == (
-        "VAAL (Sinha et al. 2019) on cifar10: VGG16, 5,000 to 20,000 of 50,000 labels by 2,500, seed 0, scale=paper, "
-        "cpu (2 threads)"
-    )
-    told = headline("Random", "digits", "linear", Budget(100, 20, 100), 1437, device="NVIDIA H100", **facts)
-    assert told == "Random on digits: linear, 100 of 1,437 labels, seed 0, scale=paper, NVIDIA H100"
+    small = told(("random", "digits", "linear"), 1437, Budget(100, 20, 100), "cuda", 2)
+    assert small == "random on 8 x 8 digits: linear, 100 of 1,437 labels, seed 0, scale=paper, 2 processes on cuda"
 
 
 @pytest.mark.parametrize(
