@@ -17,10 +17,11 @@ import tempfile
 import threading
 import traceback
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alsuite.command.complaints import plainly
 from alsuite.command.job import Job
@@ -31,11 +32,12 @@ from alsuite.errors import AwaitingLabels, UserError
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext, SpawnContext
 
-__all__ = ["Told", "Work", "limit_threads", "server", "show_end", "side_by_side", "slots", "started"]
+__all__ = ["Told", "Work", "heard", "killed", "limit_threads", "server", "show_end", "side_by_side", "slots", "started"]
 
 GPU = Path("/dev/nvidiactl")
 PRELOADED = ["alsuite.command.run", "alsuite.tasks.classification", "alsuite.nets.classifiers"]
 Work = Callable[[Job, Shown], None]
+Running = dict[Connection, tuple[int, BaseProcess]]  # pipe -> the number of a job or a rank, and its process
 SHARE = 0.85  # of a GPU's memory
 CONTEXT = 2**29  # bytes of it that a process takes before it has a tensor there
 
@@ -85,34 +87,29 @@ def slots(parallel: object) -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+@dataclass
 class _Runs:
     """The processes of a sweep, and what they tell.
 
-    running: pipe -> the job's number, and its process
-    errors: number -> why it ended early
-    held: the largest share of a GPU's memory that a run has taken so far
     by_memory: whether a GPU's memory decides how many run at once, where no number was asked for
     threads: of each
-    room: how many it has room for: one, until a first run tells what it needs
+    running: those there are
+    errors: number -> why it ended early
+    held: the largest share of a GPU's memory that a run has taken so far
     """
 
-    def __init__(
-        self,
-        work: Work,
-        context: ForkServerContext | SpawnContext,
-        progress: Progress,
-        by_memory: bool = True,
-        threads: int = 1,
-    ) -> None:
-        self.work = work
-        self.context = context
-        self.progress = progress
-        self.running: dict[Connection, tuple[int, BaseProcess]] = {}
-        self.errors: dict[int, Exception] = {}
-        self.held = 0.0
-        self.by_memory = by_memory
-        self.threads = threads
-        self.room = 1 if by_memory and GPU.exists() else sys.maxsize
+    work: Work
+    context: ForkServerContext | SpawnContext
+    progress: Progress
+    by_memory: bool = True
+    threads: int = 1
+    running: Running = field(default_factory=dict)
+    errors: dict[int, Exception] = field(default_factory=dict)
+    held: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Have room for one on a GPU, until a first run tells what it needs."""
+        self.room = 1 if self.by_memory and GPU.exists() else sys.maxsize
 
     def start(self, number: int, job: Job) -> None:
         """Start a job in a process."""
@@ -120,19 +117,15 @@ class _Runs:
         self.running[connection] = (number, process)
 
     def hear(self, connection: Connection) -> None:
-        """Take what a process has to tell; a pipe that ends means that the process has ended."""
-        number, process = self.running[connection]
-        try:
-            kind, *told = connection.recv()
-        except EOFError:
-            process.join()
-            del self.running[connection]
-            self._end(number, process.exitcode)
-            return
+        """Take what a process has to tell."""
+        number, kind, told = heard(self.running, connection)
         if kind == "error":
             self.errors[number] = told[0]
-        else:
+        elif kind == "cycle":
             self._cycle(number, *told)
+        elif kind == "ended":
+            error = self.errors.setdefault(number, killed("it", told[0])) if told[0] else None
+            show_end(self.progress, number, error)
 
     def _cycle(self, number: int, record: Brief, cycles: int, old: bool, held: float) -> None:
         """Show a cycle, and reckon how many runs a GPU holds, if each takes as much as the largest so far.
@@ -147,11 +140,6 @@ class _Runs:
             self.room = max(1, int(SHARE / self.held)) if self.by_memory and self.held else sys.maxsize
         self.progress.cycle(number, record, cycles, old)
 
-    def _end(self, number: int, status: int | None) -> None:
-        """Show that a run has ended; one that ended without a word was killed, by a person or for its memory."""
-        killed = UserError(f"it was killed (status {status}); start the same command again")
-        show_end(self.progress, number, self.errors.setdefault(number, killed) if status else None)
-
 
 def show_end(progress: Progress, number: int, error: Exception | None) -> None:
     """Show that a run has ended, has failed, or waits for labels."""
@@ -159,6 +147,26 @@ def show_end(progress: Progress, number: int, error: Exception | None) -> None:
         progress.waiting(number, str(error))
         return
     progress.ended(number, None if error is None else str(error))
+
+
+def heard(running: Running, connection: Connection) -> tuple[int, str, list[Any]]:
+    """Take what one of the running processes has to tell, and return its number, of what kind this is, and the rest.
+
+    A pipe that ends means that the process has "ended", with a status; it runs no more then.
+    """
+    number, process = running[connection]
+    try:
+        kind, *told = connection.recv()
+    except EOFError:
+        process.join()
+        del running[connection]
+        return number, "ended", [process.exitcode]
+    return number, kind, told
+
+
+def killed(what: str, status: int | None) -> UserError:
+    """Return the error of what ended without a word."""
+    return UserError(f"{what} was killed (status {status}); start the same command again")
 
 
 def started(

@@ -13,14 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.process import BaseProcess
 
 import torch
 
 from alsuite import ranks
 from alsuite.command.job import Job, processes_of
 from alsuite.command.machine import choose_device
-from alsuite.command.processes import Told, Work, limit_threads, server, show_end, started
+from alsuite.command.processes import Running, Told, Work, heard, killed, limit_threads, server, show_end, started
 from alsuite.command.progress import Progress
 from alsuite.command.shown import Brief, Sent, Shown
 from alsuite.errors import UserError
@@ -141,7 +140,7 @@ class _Watch:
 
     def __init__(self, starts: Sequence[Start], job: Job, shown: Shown, threads: int) -> None:
         self.shown = shown
-        self.running: dict[Connection, tuple[int, BaseProcess]] = {}
+        self.running: Running = {}
         self.errors: dict[int, Exception] = {}
         limit_threads(threads)
         context = server()
@@ -164,21 +163,14 @@ class _Watch:
             raise min(self.errors.values(), key=lambda error: isinstance(error, ranks.Lost))
 
     def _hear(self, connection: Connection) -> None:
-        rank, process = self.running[connection]
-        try:
-            kind, *told = connection.recv()
-        except EOFError:
-            process.join()
-            del self.running[connection]
-            if process.exitcode:
-                killed = f"process {rank + 1} of the run was killed (status {process.exitcode})"
-                self.errors.setdefault(rank, UserError(f"{killed}; start the same command again"))
-            return
+        rank, kind, told = heard(self.running, connection)
         if kind == "error":
             self.errors[rank] = told[0]
         elif kind == "say":
             say(told[0])
-        elif rank == 0:
+        elif kind == "ended" and told[0]:
+            self.errors.setdefault(rank, killed(f"process {rank + 1} of the run", told[0]))
+        elif kind == "cycle" and rank == 0:
             record, cycles, old, _ = told
             self.shown.cycle(0, record, cycles, old)
 
