@@ -10,15 +10,14 @@ import pandas as pd
 from alsuite.errors import UserError
 from alsuite.results.statistics import mean_height
 
-__all__ = ["height_between", "nearest", "reached", "slope"]
+__all__ = ["height_through", "nearest", "reached", "slope"]
 
 NEAR = 0.6  # of the distance between two labelled counts: how far away a claim's count may be
 
 
-def height_between(run: pd.DataFrame, counts: tuple[float, ...]) -> float:
+def height_through(run: pd.DataFrame, counts: tuple[float, ...]) -> float:
     """Return the mean height of a run's curve between two labelled counts, or through those at several."""
-    run = run[run["labelled"].isin(counts)] if len(counts) > 2 else run
-    return mean_height(run["labelled"].to_numpy(float), run["value"].to_numpy(float), (min(counts), max(counts)))
+    return mean_height(run["labelled"].to_numpy(float), run["value"].to_numpy(float), counts)
 
 
 def nearest(run: pd.DataFrame, at: float) -> float:

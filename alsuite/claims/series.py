@@ -13,14 +13,14 @@ from functools import cache
 import pandas as pd
 
 from alsuite.claims.claim import At, Claim, Series
-from alsuite.claims.curves import height_between, nearest, reached, slope
+from alsuite.claims.curves import height_through, nearest, reached, slope
 from alsuite.errors import UserError
 from alsuite.figures.costs import until_cheaper
 from alsuite.figures.reduced import images
 from alsuite.figures.spec import own_folder
 from alsuite.results import select
 from alsuite.results.intervals import FRACTIONS, timed
-from alsuite.results.statistics import FULL, RUN, unique_seeds, with_series
+from alsuite.results.statistics import FULL, RUN, common, unique_seeds, with_series
 
 __all__ = ["Height", "in_one_setting", "not_averaged", "places", "said", "values"]
 
@@ -55,23 +55,16 @@ def places(claim: Claim, frame: Rows, measure: str, *wanted: Series | None) -> l
     named += [_instead(claim, frame, one) for one in named if claim.over is not None]
     curves = [rows for one in named if not _alone(rows := rows_of(claim, frame, one, measure))]
     if claim.at == "area":
-        return [_shared(curves)] if curves else [claim.at]
+        if not curves:
+            return [claim.at]
+        runs = [run.to_numpy(float) for rows in curves for _, run in rows.groupby(RUN)["labelled"]]
+        if not (shared := common(*runs)):
+            raise UserError("the curves share no range of labelled counts")
+        return [shared]
     counts = set.intersection(*({*one["labelled"]} for one in curves))
     if not counts:
         raise UserError("the series share no labelled count")
     return [int(count) for count in sorted(counts)[1:] or sorted(counts)]
-
-
-def _shared(curves: list[Rows]) -> tuple[float, ...]:
-    """Return the least and the largest labelled count between which all curves have values, and those between that all
-    have: the area under a curve of more points, where it bends, is another.
-    """
-    runs = [{*map(float, run)} for rows in curves for _, run in rows.groupby(RUN)["labelled"]]
-    low, high = max(map(min, runs)), min(map(max, runs))
-    if low > high:
-        raise UserError("the curves share no range of labelled counts")
-    shared = sorted(set.intersection(*runs))
-    return tuple(shared) if shared[:1] == [low] and shared[-1:] == [high] else (low, high)
 
 
 def values(claim: Claim, frame: Rows, wanted: Series, measure: str, at: At, height: Height = None) -> pd.Series:
@@ -201,7 +194,7 @@ def _values(claim: Claim, rows: Rows, at: At, height: Height) -> pd.Series:
         return _by_run(rows, lambda run: float(run["value"].mean()))
     if at == "area" or isinstance(at, tuple):
         ends = at if isinstance(at, tuple) else (-math.inf, math.inf)
-        return _by_run(rows, lambda run: height_between(run, ends))
+        return _by_run(rows, lambda run: height_through(run, ends))
     count = _count(at, rows)
     return _by_run(rows, lambda run: nearest(run, count))
 

@@ -4,10 +4,9 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from alsuite import CONF
 from alsuite.command.complaints import complaining
 from alsuite.errors import UserError
-from alsuite.figures.spec import read_panels
+from alsuite.figures.spec import is_figure, read_panels
 from alsuite.results import load_runs, select
 from alsuite.results.report import report
 from alsuite.results.statistics import with_series
@@ -60,7 +59,7 @@ def _compare(options: argparse.Namespace) -> None:
 
 def _folder_of(name: str, root: Path) -> str:
     """Return the folder of the runs that a figure shows; a folder's own name as it is."""
-    if (root / name).is_dir() or not (CONF / "experiment" / f"{name}.yaml").is_file():
+    if (root / name).is_dir() or not is_figure(name):
         return name
     folders = [*dict.fromkeys(panel.experiment for panel in read_panels(name))]
     if len(folders) > 1:

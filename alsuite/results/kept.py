@@ -17,9 +17,9 @@ import pandas as pd
 
 from alsuite.errors import UserError
 from alsuite.recorded import WENT_ON, Record
+from alsuite.results.statistics import RUN
 
 __all__ = [
-    "NAMED_BY",
     "TABLES",
     "asked",
     "facts_of",
@@ -34,7 +34,6 @@ __all__ = [
 ]
 
 TABLE, QUERIED, PICTURED = "runs.json.xz", "queried.npz.xz", "pictured"
-NAMED_BY = ["experiment", "scale", "run"]
 TABLES = ("summary", "aubc", "penalty", "tests", "values")  # the comparisons beside it, each a CSV
 
 
@@ -56,7 +55,7 @@ def kept_table(folder: Path) -> pd.DataFrame:
         frame = pd.DataFrame(json.loads(lzma.decompress(path.read_bytes())))
     except (lzma.LZMAError, ValueError) as error:
         raise UserError(f"{path} is damaged ({error}): take it from the repository again") from error
-    places = [str(pictured_in(folder, *names)) for names in frame[NAMED_BY].itertuples(index=False)]
+    places = [str(pictured_in(folder, *names)) for names in frame[RUN].itertuples(index=False)]
     return frame.assign(folder=places, options=frame["options"].map(tuple))
 
 
@@ -78,7 +77,7 @@ def keep_queried(frame: pd.DataFrame, folder: Path) -> None:
     Of each cycle its size is kept, and of the sorted indices their differences, which take a fraction of the space.
     """
     arrays, published = {}, cache(queried)
-    for *names, source in frame[[*NAMED_BY, "folder"]].drop_duplicates().itertuples(index=False):
+    for *names, source in frame[[*RUN, "folder"]].drop_duplicates().itertuples(index=False):
         name = place_of(*names)
         found = asked(Path(source)) if is_here(source) else published(kept_in(source))[name]
         cycles = [np.sort(np.array(indices, np.int64)) for indices in found]
@@ -120,7 +119,7 @@ def is_here(folder: str) -> bool:
 
 def kept_in(folder: str) -> Path:
     """Return the published folder that the rows of a run were read from, by what they say is the run's own."""
-    return Path(folder).parents[len(NAMED_BY)]
+    return Path(folder).parents[len(RUN)]
 
 
 def asked(run: Path) -> Iterable[list[int]]:

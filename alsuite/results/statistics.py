@@ -4,6 +4,7 @@ All take the table of `alsuite.results.load_runs` and the columns that tell its 
 differ in more than the seed.
 """
 
+import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -12,7 +13,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import integrate, stats
-from statsmodels.stats.multitest import multipletests
 
 from alsuite.errors import UserError
 from alsuite.results.intervals import SIGNIFICANT, interval, largest
@@ -23,6 +23,7 @@ __all__ = [
     "RUN",
     "SETTING",
     "aubc",
+    "common",
     "differing",
     "holm",
     "mean_height",
@@ -138,12 +139,32 @@ def aubc(frame: pd.DataFrame, series: Columns = "strategy", value: str = "accura
     return pd.DataFrame(rows, columns=[*about, "aubc", "final"])
 
 
-def mean_height(x: np.ndarray, y: np.ndarray, between: tuple[float, float] = (-math.inf, math.inf)) -> float:
+def common(*curves: np.ndarray) -> tuple[float, ...]:
+    """Return the least and the largest x between which all curves have values; none if there is no such range.
+
+    Where all have these two, the others that all have stand between: the area under a curve of more points, where it
+    bends, is another.
+    """
+    low, high = max(x.min() for x in curves), min(x.max() for x in curves)
+    shared = functools.reduce(np.intersect1d, curves)
+    if low > high:
+        return ()
+    return tuple(shared.tolist()) if {low, high} <= {*shared} else (float(low), float(high))
+
+
+def mean_height(x: np.ndarray, y: np.ndarray, through: Sequence[float] = (-math.inf, math.inf)) -> float:
     """Return the area under a curve over the range of x, or the part of it between two, by trapezoids.
 
     Cut ends are interpolated; of a single point it is the height.
+
+    Arguments:
+        x: where the curve has values, in order
+        y: these
+        through: the ends of the part; where others stand between them, only those points of the curve count
     """
-    low, high = max(x[0], between[0]), min(x[-1], between[1])
+    if len(through) > 2:
+        x, y = x[np.isin(x, through)], y[np.isin(x, through)]
+    low, high = max(x[0], through[0]), min(x[-1], through[-1])
     inner = (x > low) & (x < high)
     ends = np.interp([low, high], x, y)
     x, y = np.array([low, *x[inner], high]), np.array([ends[0], *y[inner], ends[1]])
@@ -201,16 +222,10 @@ def paired_tests(frame: pd.DataFrame, series: Columns = "strategy", value: str =
 def _gain(first: np.ndarray, second: np.ndarray) -> float:
     """Return how much higher a curve (2, any number) is than another, in the mean over the range of x that both have.
 
-    Where both have its ends, and some x between, only these count: the area under a curve of more points, where it
-    bends, is another. Without a common range it is NaN.
+    Without such a range it is NaN.
     """
-    low, high = max(first[0, 0], second[0, 0]), min(first[0, -1], second[0, -1])
-    if low > high:
-        return math.nan
-    shared = np.intersect1d(first[0], second[0])
-    if len(shared) > 2 and (shared[0], shared[-1]) == (low, high):
-        first, second = (curve[:, np.isin(curve[0], shared)] for curve in (first, second))
-    heights = [mean_height(curve[0], curve[1], (low, high)) for curve in (first, second)]
+    points = common(first[0], second[0])
+    heights = [mean_height(curve[0], curve[1], points) for curve in (first, second)] if points else [math.nan] * 2
     return heights[0] - heights[1]
 
 
@@ -244,7 +259,7 @@ def _wilcoxon(gain: np.ndarray) -> float:
 
 def holm(p: np.ndarray) -> np.ndarray:
     """Return Holm's adjusted p-values; NaN stays NaN and does not count as a test."""
-    adjusted, tested = np.full(len(p), math.nan), ~np.isnan(p)
-    if tested.any():
-        adjusted[tested] = multipletests(p[tested], method="holm")[1]
+    adjusted, order = np.full(len(p), math.nan), np.argsort(p)[: np.count_nonzero(~np.isnan(p))]
+    chances = p[order] * np.arange(len(order), 0, -1)  # NaN is sorted to the end
+    adjusted[order] = np.minimum(1.0, np.maximum.accumulate(chances))
     return adjusted
