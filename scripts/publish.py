@@ -29,13 +29,12 @@ from alsuite.errors import UserError
 from alsuite.figures.images import stored_in
 from alsuite.figures.layout import counted
 from alsuite.figures.names import name_of
-from alsuite.figures.parts import DERIVED, Part, part_named, per_run, runs_shown
+from alsuite.figures.parts import DERIVED, Part, part_named, per_run, runs_shown, selection
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import METRICS, STORED, Panel, description_of, read_panels
 from alsuite.results.diagnostics import diagnostics
 from alsuite.results.intervals import FRACTIONS, interval, largest
 from alsuite.results.kept import (
-    NAMED_BY,
     PICTURED,
     TABLES,
     facts_of,
@@ -47,7 +46,7 @@ from alsuite.results.kept import (
     pictured_in,
 )
 from alsuite.results.report import markdown, report
-from alsuite.results.statistics import FULL
+from alsuite.results.statistics import FULL, RUN
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "outputs" / "published"
 README = PUBLISHED.parent.parent / "README.md"
@@ -95,7 +94,7 @@ def publish(stem: str, scale: str, root: Path, folder: Path, add: bool = False) 
         tables.append({name: table.assign(panel=title) for name, table in made.items()})
     if not shown:
         raise UserError(f"{stem}: no finished runs of scale={scale} below {root}: make {stem} SCALE={scale}")
-    runs = pd.concat([frame for _, frame in shown]).drop_duplicates([*NAMED_BY, "cycle", "test"])
+    runs = pd.concat([frame for _, frame in shown]).drop_duplicates([*RUN, "cycle", "test"])
     refuse_mixed(runs)
     folder.mkdir(parents=True, exist_ok=True)
     for name in TABLES:
@@ -116,7 +115,7 @@ def publish(stem: str, scale: str, root: Path, folder: Path, add: bool = False) 
 
 def refuse_mixed(runs: pd.DataFrame) -> None:
     """Refuse seeds of one series that have different options, as those have that were run before a change."""
-    each = runs.drop_duplicates(NAMED_BY)
+    each = runs.drop_duplicates(RUN)
     options = each[[column for column in map(str, each) if column.partition(".")[0] in OPTIONS]]
     series = each["experiment"] + ": " + without_seed(each)
     counts = options.astype(str).where(options.notna()).groupby(series).nunique()
@@ -141,12 +140,12 @@ def facts_on_all(runs: pd.DataFrame, stem: str, scale: str) -> dict[str, object]
     each = {name: {one for facts in told for one in str(facts.get(name, "")).split(", ") if one} for name in MADE_BY}
     joined = {name: ", ".join(sorted(values, key=lambda text: (len(text), text))) for name, values in each.items()}
     made = {"command": f"make {stem} SCALE={scale}", "scale": scale, **joined}
-    return {**made, "runs": len(runs[NAMED_BY].drop_duplicates()), "versions": told[0].get("versions")}
+    return {**made, "runs": len(runs[RUN].drop_duplicates()), "versions": told[0].get("versions")}
 
 
 def elsewhere(runs: pd.DataFrame) -> Iterator[str]:
     """Yield what ran on another device than most: a seed gives other numbers there, and its pairs are pairs in name."""
-    each = runs.drop_duplicates(NAMED_BY)
+    each = runs.drop_duplicates(RUN)
     others = each[each["device"] != each["device"].mode()[0]]
     for (device, strategy), part in others.groupby(["device", "strategy"]):
         seeds = ", ".join(f"{seed:.0f}" for seed in sorted(part["seed"].unique()))
@@ -161,7 +160,7 @@ def record(runs: pd.DataFrame, shown: Sequence[tuple[Panel, pd.DataFrame]], fold
     for panel, frame in shown:
         if panel.kind in STORED:
             first = named(frame, panel).frame.sort_values("seed").drop_duplicates("series")
-            for *names, source in first[[*NAMED_BY, "folder"]].itertuples(index=False):
+            for *names, source in first[[*RUN, "folder"]].itertuples(index=False):
                 run, place = Path(source), pictured_in(folder, *names)
                 pictured |= {place / name: (run / name).read_bytes() for name in ("run.json", "cycles.jsonl")}
                 stored = stored_in(run, panel.cycle)
@@ -205,12 +204,11 @@ def compared(
         runs = {name: with_published(found, stem, name, scale, others) for name, found in runs.items()}
     seen = set()
     for panel in panels:
-        measure = panel.kind if panel.kind in (*STORED, *DERIVED, "labels") else panel.y.replace("aubc", "accuracy")
+        measure, name = selection(panel)
         where = json.dumps(dict(panel.where), sort_keys=True, default=str)
         key = (panel.experiment, measure, panel.x, panel.cycle, where)
         if key not in seen:
             seen.add(key)
-            name = ", ".join(f"{column}={value}" for column, value in panel.where.items())
             yield (
                 f"{measure}: {name}" if name else panel.title or measure,
                 selected(runs[panel.experiment], panel),
@@ -225,7 +223,7 @@ def with_published(runs: pd.DataFrame | str, stem: str, experiment: str, scale: 
     kept = sorted(found, key=lambda frame: kept_in(frame["folder"].iloc[0]).name != stem)
     more = [frame[(frame["scale"] == scale) & ~frame["run"].isin(own["run"])] for frame in kept]
     joined = pd.concat([own, *more], ignore_index=True)
-    return runs if joined.empty else joined.drop_duplicates([*NAMED_BY, "cycle", "test"], ignore_index=True)
+    return runs if joined.empty else joined.drop_duplicates([*RUN, "cycle", "test"], ignore_index=True)
 
 
 def selected(runs: pd.DataFrame | str, panel: Panel) -> pd.DataFrame:
@@ -314,7 +312,7 @@ def renew(published: Path, readme: Path) -> None:
         parts += [f"## Diagnostics\n\n{NOTED}\n\n{learned}"] if learned else []
         between(folder / "README.md", CLAIMS, "\n\n".join(parts))
     heads = ("figure", "published", "measured: mean ± sd over seeds", "scale")
-    rows = (row(folder, runs.drop_duplicates(NAMED_BY)) for folder, runs in kept.items())
+    rows = (row(folder, runs.drop_duplicates(RUN)) for folder, runs in kept.items())
     head = f"# What was measured\n\n{OF_LISTS}\n\n"
     (published / "README.md").write_text(head + markdown(heads, rows) + "\n")
 

@@ -17,13 +17,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from alsuite import CONF
 from alsuite.claims.claim import Claim
 from alsuite.claims.judging import LEVEL, Judgement, deciding, judged
 from alsuite.claims.series import PERCENTS
 from alsuite.errors import UserError
 from alsuite.figures.costs import SECONDS
-from alsuite.figures.spec import read_panels
+from alsuite.figures.spec import is_figure, read_panels
 from alsuite.results import NoRunsError, load_runs
 from alsuite.results.intervals import timed
 from alsuite.results.kept import TABLE, kept_table
@@ -164,7 +163,7 @@ def published_runs(name: str, root: Path, read: Callable[[Path], pd.DataFrame] =
     """
     if (root / "published" / name / TABLE).exists():
         yield read(root / "published" / name)
-    elif not _is_figure(name):
+    elif not is_figure(name):
         for path in sorted((root / "published").glob(f"*/{TABLE}")):
             frame = read(path.parent)
             if (of_folder := frame["experiment"].eq(name)).any():
@@ -181,7 +180,7 @@ def live_runs(root: Path, scale: str | None = None) -> Runs:
 
     @cache
     def runs(name: str) -> pd.DataFrame:
-        folders = [panel.experiment for panel in read_panels(name)] if _is_figure(name) else [name]
+        folders = [panel.experiment for panel in read_panels(name)] if is_figure(name) else [name]
         frames = [*_finished(dict.fromkeys(folders), scale, root)]
         found = _first_of(frames, [scale] if scale else [one for one in by_size(frames) if one != SMOKE])
         if found is None:
@@ -210,7 +209,3 @@ def _finished(folders: Iterable[str], scale: str | None, root: Path) -> Iterator
     for folder in folders:
         with suppress(NoRunsError):
             yield load_runs(folder, scale, root)
-
-
-def _is_figure(name: str) -> bool:
-    return (CONF / "experiment" / f"{name}.yaml").exists()

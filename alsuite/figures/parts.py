@@ -19,7 +19,7 @@ from alsuite.figures.spec import METRICS, STORED, Panel
 from alsuite.results import lacking, select
 from alsuite.results.statistics import FULL, RUN, aubc, one_setting, unique_seeds, with_series
 
-__all__ = ["BLANK", "DERIVED", "Part", "part_named", "parts_of", "per_run", "runs_shown"]
+__all__ = ["BLANK", "DERIVED", "Part", "part_named", "parts_of", "per_run", "runs_shown", "selection"]
 
 DERIVED = {
     "preparation": preparation_of,
@@ -48,6 +48,13 @@ class Part:
 
 
 BLANK = Part(Panel("labels"), note=" ")  # fills a row up
+
+
+def selection(panel: Panel) -> tuple[str, str]:
+    """Return what a panel measures, and of which runs: so do published tables call it."""
+    own = panel.kind in (*STORED, *DERIVED, "labels")
+    measure = panel.kind if own else panel.y.replace("aubc", "accuracy")
+    return measure, ", ".join(f"{column}={value}" for column, value in panel.where.items())
 
 
 def parts_of(panel: Panel, runs: pd.DataFrame | str, table: Path) -> list[Part]:

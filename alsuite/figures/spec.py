@@ -23,6 +23,7 @@ __all__ = [
     "Panel",
     "bare",
     "description_of",
+    "is_figure",
     "most",
     "own_folder",
     "panels_of",
@@ -163,6 +164,11 @@ def _chosen(spec: Any) -> dict[str, object]:
     groups = [entry for entry in spec.get("defaults", ()) if isinstance(entry, Mapping)]
     named = [(str(group), option) for entry in groups for group, option in entry.items() if "@" not in str(group)]
     return {group.removeprefix("override ").lstrip("/"): option for group, option in named}
+
+
+def is_figure(name: str, configuration: Path = CONF) -> bool:
+    """Tell whether a figure of the configuration has this name."""
+    return (configuration / "experiment" / f"{name}.yaml").is_file()
 
 
 def _found(stem: str, configuration: Path) -> Path:

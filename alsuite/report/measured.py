@@ -14,9 +14,9 @@ from alsuite.claims import live_runs, verdicts_on
 from alsuite.claims.verdicts import by_size
 from alsuite.figures import kept_runs, parts_by_setting, runs_of, table_of
 from alsuite.figures.names import NAMES
-from alsuite.figures.parts import DERIVED, Part, parts_of
+from alsuite.figures.parts import DERIVED, Part, parts_of, selection
 from alsuite.figures.reduced import reductions
-from alsuite.figures.spec import STORED, Panel, description_of, read_panels
+from alsuite.figures.spec import STORED, Panel, description_of, is_figure, read_panels
 from alsuite.recorded import Options
 from alsuite.report.titles import paper_of_figure, title_of
 from alsuite.results import NoRunsError, load_runs
@@ -94,7 +94,7 @@ def _published(folder: Path, verdicts: pd.DataFrame) -> Measured:
     kept = (folder / TABLE).exists()
     if not kept:
         tables = {name: _renamed(table) for name, table in tables.items()}
-    known = _is_figure(stem)
+    known = is_figure(stem)
     panels = read_panels(stem) if known else []
     titles = _titles(panels)
     tables = {
@@ -116,16 +116,11 @@ def _published(folder: Path, verdicts: pd.DataFrame) -> Measured:
     )
 
 
-def _is_figure(name: str, configuration: Path = CONF) -> bool:
-    return (configuration / "experiment" / f"{name}.yaml").exists()
-
-
 def _titles(panels: Sequence[Panel]) -> dict[str, str]:
     """Map what stored tables call a selection of runs to the title of the panel that shows it."""
     titles: dict[str, str] = {}
     for panel in panels:
-        where = ", ".join(f"{column}={value}" for column, value in panel.where.items())
-        measure = panel.kind if panel.kind in DERIVED else panel.y.replace("aubc", "accuracy")
+        measure, where = selection(panel)
         title = panel.title or where
         titles.setdefault(f"{measure}: {where}", title)
         titles.setdefault(where, title if measure == "accuracy" else f"{title}: the accuracy of its runs")
@@ -154,7 +149,7 @@ def own_experiment(name: str, root: Path, configuration: Path = CONF) -> Measure
 
     Where no file describes a figure, each setting of the runs is a chart of its own.
     """
-    described = _is_figure(name, configuration) or _is_figure(name)
+    described = is_figure(name, configuration) or is_figure(name)
     panels = read_panels(name, configuration) if described else []
     scale = _largest([panel.experiment for panel in panels] or [name], root)
     found = runs_of(panels, name, scale, root) if panels else {name: load_runs(name, scale, root)}
@@ -170,7 +165,7 @@ def own_experiment(name: str, root: Path, configuration: Path = CONF) -> Measure
         parts=parts,
         runs=runs,
         tables=_compared(parts),
-        verdicts=verdicts_on(name, live_runs(root, scale)) if _is_figure(name) else pd.DataFrame(),
+        verdicts=verdicts_on(name, live_runs(root, scale)) if is_figure(name) else pd.DataFrame(),
         picture=picture if picture.exists() else None,
         description=description_of(name, configuration) if described else "",
     )

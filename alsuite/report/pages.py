@@ -23,7 +23,7 @@ from alsuite.report.site import Site
 from alsuite.report.tables import Cell, Table
 from alsuite.report.titles import natural, paper_name, title_of
 from alsuite.report.traces import Chart, Section
-from alsuite.results.kept import NAMED_BY
+from alsuite.results.statistics import RUN
 
 __all__ = ["write_report"]
 
@@ -96,7 +96,7 @@ class FigurePage:
         """Its runs, each with its last value, and a way to its page."""
         if self.of.runs.empty:
             return None
-        last = self.of.runs.sort_values("cycle").drop_duplicates(NAMED_BY, keep="last")
+        last = self.of.runs.sort_values("cycle").drop_duplicates(RUN, keep="last")
         measure = "mean_iou" if "mean_iou" in last and last["mean_iou"].notna().all() else "accuracy"
         rows = [
             [
@@ -106,7 +106,7 @@ class FigurePage:
                 tables.number(row["labelled"]),
                 tables.number(100 * row[measure], ".2f"),
             ]
-            for _, row in last.sort_values(NAMED_BY).iterrows()
+            for _, row in last.sort_values(RUN).iterrows()
         ]
         heads = ["Run", "Strategy", "Seed", "Labelled at the end", f"Last {measure.replace('_', ' ')} (%)"]
         return Table("The runs", heads, rows)

@@ -20,7 +20,8 @@ from alsuite.report.measured import Measured
 from alsuite.report.pictures import Strip, of_run
 from alsuite.report.tables import Cell, Table, cycles, number, settings
 from alsuite.report.traces import Chart, Section
-from alsuite.results.kept import NAMED_BY, QUERIED, asked, place_of, queried
+from alsuite.results.kept import QUERIED, asked, place_of, queried
+from alsuite.results.statistics import RUN
 
 __all__ = ["RunPage", "address_of", "pages_of_runs"]
 
@@ -142,7 +143,7 @@ def pages_of_runs(of: Measured) -> Iterator[RunPage]:
     if of.runs.empty:
         return
     kept = queried(of.folder) if of.folder and (of.folder / QUERIED).exists() else {}
-    for names, rows in of.runs.groupby(NAMED_BY, sort=False):
+    for names, rows in of.runs.groupby(RUN, sort=False):
         place = place_of(*map(str, names))
         journal = Path(rows["folder"].iloc[0])
         indices = kept.get(place) or ([*asked(journal)] if of.folder is None else ())

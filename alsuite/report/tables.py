@@ -13,7 +13,7 @@ from alsuite.figures.panels import class_name, shares
 from alsuite.figures.reduced import Row
 from alsuite.figures.spec import unit
 from alsuite.results.intervals import interval, largest
-from alsuite.results.statistics import FULL, SETTING
+from alsuite.results.statistics import FULL, RUN, SETTING
 
 __all__ = ["Cell", "Table", "areas", "claims", "classes", "cycles", "penalties", "settings", "tests", "times", "values"]
 
@@ -134,7 +134,7 @@ def _penalty(row: Row, name: str) -> Cell:
 
 def times(title: str, frame: pd.DataFrame) -> Table:
     """Tell the seconds that queries and training take, means over each run's cycles."""
-    runs = frame.groupby(["series", "experiment", "scale", "run"], sort=False)[[*SECONDS]].mean().reset_index()
+    runs = frame.groupby(["series", *RUN], sort=False)[[*SECONDS]].mean().reset_index()
     each = {name: interval(runs, ["series"], name, largest(name, frame)).set_index("series") for name in SECONDS}
     names = [*dict.fromkeys(runs["series"])]
     rows = [
@@ -150,7 +150,7 @@ def classes(title: str, frame: pd.DataFrame) -> Table | None:
     frame = frame[frame["label_counts"].map(lambda counts: isinstance(counts, list)) & (frame["strategy"] != FULL)]
     if frame.empty:
         return None
-    last = frame.sort_values("cycle").drop_duplicates(["series", "experiment", "scale", "run"], keep="last")
+    last = frame.sort_values("cycle").drop_duplicates(["series", *RUN], keep="last")
     first = last.iloc[0]
     heads = ["Series", *(class_name(first["classes"], k) for k in range(len(first["label_counts"])))]
     rows = {str(name): np.mean([*map(shares, part["label_counts"])], axis=0) for name, part in last.groupby("series")}
