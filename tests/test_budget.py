@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -11,8 +13,11 @@ from hydra.utils import instantiate
 from torch import Generator, Tensor
 
 from alsuite.budget import Budget, biased, proportional, stratified, uniform
+from alsuite.command.setting import Parts, Setting
+from alsuite.data.digits import digits
 from alsuite.errors import UserError
 from helpers.configs import composed
+from helpers.runs import UNCUT
 
 DRAWS = {
     "uniform": uniform,
@@ -74,6 +79,14 @@ def test_fractions_are_of_all_training_images_the_held_out_ones_too() -> None:
     assert Budget(0.1, 0.05, 0.4).of(45_000, held=5_000) == Budget(5_000, 2_500, 20_000)
     assert Budget(1.0, 1, 1.0).of(45_000, held=5_000) == Budget(45_000, 1, 45_000)
     assert Budget(0.1, 100, 0.4).of(450, whole=45_000, held=5_000) == Budget(50, 10, 200)
+
+
+def test_a_run_counts_the_images_that_its_data_set_holds_out() -> None:
+    nothing: Any = None
+    parts = Parts(nothing, uniform, Budget(0.1, 0.05, 0.4), nothing, nothing)
+    half = len(digits().train.targets)
+    sizes = Setting.cut(replace(digits(), held=half), None, UNCUT, parts, seed=0).budget
+    assert sizes == Budget(*(round(share * 2 * half) for share in (0.1, 0.05, 0.4)))
 
 
 def test_images_that_are_made_are_not_bounded_by_the_pool_and_the_first_labels_are() -> None:

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from pathlib import Path
 from time import sleep
+from typing import ClassVar
 
+import pytest
 import torch
+from torch import Tensor
 
 from alsuite.budget import Budget
+from alsuite.data.digits import digits
 from alsuite.journal import Journal
 from alsuite.loop import Run, seed_all
 from alsuite.notes import DIAGNOSIS_SECONDS
-from alsuite.oracle import Ideal
+from alsuite.oracle import Ideal, ideal
 from alsuite.pool import Pool
 from alsuite.scores import entropy, least_confidence
 from alsuite.strategies import Query
+from alsuite.strategies.random import Random
 from alsuite.strategies.uncertainty import Uncertainty
 from alsuite.tasks import Task
 from helpers.pools import digit_pool
+from helpers.runs import perform
 from helpers.tasks import FixedTask
 
 
@@ -62,6 +70,64 @@ def test_diagnosis_is_not_timed_and_what_is_shown_has_the_oracles_answers(tmp_pa
     captions = journal.images(0)["original_captions"].tolist()
     assert captions == [str(int(label)) for label in targets[-6::2]]
     journal.close()
+
+
+class Noted(FixedTask):
+    """Notes what it would draw while it learns."""
+
+    def learn(self, pool: Pool) -> Noted:
+        self.drawn.append(float(torch.rand(())))
+        return self
+
+    drawn: ClassVar[list[float]] = []
+
+
+def test_runs_of_two_seeds_draw_other_numbers_in_each_cycle(tmp_path: Path) -> None:
+    """Also where they begin with the same labels."""
+    queried, learned = [], []
+    for seed in (0, 1):
+        Noted.drawn = []
+        perform(
+            {"config": {}},
+            tmp_path / str(seed),
+            dataset=replace(digits(), tests={}),
+            seed=seed,
+            task_model=lambda: Noted(torch.zeros(1437, 10)),
+            initial=lambda targets, n, generator: torch.arange(n),
+            budget=Budget(20, 15, 50),
+            oracle=ideal,
+            strategy=Random(),
+        )
+        records = [json.loads(line) for line in (tmp_path / str(seed) / "cycles.jsonl").read_text().splitlines()]
+        queried += [record["queried"]["indices"] for record in records[:-1]]
+        learned += Noted.drawn
+    assert len({*learned}) == 6
+    assert len({*map(tuple, queried)}) == 4
+    assert torch.tensor(queried).unique().numel() > 50  # of 60: other places of the pool, not those beside them
+
+
+class Confusing(FixedTask):
+    """Takes each 9 for a 4, and some of the others for the next class."""
+
+    def __init__(self, targets: Tensor) -> None:
+        taken = (targets + (torch.arange(len(targets)) % 3 == 0)) % 10
+        taken[targets == 9] = 4
+        super().__init__(3.0 * torch.nn.functional.one_hot(taken, 10).float())
+
+
+def test_a_cycle_tells_how_right_its_task_is_about_each_class(tmp_path: Path) -> None:
+    pool, targets = digit_pool(0)
+    journal, tested = Journal(tmp_path), torch.arange(300)
+    journal.start({"config": {}})
+    task, tests = Confusing(targets), {"digits": (pool.rows(tested), targets[:300])}
+    Run(pool, tests, lambda: task, Random(), Ideal(targets), Budget(20, 5, 25), tested[:20], journal, 0).go()  # type: ignore[arg-type]
+    journal.close()
+    told, true, predicted = journal.records[0]["metrics"]["digits"], targets[:300], task.predicted[:300].argmax(1)
+    hits, actual, claimed = (each.bincount(minlength=10) for each in (true[true == predicted], true, predicted))
+    assert told["accuracy"] == pytest.approx(int(hits.sum()) / 300)
+    assert told["per_class"] == pytest.approx((hits / actual).tolist())
+    assert told["macro_f1"] == pytest.approx(float((2 * hits / (actual + claimed)).mean()))
+    assert claimed[9] < actual[9]
 
 
 def test_each_seed_cycle_and_part_has_random_numbers_of_its_own() -> None:

@@ -156,6 +156,12 @@ def test_images_for_validation_leave_the_pool_and_are_the_same_each_time() -> No
             assemble("toy", arrays, arrays, validation=n)  # type: ignore[arg-type]
 
 
+def test_images_are_normalised_by_those_that_are_trained_on() -> None:
+    dark, bright = (np.full((6, 1, 4, 4), value, np.uint8) for value in (51, 204))
+    dataset = assemble("toy", (dark, GOOD["train"][1]), (bright, GOOD["train"][1]))
+    assert dataset.mean == pytest.approx((0.2,))
+
+
 def test_statistics_are_exact_over_evenly_spaced_images() -> None:
     images = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (40, 3, 5, 6), np.uint8))
     mean, std = statistics(images, most=10)

@@ -70,7 +70,7 @@ def write_run(
             "fit_seconds": 1.0,
             "query_seconds": 0.0 if ended else query_seconds,
             "label_counts": _label_counts(labelled, pool_counts, cycle),
-            "queried": None if ended else _queried(step, value, notes),
+            "queried": None if ended else _queried(labelled, step, value, notes),
         }
         if cycle == 0:
             record["initial"] = {"indices": list(range(start)), "labels": [0] * start}
@@ -88,10 +88,10 @@ def _metrics(accuracy: float, classes: int) -> dict[str, Any]:
     }
 
 
-def _queried(step: int, accuracy: float, notes: Config | None) -> dict[str, Any]:
+def _queried(labelled: int, step: int, accuracy: float, notes: Config | None) -> dict[str, Any]:
     entropy = max(0.0, 0.69 * (1.05 - accuracy))
     return {
-        "indices": list(range(step)),
+        "indices": list(range(labelled, labelled + step)),
         "labels": [0] * step,
         "scores": None,
         "entropy": entropy,

@@ -21,7 +21,7 @@ from alsuite import ranks
 from alsuite.command.processes import server
 from alsuite.command.several import met
 from alsuite.generators.autoencoder import AutoEncoder
-from alsuite.generators.gan import GAN
+from alsuite.generators.gan import GAN, GANGame, GANRules
 from alsuite.loop import seed_all
 from alsuite.nets.autoencoders import autoencoder
 from alsuite.nets.gans import dcgan, wgan_gp
@@ -145,6 +145,25 @@ def made(root: Path, kind: str) -> dict[str, list[float]]:
     small, loss = partial(losses[kind][0], latent=4, width=1 / 16), losses[kind][1]
     gan = GAN(small, name=kind, folder=folder, iterations=4, batch=5, critic_steps=3, loss=loss)
     return state(gan.trained(pool))
+
+
+def gan_steps(batch: int, generator_batch: int, critic_steps: int) -> tuple[list[int], list[int]]:
+    """Return how many real images each of a critic's steps in an iteration has on this rank, and the samples made."""
+    net, pool = wgan_gp(SHAPE, latent=4, width=1 / 16), digit_pool()[0]
+    game = GANGame(net, GANRules(batch=batch, generator_batch=generator_batch, critic_steps=critic_steps))
+    real, made, loss, samples = [], [], game.discriminator_loss, game.generator_loss
+    game.discriminator_loss = lambda images: real.append(len(images)) or loss(images)  # type: ignore[method-assign]
+    game.generator_loss = lambda n: made.append(n) or samples(n)  # type: ignore[method-assign]
+    with ranks.training():
+        (images,) = next(iter(Stream(pool.images, batch=game.batch, within=game.within, prepare=game.prepare)))
+        game.step(images, 0.0)
+    return real, made
+
+
+def epoch(images: int, batch: int) -> list[int]:
+    """Return the images that a rank is served in an epoch, in an order that is drawn."""
+    with ranks.training():
+        return [int(i) for (part,) in Stream(torch.arange(images).view(-1, 1), batch=batch) for i in part.flatten()]
 
 
 def scanned(images: int, size: int) -> tuple[Tensor, Tensor, float]:

@@ -205,6 +205,18 @@ def test_an_interval_stays_within_what_the_measure_can_be(measure: str, values: 
     assert largest("strategy.alpha", runs) is None
 
 
+def test_intervals_of_seconds_and_of_entropy_are_t_intervals_of_their_logarithm_and_of_their_share() -> None:
+    values, most = np.array([0.2, 0.3, 0.45]), math.log(2)
+    runs = pd.DataFrame({"series": "a", "query_seconds": values, "entropy": values})
+    mean, half = values.mean(), stats.t.ppf(0.975, 2) * stats.sem(values)
+    row = interval(runs, ["series"], "query_seconds", math.inf).iloc[0]
+    assert (row["low"], row["high"]) == pytest.approx((mean * math.exp(-half / mean), mean * math.exp(half / mean)))
+    share, row = mean / most, interval(runs, ["series"], "entropy", most).iloc[0]
+    wide = half / most / (share * (1 - share))
+    ends = most * special.expit(special.logit(share) + np.array([-wide, wide]))
+    assert (row["low"], row["high"]) == pytest.approx(tuple(ends))
+
+
 def test_the_better_series_takes_every_penalty(tmp_path: Path) -> None:
     matrix = results.penalty_matrix(two_strategies(tmp_path))
     assert matrix.loc["entropy", "random"] == 1

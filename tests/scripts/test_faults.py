@@ -29,7 +29,7 @@ def test_records_that_differ_are_told_apart_by_what_counts(tmp_path: Path) -> No
     found[1]["fit_seconds"] = 9.0
     assert records.unlike(whole, found) == ""
     found[1]["queried"]["indices"][0] = 77
-    assert records.unlike(whole, found) == "cycle 1, queried.indices[0]: 0 became 77"
+    assert records.unlike(whole, found) == "cycle 1, queried.indices[0]: 20 became 77"
     assert records.unlike(whole, found[:2]) == "3 records became 2"
     assert records.labels_of(whole[0]) == 20
     assert records.labels_of(whole[2]) == 0
