@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from alsuite.errors import UserError
 
-__all__ = ["below", "check_folder", "locked", "remove_empty", "unlock", "written_whole"]
+__all__ = ["below", "check_folder", "data_root", "locked", "place_of", "remove_empty", "unlock", "written_whole"]
 
 
 def below(folder: Path, opened: frozenset[str] = frozenset()) -> Iterator[os.DirEntry[str]]:
@@ -69,6 +69,16 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         unlock(lock)
+
+
+def data_root(given: str | Path | None = None) -> Path:
+    """Return the folder of all data sets: the one that is given, or else the usual one."""
+    return Path(given or os.environ.get("ALSUITE_DATA") or "~/.cache/alsuite").expanduser()
+
+
+def place_of(path: object) -> Path:
+    """Return the true place of a folder that the user names."""
+    return Path(str(path)).expanduser().resolve()
 
 
 def unlock(lock: FileLock) -> None:

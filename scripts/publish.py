@@ -23,7 +23,7 @@ import pandas as pd
 
 from alsuite import CONF, claims, figures, results
 from alsuite.claims.told import short
-from alsuite.claims.verdicts import UNITS
+from alsuite.claims.verdicts import unit_of
 from alsuite.command.complaints import complaining
 from alsuite.errors import UserError
 from alsuite.figures.images import stored_in
@@ -33,7 +33,7 @@ from alsuite.figures.parts import DERIVED, Part, part_named, per_run, runs_shown
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import METRICS, STORED, Panel, description_of, read_panels
 from alsuite.results.diagnostics import diagnostics
-from alsuite.results.intervals import FRACTIONS, interval, largest
+from alsuite.results.intervals import BYTES, FRACTIONS, interval, largest
 from alsuite.results.kept import (
     PICTURED,
     TABLES,
@@ -55,7 +55,6 @@ JOINED = "synthetic"  # in a run's file of images, those that joined its pool
 OPTIONS = ("budget", "dataset", "fair", "generator", "strategy", "task_model")  # what makes a series, beside its seeds
 OF_A_STRATEGY = ("strategy", "generator", "features")
 OF_LISTS = "Each page has its tables, claims, command, commit, device, seeds; of published curves the ends stand here."
-BYTES = ("notes.memory",)
 LABELLED = ("labelled", "labelled_percent")  # the x of published curves
 CORRECTED = "Corrected after Holm for all claims of the paper ([the list](../claims.csv))."
 NOTED = "Means over seeds and queries of what strategies noted of themselves: have their networks learned?"
@@ -282,7 +281,7 @@ def headline(frame: pd.DataFrame, panel: Panel) -> str:
     told = last_or_mean(part.frame, y).groupby(series).agg(["mean", "std"]).reindex(part.order).dropna(subset=["mean"])
     digits = ".1f" if y in FRACTIONS else ".3f" if y == "entropy" else None
     shown = [cell(name, mean, sd, digits) for name, mean, sd in told.itertuples()]
-    unit = "%" if y in FRACTIONS else "GB" if y in BYTES else UNITS.get(y, "")
+    unit = "%" if y in FRACTIONS else "GB" if y in BYTES else unit_of(y)
     return f"{panel.title}: {', '.join(shown)} {unit}".rstrip()
 
 

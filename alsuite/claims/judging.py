@@ -19,13 +19,13 @@ from scipy import stats
 from alsuite.claims.claim import Claim, Series
 from alsuite.claims.series import Height, in_one_setting, not_averaged, places, said, values
 from alsuite.errors import UserError
+from alsuite.results.intervals import BYTES
 from alsuite.results.statistics import ROUNDING
 
 __all__ = ["LEVEL", "Judgement", "deciding", "judged"]
 
 LEVEL = 0.05
 POWER = 0.8
-COUNTED = ("notes.memory",)  # in bytes, which neither a seed nor a machine changes: one run tells all
 Array = NDArray[np.float64]
 
 
@@ -75,7 +75,7 @@ def judged(claim: Claim, runs: pd.DataFrame) -> Judgement:
     """
     frame = in_one_setting(claim, runs)
     comparisons = [
-        _compared(claim, gain, measure in COUNTED)
+        _compared(claim, gain, measure in BYTES)
         for better, than in claim.pairs
         for measure in claim.measures
         for gain in _effects(claim, frame, measure, better, than)

@@ -21,15 +21,14 @@ from alsuite.claims.claim import Claim
 from alsuite.claims.judging import LEVEL, Judgement, deciding, judged
 from alsuite.claims.series import PERCENTS
 from alsuite.errors import UserError
-from alsuite.figures.costs import SECONDS
 from alsuite.figures.spec import is_figure, read_panels
 from alsuite.results import NoRunsError, load_runs
-from alsuite.results.intervals import timed
+from alsuite.results.intervals import BYTES, timed
 from alsuite.results.kept import TABLE, kept_table
 from alsuite.results.statistics import RUN, holm
 
-__all__ = ["COLUMNS", "UNITS", "VERDICTS", "Runs", "by_size", "live_runs", "measured_runs", "published_runs"]
-__all__ += ["verdicts"]
+__all__ = ["COLUMNS", "VERDICTS", "Runs", "by_size", "live_runs", "measured_runs", "published_runs"]
+__all__ += ["unit_of", "verdicts"]
 
 NOT_MEASURED = "not measured"
 WHOLE = "paper"  # the scale that reduces nothing
@@ -40,16 +39,10 @@ VERDICTS = ("agrees", "disagrees", "undecided", NOT_MEASURED)
 Runs = Callable[[str], pd.DataFrame]
 UNITS = {
     "entropy": "nats",
-    "fit_seconds": "s",
-    "select_seconds": "s",
-    "query_seconds": "s",
-    "query_seconds_per_100": "s",
-    "preparation_seconds": "s",
     "cycles_until_cheaper": "cycles",
-    "notes.memory": "bytes",
     "f1_gain": "points",
+    **dict.fromkeys(BYTES, "bytes"),
     **dict.fromkeys(PERCENTS, "points"),
-    **dict.fromkeys(SECONDS, "s"),
 }
 COLUMNS = (
     "claim", "paper", "place", "says", "verdict", "effect", "low", "high", "unit", "published", "comparisons", "seeds",
@@ -127,8 +120,12 @@ def _unit(claim: Claim) -> str:
         return "x"
     if claim.exponent:
         return ""
-    name = claim.measures[0]
-    return "labels" if claim.to_reach is not None else UNITS.get(name, UNITS.get(name.partition(".")[0], ""))
+    return "labels" if claim.to_reach is not None else unit_of(claim.measures[0])
+
+
+def unit_of(measure: str) -> str:
+    """Return the unit of a measure, such as that of each class's share; "" if it has none."""
+    return "s" if timed(measure) else UNITS.get(measure, UNITS.get(measure.partition(".")[0], ""))
 
 
 def measured_runs(root: Path, scale: str | None = None, live: bool = True) -> Runs:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from alsuite.code import INSTALLED, digest, own_file
 from alsuite.command.code import code_of
-from alsuite.files import below
+from alsuite.files import below, data_root
 from alsuite.recorded import Options
 
 if TYPE_CHECKING:
@@ -84,8 +84,7 @@ def _shards(dataset: Options) -> list[str]:
 
 def _arrays(dataset: Options) -> Path:
     """Return the folder that the arrays of a data set are kept in, as `alsuite.data.store` finds it."""
-    root = dataset.get("root") or os.environ.get("ALSUITE_DATA") or "~/.cache/alsuite"
-    return Path(root).expanduser() / (dataset.get("source") or dataset["name"])
+    return data_root(dataset.get("root")) / (dataset.get("source") or dataset["name"])
 
 
 def _paths(value: object) -> Iterator[Path]:

@@ -21,9 +21,9 @@ from alsuite.command.identity import FOLDER
 from alsuite.command.machine import onto
 from alsuite.data import Dataset
 from alsuite.data.enlarged import enlarged
-from alsuite.data.folders import place_of
 from alsuite.data.made_up import load_or_make_up
 from alsuite.errors import UserError, positive
+from alsuite.files import place_of
 from alsuite.mapped import Mapped
 from alsuite.metrics import counted
 from alsuite.oracle import Oracle, known_targets

@@ -19,6 +19,7 @@ from alsuite.data.raw import fetch_tree
 from alsuite.data.store import load, save_lines
 from alsuite.data.unlabelled import unlabelled
 from alsuite.errors import MissingDataError, UserError
+from alsuite.files import place_of
 
 __all__ = ["caltech256", "folder", "imagenet", "place_of", "tiny_imagenet"]
 
@@ -66,11 +67,6 @@ def folder(
     build = partial(own_images, path=path, size=size)
     source = f"folder/{path.name}-{version(path, size)}"
     return load(path.name, build, source=source, classes=classes, extra_tests=extra_tests, shuffle=shuffle, root=root)
-
-
-def place_of(path: object) -> Path:
-    """Return the true place of a folder that the user names."""
-    return Path(str(path)).expanduser().resolve()
 
 
 def own_images(folder: Path, raw: Path, *, path: Path, size: int) -> None:

@@ -14,6 +14,7 @@ from alsuite.data.images import allocate, coloured, decoded, image_files, read_m
 from alsuite.data.raw import unpack
 from alsuite.data.store import lines, load, save_lines
 from alsuite.errors import MissingDataError, UserError
+from alsuite.files import place_of
 from alsuite.pool import VOID
 from alsuite.training.progress import watched
 
@@ -81,7 +82,7 @@ def folder_masks(
     """
     if size is not None:
         check_pixels("size", size)
-    path = Path(str(path)).expanduser().resolve()
+    path = place_of(path)
     if not path.is_dir():
         raise UserError(f"dataset.path={path} is no folder: name one that holds images/, masks/ and classes.txt")
     build = partial(own_masks, path=path, size=size)

@@ -27,9 +27,10 @@ from numpy.typing import NDArray
 
 from alsuite.data.checks import check_pixels
 from alsuite.data.dataset import Dataset
-from alsuite.data.store import data_root, lines, load, save_lines
+from alsuite.data.store import lines, load, save_lines
 from alsuite.data.tars import Sample, fsspec, label, picture, samples
 from alsuite.errors import UserError
+from alsuite.files import data_root
 from alsuite.recorded import whole_lines
 from alsuite.training.progress import watched
 

@@ -5,7 +5,6 @@ may lie classes.txt, superclasses.txt and attributes.txt, a line each. Who lays 
 """
 
 import errno
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,9 +14,9 @@ from numpy.typing import NDArray
 
 from alsuite.data.dataset import Arrays, Dataset, assemble
 from alsuite.errors import UserError
-from alsuite.files import locked, written_whole
+from alsuite.files import data_root, locked, written_whole
 
-__all__ = ["Build", "data_root", "load", "save", "save_lines"]
+__all__ = ["Build", "load", "save", "save_lines"]
 
 Build = Callable[[Path, Path], None]  # (folder to write the arrays to, folder of raw files)
 FILES = tuple(f"{split}_{kind}.npy" for split in ("train", "test") for kind in ("images", "targets"))
@@ -77,11 +76,6 @@ def load(
         validation=validation,
         shuffle=shuffle,
     )
-
-
-def data_root(given: str | Path | None = None) -> Path:
-    """Return the folder of all data sets: the one that is given, or else the usual one."""
-    return Path(given or os.environ.get("ALSUITE_DATA") or "~/.cache/alsuite").expanduser()
 
 
 def presence(name: str, targets: NDArray, attribute: str | None, attributes: Sequence[str]) -> NDArray[np.int64]:

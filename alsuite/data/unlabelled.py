@@ -9,8 +9,9 @@ import numpy as np
 
 from alsuite.data.dataset import Dataset, Split, as_split, statistics
 from alsuite.data.images import Files, Labelled, image_files, labelled_files, save_images, version
-from alsuite.data.store import build_once, data_root, lines, opened, save_lines
+from alsuite.data.store import build_once, lines, opened, save_lines
 from alsuite.errors import UserError
+from alsuite.files import data_root, place_of
 from alsuite.labelling.known import by_position, classes_of, read_labels
 from alsuite.labelling.sheet import UNSURE, Sheet
 
@@ -46,7 +47,7 @@ def unlabelled(
     labels = read_labels([known] if known else [])
     names = named_classes(classes_of(labels.values()) if known and classes is None else classes)
     home = data_root(root) / "folder"
-    tests = {} if test is None else measured_on(Path(str(test)).expanduser().resolve(), path, size, names, home)
+    tests = {} if test is None else measured_on(place_of(test), path, size, names, home)
     folder = home / f"{path.name}-{version(path, size)}-unlabelled"
     files = Files(path, tuple(lines(folder / "files.txt") or ()))
     if not files.names:

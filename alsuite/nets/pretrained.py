@@ -11,8 +11,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from alsuite.data.store import data_root
 from alsuite.errors import UserError, reason
+from alsuite.files import data_root
 from alsuite.nets.layers import Layers, Shape, initialised
 from alsuite.nets.segmenters import Decoder, DeepestDropout, Enlarge
 from alsuite.pool import Normalise

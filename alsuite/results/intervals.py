@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-__all__ = ["ENOUGH", "FRACTIONS", "SIGNIFICANT", "interval", "largest", "timed"]
+__all__ = ["BYTES", "ENOUGH", "FRACTIONS", "SIGNIFICANT", "interval", "largest", "timed"]
 
 SIGNIFICANT = 0.05
 ENOUGH = 3  # seeds that make an interval
 FRACTIONS = ("accuracy", "macro_f1", "mean_iou", "agreement", "aubc", "wrong")
+BYTES = ("notes.memory",)  # counted: neither a seed nor a machine changes them
 
 
 def interval(frame: pd.DataFrame, by: Sequence[str], value: str, most: float | None = None) -> pd.DataFrame:

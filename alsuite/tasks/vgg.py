@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from alsuite import ranks
-from alsuite.data.store import data_root
 from alsuite.errors import UserError, reason
-from alsuite.files import locked
+from alsuite.files import data_root, locked
 from alsuite.mapped import parts
 from alsuite.nets.pretrained import read_weights
 from alsuite.nets.ranges import unit
