@@ -56,7 +56,8 @@ def tell(job: Job, setting: Setting, config: DictConfig, hydra: HydraConf, progr
     smaller = None
     if cpu and scale == "paper":
         at_scale = _at_scale(config, hydra, SMALLER)
-        if max(images.shape[2:]) <= at_scale.config["scale"]["side"]:
+        side = at_scale.config["scale"]["side"]
+        if side is None or max(images.shape[2:]) <= side:
             its_own = Setting.of(at_scale.config, at_scale.choices, Parts.of(at_scale.config))
             smaller = _seconds(at_scale, its_own, device)
     progress.print(cost(seconds, cpu, smaller))
