@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
-from time import sleep
 from typing import Self
 
 import pytest
@@ -23,6 +23,7 @@ from alsuite.strategies import Query
 from alsuite.strategies.random import Random
 from alsuite.strategies.uncertainty import Uncertainty
 from alsuite.tasks import Task
+from alsuite.training import clock as timing
 from helpers.pools import digit_pool
 from helpers.runs import perform
 from helpers.tasks import FixedTask
@@ -50,22 +51,25 @@ def test_a_query_is_told_with_its_entropy_and_with_what_the_task_took_it_for(tmp
 
 
 class Showing:
-    """Asks for the last of the pool after a long look, and shows every other one of them."""
+    """Asks for the last of the pool, of whose time two seconds were a diagnosis, and shows every other one of them."""
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         indices = pool.unlabelled[-n:]
-        sleep(0.2)
         images = {"original": pool.rows(indices[::2])[:].numpy()}
-        return Query(indices, notes={DIAGNOSIS_SECONDS: 0.2}, images=images, shown=indices[::2])
+        return Query(indices, notes={DIAGNOSIS_SECONDS: 2.0}, images=images, shown=indices[::2])
 
 
-def test_diagnosis_is_not_timed_and_what_is_shown_has_the_oracles_answers(tmp_path: Path) -> None:
+def test_diagnosis_is_not_timed_and_what_is_shown_has_the_oracles_answers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seconds = count(0.0, 5.0)  # five of them between two looks at the clock
+    monkeypatch.setattr(timing, "clock", lambda device: next(seconds))
     pool, targets = digit_pool(0)
     journal, task = Journal(tmp_path), FixedTask(torch.zeros(len(pool), 10))
     journal.start({"config": {}})
     sizes, initial = Budget(20, 6, 26), torch.arange(20)
     Run(pool, {}, lambda: task, Showing(), Ideal(targets), sizes, initial, journal, 0).go()
-    assert 0 <= journal.records[0]["query_seconds"] < 0.2
+    assert (journal.records[0]["fit_seconds"], journal.records[0]["query_seconds"]) == (5, 3)
     captions = journal.images(0)["original_captions"].tolist()
     assert captions == [str(int(label)) for label in targets[-6::2]]
     journal.close()
