@@ -23,7 +23,6 @@ import pandas as pd
 
 from alsuite import CONF, claims, figures, results
 from alsuite.claims.told import short
-from alsuite.claims.verdicts import unit_of
 from alsuite.command.complaints import complaining
 from alsuite.errors import UserError
 from alsuite.figures.images import stored_in
@@ -33,7 +32,7 @@ from alsuite.figures.parts import DERIVED, Part, part_named, per_run, runs_shown
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import METRICS, STORED, Panel, description_of, read_panels
 from alsuite.results.diagnostics import diagnostics
-from alsuite.results.intervals import BYTES, FRACTIONS, interval, largest
+from alsuite.results.intervals import interval
 from alsuite.results.kept import (
     PICTURED,
     TABLES,
@@ -45,6 +44,7 @@ from alsuite.results.kept import (
     kept_table,
     pictured_in,
 )
+from alsuite.results.measures import BYTES, FRACTIONS, largest, unit_of
 from alsuite.results.report import markdown, report
 from alsuite.results.statistics import FULL, RUN
 
@@ -56,7 +56,9 @@ OPTIONS = ("budget", "dataset", "fair", "generator", "strategy", "task_model")  
 OF_A_STRATEGY = ("strategy", "generator", "features")
 OF_LISTS = "Each page has its tables, claims, command, commit, device, seeds; of published curves the ends stand here."
 LABELLED = ("labelled", "labelled_percent")  # the x of published curves
-CORRECTED = "Corrected after Holm for all claims of the paper ([the list](../claims.csv))."
+CORRECTED = (
+    "Verdicts are corrected after Holm for all claims of the paper ([the list](../claims.csv)), intervals are not."
+)
 NOTED = "Means over seeds and queries of what strategies noted of themselves: have their networks learned?"
 MARK = "<!-- papers: written by scripts/publish.py -->"
 CLAIMS = "<!-- claims -->"

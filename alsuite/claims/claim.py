@@ -11,7 +11,10 @@ from omegaconf import OmegaConf
 
 from alsuite import CONF
 from alsuite.errors import UserError
+from alsuite.figures.spec import METRICS
 from alsuite.recorded import Options
+from alsuite.results.measures import unit_of
+from alsuite.results.statistics import FULL
 
 __all__ = ["At", "Claim", "Series", "read_claims"]
 
@@ -62,6 +65,15 @@ class Claim:
             raise UserError(f"claim {self.key}: say with `least` or `most` what the value must be")
 
     @property
+    def said(self) -> str:
+        """Return what it says, with how far apart what it calls alike may lie."""
+        if self.within is None:
+            return self.claim
+        unit = unit_of(self.measures[0]).removesuffix("s" if self.within == 1 else "")
+        bound = f"{100 * self.within:g} %" if self.effect == "ratio" else f"{self.within:g} {unit}"
+        return f"{self.claim.removesuffix('.')} (within {bound})."
+
+    @property
     def pairs(self) -> Iterator[tuple[Series, Series | None]]:
         """Yield each series that is said to be ahead, with the one that it is ahead of, if there is one."""
         if self.value is not None:
@@ -76,6 +88,12 @@ class Claim:
     def measures(self) -> list[str]:
         """Return the columns compared, one or several, for each of which the claim must hold."""
         return self.measure if isinstance(self.measure, list) else [self.measure]
+
+    @property
+    def of_a_level(self) -> bool:
+        """Whether it says how accurate something is, alone or below what all labels give, so that a network counts."""
+        bounded = self.least is not None or self.most is not None
+        return bounded and {*self.measures} <= {*METRICS} and (self.value is not None or self.than == FULL)
 
     @property
     def bounds(self) -> tuple[float, float]:

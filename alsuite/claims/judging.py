@@ -19,7 +19,7 @@ from scipy import stats
 from alsuite.claims.claim import Claim, Series
 from alsuite.claims.series import Height, in_one_setting, not_averaged, places, said, values
 from alsuite.errors import UserError
-from alsuite.results.intervals import BYTES
+from alsuite.results.measures import BYTES
 from alsuite.results.statistics import ROUNDING
 
 __all__ = ["LEVEL", "Judgement", "deciding", "judged"]

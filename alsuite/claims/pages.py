@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from pathlib import Path
@@ -18,7 +19,8 @@ from alsuite.results.report import markdown
 
 __all__ = ["below_a_picture", "count_of_each", "figures_of", "of_papers", "on_a_page", "paper_of", "verdicts_on"]
 
-SHORT = {"agrees": "agreed", "disagrees": "disagreed", "undecided": "undecided", "not measured": "not measured"}
+SHORT = {verdict: verdict for verdict in VERDICTS} | {"agrees": "agreed", "disagrees": "disagreed"}
+LACKS = "not measured"  # in what was noted of a published figure
 
 
 def verdicts_on(figure: str, runs: Runs) -> pd.DataFrame:
@@ -87,5 +89,6 @@ def _share(paper: str, published: Path) -> str:
     """Tell how many of a paper's figures and tables were measured; a part of a table is no table of its own."""
     named = [stem for stem in figures_of(paper) if re.match(rf"{paper}_(fig|tab)\d", stem)]
     stems = [stem for stem in named if not any(stem.startswith(f"{other}_") for other in named)]
-    done = sum((published / stem / "about.json").exists() for stem in stems)
-    return f"{done} of {len(stems)} measured"
+    done = [path for stem in stems if (path := published / stem / "about.json").exists()]
+    part = sum(LACKS in json.loads(path.read_text()) for path in done)
+    return f"{len(done)} of {len(stems)} measured" + (f", {part} of them in part" if part else "")

@@ -19,13 +19,11 @@ from alsuite.figures.costs import until_cheaper
 from alsuite.figures.reduced import images
 from alsuite.figures.spec import own_folder
 from alsuite.results import select
-from alsuite.results.intervals import FRACTIONS, timed
+from alsuite.results.measures import FRACTIONS, PER_CLASS, timed
 from alsuite.results.statistics import FULL, RUN, common, unique_seeds, with_series
 
 __all__ = ["Height", "in_one_setting", "not_averaged", "places", "said", "values"]
 
-PER_CLASS = {"share": "label_counts", "per_class_f1": "per_class_f1"}  # what holds a value for each class
-PERCENTS = (*FRACTIONS, *PER_CLASS)
 Rows = pd.DataFrame
 Height = float | pd.Series | None  # that curves are to reach, one for all seeds or one for each
 
@@ -147,7 +145,7 @@ def _measured(rows: Rows, frame: Rows, measure: str) -> Rows:
         return wanted[wanted["run"].isin(rows["run"])].assign(value=lambda each: each["cycles_until_cheaper"])
     if measure not in rows:
         return rows.assign(value=math.nan)
-    return rows.assign(value=(100 if measure in PERCENTS else 1) * rows[measure])
+    return rows.assign(value=(100 if measure in FRACTIONS else 1) * rows[measure])
 
 
 def _of_class(counts: list[float], classes: list[str], name: str) -> tuple[float, float]:

@@ -7,6 +7,9 @@ from alsuite.figures.reduced import Row
 __all__ = ["short", "told", "what_was_measured"]
 
 
+MANY = 100  # seeds, beyond which nobody runs them
+
+
 def told(row: Row) -> str:
     """Say the verdict on a claim in two lines: what is claimed, then where, and what was measured.
 
@@ -34,7 +37,8 @@ def what_was_measured(row: Row) -> str:
     tested = f", Holm p {row['holm_p']:.2g}" if row["holm_p"] == row["holm_p"] else ""
     parts.append(f"{seeds}, scale={row['scale']}, protocol={row['protocol']}{tested}")
     if row["verdict"] == "undecided" and row["seeds_needed"] == row["seeds_needed"]:
-        parts.append(f"about {row['seeds_needed']:,.0f} seeds would decide")
+        needed = row["seeds_needed"]
+        parts.append(f"{f'about {needed:.0f}' if needed <= MANY else f'more than {MANY}'} seeds would decide")
     if isinstance(row["why"], str):
         parts.append(row["why"])
     return "; ".join(parts)

@@ -1,10 +1,13 @@
 """The verdict on each claim, from the published runs or from those that lie below a root.
 
 A claim agrees or disagrees only if that is sure at the level of 5 %, corrected after Holm for all claims of its paper
-that are tested; else it is undecided. Where there are no runs, or they lack what it compares, it is not measured. One
-seed tests nothing. How many seconds something takes, and how many times as long as something else, is tested by runs of
-scale=paper alone: smaller networks that train for fewer steps take fewer, and what trains most saves most. How seconds
-grow with a pool any scale tests.
+that are tested; else it is undecided. Where there are no runs, or they lack what it compares, it is not measured.
+
+What is measured with one seed is not tested, nor what a scale has reduced. How many seconds something takes, and how
+many times as long as something else, is tested by runs of scale=paper alone: smaller networks that train for fewer
+steps take fewer, and what trains most saves most; how seconds grow with a pool any scale tests. How accurate a network
+is, alone or below what all labels give, is not tested by one that a scale has put in its place, or has trained less;
+how strategies compare is.
 """
 
 from __future__ import annotations
@@ -19,31 +22,26 @@ import pandas as pd
 
 from alsuite.claims.claim import Claim
 from alsuite.claims.judging import LEVEL, Judgement, deciding, judged
-from alsuite.claims.series import PERCENTS
+from alsuite.claims.series import in_one_setting
 from alsuite.errors import UserError
+from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import is_figure, read_panels
 from alsuite.results import NoRunsError, load_runs
-from alsuite.results.intervals import BYTES, timed
 from alsuite.results.kept import TABLE, kept_table
+from alsuite.results.measures import timed, unit_of
 from alsuite.results.statistics import RUN, holm
 
 __all__ = ["COLUMNS", "VERDICTS", "Runs", "by_size", "live_runs", "measured_runs", "published_runs"]
-__all__ += ["unit_of", "verdicts"]
+__all__ += ["verdicts"]
 
-NOT_MEASURED = "not measured"
+NOT_MEASURED, NOT_TESTED = "not measured", "not tested"
 WHOLE = "paper"  # the scale that reduces nothing
 REDUCED = "seconds of what a scale has reduced decide nothing"
+LEVELS = "how accurate a task model is that a scale has reduced decides nothing"
 SMOKE = "smoke"  # whose runs, often on made-up pictures, tell nothing of a paper
 SIZES, OWN_SIZE = {WHOLE: 0, "laptop": 1, SMOKE: 3}, 2  # of the scales, and of a user's own
-VERDICTS = ("agrees", "disagrees", "undecided", NOT_MEASURED)
+VERDICTS = ("agrees", "disagrees", "undecided", NOT_TESTED, NOT_MEASURED)
 Runs = Callable[[str], pd.DataFrame]
-UNITS = {
-    "entropy": "nats",
-    "cycles_until_cheaper": "cycles",
-    "f1_gain": "points",
-    **dict.fromkeys(BYTES, "bytes"),
-    **dict.fromkeys(PERCENTS, "points"),
-}
 COLUMNS = (
     "claim", "paper", "place", "says", "verdict", "effect", "low", "high", "unit", "published", "comparisons", "seeds",
     "seeds_needed", "p", "holm_p", "experiment", "scale", "protocol", "why",
@@ -72,14 +70,16 @@ def _verdict(seeds: float, p: float, holds: object) -> str:
     """Return the verdict that a corrected p-value allows; it is nan where nothing was tested."""
     if math.isnan(seeds):
         return NOT_MEASURED
-    if not p < LEVEL:
+    if math.isnan(p):
+        return NOT_TESTED
+    if p >= LEVEL:
         return "undecided"
     return "agrees" if holds else "disagrees"
 
 
 def _row(claim: Claim, runs: Runs) -> dict[str, object]:
     """Return what is told of a claim, with what was measured, or why nothing was."""
-    said = {"claim": claim.key, "paper": claim.paper, "place": claim.place, "says": claim.claim}
+    said = {"claim": claim.key, "paper": claim.paper, "place": claim.place, "says": claim.said}
     row = {**said, "experiment": claim.experiment, "published": claim.published, "unit": _unit(claim), "p": math.nan}
     try:
         parts = [runs(claim.experiment), *map(runs, claim.folders)]
@@ -95,8 +95,10 @@ def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, o
     """Return the columns that a judgement fills."""
     protocols = {*runs["protocol"].dropna()}
     of_time = any(timed(measure) or measure == "cycles_until_cheaper" for measure in claim.measures)
-    reduced = of_time and claim.exponent is None and {*runs["scale"]} != {WHOLE}
-    why = [REDUCED] if reduced else []
+    reduced = {*runs["scale"]} != {WHOLE}
+    why = [REDUCED] if reduced and of_time and claim.exponent is None else []
+    why += [LEVELS] if reduced and claim.of_a_level and reductions(in_one_setting(claim, runs), of_task=True) else []
+    tested = found.tested and not why
     why += [f"without {', '.join(found.without)}"] if found.without else []
     protocol = claim.where.get("protocol", "paper" if "paper" in protocols else ", ".join(sorted(protocols)))
     return {
@@ -106,7 +108,7 @@ def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, o
         "comparisons": found.comparisons,
         "seeds": found.seeds,
         "clear": found.clear,
-        "p": math.nan if reduced or not found.tested else found.p,
+        "p": found.p if tested else math.nan,
         "holds": found.holds,
         "scale": runs["scale"].iloc[0],
         "protocol": protocol,
@@ -121,11 +123,6 @@ def _unit(claim: Claim) -> str:
     if claim.exponent:
         return ""
     return "labels" if claim.to_reach is not None else unit_of(claim.measures[0])
-
-
-def unit_of(measure: str) -> str:
-    """Return the unit of a measure, such as that of each class's share; "" if it has none."""
-    return "s" if timed(measure) else UNITS.get(measure, UNITS.get(measure.partition(".")[0], ""))
 
 
 def measured_runs(root: Path, scale: str | None = None, live: bool = True) -> Runs:

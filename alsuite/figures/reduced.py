@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Iterator, Mapping
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
 import pandas as pd
@@ -26,9 +27,8 @@ SMALL = {  # the networks of a reduced scale, where a paper has a deep one that 
 }
 MADE = "strategy.generator"
 CODE = "strategy.features.autoencoder"
+TASK_WIDTHS = {"task_model.net.width": "networks", "task_model.vae.width": "VAEs"}
 WIDTHS = {
-    "task_model.net.width": "networks",
-    "task_model.vae.width": "VAEs",
     "strategy.vae.width": "VAEs",
     f"{MADE}.net.width": "generators",
     f"{CODE}.net.width": "auto-encoders",
@@ -37,22 +37,23 @@ TRAINING = {"celeba": 162_770, "tiny_imagenet": 100_000}  # images of data of wh
 VGG_SIDE = 64  # pixels, to which images are scaled before ImageNet's VGG-16 sees them
 
 
-def reductions(frame: pd.DataFrame) -> list[str]:
+def reductions(frame: pd.DataFrame, of_task: bool = False) -> list[str]:
     """List what was reduced, such as "1,000 of 70,313 steps of the game", each once over all runs.
 
     frame: rows of runs, which hold their configuration; a run's last row counts
+    of_task: only what the task model is, and what it learns from
     """
     runs = frame.sort_values("labelled").drop_duplicates(RUN, keep="last")
     wholes: dict[str, set[float]] = {}
     for row in runs.to_dict("records"):
-        for text, whole in _of_run(row):
+        for text, whole in _of_task(row) if of_task else chain(_of_task(row), _of_strategy(row)):
             wholes.setdefault(text, set()).add(whole)
     ends = {text: sorted({min(found), max(found)}) for text, found in wholes.items()}
     return [text.format(" to ".join(f"{whole:,.0f}" for whole in found)) for text, found in ends.items()]
 
 
-def _of_run(row: Row) -> Iterator[tuple[str, float]]:
-    """Yield what one run was reduced in: images, widths of networks, epochs, steps, iterations and labels.
+def _of_task(row: Row) -> Iterator[tuple[str, float]]:
+    """Yield what the task of one run was reduced in: images, networks, epochs, and steps.
 
     Each is a text, and the whole that belongs into its braces; 0 where it has none.
     """
@@ -60,20 +61,30 @@ def _of_run(row: Row) -> Iterator[tuple[str, float]]:
         yield from _of(_number(row, "pool"), _whole(row), "images")
     if row.get("task_model") in SMALL and row.get("scale") != "paper":
         yield SMALL[row["task_model"]], 0
-    for column, name in WIDTHS.items():
-        if (width := _number(row, column) or 1) < 1:
-            yield f"{name} of {Fraction(width).limit_denominator(64)} width", 0
+    yield from _narrow(row, TASK_WIDTHS)
     yield from _of(_limit(row, "task_model"), _number(row, "task_model.epochs"), "epochs")
-    yield from _of(_limit(row, "strategy"), _game(row), "steps of the game")
     if row.get("task_model.epoch_of") == "unlabelled":
         yield from _of(_number(row, "task_model.steps"), _steps_of(row, "task_model"), "steps of M2")
+    yield from _of(_number(row, "task_model.features.side"), VGG_SIDE, "pixels a side for VGG-16")
+
+
+def _of_strategy(row: Row) -> Iterator[tuple[str, float]]:
+    """Yield what else one run was reduced in: widths of networks, steps, iterations and labels."""
+    yield from _narrow(row, WIDTHS)
+    yield from _of(_limit(row, "strategy"), _game(row), "steps of the game")
     yield from _of(_limit(row, MADE), _by_data_set(row, f"{MADE}.iterations"), "iterations of the generator")
     yield from _of(_limit(row, CODE), _steps_of(row, CODE), "iterations of the auto-encoder")
     yield from _of(_number(row, "strategy.rewarded"), _by_data_set(row, f"{MADE}.batch"), "images of a batch rewarded")
     if row.get("strategy.standardise") is True:
         yield "features of unit spread for AALU's VAE", 0
-    yield from _of(_number(row, "task_model.features.side"), VGG_SIDE, "pixels a side for VGG-16")
     yield from _of(_number(row, "labelled"), _end(row), "labels")
+
+
+def _narrow(row: Row, widths: Mapping[str, str]) -> Iterator[tuple[str, float]]:
+    """Say which networks are narrower than they should be."""
+    for column, name in widths.items():
+        if (width := _number(row, column) or 1) < 1:
+            yield f"{name} of {Fraction(width).limit_denominator(64)} width", 0
 
 
 def _of(limit: float | None, most: float | None, what: str) -> Iterator[tuple[str, float]]:

@@ -14,7 +14,7 @@ from alsuite.errors import UserError
 from alsuite.figures.names import name_of
 from alsuite.recorded import Options, Record
 from alsuite.results import key_of
-from alsuite.results.intervals import FRACTIONS, largest
+from alsuite.results.measures import FRACTIONS, largest
 
 __all__ = [
     "METRICS",

@@ -12,7 +12,8 @@ from alsuite.claims.told import what_was_measured
 from alsuite.figures.panels import class_name, shares
 from alsuite.figures.reduced import Row
 from alsuite.figures.spec import unit
-from alsuite.results.intervals import interval, largest
+from alsuite.results.intervals import interval
+from alsuite.results.measures import largest
 from alsuite.results.statistics import FULL, RUN, SETTING
 
 __all__ = ["Cell", "Table", "areas", "claims", "classes", "cycles", "penalties", "settings", "tests", "times", "values"]

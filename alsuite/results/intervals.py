@@ -7,12 +7,10 @@ import numpy as np
 import pandas as pd
 from scipy import special, stats
 
-__all__ = ["BYTES", "ENOUGH", "FRACTIONS", "SIGNIFICANT", "interval", "largest", "timed"]
+__all__ = ["ENOUGH", "SIGNIFICANT", "interval"]
 
 SIGNIFICANT = 0.05
 ENOUGH = 3  # seeds that make an interval
-FRACTIONS = ("accuracy", "macro_f1", "mean_iou", "agreement", "aubc", "wrong")
-BYTES = ("notes.memory",)  # counted: neither a seed nor a machine changes them
 
 
 def interval(frame: pd.DataFrame, by: Sequence[str], value: str, most: float | None = None) -> pd.DataFrame:
@@ -27,23 +25,6 @@ def interval(frame: pd.DataFrame, by: Sequence[str], value: str, most: float | N
     low, high = _around(table["mean"], half, most)
     enough = table["n"] >= ENOUGH
     return table.assign(low=low.where(enough), high=high.where(enough))
-
-
-def largest(measure: str, runs: pd.DataFrame) -> float | None:
-    """Return the most that a measure of runs can be, where 0 is the least: infinity if there is none; None if 0 is not.
-
-    An entropy is at most that of all classes alike.
-    """
-    if measure in FRACTIONS:
-        return 1.0
-    if measure == "entropy" and "classes" in runs:
-        return math.log(max([2, *runs["classes"].dropna().map(len)]))
-    return math.inf if measure == "entropy" or timed(measure) else None
-
-
-def timed(measure: str) -> bool:
-    """Tell whether a measure is of seconds."""
-    return "seconds" in measure
 
 
 def _around(mean: pd.Series, half: pd.Series, most: float | None) -> tuple[pd.Series, pd.Series]:

@@ -6,7 +6,8 @@ from difflib import get_close_matches
 import pandas as pd
 
 from alsuite.errors import UserError
-from alsuite.results.intervals import ENOUGH, FRACTIONS
+from alsuite.results.intervals import ENOUGH
+from alsuite.results.measures import FRACTIONS
 from alsuite.results.statistics import SETTING, aubc, paired_tests, penalty_matrix, summary
 
 __all__ = ["markdown", "report"]

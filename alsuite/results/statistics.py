@@ -15,7 +15,8 @@ import pandas as pd
 from scipy import integrate, stats
 
 from alsuite.errors import UserError
-from alsuite.results.intervals import SIGNIFICANT, interval, largest
+from alsuite.results.intervals import SIGNIFICANT, interval
+from alsuite.results.measures import largest
 
 __all__ = [
     "FULL",

@@ -320,7 +320,7 @@ def test_the_exponent_of_a_time_is_told(tmp_path: Path) -> None:
     assert found.holds
 
 
-@pytest.mark.parametrize(("scale", "verdict"), [("paper", "agrees"), ("laptop", "undecided")])
+@pytest.mark.parametrize(("scale", "verdict"), [("paper", "agrees"), ("laptop", "not tested")])
 def test_seconds_are_decided_where_nothing_was_reduced(tmp_path: Path, scale: str, verdict: str) -> None:
     for strategy, seconds in (("vaal", 0.5), ("random", 2.0)):
         for seed in range(3):
@@ -334,12 +334,52 @@ def test_seconds_are_decided_where_nothing_was_reduced(tmp_path: Path, scale: st
     assert ("reduced decide nothing" in on_a_page(table)) is (scale == "laptop")
 
 
+@pytest.mark.parametrize(
+    ("options", "tested"),
+    [
+        ({"scale": "laptop"}, True),  # which has reduced nothing of the task
+        ({"scale": "laptop", "strategy.limit": 3.0, "strategy.epochs": 5.0, "strategy.batch": 4.0}, True),
+        ({"scale": "laptop", "task_model": "fastnet"}, False),
+        ({"scale": "laptop", "task_model.limit": 3.0, "task_model.epochs": 5.0}, False),
+        ({"scale": "laptop", "whole": 5000}, False),
+        ({"scale": "paper", "task_model.net.width": 0.5}, True),
+    ],
+)
+def test_how_accurate_a_network_is_says_nothing_of_one_in_its_place(
+    tmp_path: Path, options: dict[str, Any], tested: bool
+) -> None:
+    """But how strategies compare does."""
+    curves = {"vaal": (0.5, 0.8), "random": (0.5, 0.7)}
+    frame = runs(tmp_path, curves).assign(whole=1000)
+    every = runs(tmp_path / "full", {"badge": (0.9,), "full": (0.9,)}, start=1000).assign(whole=1000)
+    frame = pd.concat([frame, every], ignore_index=True).assign(**options)
+    level: Any = {"better": None, "than": None, "value": "vaal", "least": 60}
+    stated = [claim(**level), claim(key="gap", than="full", at="last", least=-15), claim(key="order")]
+    table = verdicts(stated, lambda _: frame)
+    assert table["verdict"].tolist() == [*(["agrees" if tested else "not tested"] * 2), "agrees"]
+    assert ("a scale has reduced" in on_a_page(table)) is not tested
+
+
+@pytest.mark.parametrize(
+    ("bound", "told"),
+    [
+        ({"within": 1.0}, "It is so (within 1 point)."),
+        ({"within": 0.1, "effect": "ratio", "measure": "query_seconds"}, "It is so (within 10 %)."),
+        ({"least": 1.0}, "It is so."),
+    ],
+)
+def test_a_claim_says_how_far_apart_alike_is(bound: dict[str, Any], told: str) -> None:
+    assert claim(**bound).said == told
+    low, high = claim(within=0.1, effect="ratio").bounds
+    assert (low, high) == pytest.approx((math.log(0.9), math.log(1.1)))
+
+
 def test_the_correction_is_for_what_is_tested(tmp_path: Path) -> None:
     frame = runs(tmp_path, {"vaal": (0.5, 0.8), "random": (0.5, 0.7), "badge": (0.5, 0.6)})
     frame = frame[(frame["strategy"] != "badge") | (frame["seed"] == 0)].assign(scale="laptop", query_seconds=1.0)
     stated = [claim(), claim(key="one", than="badge"), claim(key="time", measure="query_seconds")]
     table = verdicts(stated, lambda _: frame)
-    assert table["verdict"].tolist() == ["agrees", "undecided", "undecided"]
+    assert table["verdict"].tolist() == ["agrees", "not tested", "not tested"]
     assert table["holm_p"][0] == table["p"][0]
     assert table["holm_p"][1:].isna().all()
     assert "1 seed, scale=laptop, protocol=test." in on_a_page(table)

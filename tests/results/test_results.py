@@ -15,7 +15,8 @@ from alsuite import results
 from alsuite.errors import UserError
 from alsuite.results.__main__ import main
 from alsuite.results.diagnostics import diagnostics
-from alsuite.results.intervals import interval, largest
+from alsuite.results.intervals import interval
+from alsuite.results.measures import largest
 from alsuite.results.report import report
 from alsuite.results.statistics import holm, one_setting, parts_of_series
 from helpers.journals import synthetic_curve, write_run
