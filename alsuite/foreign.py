@@ -1,25 +1,28 @@
-"""A task model that somebody else has trained: its features and log-probabilities of each image stand for it."""
+"""What somebody brings along: images, and a task model, for which its features and log-probabilities of each stand."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 import torch
 from numpy.typing import ArrayLike
 from torch import Tensor
 
+from alsuite.data.checks import check_pixels
+from alsuite.data.unlabelled import unlabelled
 from alsuite.errors import UserError
-from alsuite.pool import Images, Pool, Rows
+from alsuite.pool import Images, Pool, Rows, pixels
 from alsuite.strategies import Strategy
 from alsuite.strategies.badge import Badge
 from alsuite.strategies.coreset import CoreSet
 from alsuite.strategies.random import Random
 from alsuite.strategies.uncertainty import Uncertainty
 
-__all__ = ["Foreign"]
+__all__ = ["Foreign", "read"]
 
 ROUNDED = 0.02  # what a sum of probabilities in half precision may be off by
 LOOKS_AT = {Badge: ("features", "log_probs"), CoreSet: ("features",), Uncertainty: ("log_probs",), Random: ()}
@@ -52,13 +55,15 @@ class Foreign:
         return task
 
     def check(self, strategy: Strategy, name: str) -> None:
-        """Refuse a strategy that looks at what wasn't given."""
+        """Refuse a strategy of alsuite's that looks at what wasn't given."""
+        if not type(strategy).__module__.startswith("alsuite."):
+            return
         wanted = LOOKS_AT.get(type(strategy))
         if wanted is None:
-            raise UserError(f"strategy={name} looks at the images themselves: give these")
+            raise UserError(f"{name} looks at the images themselves: give these")
         has = {"features": self.features is not None, "log_probs": self.predicted is not None}
         if missing := [each for each in wanted if not has[each]]:
-            raise UserError(f"strategy={name} looks at {' and '.join(wanted)}: give {missing[0]}, too, or images")
+            raise UserError(f"{name} looks at {' and '.join(wanted)}: give {missing[0]}, too, or images")
 
     def stand_ins(self) -> Tensor:
         """Return (N, 1, 1, 1) black images, at which nobody looks."""
@@ -87,7 +92,8 @@ class Foreign:
 
 def _rows(table: Tensor | None, images: Images) -> Tensor:
     """Return the rows of some images of the pool."""
-    assert table is not None
+    if table is None:
+        raise UserError("the strategy looks at features and log-probabilities: give both, or images")
     assert isinstance(images, Rows)
     return table[images.indices.to(table.device)]
 
@@ -102,3 +108,25 @@ def _table(values: ArrayLike | None, name: str) -> Tensor | None:
     if np.isnan(array).any() or (name == "features" and np.isinf(array).any()):
         raise UserError(f"{name} hold what is no number: look whether the model has diverged")
     return torch.as_tensor(array).float()
+
+
+def read(images: object, size: Any) -> tuple[Tensor, Sequence[str] | None]:
+    """Return (N, C, H, W) uint8 images, and the names of their files, if they lie in a folder."""
+    if isinstance(images, str | Path):
+        path = Path(images).expanduser().resolve()
+        if not path.is_dir():
+            raise UserError(f"{images} is no folder: name one that holds images, or an array file.npy of them")
+        check_pixels("size", size)
+        split = unlabelled(path, size, ("a", "b"), None, None).train
+        return split.images, split.files.names if split.files else None
+    array = torch.as_tensor(np.asarray(images))
+    array = array[:, None] if array.ndim == 3 else array
+    if array.ndim != 4 or array.shape[1] not in (1, 3):
+        raise UserError(f"images are {tuple(array.shape)}: give them as (N, C, H, W), of 1 or 3 channels, or (N, H, W)")
+    if array.is_floating_point():
+        if not (len(array) and float(array.min()) >= 0 and float(array.max()) <= 1):
+            raise UserError("images are floats outside 0..1: divide them by 255, or give uint8")
+        return pixels(array), None
+    if array.dtype != torch.uint8:
+        raise UserError(f"images are {array.dtype}: give uint8, or floats in 0..1")
+    return array, None

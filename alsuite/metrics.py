@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from alsuite.errors import UserError
+
 __all__ = ["confusion", "counted", "measured", "metrics"]
 
 
@@ -19,6 +21,8 @@ def confusion(predicted: Tensor, targets: Tensor, classes: int) -> Tensor:
 
 def metrics(predicted: Tensor, targets: Tensor, classes: int) -> dict[str, float | list[float]]:
     """Return accuracy, macro-F1, and both for each class, of (N,) predicted classes and (N,) true ones."""
+    if len(predicted) and int(predicted.max()) >= classes:
+        raise UserError(f"the task model predicts class {int(predicted.max())} of 0..{classes - 1}: mend its outputs")
     return measured(confusion(predicted, targets, classes))
 
 

@@ -20,17 +20,15 @@ from numpy.typing import ArrayLike
 from torch import Tensor
 
 from alsuite.contract import Promise
-from alsuite.data.checks import check_pixels
 from alsuite.data.dataset import statistics
-from alsuite.data.unlabelled import unlabelled
 from alsuite.errors import UserError
 from alsuite.files import written_whole
-from alsuite.foreign import Foreign
+from alsuite.foreign import Foreign, read
 from alsuite.labelling.known import Known, by_position, classes_of, read_labels
 from alsuite.labelling.sheet import UNSURE
 from alsuite.loop import seed_all
-from alsuite.pool import Pool, pixels
-from alsuite.strategies import Query, makes_images
+from alsuite.pool import Pool
+from alsuite.strategies import Query, Strategy, makes_images
 from alsuite.strategies.random import Random
 from alsuite.tasks import Task
 
@@ -40,7 +38,7 @@ __all__ = ["main", "query"]
 def query(
     images: str | Path | ArrayLike | None = None,
     labels: Mapping[Any, object] | ArrayLike = (),
-    strategy: str = "entropy",
+    strategy: str | Strategy = "entropy",
     n: int = 100,
     *,
     features: ArrayLike | None = None,
@@ -53,7 +51,7 @@ def query(
     Arguments:
         images: a folder of images, at any depth, or uint8 images, or floats in 0..1, (N, C, H, W) or (N, H, W)
         labels: those that are known: position or file -> class, or one for each image, None or -1 where it is unknown
-        strategy: as in `python -m alsuite strategy=...`
+        strategy: as in `python -m alsuite strategy=...`, or one of your own: the dotted path of its class, or itself
         n: how many
         features: (N, D) of a model of your own, in place of images
         log_probs: (N, K) of a model of your own, in place of images
@@ -63,18 +61,18 @@ def query(
     if images is not None and (features is not None or log_probs is not None):
         raise UserError("images are given beside a model's features or log-probabilities: give either, not both")
     own = None if images is not None else Foreign.of(features, log_probs)
-    config = _composed([f"strategy={strategy}", *options, f"seed={seed}"])
-    shown, names = (own.stand_ins(), None) if own else _read(images, config["dataset"]["size"])
+    config = _composed([*_named(strategy), *options, f"seed={seed}"])
+    shown, names = (own.stand_ins(), None) if own else read(images, config["dataset"]["size"])
     known = by_position(labels, len(shown), names)
     classes = classes_of(known.values())
     pool = _pool(shown, known, own.count(classes) if own else classes, config["device"])
     left = len(pool.unlabelled)
-    if not 0 < n <= left:
+    if not (isinstance(n, int | np.integer) and 0 < n <= left):
         raise UserError(f"n={n}: {left:,} of {len(pool):,} images have no label; give a number from 1 to {left:,}")
     with _generators_left():
-        chosen = _chosen(config, strategy, own, pool, n, seed)
+        chosen = _chosen(config, strategy, own, pool, int(n), seed)
     if len(pool) > len(shown):
-        raise UserError(f"strategy={strategy} makes images of its own and picks none of yours: take another")
+        raise UserError(f"{_called(strategy)} makes images of its own and picks none of yours: take another")
     scores = None if chosen.scores is None else chosen.scores.tolist()
     places = chosen.indices.tolist()
     files = {} if names is None else {"image": [names[place] for place in places]}
@@ -120,45 +118,40 @@ def _composed(options: Sequence[str]) -> dict[str, Any]:
     return {str(key): value for key, value in values.items()}
 
 
-def _chosen(config: Mapping[str, Any], name: str, own: Foreign | None, pool: Pool, n: int, seed: int) -> Query:
+def _named(strategy: str | Strategy) -> list[str]:
+    """Return the options that name a strategy; one of the user's own stands in the place of another."""
+    if not isinstance(strategy, str):
+        return ["strategy=random"]
+    return ["strategy=random", f"strategy._target_={strategy}"] if "." in strategy else [f"strategy={strategy}"]
+
+
+def _called(strategy: str | Strategy) -> str:
+    """Return what messages call a strategy."""
+    return f"strategy={strategy}" if isinstance(strategy, str) else type(strategy).__name__
+
+
+def _chosen(
+    config: Mapping[str, Any], given: str | Strategy, own: Foreign | None, pool: Pool, n: int, seed: int
+) -> Query:
     """Train what the strategy looks at, unless it is given, and ask the strategy once, as a run does in a cycle."""
+    from alsuite.command.complaints import plainly
     from alsuite.command.setting import Parts
 
-    parts = Parts.of(config)
-    strategy, learns = parts.strategy, not isinstance(parts.strategy, Random)
+    with plainly():
+        parts = Parts.of(config)
+    strategy, name = parts.strategy if isinstance(given, str) else given, _called(given)
+    learns = not isinstance(strategy, Random)
     if makes_images(strategy):
-        raise UserError(f"strategy={name} makes images of its own and picks none of yours: take strategy=asal")
+        raise UserError(f"{name} makes images of its own and picks none of yours: take strategy=asal")
     if own is not None:
         own.check(strategy, name)
     elif learns and not len(pool.labelled):
-        raise UserError(f"strategy={name} learns from labels, and none is known: give some, or take strategy=random")
+        raise UserError(f"{name} learns from labels, and none is known: give some, or take strategy=random")
     seed_all(seed, 0)
     task: Task = own or (parts.task_model().learn(pool) if learns else Foreign())
     seed_all(seed, 0, part=1)
     promise = Promise(strategy, pool)
     return promise.kept(strategy.query(pool, task, n), n)
-
-
-def _read(images: object, size: Any) -> tuple[Tensor, Sequence[str] | None]:
-    """Return (N, C, H, W) uint8 images, and the names of their files, if they lie in a folder."""
-    if isinstance(images, str | Path):
-        path = Path(images).expanduser().resolve()
-        if not path.is_dir():
-            raise UserError(f"{images} is no folder: name one that holds images, or an array file.npy of them")
-        check_pixels("size", size)
-        split = unlabelled(path, size, ("a", "b"), None, None).train
-        return split.images, split.files.names if split.files else None
-    array = torch.as_tensor(np.asarray(images))
-    array = array[:, None] if array.ndim == 3 else array
-    if array.ndim != 4 or array.shape[1] not in (1, 3):
-        raise UserError(f"images are {tuple(array.shape)}: give them as (N, C, H, W), of 1 or 3 channels, or (N, H, W)")
-    if array.is_floating_point():
-        if not (len(array) and float(array.min()) >= 0 and float(array.max()) <= 1):
-            raise UserError("images are floats outside 0..1: divide them by 255, or give uint8")
-        return pixels(array), None
-    if array.dtype != torch.uint8:
-        raise UserError(f"images are {array.dtype}: give uint8, or floats in 0..1")
-    return array, None
 
 
 def _pool(images: Tensor, known: Known, classes: Sequence[str], on: str) -> Pool:

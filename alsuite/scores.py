@@ -121,8 +121,7 @@ def best(scores: Tensor, n: int) -> Tensor:
     [2, 1]
     """
     if scores.isnan().any():
-        raise UserError(
-            "the strategy gave a score that is not a number: the task model has diverged; lower its learning rate"
-        )
+        told = "the strategy gave a score that is not a number"
+        raise UserError(f"{told}: mend its formula, or lower task_model.lr if the task model has diverged")
     order = torch.randperm(len(scores)).to(scores.device)
     return order[scores[order].sort(descending=True).indices[:n]]

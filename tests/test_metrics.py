@@ -7,6 +7,7 @@ import torch
 from sklearn.metrics import accuracy_score, confusion_matrix, f1_score, jaccard_score, recall_score
 from torch import Tensor
 
+from alsuite.errors import UserError
 from alsuite.metrics import confusion, measured, metrics
 
 CLASSES = 6
@@ -58,3 +59,8 @@ def test_the_union_counts_what_was_claimed_and_what_was_missed(case: str) -> Non
     each = jaccard_score(targets, predicted, labels=range(CLASSES), average=None, zero_division=0)  # type: ignore[arg-type]
     assert found["per_class_iou"] == pytest.approx(list(each))  # type: ignore[arg-type]
     assert found["mean_iou"] == pytest.approx(float(each[present].mean()))  # type: ignore[index]
+
+
+def test_a_prediction_of_no_class_is_refused() -> None:
+    with pytest.raises(UserError, match=r"predicts class 11 of 0\.\.9: mend its outputs"):
+        metrics(torch.tensor([11, 0]), torch.tensor([3, 4]), 10)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import random
 import re
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -16,7 +18,10 @@ import alsuite
 from alsuite.errors import UserError
 from alsuite.labelling.known import by_position, read_labels
 from alsuite.pick import main
+from alsuite.pool import Pool
+from alsuite.strategies import Query
 from alsuite.strategies.coreset import k_center_greedy
+from alsuite.tasks import Task
 from alsuite.tasks.classification import Classification
 from helpers.data_files import GREY, write_image
 from helpers.pools import digit_pool
@@ -132,9 +137,45 @@ def test_a_strategy_of_ones_own_picks_and_one_that_makes_images_does_not(monkeyp
             alsuite.query(images, known, strategy, n=3, options=SMALL)
 
 
+class Brightest:
+    """A strategy as a user writes it."""
+
+    def __init__(self, weight: float = 1.0) -> None:
+        self.weight = weight
+
+    def query(self, pool: Pool, task: Task, n: int) -> Query:
+        light = pool.rows(pool.unlabelled)[:].float().mean((1, 2, 3))
+        return Query.best(pool.unlabelled, self.weight * light, n)
+
+
+class Sure:
+    """Looks at a model's predictions alone."""
+
+    def query(self, pool: Pool, task: Task, n: int) -> Query:
+        return Query.best(pool.unlabelled, task.log_probs(pool.rows(pool.unlabelled)).amax(1), n)
+
+
+def test_an_object_of_ones_own_picks_and_so_does_its_class_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    pool, targets = digit_pool(0)
+    images, known = pool.images[:60].numpy(), dict(enumerate(targets[:20].tolist()))
+    picked = alsuite.query(images, known, Brightest(), n=3, options=SMALL)
+    light = images[20:].reshape(40, -1).mean(1)
+    assert picked["score"].to_list() == pytest.approx(np.sort(light)[:-4:-1].tolist(), rel=1e-5)
+    monkeypatch.setitem(sys.modules, "own", SimpleNamespace(Brightest=Brightest))
+    assert picked.equals(alsuite.query(images, known, "own.Brightest", n=3, options=SMALL))
+    darkest = alsuite.query(images, known, "own.Brightest", n=3, options=[*SMALL, "+strategy.weight=-1"])
+    assert darkest["score"].max() < -light.min() + 1e-4
+    assert alsuite.query(log_probs=LOG_PROBS, labels=LABELS, strategy=Sure(), n=3)["score"].max() > -0.5
+    with pytest.raises(UserError, match="looks at features and log-probabilities: give both"):
+        alsuite.query(features=FEATURES, labels=LABELS, strategy=Sure(), n=3)
+    with pytest.raises(UserError, match="Brightest.*unexpected keyword argument 'score'"):
+        alsuite.query(images, known, "own.Brightest", n=3, options=[*SMALL, "+strategy.score=1"])
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        ({"n": 2.5}, r"n=2\.5: 28 of 30 images have no label; give a number from 1 to 28"),
         ({"n": 29}, r"n=29: 28 of 30 images have no label; give a number from 1 to 28"),
         ({"n": 0}, "n=0"),
         ({"strategy": "vaal"}, "strategy=vaal looks at the images themselves"),

@@ -108,5 +108,5 @@ def test_of_equal_scores_the_pools_order_decides_nothing() -> None:
 
 
 def test_best_refuses_what_is_not_a_number() -> None:
-    with pytest.raises(UserError, match=r"not a number.*lower its learning rate"):
+    with pytest.raises(UserError, match=r"not a number: mend its formula, or lower task_model.lr"):
         scores.best(torch.tensor([0.0, torch.nan]), 1)

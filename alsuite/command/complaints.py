@@ -39,7 +39,7 @@ REPHRASED = {
     r"Multiple values for (\S+?)\.": "{0} is given twice: give it once",
     r"Config group override must be a string": "an option of a group cannot be null: leave it out, or name another",
     r"Error locating target '(.+?)'": "there is no {0} to import: check its name, and that its folder is on PYTHONPATH",
-    r"Error in call to target '(.+?)':\s*\w+\([\"'](.+)[\"']\)": "{0}: {1}; see its options with --cfg job",
+    r"Error in call to target '(.+?)':\s*\w+\([\"'](.+)[\"']\)": "{0}: {1}; see --cfg job, +name=value adds an option",
     r"Additional config directory '(.+?)' not found": "there is no folder {0} to take configurations from",
     r"Cannot find primary config '(.+?)'": "there is no {0}.yaml to start from: leave out --config-name",
 }
@@ -90,6 +90,8 @@ def _no_option(group: str, wrong: str, there: Sequence[str]) -> str:
         wrong: the option that was asked for
         there: the options that the group has
     """
+    if "." in wrong:
+        return f"there is no {group}={wrong}: a class of your own is {group}._target_={wrong}"
     near = get_close_matches(wrong, there, n=3, cutoff=0.4) or [*there[:12], "..."][: len(there)]
     extra = f"; {EXTRA}" if group.startswith("hydra/") else ""
     return f"there is no {group}={wrong}: choose {' or '.join(near)} (--help lists all){extra}"
@@ -97,9 +99,10 @@ def _no_option(group: str, wrong: str, there: Sequence[str]) -> str:
 
 def _no_key(wrong: str, options: Sequence[str]) -> str:
     """Say that there is no such option, and name those that look like it, or else how to see all."""
-    near = get_close_matches(wrong, options, n=3, cutoff=0.6)
-    hint = f"did you mean {' or '.join(near)}?" if near else "--cfg job shows all, and +name=value adds one"
-    return f"there is no option {wrong}: {hint}"
+    alike = [one for one in options if one.count(".") == wrong.count(".") and not one.endswith("_target_")]
+    near = get_close_matches(wrong, alike, n=3, cutoff=0.6)
+    hint = f"did you mean {' or '.join(near)}?" if near else "--cfg job shows all"
+    return f"there is no option {wrong}: {hint}" + (f"; +{wrong}=... adds one" if "." in wrong else "")
 
 
 @contextmanager

@@ -36,7 +36,8 @@ def checked(reply: object, n: int, name: str) -> Query:
 def _check_indices(indices: object, n: int, name: str) -> None:
     """Refuse anything but n different int64 numbers; whether they are in the pool is not looked at here."""
     if not isinstance(indices, Tensor) or indices.dtype != torch.int64 or indices.shape != (n,):
-        raise UserError(f"{name} was asked for {n} indices and gave {_described(indices)}: give int64 of shape ({n},)")
+        given = f"{name} was asked for {n} indices and gave {_described(indices)}"
+        raise UserError(f"{given}: give an int64 tensor of shape ({n},)")
     values, counts = indices.unique(return_counts=True)
     if len(values) < n:
         raise UserError(f"{name} returned {int(values[counts > 1][0])} more than once: give {n} different indices")
@@ -47,9 +48,13 @@ def _check_scores(scores: object, n: int, name: str) -> None:
     if scores is None:
         return
     if not isinstance(scores, Tensor) or not scores.is_floating_point() or scores.shape != (n,):
-        raise UserError(f"{name} gave scores that are {_described(scores)}: give floats of shape ({n},), or None")
+        raise UserError(
+            f"{name} gave scores that are {_described(scores)}: give a tensor of floats of shape ({n},), or None"
+        )
     if scores.isnan().any():
-        raise UserError(f"{name} gave a score that is not a number: look whether the task model has diverged")
+        raise UserError(
+            f"{name} gave a score that is not a number: mend its formula, or the task model if that has diverged"
+        )
 
 
 def _check_images(images: object, name: str) -> None:

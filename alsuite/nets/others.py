@@ -35,13 +35,16 @@ def network(shape: Shape, outputs: int, name: str, weights: str | None = None, d
         weights: a file of its weights, .safetensors, .npz or .pth; a last layer for other classes starts anew
         dropout: before the last layer
     """
-    made = _maker(name)(num_classes=outputs)
+    made = _made(name, outputs)
     place, head = _last_linear(made, name)
     if weights is not None:
         _load(made, weights, place)
     trunk = _Trunk(made)
     with torch.inference_mode():
         expected = _tried(trunk.eval(), torch.zeros(1, *shape), name)
+        if expected.shape != (1, outputs):
+            given = "x".join(map(str, expected.shape[1:]))
+            raise UserError(f"{OPTION}.name={name} gives {given} logits for {outputs} classes: have it use num_classes")
         made.set_submodule(place, nn.Identity())
         features = trunk(torch.zeros(1, *shape))
         same = features.shape == (1, head.in_features) and torch.allclose(head(features), expected, atol=1e-4)
@@ -66,6 +69,19 @@ class _Trunk(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         given = self.module(x.expand(-1, 3, -1, -1) if self.channels == 3 and x.shape[1] == 1 else x)
         return given if isinstance(given, Tensor) else given[0]  # some give more outputs while they are trained
+
+
+def _made(name: str, outputs: int) -> nn.Module:
+    """Make a network, and refuse what makes none of so many classes."""
+    try:
+        made = _maker(name)(num_classes=outputs)
+    except TypeError as error:
+        raise UserError(f"{OPTION}.name={name} can't be made ({reason(error)}): have it take num_classes") from None
+    if not isinstance(made, nn.Module):
+        raise UserError(
+            f"{OPTION}.name={name} makes no network ({type(made).__name__}): name what makes a torch.nn.Module"
+        )
+    return made
 
 
 def _maker(name: str) -> Callable[..., nn.Module]:

@@ -38,6 +38,18 @@ class Normalised(Own):
         return super().forward(x).log_softmax(1)
 
 
+class Twelve(Own):
+    def __init__(self, num_classes: int) -> None:
+        super().__init__(12)
+
+
+class Fixed(nn.Module): ...
+
+
+def function(num_classes: int) -> int:
+    return num_classes
+
+
 @pytest.fixture(autouse=True)
 def importable(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lets this module be found by its name, as a user's is on PYTHONPATH."""
@@ -86,6 +98,9 @@ def test_a_network_of_the_users_own_learns_and_has_features() -> None:
         ("resnet51", r"name=resnet51 is none of torchvision's: choose one such as resnet50, "),
         ("mylab.nets.Mine", r"name=mylab\.nets\.Mine can't be imported: .* PYTHONPATH"),
         ("squeezenet1_0", "name=squeezenet1_0 has no linear layer"),
+        (f"{__name__}.Twelve", "Twelve gives 12 logits for 3 classes: have it use num_classes"),
+        (f"{__name__}.Fixed", r"Fixed can't be made \(.*num_classes.*: have it take num_classes"),
+        (f"{__name__}.function", "function makes no network .int.: name what makes a torch.nn.Module"),
         (f"{__name__}.Normalised", "does more behind its last linear layer: have it return the logits"),
     ],
 )
