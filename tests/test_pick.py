@@ -168,7 +168,7 @@ def test_an_object_of_ones_own_picks_and_so_does_its_class_by_name(monkeypatch: 
     assert alsuite.query(log_probs=LOG_PROBS, labels=LABELS, strategy=Sure(), n=3)["score"].max() > -0.5
     with pytest.raises(UserError, match="looks at features and log-probabilities: give both"):
         alsuite.query(features=FEATURES, labels=LABELS, strategy=Sure(), n=3)
-    with pytest.raises(UserError, match="Brightest.*unexpected keyword argument 'score'"):
+    with pytest.raises(UserError, match=r"Brightest.*unexpected keyword argument 'score'"):
         alsuite.query(images, known, "own.Brightest", n=3, options=[*SMALL, "+strategy.score=1"])
 
 

@@ -180,8 +180,14 @@ def _footer(parts: Sequence[Part]) -> str:
     ]
     if reduced := reductions(pd.concat([part.frame for part in parts if not part.note])):
         sentences.insert(1, f"Reduced to {', '.join(reduced)}.")
-    if any(part.points for part in parts):
-        sentences.append("Hollow: the paper's own numbers.")
+    if points := [point for part in parts for point in part.points]:
+        levels = ", at the right edge those for all labels" if any(point.level for point in points) else ""
+        sentences.append(f"Hollow: the paper's own numbers{levels}.")
+    if any(part.panel.kind == "labels" for part in parts if not part.note):
+        means = "means over seeds; " if seeds.max() > 1 else ""
+        sentences.append(f"Shares of labels: {means}ticks: those of the pool.")
+    if late := sorted({part.panel.since for part in parts if not part.note and _begins_late(part)}):
+        sentences.append(f"Curves are shown from {' or '.join(f'{since:,.0f}' for since in late)} labels on.")
     if absent := told_lacking([(part.panel.title, part.lacking) for part in parts if not part.note]):
         sentences.append(f"Not measured: {absent}.")
     return " ".join(sentences)
@@ -207,6 +213,12 @@ def _facts(frame: pd.DataFrame, seeds: pd.Series) -> list[str]:
     return facts
 
 
+def _begins_late(part: Part) -> bool:
+    """Tell whether a panel leaves out what its curves begin with."""
+    labelled = part.frame["labelled"]
+    return part.panel.x == "labelled" and labelled.min() < part.panel.since <= labelled.max()
+
+
 def _spread(parts: Sequence[Part], seeds: pd.Series) -> list[str]:
     """Say how the seeds are shown: by bands, where enough of them make one, or one by one.
 
@@ -216,7 +228,8 @@ def _spread(parts: Sequence[Part], seeds: pd.Series) -> list[str]:
     sentences = []
     if bands and seeds.max() >= ENOUGH:
         told = ", ".join(BANDS[band] for band in sorted(bands))
-        sentences.append(f"Bands and bars: {told} over seeds.")
+        cut = ", wide ones cut at the axis" if any(part.panel.x == "labelled" for part in parts) else ""
+        sentences.append(f"Bands and bars: {told} over seeds{cut}.")
     if bands and seeds.between(2, ENOUGH - 1).any():
         sentences.append("Thin lines and small dots: single seeds.")
     return sentences

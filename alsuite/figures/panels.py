@@ -4,6 +4,7 @@ A kind takes the axes, the part with its runs, and the look of each series; it m
 stands in its place. KINDS is all there is of them; what they mean is told in `alsuite.figures`.
 """
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from alsuite.figures.images import draw_rows, groups_of, picture_rows
 from alsuite.figures.masks import masks
 from alsuite.figures.parts import Part
 from alsuite.figures.ranges import whole_ticks
-from alsuite.figures.style import CLASS_COLOURS, GREEN, LABELS, SKY, VERMILLION, Look
+from alsuite.figures.style import BLACK, CLASS_COLOURS, GREEN, LABELS, SKY, VERMILLION, Look
 from alsuite.palette import shade
 from alsuite.results.statistics import paired_tests, penalty_matrix
 
@@ -29,7 +30,8 @@ CROWDED = 8  # from so many columns of a matrix on their slanted names would ove
 
 
 def labels(axes: "Axes", part: Part, _: Look) -> None:
-    """Draw the share of each class in the labelled set of one series; ticks at the right: its share in the pool.
+    """Draw the share of each class in the labelled set of one series; ticks at the right: its share in the pool, black
+    where several classes have the same.
 
     Shares are means over seeds. Where there are more classes than colours, lines are thin and have no entry; theirs are
     the colours of masks then.
@@ -37,12 +39,13 @@ def labels(axes: "Axes", part: Part, _: Look) -> None:
     table, pool = class_shares(part.frame)
     classes = part.frame["classes"].iloc[0]
     thin = len(table.columns) > len(CLASS_COLOURS)
-    edge = axes.get_yaxis_transform()
+    edge, ticks = axes.get_yaxis_transform(), Counter(round(share, 1) for share in pool)
     for k, column in enumerate(table):
         colour, label = (shade(k), "") if thin else (CLASS_COLOURS[k], class_name(classes, k))
         axes.plot(table.index, table[column], color=colour, linewidth=0.6 if thin else 1.4, label=label)
         for share in pool[k : k + 1]:
-            axes.plot([1.01, 1.05], [share, share], color=colour, linewidth=2, transform=edge, clip_on=False)
+            own = colour if ticks[round(share, 1)] == 1 else BLACK
+            axes.plot([1.01, 1.05], [share, share], color=own, linewidth=2, transform=edge, clip_on=False)
     axes.set(xlabel=LABELS["labelled"], ylabel="Share of labels (%)")
     whole_ticks(axes)
 
