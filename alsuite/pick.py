@@ -206,6 +206,10 @@ def _picked(given: argparse.Namespace) -> None:
     arrays = {
         name: path and _array(path) for name, path in (("features", given.features), ("log_probs", given.log_probs))
     }
+    if images is not None:
+        scale = next((word.removeprefix("scale=") for word in options if word.startswith("scale=")), "paper")
+        less = "; scale=laptop takes less" if scale == "paper" else ""
+        print(f"picking {given.n} images by {given.strategy} at scale={scale}{less}", file=sys.stderr)
     table = query(
         images, read_labels(given.labels), given.strategy, given.n, **arrays, options=options, seed=given.seed
     )
