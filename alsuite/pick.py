@@ -31,6 +31,7 @@ from alsuite.pool import Pool
 from alsuite.strategies import Query, Strategy, makes_images
 from alsuite.strategies.random import Random
 from alsuite.tasks import Task
+from alsuite.training.progress import Nothing, displayed, say
 
 __all__ = ["main", "query"]
 
@@ -147,6 +148,8 @@ def _chosen(
         own.check(strategy, name)
     elif learns and not len(pool.labelled):
         raise UserError(f"{name} learns from labels, and none is known: give some, or take strategy=random")
+    if own is None and learns and (config["scale"]["name"], pool.device.type) == ("paper", "cpu"):
+        say("networks of the papers' sizes are trained on a CPU: scale=laptop takes less")
     seed_all(seed, 0)
     task: Task = own or (parts.task_model().learn(pool) if learns else Foreign())
     seed_all(seed, 0, part=1)
@@ -189,8 +192,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_intermixed_args(arguments)
     from alsuite.command.complaints import complaining
 
-    with complaining():
+    with complaining(), displayed(Aside()):
         _picked(given)
+
+
+class Aside(Nothing):
+    """Shows lines beside the table, which may be printed."""
+
+    def say(self, text: str) -> None:
+        print(text, file=sys.stderr)
 
 
 def _picked(given: argparse.Namespace) -> None:
@@ -206,10 +216,6 @@ def _picked(given: argparse.Namespace) -> None:
     arrays = {
         name: path and _array(path) for name, path in (("features", given.features), ("log_probs", given.log_probs))
     }
-    if images is not None:
-        scale = next((word.removeprefix("scale=") for word in options if word.startswith("scale=")), "paper")
-        less = "; scale=laptop takes less" if scale == "paper" else ""
-        print(f"picking {given.n} images by {given.strategy} at scale={scale}{less}", file=sys.stderr)
     table = query(
         images, read_labels(given.labels), given.strategy, given.n, **arrays, options=options, seed=given.seed
     )

@@ -93,6 +93,19 @@ def test_a_folder_goes_in_and_a_sheet_comes_out(
     assert len({row["image"] for row in again} | {row["image"] for row in rows}) == 7
 
 
+@pytest.mark.parametrize("scale", ["paper", "smoke"])
+def test_training_at_the_papers_sizes_is_told_beside_the_table(
+    scale: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.save(tmp_path / "images.npy", digit_pool(0)[0].images[:30].numpy())
+    (tmp_path / "known.csv").write_text("index,label\n0,cat\n1,dog\n")
+    options = ["task_model=linear", "task_model.epochs=1", f"scale={scale}", "device=cpu"]
+    main([str(tmp_path / "images.npy"), "--labels", str(tmp_path / "known.csv"), "-n", "2", *options])
+    told = capsys.readouterr()
+    assert ("scale=laptop takes less" in told.err) is (scale == "paper")
+    assert len(told.out.splitlines()) == 3
+
+
 def test_the_table_that_comes_out_goes_in_again_by_position() -> None:
     labels = pd.Series(LABELS)
     by_number = alsuite.query(log_probs=LOG_PROBS, labels=labels.iloc[::-1], n=4)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol, TypeVar
 
-__all__ = ["Display", "Work", "displayed", "say", "watched"]
+__all__ = ["Display", "Nothing", "Work", "displayed", "say", "watched"]
 
 Item = TypeVar("Item")
 PATIENCE = 5.0  # seconds from which on work is shown

@@ -67,14 +67,8 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a tensor": (FIVE, "returned Tensor of torch.int64 and shape (5,): it must return an alsuite.strategies.Query"),
     "a list": ([0, 1, 2, 3, 4], "returned a list: it must return an alsuite.strategies.Query"),
     "nothing": (None, "returned None: it must return an alsuite.strategies.Query"),
-    "a list of indices": (
-        Query([0, 1, 2, 3, 4]),
-        "asked for 5 indices and gave a list: give an int64 tensor of shape (5,)",
-    ),  # type: ignore[arg-type]
-    "a matrix": (
-        Query(FIVE[:, None]),
-        "gave Tensor of torch.int64 and shape (5, 1): give an int64 tensor of shape (5,)",
-    ),
+    "a list of indices": (Query([0, 1, 2, 3, 4]), "5 indices and gave a list: give an int64 tensor"),  # type: ignore[arg-type]
+    "a matrix": (Query(FIVE[:, None]), "gave Tensor of torch.int64 and shape (5, 1): give an int64 tensor of"),
     "too few": (Query(FIVE[:4]), "shape (4,): give an int64 tensor of shape (5,)"),
     "too many": (Query(torch.arange(6)), "shape (6,): give an int64 tensor of shape (5,)"),
     "floats": (Query(FIVE.float()), "torch.float32 and shape (5,): give an int64"),
@@ -85,14 +79,8 @@ WRONG: dict[str, tuple[Any, str]] = {
     "negative": (Query(FIVE - 1), "returned the index -1: the pool's go from 0 to 1436"),
     "labelled": (Query(FIVE + 1426), "returned 1427, which is labelled already: choose among pool.unlabelled"),
     "few scores": (Query(FIVE, torch.rand(4)), "scores that are Tensor of torch.float32 and shape (4,): give a tensor"),
-    "scores of integers": (
-        Query(FIVE, FIVE),
-        "scores that are Tensor of torch.int64 and shape (5,): give a tensor of floats",
-    ),
-    "a list of scores": (
-        Query(FIVE, [0.5] * 5),
-        "scores that are a list: give a tensor of floats of shape (5,), or None",
-    ),  # type: ignore[arg-type]
+    "scores of integers": (Query(FIVE, FIVE), "scores that are Tensor of torch.int64 and shape (5,): give a tensor"),
+    "a list of scores": (Query(FIVE, [0.5] * 5), "are a list: give a tensor of floats of shape (5,), or None"),  # type: ignore[arg-type]
     "no number": (Query(FIVE, torch.full((5,), torch.nan)), "gave a score that is not a number"),
     "a note of a tensor": (noting(torch.zeros(2)), "the note 'mine' of Mine is Tensor of torch.float32 and shape (2,)"),
     "a note of a set": (noting({1}), "the note 'mine' of Mine is a set: give a number, a text, or a list or dict"),
