@@ -15,6 +15,7 @@ from torch import Tensor
 from alsuite.data.checks import check_pixels
 from alsuite.data.unlabelled import unlabelled
 from alsuite.errors import UserError
+from alsuite.files import place_of
 from alsuite.pool import Images, Pool, Rows, pixels
 from alsuite.strategies import Strategy
 from alsuite.strategies.badge import Badge
@@ -113,7 +114,7 @@ def _table(values: ArrayLike | None, name: str) -> Tensor | None:
 def read(images: object, size: Any) -> tuple[Tensor, Sequence[str] | None]:
     """Return (N, C, H, W) uint8 images, and the names of their files, if they lie in a folder."""
     if isinstance(images, str | Path):
-        path = Path(images).expanduser().resolve()
+        path = place_of(images)
         if not path.is_dir():
             raise UserError(f"{images} is no folder: name one that holds images, or an array file.npy of them")
         check_pixels("size", size)

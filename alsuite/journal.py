@@ -219,9 +219,8 @@ def set_aside(runs: Sequence[Path]) -> list[Path]:
 
     Each becomes the first free of <name>~1, <name>~2, ... beside it, which results leave out.
     """
-    folders = [*dict.fromkeys(runs)]
     with ExitStack() as held:
-        for folder in folders:
+        for folder in (folders := dict.fromkeys(runs)):
             held.callback(unlock, _locked(folder))
     return [
         folder.rename(next(path for i in count(1) if not (path := folder.with_name(f"{folder.name}~{i}")).exists()))

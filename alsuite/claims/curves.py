@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from alsuite.errors import UserError
-from alsuite.results.statistics import mean_height
+from alsuite.results.heights import mean_height
 
 __all__ = ["height_through", "nearest", "reached", "slope"]
 

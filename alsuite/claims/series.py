@@ -19,8 +19,9 @@ from alsuite.figures.costs import until_cheaper
 from alsuite.figures.reduced import images
 from alsuite.figures.spec import own_folder
 from alsuite.results import select
+from alsuite.results.heights import common
 from alsuite.results.measures import FRACTIONS, PER_CLASS, timed
-from alsuite.results.statistics import FULL, RUN, common, unique_seeds, with_series
+from alsuite.results.statistics import FULL, RUN, unique_seeds, with_series
 
 __all__ = ["Height", "in_one_setting", "not_averaged", "places", "said", "values"]
 

@@ -31,8 +31,7 @@ from alsuite.results.kept import TABLE, kept_table
 from alsuite.results.measures import timed, unit_of
 from alsuite.results.statistics import RUN, holm
 
-__all__ = ["COLUMNS", "VERDICTS", "Runs", "by_size", "live_runs", "measured_runs", "published_runs"]
-__all__ += ["verdicts"]
+__all__ = ["COLUMNS", "VERDICTS", "Runs", "by_size", "live_runs", "measured_runs", "published_runs", "verdicts"]
 
 NOT_MEASURED, NOT_TESTED = "not measured", "not tested"
 WHOLE = "paper"  # the scale that reduces nothing

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from alsuite.code import INSTALLED, digest, own_file
 from alsuite.command.code import code_of
-from alsuite.files import below, data_root
+from alsuite.files import below, data_root, place_of
 from alsuite.recorded import Options
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def _paths(value: object) -> Iterator[Path]:
         for part in value:
             yield from _paths(part)
     elif isinstance(value, str) and value and Path(value).expanduser().exists():
-        yield Path(value).expanduser().resolve()
+        yield place_of(value)
 
 
 @functools.cache

@@ -4,7 +4,6 @@ All take the table of `alsuite.results.load_runs` and the columns that tell its 
 differ in more than the seed.
 """
 
-import functools
 import itertools
 import math
 from collections.abc import Sequence
@@ -12,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import integrate, stats
+from scipy import stats
 
 from alsuite.errors import UserError
+from alsuite.results.heights import common, mean_height
 from alsuite.results.intervals import SIGNIFICANT, interval
 from alsuite.results.measures import largest
 
@@ -24,10 +24,8 @@ __all__ = [
     "RUN",
     "SETTING",
     "aubc",
-    "common",
     "differing",
     "holm",
-    "mean_height",
     "one_setting",
     "paired_tests",
     "parts_of_series",
@@ -138,38 +136,6 @@ def aubc(frame: pd.DataFrame, series: Columns = "strategy", value: str = "accura
         area = mean_height(curve["labelled"].to_numpy(float), curve[value].to_numpy(float))
         rows.append({**first[about].to_dict(), "aubc": area, "final": float(curve[value].iloc[-1])})
     return pd.DataFrame(rows, columns=[*about, "aubc", "final"])
-
-
-def common(*curves: np.ndarray) -> tuple[float, ...]:
-    """Return the least and the largest x between which all curves have values; none if there is no such range.
-
-    Where all have these two, the others that all have stand between: the area under a curve of more points, where it
-    bends, is another.
-    """
-    low, high = max(x.min() for x in curves), min(x.max() for x in curves)
-    shared = functools.reduce(np.intersect1d, curves)
-    if low > high:
-        return ()
-    return tuple(shared.tolist()) if {low, high} <= {*shared} else (float(low), float(high))
-
-
-def mean_height(x: np.ndarray, y: np.ndarray, through: Sequence[float] = (-math.inf, math.inf)) -> float:
-    """Return the area under a curve over the range of x, or the part of it between two, by trapezoids.
-
-    Cut ends are interpolated; of a single point it is the height.
-
-    Arguments:
-        x: where the curve has values, in order
-        y: these
-        through: the ends of the part; where others stand between them, only those points of the curve count
-    """
-    if len(through) > 2:
-        x, y = x[np.isin(x, through)], y[np.isin(x, through)]
-    low, high = max(x[0], through[0]), min(x[-1], through[-1])
-    inner = (x > low) & (x < high)
-    ends = np.interp([low, high], x, y)
-    x, y = np.array([low, *x[inner], high]), np.array([ends[0], *y[inner], ends[1]])
-    return float(integrate.trapezoid(y, x) / (high - low)) if high > low else float(y[-1])
 
 
 def summary(frame: pd.DataFrame, series: Columns = "strategy", value: str = "accuracy") -> pd.DataFrame:
