@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from alsuite.errors import UserError
-from alsuite.figures.curves import PUBLISHED
+from alsuite.figures.curves import PUBLISHED, crowded
 from alsuite.figures.images import grid_height, picture_rows
 from alsuite.figures.names import name_of
 from alsuite.figures.panels import KINDS
@@ -229,7 +229,10 @@ def _spread(parts: Sequence[Part], seeds: pd.Series) -> list[str]:
     if bands and seeds.max() >= ENOUGH:
         told = ", ".join(BANDS[band] for band in sorted(bands))
         cut = ", wide ones cut at the axis" if any(part.panel.x == "labelled" for part in parts) else ""
-        sentences.append(f"Bands and bars: {told} over seeds{cut}.")
+        shown = "Bands and bars"
+        if any(crowded(part) for part in parts if not part.note):
+            shown = "Bands, or bars beside the last point where curves are many"
+        sentences.append(f"{shown}: {told} over seeds{cut}.")
     if bands and seeds.between(2, ENOUGH - 1).any():
         sentences.append("Thin lines and small dots: single seeds.")
     return sentences

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from alsuite.figures.curves import curves, draw_values
+from alsuite.figures.curves import curves
+from alsuite.figures.dots import draw_values
 from alsuite.figures.images import draw_rows, groups_of, picture_rows
 from alsuite.figures.masks import masks
 from alsuite.figures.parts import Part

@@ -1,10 +1,11 @@
 """The look: the Okabe-Ito colours, which also the colour-blind tell apart, with dashes and markers beside them.
 
 A series of a known name has the same style in all figures. Where several known ones are shown in several ways, such as
-"VAAL missing=10", each keeps its colour. Others get a style that is free in their figure, drawn by a checksum of the
+"VAAL 5 % a cycle", each keeps its colour. Others get a style that is free in their figure, drawn by a checksum of the
 name, so that the same set of names always looks the same.
 """
 
+import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -66,6 +67,7 @@ GREY, BLACK = "#6f6f6f", "#000000"
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY)
 DASHES: "tuple[LineStyleType, ...]" = ("-", (0, (5, 1.5)), (0, (1.2, 1.2)), (0, (5, 1.5, 1.2, 1.5)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
+NUMBER = re.compile(r"\d+(?:\.\d+)?")
 CLASS_COLOURS = (*COLOURS, "#882255", "#999933", BLACK, "#b0b0b0")
 
 
@@ -134,21 +136,28 @@ def styles(names: Iterable[str]) -> dict[str, Style]:
 
 
 def _in_several_ways(names: Sequence[str]) -> dict[str, Style]:
-    """Give known series that are shown in several ways their colour, and each way a dash and a marker.
+    """Give known series that are shown in several ways their colour, and each way one dash and marker in all of them.
 
     With one such series alone there is nothing to tell apart by colour: then none is given.
     """
-    ways: dict[str, list[str]] = {}
+    ways: dict[str, tuple[str, str]] = {}
     for name in names:
         if name not in KNOWN and (known := [other for other in KNOWN if name.startswith(f"{other} ")]):
-            ways.setdefault(max(known, key=len), []).append(name)
-    if len(ways) < 2:
+            ways[name] = (longest := max(known, key=len)), name.removeprefix(longest)
+    if len({known for known, _ in ways.values()}) < 2:
         return {}
+    order = sorted({way for _, way in ways.values()}, key=_by_number)
+    places = {way: place for place, way in enumerate(order)}
     return {
-        name: Style(KNOWN[known].colour, MARKERS[i % len(MARKERS)], DASHES[i % len(DASHES)])
-        for known, its in ways.items()
-        for i, name in enumerate(its)
+        name: Style(KNOWN[known].colour, MARKERS[place % len(MARKERS)], DASHES[place % len(DASHES)])
+        for name, (known, way) in ways.items()
+        for place in [places[way]]
     }
+
+
+def _by_number(way: str) -> tuple[str, list[float]]:
+    """Return the key of an order in which ways that differ by their numbers alone stand together, as these rise."""
+    return NUMBER.sub("", way), [float(number) for number in NUMBER.findall(way)]
 
 
 def _free(name: str, taken: Sequence[Style]) -> Style:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from alsuite.figures.curves import along_x, band, in_lines, one_each, y_label
+from alsuite.figures.curves import along_x, band, in_lines, y_label
+from alsuite.figures.dots import one_each
 from alsuite.figures.images import groups_of
 from alsuite.figures.names import name_of
 from alsuite.figures.panels import class_name, class_shares

@@ -454,6 +454,15 @@ def test_a_wide_band_leaves_the_lines_half_of_the_height(tmp_path: Path, conf: C
     assert max(lines) - min(lines) > 0.4 * (high - low)
 
 
+def test_a_way_looks_the_same_for_every_series() -> None:
+    ways = [" 5 % a cycle", " 10 % a cycle", " 10 missing"]
+    shown = [*(f"VAAL{way}" for way in ways), *(f"random{way}" for way in ways), f"ensemble{ways[0]}"]
+    look = styles(shown)
+    for way in ways:
+        assert len({(look[name].marker, look[name].dash) for name in shown if name.endswith(way)}) == 1
+    assert len({look[f"VAAL{way}"].dash for way in ways}) == 3
+
+
 def test_a_series_shown_in_several_ways_keeps_its_colour() -> None:
     look = styles([f"{name} missing={k}" for name in ("VAAL", "random") for k in (10, 20)])
     assert look["VAAL missing=10"].colour == look["VAAL missing=20"].colour == KNOWN["VAAL"].colour

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib.axes import Axes
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.figure import Figure
 
 from alsuite.figures.layout import compose
@@ -15,6 +15,7 @@ from alsuite.results import load_runs
 from helpers.journals import write_run
 
 HEAD = "figure,dataset,series,x_name,x,y_name,y,source\n"
+SEVERAL = ["random", "entropy", "margin", "coreset", "badge", "vaal", "ensemble"]
 
 
 def drawn(root: Path, kind: str = "accuracy", published: str = "") -> tuple[Axes, Figure]:
@@ -55,6 +56,31 @@ def test_three_seeds_have_a_band_within_what_an_accuracy_can_be(tmp_path: Path) 
     assert 0 < band(axes).min() < 2
     assert 98 < band(axes).max() < 100
     assert "95 % interval of the mean over seeds" in " ".join(figure.texts[0].get_text().split())
+
+
+def bars(axes: Axes) -> list[tuple[float, float]]:
+    """The x and the height of each bar beside a last point."""
+    lines = [line for each in axes.collections if isinstance(each, LineCollection) for line in each.get_segments()]
+    return [(float(line[0, 0]), float(np.ptp(line[:, 1]))) for line in lines]
+
+
+@pytest.mark.parametrize("names", [SEVERAL[:-1], SEVERAL])
+def test_from_seven_curves_on_bars_side_by_side_stand_for_bands(tmp_path: Path, names: list[str]) -> None:
+    for name in names:
+        for seed in range(3):
+            write_run(tmp_path, name, seed, [0.5, 0.6 + 0.02 * seed])
+    axes, figure = drawn(tmp_path)
+    if len(names) < 7:
+        assert band(axes).size
+        assert bars(axes) == []
+    else:
+        assert band(axes).size == 0
+        places, heights = zip(*bars(axes), strict=True)
+        last = max(float(np.asarray(line.get_xdata())[-1]) for line in axes.lines if len(line.get_xdata()) == 2)  # type: ignore[arg-type]
+        assert last < min(places)
+        assert len({*places}) == 7
+        assert heights == pytest.approx([100 * 2 * 4.303 * 0.02 / 3**0.5] * 7, rel=0.01)
+    assert ("bars beside the last point" in " ".join(figure.texts[0].get_text().split())) == (len(names) == 7)
 
 
 def test_the_seeds_of_each_panel_are_told(tmp_path: Path) -> None:
