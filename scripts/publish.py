@@ -16,22 +16,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
+from lists import CLAIMS, renew, without_seed
 
 from alsuite import CONF, claims, figures, results
 from alsuite.claims.told import short
 from alsuite.command.complaints import complaining
 from alsuite.errors import UserError
 from alsuite.figures.images import stored_in
-from alsuite.figures.layout import counted
 from alsuite.figures.names import name_of
 from alsuite.figures.parts import DERIVED, Part, part_named, per_run, runs_shown, selection
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import METRICS, STORED, Panel, description_of, read_panels
-from alsuite.results.diagnostics import diagnostics
 from alsuite.results.intervals import interval
 from alsuite.results.kept import (
     PICTURED,
@@ -41,11 +39,10 @@ from alsuite.results.kept import (
     keep,
     keep_queried,
     kept_in,
-    kept_table,
     pictured_in,
 )
 from alsuite.results.measures import BYTES, FRACTIONS, largest, unit_of
-from alsuite.results.report import markdown, report
+from alsuite.results.report import report
 from alsuite.results.statistics import FULL, RUN
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "outputs" / "published"
@@ -54,14 +51,6 @@ MADE_BY = ("commit", "device", "threads", "seeds", "pool")  # of which a page li
 JOINED = "synthetic"  # in a run's file of images, those that joined its pool
 OPTIONS = ("budget", "dataset", "fair", "generator", "strategy", "task_model")  # what makes a series, beside its seeds
 OF_A_STRATEGY = ("strategy", "generator", "features")
-OF_LISTS = "Each page has its tables, claims, command, commit, device, seeds; of published curves the ends stand here."
-LABELLED = ("labelled", "labelled_percent")  # the x of published curves
-CORRECTED = (
-    "Verdicts are corrected after Holm for all claims of the paper ([the list](../claims.csv)), intervals are not."
-)
-NOTED = "Means over seeds and queries of what strategies noted of themselves: have their networks learned?"
-MARK = "<!-- papers: written by scripts/publish.py -->"
-CLAIMS = "<!-- claims -->"
 
 
 def main() -> None:
@@ -125,11 +114,6 @@ def refuse_mixed(runs: pd.DataFrame) -> None:
             found = zip(options[option][series == name], each["seed"][series == name], strict=True)
             told = ", ".join(f"{value} at seed {seed}" for value, seed in found)
             raise UserError(f"{name} has {option} {told}: run its older seeds again")
-
-
-def without_seed(runs: pd.DataFrame) -> pd.Series:
-    """Return the names of runs that differ in nothing but their seeds as one."""
-    return runs["run"].str.replace(r"seed=\d+,?", "", regex=True)
 
 
 def facts_on_all(runs: pd.DataFrame, stem: str, scale: str) -> dict[str, object]:
@@ -299,87 +283,6 @@ def cell(name: object, mean: float, sd: float, digits: str | None) -> str:
     values = [mean, sd] if sd == sd and (digits or sd > 0) else [mean]
     told = [f"{value:{digits}}" if digits else short(value) for value in values]
     return f"{name} {' ± '.join(told)}"
-
-
-def renew(published: Path, readme: Path) -> None:
-    """Judge all claims anew, and write the lists that follow from what lies in the published folders."""
-    table = claims.verdicts(claims.read_claims(), claims.measured_runs(published.parent, live=False))
-    table.round(5).to_csv(published / "claims.csv", index=False)
-    between(readme, MARK, claims.of_papers(table, published))
-    kept = {folder: kept_table(folder) for folder in figures_in(published)}
-    for folder, runs in kept.items():
-        judged, learned = claims.on_a_page(table[table["experiment"] == folder.name]), diagnosed(runs)
-        parts = [f"## Claims of the paper\n\n{CORRECTED}\n\n{judged}"] if judged else []
-        parts += [f"## Diagnostics\n\n{NOTED}\n\n{learned}"] if learned else []
-        between(folder / "README.md", CLAIMS, "\n\n".join(parts))
-    heads = ("figure", "published", "measured: mean ± sd over seeds", "scale")
-    rows = (row(folder, runs.drop_duplicates(RUN)) for folder, runs in kept.items())
-    head = f"# What was measured\n\n{OF_LISTS}\n\n"
-    (published / "README.md").write_text(head + markdown(heads, rows) + "\n")
-
-
-def diagnosed(runs: pd.DataFrame) -> str:
-    """Return the table of what the runs' strategies noted of themselves, each called as it was run."""
-    several = runs["experiment"].nunique() > 1
-    named = without_seed(runs).str.removesuffix(",")
-    return diagnostics(runs, runs["experiment"] + ": " + named if several else named)
-
-
-def between(path: Path, mark: str, text: str) -> None:
-    """Replace what stands in a page between two marks."""
-    before, _, rest = path.read_text().partition(mark)
-    path.write_text(f"{before}{mark}\n{text}\n{mark}{rest.partition(mark)[2]}")
-
-
-def figures_in(published: Path) -> list[Path]:
-    """List the folders of published figures."""
-    return sorted(path.parent for path in published.glob("*/about.json"))
-
-
-def row(folder: Path, runs: pd.DataFrame) -> tuple[str, ...]:
-    """Return a figure's cells in the list of all that was measured; of each of its runs there is one row."""
-    about = json.loads((folder / "about.json").read_text())
-    seeds = runs.groupby(["experiment", without_seed(runs)])["seed"].nunique()
-    scale = f"{about['scale']}, {counted(seeds, 'seed')}, {about['device']}"
-    measured = [line for line in about["measured"] if not line.endswith(": drawn")] or ["drawn"]
-    if len(measured) > 3:
-        measured = [measured[0], f"(panels between: {len(measured) - 2})", measured[-1]]
-    if absent := about.get("not measured"):
-        measured.append(f"(not measured: {absent})")
-    return f"[{folder.name}]({folder.name}/README.md)", printed(folder.name, runs), "<br>".join(measured), scale
-
-
-def printed(stem: str, runs: pd.DataFrame) -> str:
-    """Say what the paper prints of this figure: of a curve where it ends, of a table what was measured, too.
-
-    runs: the first row of each
-    """
-    table = pd.read_csv(CONF / "published.csv", dtype=str).fillna("")
-    rows = table[table["figure"] + "_" + table["dataset"] == stem]  # of a table, one data set
-    if rows.empty:
-        rows = table[(table["figure"] == stem) | table["figure"].str.fullmatch(rf"{stem}[a-z]")]
-    begun = {*runs["dataset"] + runs["labelled"].map(" {:.0f}".format)}
-    rows = rows[rows["x_name"] != "setup"].assign(alone=rows["source"].eq("table") & rows["x_name"].eq("labelled"))
-    rows = rows[~rows["alone"] | (rows["dataset"] + " " + rows["x"]).isin(begun)]
-    points = rows["x_name"].isin(LABELLED) & ~rows["alone"]
-    curves = rows[points].drop_duplicates(["dataset", "series", "x_name", "y_name"], keep="last")
-    groups: Any = pd.concat([curves, rows[~points]]).groupby(["dataset", "x_name", "x", "y_name"], sort=False)
-    several = rows["dataset"].nunique() > 1
-    shown = [
-        f"{name_of('dataset', dataset) + ', ' if several else ''}{f'{int(x):,}' if x.isdigit() else words(x)} "
-        f"{words(x_name)}: "
-        f"{', '.join(named_value(row) for row in found.itertuples())} {words(y_name)}"
-        for (dataset, x_name, x, y_name), found in groups
-    ]
-    return "<br>".join(shown) or "curves without numbers"
-
-
-def words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def named_value(row: Any) -> str:
-    return f"{words(name_of('strategy', row.series))} {row.y}"
 
 
 if __name__ == "__main__":

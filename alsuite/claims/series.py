@@ -20,7 +20,7 @@ from alsuite.figures.reduced import images
 from alsuite.figures.spec import own_folder
 from alsuite.results import select
 from alsuite.results.heights import common
-from alsuite.results.measures import FRACTIONS, PER_CLASS, timed
+from alsuite.results.measures import PER_CLASS, factor, timed
 from alsuite.results.statistics import FULL, RUN, unique_seeds, with_series
 
 __all__ = ["Height", "in_one_setting", "not_averaged", "places", "said", "values"]
@@ -146,7 +146,7 @@ def _measured(rows: Rows, frame: Rows, measure: str) -> Rows:
         return wanted[wanted["run"].isin(rows["run"])].assign(value=lambda each: each["cycles_until_cheaper"])
     if measure not in rows:
         return rows.assign(value=math.nan)
-    return rows.assign(value=(100 if measure in FRACTIONS else 1) * rows[measure])
+    return rows.assign(value=factor(measure) * rows[measure])
 
 
 def _of_class(counts: list[float], classes: list[str], name: str) -> tuple[float, float]:

@@ -13,9 +13,10 @@ import pandas as pd
 
 from alsuite.figures.parts import Part, per_run
 from alsuite.figures.ranges import cut_bands, whole_ticks
-from alsuite.figures.spec import Panel, bare, most, unit
+from alsuite.figures.spec import Panel, bare, most
 from alsuite.figures.style import FAINT, LABELS, Look, Style
 from alsuite.results.intervals import ENOUGH, interval
+from alsuite.results.measures import factor
 from alsuite.results.statistics import FULL
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def curves(axes: "Axes", part: Part, look: Look) -> None:
             axes.fill_between(rows[panel.x], *band(rows, panel), color=style.colour, alpha=0.15, linewidth=0)
         _curve(axes, rows, style, panel.x, name)
     for name, runs in per_run(part.frame[full], panel).groupby("series"):
-        style, level = look[str(name)], unit(panel.y) * runs[panel.y].mean()
+        style, level = look[str(name)], factor(panel.y) * runs[panel.y].mean()
         axes.axhline(level, color=style.colour, linestyle=style.dash, linewidth=1.1, label=str(name))
     _overlay(axes, part, look)
     axes.set(xlabel=LABELS.get(panel.x, bare(panel.x)), ylabel=y_label(panel))
@@ -79,14 +80,14 @@ def along_x(part: Part) -> tuple[pd.DataFrame, pd.DataFrame]:
     data = frame if panel.x == "labelled" else per_run(frame, panel)
     if (shown := data[panel.x] >= panel.since).any():  # a reduced scale may end before
         data = data[shown]
-    data = data.assign(value=unit(panel.y) * data[panel.y])
+    data = data.assign(value=factor(panel.y) * data[panel.y])
     return data, _intervals(data, ["series", panel.x], part)
 
 
 def in_lines(part: Part) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return what a dot for each series shows, both in the unit of the axis: each run's `value`, and the means."""
     panel, runs = part.panel, per_run(part.frame, part.panel)
-    runs = runs.assign(value=unit(panel.y) * runs[panel.y])
+    runs = runs.assign(value=factor(panel.y) * runs[panel.y])
     return runs, _intervals(runs, ["series"], part)
 
 

@@ -13,9 +13,10 @@ import pandas as pd
 from alsuite.figures.curves import HOLLOW, band, curves, in_lines, published_entry, y_label
 from alsuite.figures.parts import Part
 from alsuite.figures.published import Point
-from alsuite.figures.spec import Panel, bare, unit
+from alsuite.figures.spec import Panel, bare
 from alsuite.figures.style import BLUE, Look, Style
 from alsuite.results.intervals import ENOUGH
+from alsuite.results.measures import factor
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -86,7 +87,7 @@ def _dot(axes: "Axes", place: int, row: pd.DataFrame, style: Style, panel: Panel
     down = min(mean - low, 0.9 * mean) if panel.kind == "timing" else mean - low
     whiskers = np.nan_to_num([[down], [high - mean]])
     axes.errorbar([mean], [place], xerr=whiskers, fmt=style.marker, color=style.colour, capsize=2.5, markersize=5.5)
-    shown = f"{mean:.1f}" if unit(panel.y) == 100 else f"{mean:.3g}"
+    shown = f"{mean:.1f}" if factor(panel.y) == 100 else f"{mean:.3g}"
     axes.text(1.02, place, shown, transform=axes.get_yaxis_transform(), va="center", size=7.5)
 
 

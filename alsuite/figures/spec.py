@@ -14,7 +14,7 @@ from alsuite.errors import UserError
 from alsuite.figures.names import name_of
 from alsuite.recorded import Options, Record
 from alsuite.results import key_of
-from alsuite.results.measures import FRACTIONS, largest
+from alsuite.results.measures import factor, largest
 
 __all__ = [
     "METRICS",
@@ -28,7 +28,6 @@ __all__ = [
     "own_folder",
     "panels_of",
     "read_panels",
-    "unit",
 ]
 
 METRICS = ("accuracy", "macro_f1", "mean_iou")
@@ -135,15 +134,10 @@ def bare(column: str) -> str:
     return column.rpartition(".")[2]
 
 
-def unit(y: str) -> int:
-    """Return what turns a stored value into the unit of its axis: fractions are shown in percent."""
-    return 100 if y in FRACTIONS else 1
-
-
 def most(y: str, runs: pd.DataFrame) -> float | None:
     """Return the most that a measure of runs can be, in the axis's unit, where 0 is the least; None if it is not."""
     highest = largest(y, runs)
-    return None if highest is None else unit(y) * highest
+    return None if highest is None else factor(y) * highest
 
 
 def _merged(stem: str, configuration: Path) -> Record:

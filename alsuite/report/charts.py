@@ -17,10 +17,11 @@ from alsuite.figures.images import groups_of
 from alsuite.figures.names import name_of
 from alsuite.figures.panels import class_name, class_shares
 from alsuite.figures.parts import Part, per_run
-from alsuite.figures.spec import bare, unit
+from alsuite.figures.spec import bare
 from alsuite.figures.style import BLUE, CLASS_COLOURS, LABELS, Look, Style, styles
 from alsuite.report.traces import Chart, Section, Trace, axes_of, curve, dot, hollow, line, numbers
 from alsuite.results.intervals import ENOUGH
+from alsuite.results.measures import factor
 from alsuite.results.statistics import FULL
 
 __all__ = ["chart_of", "classes_chart", "lines_chart", "section_of", "summary_chart"]
@@ -60,7 +61,7 @@ def _curves(part: Part, look: Look) -> Chart:
     edge = float(table[panel.x].max()) if len(table) else 1.0
     start = float(table[panel.x].min()) if len(table) else 0.0
     for name, runs in per_run(finite[finite["strategy"] == FULL], panel).groupby("series"):
-        level = unit(panel.y) * runs[panel.y].mean()
+        level = factor(panel.y) * runs[panel.y].mean()
         traces.append(line(str(name), [start, edge], [level] * 2, look[str(name)], mode="lines"))
     traces += [hollow(point, edge if point.level else point.x, point.y, look[point.series]) for point in part.points]
     kind = "log" if panel.kind in LOGARITHMIC else "linear"
@@ -122,7 +123,7 @@ def _plane(part: Part) -> Chart:
 
 def summary_chart(title: str, table: pd.DataFrame, measure: str) -> Chart:
     """Draw the curves of a stored summary, which has means and intervals of each series, and no runs."""
-    look, scale = styles(table["series"]), unit(measure)
+    look, scale = styles(table["series"]), factor(measure)
     counts = table.loc[table["series"] != name_of("strategy", FULL), "labelled"]
     ends = (counts.min(), counts.max())
     traces: list[Trace] = []

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from alsuite.figures.spec import METRICS, unit
+from alsuite.figures.spec import METRICS
 from alsuite.figures.style import LABELS
 from alsuite.notes import TOLD
 from alsuite.recorded import Options
@@ -21,6 +21,7 @@ from alsuite.report.pictures import Strip, of_run
 from alsuite.report.tables import Cell, Table, cycles, number, settings
 from alsuite.report.traces import Chart, Section
 from alsuite.results.kept import QUERIED, asked, place_of, queried
+from alsuite.results.measures import factor
 from alsuite.results.statistics import RUN
 
 __all__ = ["RunPage", "address_of", "pages_of_runs"]
@@ -66,7 +67,7 @@ class RunPage:
         """Its metrics on each test set, and the entropy of what it asked for."""
         tests = {name: name for name in self.rows["test"].unique()}
         charts = [
-            lines_chart(LABELS[name], LABELS[name], self._by_test(name), tests, unit(name)) for name in self.measures
+            lines_chart(LABELS[name], LABELS[name], self._by_test(name), tests, factor(name)) for name in self.measures
         ]
         entropy = lines_chart(
             "Entropy of the added samples", LABELS["entropy"], self._once, {"entropy": "added samples"}

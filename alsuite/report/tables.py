@@ -11,9 +11,8 @@ import pandas as pd
 from alsuite.claims.told import what_was_measured
 from alsuite.figures.panels import class_name, shares
 from alsuite.figures.reduced import Row
-from alsuite.figures.spec import unit
 from alsuite.results.intervals import interval
-from alsuite.results.measures import largest
+from alsuite.results.measures import factor, largest
 from alsuite.results.statistics import FULL, RUN, SETTING
 
 __all__ = ["Cell", "Table", "areas", "claims", "classes", "cycles", "penalties", "settings", "tests", "times", "values"]
@@ -59,10 +58,10 @@ def _areas(panel: str, part: pd.DataFrame) -> Table:
             [
                 *(Cell(str(part)) for part in (key if isinstance(key, tuple) else (key,))),
                 number(of_series["n"].max()),
-                *(spread(each.get(name), unit(measure)) for name in OVERALL),
+                *(spread(each.get(name), factor(measure)) for name in OVERALL),
             ]
         )
-    sign = " (%)" if unit(measure) == 100 else ""
+    sign = " (%)" if factor(measure) == 100 else ""
     what = measure.replace("_", " ")
     heads = ["Series", *varying, "Seeds", f"Mean {what} over the budget{sign}", f"Last {what}{sign}"]
     return Table(f"{panel}: mean ± sd over seeds [95 % interval]", heads, rows)
@@ -84,9 +83,10 @@ def values(table: pd.DataFrame) -> list[Table]:
     for panel, part in table.groupby("panel", sort=False):
         measure = str(part["measure"].iloc[0])
         rows = [
-            [Cell(str(row["series"])), number(row["n"]), spread(row, unit(measure))] for row in part.to_dict("records")
+            [Cell(str(row["series"])), number(row["n"]), spread(row, factor(measure))]
+            for row in part.to_dict("records")
         ]
-        heads = ["Series", "Seeds", measure.replace("_", " ") + (" (%)" if unit(measure) == 100 else "")]
+        heads = ["Series", "Seeds", measure.replace("_", " ") + (" (%)" if factor(measure) == 100 else "")]
         made.append(Table(f"{panel}: mean ± sd over seeds [95 % interval]", heads, rows))
     return made
 
@@ -188,7 +188,7 @@ CLAIMS = ["Verdict", "Claim", "Where", "Measured", "Figure"]
 def cycles(run: pd.DataFrame, measures: Iterable[str]) -> Table:
     """Tell what each cycle of a run measured."""
     columns = {"cycle": "Cycle", "labelled": "Labelled", "test": "Test set"}
-    columns |= {name: name.replace("_", " ") + (" (%)" if unit(name) == 100 else "") for name in measures}
+    columns |= {name: name.replace("_", " ") + (" (%)" if factor(name) == 100 else "") for name in measures}
     columns |= {name: f"{told} (s)" for name, told in SECONDS.items() if name in run}
     rows = [[_cell(name, row[name]) for name in columns] for row in run.to_dict("records")]
     return Table("What each cycle measured", [*columns.values()], rows)
@@ -197,7 +197,7 @@ def cycles(run: pd.DataFrame, measures: Iterable[str]) -> Table:
 def _cell(name: str, value: object) -> Cell:
     if isinstance(value, str):
         return Cell(value)
-    return number(unit(name) * float(value), ".2f" if unit(name) == 100 else ".4g")  # type: ignore[arg-type]
+    return number(factor(name) * float(value), ".2f" if factor(name) == 100 else ".4g")  # type: ignore[arg-type]
 
 
 def settings(caption: str, values: Mapping[str, object]) -> Table:

@@ -4,7 +4,7 @@ import math
 
 import pandas as pd
 
-__all__ = ["BYTES", "FRACTIONS", "PER_CLASS", "largest", "timed", "unit_of"]
+__all__ = ["BYTES", "FRACTIONS", "PER_CLASS", "factor", "largest", "timed", "unit_of"]
 
 FRACTIONS = ("accuracy", "macro_f1", "mean_iou", "agreement", "aubc", "wrong")
 PER_CLASS = {"share": "label_counts", "per_class_f1": "per_class_f1"}  # what holds a value for each class
@@ -20,6 +20,11 @@ UNITS = {
 def timed(measure: str) -> bool:
     """Tell whether a measure is of seconds."""
     return "seconds" in measure
+
+
+def factor(measure: str) -> int:
+    """Return what a value is multiplied by where it is shown: fractions are told in percent."""
+    return 100 if measure in FRACTIONS else 1
 
 
 def unit_of(measure: str) -> str:

@@ -7,7 +7,7 @@ import pandas as pd
 
 from alsuite.errors import UserError
 from alsuite.results.intervals import ENOUGH
-from alsuite.results.measures import FRACTIONS
+from alsuite.results.measures import FRACTIONS, factor
 from alsuite.results.statistics import SETTING, aubc, paired_tests, penalty_matrix, summary
 
 __all__ = ["markdown", "report"]
@@ -30,7 +30,7 @@ def report(frame: pd.DataFrame, series: Sequence[str], metric: str = "accuracy")
             "penalty": penalty_matrix(part, series, metric).rename_axis("series").reset_index().assign(**setting),
             "tests": paired_tests(part, series, metric).assign(**setting),
         }
-        text.append(_text(setting, made, metric, 100 if metric in FRACTIONS else 1))
+        text.append(_text(setting, made, metric, factor(metric)))
         for name, table in made.items():
             tables[name].append(table)
     return "\n\n".join(text), {name: pd.concat(parts, ignore_index=True) for name, parts in tables.items()}

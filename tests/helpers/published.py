@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 from unittest.mock import patch
 
 import numpy as np
+from publish import publish
 
 from alsuite.claims import Claim, verdicts
 from alsuite.results.kept import kept_table
-from helpers import REPOSITORY
 from helpers.journals import synthetic_curve, write_run
 
-__all__ = ["CLAIM", "FIGURE", "NOTES", "add_pictures", "publish_script", "publish_some"]
+__all__ = ["CLAIM", "FIGURE", "NOTES", "add_pictures", "publish_some"]
 
 FIGURE = "asal_fig18"
 CLAIM = Claim(
     "ahead", "asal", "figure 18", "ASAL is <b>ahead</b>.", FIGURE, where={"test": "usps"}, better="asal", than="random"
 )
 NOTES = {"d_ranking": 0.7, "warning": "the <game> is & stays dull", "fit_seconds": 0.1}
-
-
-def publish_script() -> ModuleType:
-    """Load scripts/publish.py, which is no module of the package."""
-    spec = importlib.util.spec_from_file_location("publish", REPOSITORY / "scripts" / "publish.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def publish_some(root: Path) -> Path:
@@ -47,7 +35,7 @@ def publish_some(root: Path) -> Path:
             )
     folder = root / "published" / FIGURE
     with patch("alsuite.claims.pages.read_claims", lambda: [CLAIM]):  # all claims take seconds to read
-        publish_script().publish(FIGURE, "smoke", root, folder)
+        publish(FIGURE, "smoke", root, folder)
     verdicts([CLAIM], lambda _: kept_table(folder)).to_csv(root / "published" / "claims.csv", index=False)
     return root / "published"
 

@@ -4,10 +4,11 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 
+import lists
 import numpy as np
 import pandas as pd
+import publish
 import pytest
 
 from alsuite import figures
@@ -18,14 +19,8 @@ from alsuite.figures.spec import Panel
 from alsuite.results import load_runs
 from alsuite.results.kept import kept_table, queried
 from helpers.journals import synthetic_curve, write_run
-from helpers.published import publish_script
 
 SEEDS = range(3)
-
-
-@pytest.fixture(scope="module")
-def publish() -> ModuleType:
-    return publish_script()
 
 
 @pytest.fixture
@@ -44,7 +39,7 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_what_is_kept_calls_series_as_the_picture_does(publish: ModuleType, root: Path, tmp_path: Path) -> None:
+def test_what_is_kept_calls_series_as_the_picture_does(root: Path, tmp_path: Path) -> None:
     folder = tmp_path / "kept"
     folder.mkdir()
     (folder / "values.csv").write_text("of an earlier measure")
@@ -66,7 +61,7 @@ def test_what_is_kept_calls_series_as_the_picture_does(publish: ModuleType, root
     assert "ASAL gray" in (folder / "README.md").read_text()
 
 
-def test_a_line_of_means_for_what_is_no_metric(publish: ModuleType, root: Path) -> None:
+def test_a_line_of_means_for_what_is_no_metric(root: Path) -> None:
     frame = figures.runs_of([Panel("timing", experiment="asal_mnist")], "fig", "smoke", root)["asal_mnist"]
     assert isinstance(frame, pd.DataFrame)
     random = frame[(frame["strategy"] == "random") & (frame["test"] == "mnist")]
@@ -80,7 +75,7 @@ def test_a_line_of_means_for_what_is_no_metric(publish: ModuleType, root: Path) 
     assert publish.headline(random, Panel("labels", title="Shares")) == "Shares: drawn"
 
 
-def test_an_entropy_is_tabled_as_an_entropy(publish: ModuleType, root: Path) -> None:
+def test_an_entropy_is_tabled_as_an_entropy(root: Path) -> None:
     frame = load_runs("asal_mnist", "smoke", root)
     text, made = publish.tabled(
         frame[frame["test"] == "mnist"], Panel("entropy", y="entropy", series=("strategy", "features"))
@@ -90,7 +85,7 @@ def test_an_entropy_is_tabled_as_an_entropy(publish: ModuleType, root: Path) -> 
     assert {*made["summary"]["measure"]} == {"entropy", "aubc", "final"}
 
 
-def test_a_timing_is_tabled_by_a_value_for_each_run(publish: ModuleType, root: Path) -> None:
+def test_a_timing_is_tabled_by_a_value_for_each_run(root: Path) -> None:
     frame = load_runs("asal_mnist", "smoke", root)
     panel = Panel("timing", y="query_seconds", at="mean", series=("strategy",))
     _, made = publish.tabled(frame[(frame["test"] == "mnist") & (frame["strategy"] == "random")], panel)
@@ -99,7 +94,7 @@ def test_a_timing_is_tabled_by_a_value_for_each_run(publish: ModuleType, root: P
 
 
 @pytest.mark.slow
-def test_a_published_figure_is_drawn_again_without_its_runs(publish: ModuleType, root: Path, tmp_path: Path) -> None:
+def test_a_published_figure_is_drawn_again_without_its_runs(root: Path, tmp_path: Path) -> None:
     folder = tmp_path / "published" / "asal_fig18"
     publish.publish("asal_fig18", "smoke", root, folder)
     before = (folder / "asal_fig18.png").read_bytes()
@@ -113,7 +108,7 @@ def test_a_published_figure_is_drawn_again_without_its_runs(publish: ModuleType,
 
 
 @pytest.mark.slow
-def test_published_runs_stay_where_others_are_added(publish: ModuleType, root: Path, tmp_path: Path) -> None:
+def test_published_runs_stay_where_others_are_added(root: Path, tmp_path: Path) -> None:
     folder = tmp_path / "published" / "asal_fig18"
     publish.publish("asal_fig18", "smoke", root, folder)
     about, asked = json.loads((folder / "about.json").read_text()), queried(folder)
@@ -132,7 +127,7 @@ def test_published_runs_stay_where_others_are_added(publish: ModuleType, root: P
         publish.publish("asal_fig18", "smoke", root, folder)
 
 
-def test_seeds_of_one_series_that_have_different_options_are_refused(publish: ModuleType, tmp_path: Path) -> None:
+def test_seeds_of_one_series_that_have_different_options_are_refused(tmp_path: Path) -> None:
     for seed, limit in enumerate((1000, 1000, 8000)):
         write_run(tmp_path, "vaal", seed, synthetic_curve(0.8, seed), config={"strategy": {"limit": limit}})
         write_run(tmp_path, "random", seed, synthetic_curve(0.8, seed))
@@ -144,13 +139,13 @@ def test_seeds_of_one_series_that_have_different_options_are_refused(publish: Mo
 
 
 @pytest.mark.slow
-def test_the_seeds_of_each_published_series_have_the_same_options(publish: ModuleType) -> None:
+def test_the_seeds_of_each_published_series_have_the_same_options() -> None:
     for table in publish.PUBLISHED.glob("*/runs.json.xz"):
         publish.refuse_mixed(kept_table(table.parent))
 
 
 @pytest.mark.slow
-def test_a_damaged_table_is_named(publish: ModuleType, root: Path, tmp_path: Path) -> None:
+def test_a_damaged_table_is_named(root: Path, tmp_path: Path) -> None:
     publish.publish("asal_fig18", "smoke", root, tmp_path / "kept")
     table = tmp_path / "kept" / "runs.json.xz"
     table.write_bytes(table.read_bytes()[:-20])
@@ -158,7 +153,7 @@ def test_a_damaged_table_is_named(publish: ModuleType, root: Path, tmp_path: Pat
         kept_table(tmp_path / "kept")
 
 
-def test_images_that_joined_the_pool_are_not_published(publish: ModuleType, tmp_path: Path) -> None:
+def test_images_that_joined_the_pool_are_not_published(tmp_path: Path) -> None:
     stored, shown = tmp_path / "images_cycle_0000.npz", np.ones((2, 1, 8, 8), np.uint8)
     np.savez(stored, synthetic=np.zeros((500, 1, 8, 8), np.uint8), generated_1=shown)
     slim = tmp_path / "slim.npz"
@@ -170,19 +165,17 @@ def test_images_that_joined_the_pool_are_not_published(publish: ModuleType, tmp_
     assert publish.drawable(slim) == slim.read_bytes()
 
 
-def test_what_was_not_run_is_not_published(publish: ModuleType, tmp_path: Path) -> None:
+def test_what_was_not_run_is_not_published(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no finished runs"):
         publish.publish("asal_fig18", "smoke", tmp_path, tmp_path / "kept")
 
 
 @pytest.mark.slow
-def test_the_lists_name_what_the_paper_prints_and_how_its_claims_came_out(
-    publish: ModuleType, root: Path, tmp_path: Path
-) -> None:
+def test_the_lists_name_what_the_paper_prints_and_how_its_claims_came_out(root: Path, tmp_path: Path) -> None:
     kept, readme = tmp_path / "published", tmp_path / "README.md"
     publish.publish("asal_fig18", "smoke", root, kept / "asal_fig18")
-    readme.write_text(f"above\n{publish.MARK}\nold\n{publish.MARK}\nbelow\n")
-    publish.renew(kept, readme)
+    readme.write_text(f"above\n{lists.MARK}\nold\n{lists.MARK}\nbelow\n")
+    lists.renew(kept, readme)
     text = readme.read_text()
     assert text.startswith("above\n")
     assert text.endswith("\nbelow\n")
@@ -193,10 +186,10 @@ def test_the_lists_name_what_the_paper_prints_and_how_its_claims_came_out(
     assert {*pd.read_csv(kept / "claims.csv")["paper"]} == {"vaal", "aalu", "m2vaal", "asal", "active_gan"}
 
 
-def test_of_a_papers_table_is_printed_what_was_measured(publish: ModuleType) -> None:
+def test_of_a_papers_table_is_printed_what_was_measured() -> None:
     def printed(stem: str, **begun: list[int]) -> str:
         rows = [(name, n) for name, counts in begun.items() for n in counts]
-        return publish.printed(stem, pd.DataFrame(rows, columns=["dataset", "labelled"]))
+        return lists.printed(stem, pd.DataFrame(rows, columns=["dataset", "labelled"]))
 
     assert printed("active_gan_tab1_mnist", mnist=[500]).startswith("500 labelled: SVM 94.6, ")
     both = printed("active_gan_tab1", mnist=[500, 1000], tiny_imagenet=[10_000]).split("<br>")
@@ -208,7 +201,7 @@ def test_of_a_papers_table_is_printed_what_was_measured(publish: ModuleType) -> 
     assert printed("asal_fig18", usps57=[10]) == "curves without numbers"
 
 
-def test_a_page_tells_which_runs_had_another_device(publish: ModuleType) -> None:
+def test_a_page_tells_which_runs_had_another_device() -> None:
     common = {"experiment": "one", "scale": "paper"}
     rows = [{**common, "run": f"{n}", "strategy": "vaal", "seed": n, "device": "cpu"} for n in range(3)]
     other = {**common, "strategy": "random", "device": "gpu"}
@@ -217,12 +210,12 @@ def test_a_page_tells_which_runs_had_another_device(publish: ModuleType) -> None
     assert [*publish.elsewhere(pd.DataFrame(rows[:3]))] == []
 
 
-def test_each_cycle_that_a_figure_shows_is_kept(publish: ModuleType, tmp_path: Path) -> None:
+def test_each_cycle_that_a_figure_shows_is_kept(tmp_path: Path) -> None:
     shown = publish.compared("m2vaal_fig3", "smoke", tmp_path)
     assert [panel.cycle for _, _, panel in shown] == [0, -1]
 
 
-def test_shares_of_all_labels_are_kept_beside_those_asked_for(publish: ModuleType, tmp_path: Path) -> None:
+def test_shares_of_all_labels_are_kept_beside_those_asked_for(tmp_path: Path) -> None:
     for strategy, generator in (("asal", "dcgan"), ("entropy", "none"), ("full", "none")):
         write_run(tmp_path, strategy, 0, [0.5, 0.6], choices={"generator": generator})
     runs = load_runs("toy", root=tmp_path)
@@ -232,12 +225,12 @@ def test_shares_of_all_labels_are_kept_beside_those_asked_for(publish: ModuleTyp
 
 
 @pytest.mark.slow
-def test_the_published_verdicts_are_those_of_the_published_runs(publish: ModuleType) -> None:
+def test_the_published_verdicts_are_those_of_the_published_runs() -> None:
     kept = pd.read_csv(publish.PUBLISHED / "claims.csv")
     judged = verdicts(read_claims(), measured_runs(publish.PUBLISHED.parent, live=False))
     pd.testing.assert_frame_equal(kept[["claim", "says", "verdict"]], judged[["claim", "says", "verdict"]])
 
 
-def test_each_published_page_tells_what_its_strategies_noted(publish: ModuleType) -> None:
-    for folder in publish.figures_in(publish.PUBLISHED):
-        assert publish.diagnosed(kept_table(folder)) in (folder / "README.md").read_text()
+def test_each_published_page_tells_what_its_strategies_noted() -> None:
+    for folder in lists.figures_in(publish.PUBLISHED):
+        assert lists.diagnosed(kept_table(folder)) in (folder / "README.md").read_text()

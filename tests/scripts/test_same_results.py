@@ -4,22 +4,14 @@ import json
 import re
 import sys
 from collections.abc import Callable
-from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from typing import Any
 
 import pytest
+import same_results
 
-from helpers import REPOSITORY
 from helpers.configs import composed
 from helpers.journals import write_run
-
-spec = spec_from_file_location("same_results", REPOSITORY / "scripts" / "same_results.py")
-assert spec is not None
-assert spec.loader is not None
-same_results = module_from_spec(spec)
-spec.loader.exec_module(same_results)
-compared = same_results.compared
 
 
 @pytest.fixture
@@ -39,7 +31,7 @@ def edited(run: Path, cycle: int, change: Callable[[dict[str, Any]], object]) ->
 
 
 def test_identical_runs_are_called_so(roots: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
-    assert compared(*roots) == 0
+    assert same_results.compared(*roots) == 0
     assert [line.split() for line in capsys.readouterr().out.splitlines()] == [
         ["identical", "toy/smoke/seed=0,strategy=margin"],
         ["identical", "toy/smoke/seed=1,strategy=margin"],
@@ -52,7 +44,7 @@ def test_times_and_memory_may_differ(roots: tuple[Path, Path]) -> None:
         record["queried"]["notes"] |= {"fit_seconds": 3.0, "memory": 7}
 
     edited(roots[1] / "toy" / "smoke" / "seed=1,strategy=margin", 1, elsewhere)
-    assert compared(*roots) == 0
+    assert same_results.compared(*roots) == 0
 
 
 @pytest.mark.parametrize(
@@ -72,7 +64,7 @@ def test_the_first_difference_is_shown(
     roots: tuple[Path, Path], change: Callable[[dict[str, Any]], object], said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     edited(roots[1] / "toy" / "smoke" / "seed=1,strategy=margin", 1, change)
-    assert compared(*roots) == 1
+    assert same_results.compared(*roots) == 1
     first, line = capsys.readouterr().out.splitlines()
     assert first.startswith("identical")
     assert line.startswith("toy/smoke/seed=1,strategy=margin: record 1, ")
@@ -86,7 +78,7 @@ def test_what_is_no_number_equals_itself() -> None:
 def test_a_run_that_went_on_further_differs(roots: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     journal = roots[1] / "toy" / "smoke" / "seed=0,strategy=margin" / "cycles.jsonl"
     journal.write_text("".join(journal.read_text().splitlines(keepends=True)[:2]))
-    assert compared(*roots) == 1
+    assert same_results.compared(*roots) == 1
     assert "3 records became 2" in capsys.readouterr().out
 
 
@@ -95,9 +87,9 @@ def test_renamed_runs_are_matched_by_what_they_are(
 ) -> None:
     smoke = roots[1] / "toy" / "smoke"
     (smoke / "seed=1,strategy=margin").rename(smoke / "another name")
-    assert compared(*roots) == 0
+    assert same_results.compared(*roots) == 0
     edited(smoke / "another name", 0, lambda record: record.update(labelled=5))
-    assert compared(*roots) == 1
+    assert same_results.compared(*roots) == 1
     assert "seed=1,strategy=margin: record 0, labelled: 10 became 5" in capsys.readouterr().out
 
 
@@ -106,7 +98,7 @@ def test_a_missing_run_is_a_difference(
     roots: tuple[Path, Path], side: int, said: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (roots[side] / "toy" / "smoke" / "seed=1,strategy=margin" / "cycles.jsonl").unlink()
-    assert compared(*roots) == 1
+    assert same_results.compared(*roots) == 1
     assert f"seed=1,strategy=margin: {said}" in capsys.readouterr().out
 
 
@@ -116,12 +108,12 @@ def test_runs_that_cannot_be_told_apart_are_not_guessed(
     smoke = roots[1] / "toy" / "smoke"
     (smoke / "seed=1,strategy=margin").rename(smoke / "a")
     write_run(roots[1], "margin", 1, [0.5], run="b", choices={"oracle": "ideal"})
-    assert compared(*roots) == 1
+    assert same_results.compared(*roots) == 1
     assert capsys.readouterr().out.count("missing in") == 3
 
 
 def test_folders_without_runs_are_no_proof(tmp_path: Path) -> None:
-    assert compared(tmp_path, tmp_path) == 1
+    assert same_results.compared(tmp_path, tmp_path) == 1
 
 
 @pytest.mark.parametrize("run", same_results.RUNS)

@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import math
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 import torch
+import tune_steps as steps
 from hydra.utils import instantiate
-
-from helpers import REPOSITORY
 
 
 @pytest.fixture
 def tune_steps(monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.syspath_prepend(str(REPOSITORY / "scripts"))
-    module = import_module("tune_steps")
-    monkeypatch.setattr(module, "HELD_OUT", 300)
-    return module
+    monkeypatch.setattr(steps, "HELD_OUT", 300)
+    return steps
 
 
 @pytest.mark.parametrize(
