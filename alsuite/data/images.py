@@ -28,6 +28,7 @@ __all__ = [
     "Labelled",
     "allocate",
     "coloured",
+    "convert_all",
     "decoded",
     "for_browsers",
     "image_files",
@@ -43,6 +44,7 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".webp", ".
 
 CHUNK = 1024  # images at a time
 LONGEST = 100  # times as long as wide
+TOLD = 5  # refused files that one error tells of
 
 Labelled = list[tuple[Path, int]]  # image files and their class
 Read = TypeVar("Read")
@@ -123,10 +125,30 @@ def save_images(target: Path, files: Sequence[Path], crop: int, short: int | Non
     def convert(i: int) -> None:
         array[i] = square(files[i], crop, short or crop)
 
-    with ThreadPoolExecutor() as threads:
-        for first in watched(range(0, len(files), CHUNK), f"{target.stem}, in {CHUNK:,}", -(-len(files) // CHUNK)):
-            list(threads.map(convert, range(len(files))[first : first + CHUNK]))
+    convert_all(target.stem, len(files), CHUNK, convert)
     array.flush()
+
+
+def convert_all(name: str, count: int, chunk: int, convert: Callable[[int], None]) -> None:
+    """Call `convert` with each number below the count, in threads, and show how far it is.
+
+    What it refuses is told in one go, once all have been tried: to find the next damaged file should take no new start.
+    """
+    refused: dict[int, str] = {}
+
+    def tried(i: int) -> None:
+        try:
+            convert(i)
+        except UserError as error:
+            refused[i] = str(error)
+
+    with ThreadPoolExecutor() as threads:
+        for first in watched(range(0, count, chunk), f"{name}, in {chunk:,}", -(-count // chunk)):
+            list(threads.map(tried, range(first, min(first + chunk, count))))
+    if refused:
+        told = [refused[i] for i in sorted(refused)]
+        more = [f"and {len(told) - TOLD:,} more"] if len(told) > TOLD else []
+        raise UserError("; ".join([*told[:TOLD], *more]))
 
 
 def allocate(path: Path, shape: tuple[int, ...]) -> np.memmap:

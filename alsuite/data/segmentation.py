@@ -1,7 +1,6 @@
 """Data sets with a label per pixel: a mask beside each image, whose values are classes, and 255 for void."""
 
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -10,13 +9,12 @@ from numpy.typing import NDArray
 
 from alsuite.data.checks import check_pixels
 from alsuite.data.dataset import Dataset
-from alsuite.data.images import allocate, coloured, decoded, image_files, read_mask, version
+from alsuite.data.images import allocate, coloured, convert_all, decoded, image_files, read_mask, version
 from alsuite.data.raw import unpack
 from alsuite.data.store import lines, load, save_lines
 from alsuite.errors import MissingDataError, UserError
 from alsuite.files import place_of
 from alsuite.pool import VOID
-from alsuite.training.progress import watched
 
 __all__ = ["bdd100k", "camvid", "cityscapes", "folder_masks"]
 
@@ -127,9 +125,7 @@ def save_pairs(folder: Path, split: str, pairs: Sequence[Pair], sides: Sides | N
     def convert(i: int) -> None:
         images[i], targets[i] = read_pair(*pairs[i], (height, width), sides is not None, ids)
 
-    with ThreadPoolExecutor() as threads:
-        for first in watched(range(0, len(pairs), CHUNK), f"{split}, in {CHUNK}", -(-len(pairs) // CHUNK)):
-            list(threads.map(convert, range(len(pairs))[first : first + CHUNK]))
+    convert_all(split, len(pairs), CHUNK, convert)
     images.flush()
     targets.flush()
 

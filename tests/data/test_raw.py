@@ -1,6 +1,7 @@
 """Every data set from its raw files, and what is said when these lack or are damaged."""
 
 import os
+import re
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -114,6 +115,18 @@ def test_own_folder(tmp_path: Path) -> None:
         folder(tmp_path / "pets", root=tmp_path)
     with pytest.raises(UserError, match="is no folder"):
         folder(tmp_path / "birds", root=tmp_path)
+
+
+def test_all_images_that_cannot_be_read_are_told_at_once(tmp_path: Path) -> None:
+    write_class_folders(tmp_path / "pets", ["cat", "dog"], range(12))
+    for number in range(7):
+        (tmp_path / "pets" / "cat" / f"broken{number}.png").write_bytes(b"no image")
+    with pytest.raises(UserError) as raised:
+        folder(tmp_path / "pets", size=8, root=tmp_path)
+    told = re.findall(r"read the image \S+(broken\d)", str(raised.value))
+    assert told == sorted({*told})
+    assert len(told) == 5
+    assert re.search(r"; and \d more$", str(raised.value))
 
 
 @pytest.mark.parametrize(
