@@ -52,7 +52,7 @@ INCIDENTAL = (
 )
 """The options that change no result: not in a folder's name, a run's identity or the columns that tell series apart."""
 OURS = {"run.json", "cycles.jsonl", "lock"}
-MADE_BY = ("commit", "versions", "device", "threads", "code")  # what asked.json tells of how a query was made
+MADE_BY = ("commit", "own_commits", "versions", "device", "threads", "processes", "code")  # asked.json tells it, too
 
 
 class Journal:
@@ -117,7 +117,7 @@ class Journal:
         """Write down from which cycle on another commit, other versions or another device make the run."""
         now = {key: value for key, value in self.made_by.items() if key != "code"}
         last = (before.get(WENT_ON) or [before])[-1]
-        if self.finished or all(last.get(key) == value for key, value in now.items()):
+        if self.finished or all(last.get(key) == now.get(key) for key in MADE_BY if key != "code"):
             return
         noted = [*before.get(WENT_ON, []), {"cycle": len(self.records), **now}]
         with self._explained("write run.json"), written_whole(path) as part:

@@ -13,7 +13,6 @@ import argparse
 import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -27,10 +26,10 @@ from alsuite.command.complaints import complaining
 from alsuite.errors import UserError
 from alsuite.figures.images import stored_in
 from alsuite.figures.names import name_of
-from alsuite.figures.parts import DERIVED, Part, part_named, per_run, runs_shown, selection
+from alsuite.figures.parts import DERIVED, runs_shown, selection
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import METRICS, STORED, Panel, description_of, read_panels
-from alsuite.results.intervals import interval
+from alsuite.figures.tabled import named, tabled
 from alsuite.results.kept import (
     PICTURED,
     TABLES,
@@ -41,8 +40,7 @@ from alsuite.results.kept import (
     kept_in,
     pictured_in,
 )
-from alsuite.results.measures import BYTES, FRACTIONS, largest, unit_of
-from alsuite.results.report import report
+from alsuite.results.measures import BYTES, FRACTIONS, unit_of
 from alsuite.results.statistics import FULL, RUN
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "outputs" / "published"
@@ -232,26 +230,6 @@ def fully_labelled(runs: pd.DataFrame, panel: Panel) -> pd.DataFrame:
         return results.select(runs[runs["strategy"] == FULL], task)
     except UserError:
         return pd.DataFrame()
-
-
-def named(frame: pd.DataFrame, panel: Panel) -> Part:
-    """Call the series as the picture does, each value of its x axis a series of its own."""
-    columns = panel.series if panel.x == "labelled" else (*panel.series, panel.x)
-    return part_named(replace(panel, series=columns), frame)
-
-
-def tabled(frame: pd.DataFrame, panel: Panel) -> tuple[str, dict[str, pd.DataFrame]]:
-    """Compare the series by the panel's own measure: as curves, or by a value for each run; pictures have no table."""
-    if panel.kind in ("labels", *STORED):
-        return "", {}
-    if panel.x == "labelled" and (panel.kind in ("accuracy", "entropy", "aubc", "penalty") or panel.y == "aubc"):
-        y = panel.y.replace("aubc", "accuracy")
-        return report(named(frame, panel).frame, ["series"], y)
-    frame = DERIVED[panel.kind](frame) if panel.kind in DERIVED else frame
-    part = named(frame, panel)
-    table = interval(per_run(part.frame, panel), ["series"], panel.y, largest(panel.y, frame))
-    table = table.sort_values("series", key=lambda names: names.map(part.order.index))
-    return table.to_string(index=False, float_format="{:.4g}".format), {"values": table.assign(measure=panel.y)}
 
 
 def headline(frame: pd.DataFrame, panel: Panel) -> str:

@@ -196,6 +196,18 @@ def test_where_another_machine_went_on_is_written_down(tmp_path: Path) -> None:
     assert facts_of(pd.DataFrame({"folder": [tmp_path]}), "make toy", "smoke")["device"] == "H100, cpu"
 
 
+def test_where_other_processes_or_commits_went_on_is_written_down(tmp_path: Path) -> None:
+    made = ({"processes": 2}, {}, {"own_commits": {"mine": "1"}}, {"own_commits": {"mine": "1"}})
+    for more in made:
+        journal = Journal(tmp_path)
+        journal.start({**ABOUT, **more})
+        journal.append(record(len(journal.records)))
+        journal.close()
+    told = json.loads((tmp_path / "run.json").read_text())
+    commit = {"commit": "0" * 40}
+    assert told["went_on"] == [{"cycle": 1, **commit}, {"cycle": 2, **commit, "own_commits": {"mine": "1"}}]
+
+
 def test_a_run_without_a_finished_cycle_may_be_configured_anew(tmp_path: Path) -> None:
     written(tmp_path, 0)
     journal = Journal(tmp_path)

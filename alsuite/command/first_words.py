@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from alsuite import CONF
 from alsuite.command.estimate import estimate
-from alsuite.command.job import Job, processes_of
+from alsuite.command.job import Job, as_given, processes_of
 from alsuite.command.machine import choose_device
 from alsuite.command.papers import of_scale
 from alsuite.command.progress import Progress
@@ -119,12 +119,17 @@ def _rounded(value: float) -> str:
 
 
 def _at_scale(config: DictConfig, hydra: HydraConf, name: str) -> Job:
-    """Return the job that the same command would have made at another scale, with the task model of that scale."""
-    other = config.copy()
-    other.scale = OmegaConf.load(CONF / "scale" / f"{name}.yaml")
+    """Return the job that the same command would have made at another scale, with the task model of that scale.
+
+    What a strategy sets of its task model it sets of that one, too.
+    """
+    other, strategy = config.copy(), hydra.runtime.choices["strategy"]
+    named = OmegaConf.load(CONF / "scale" / f"{name}.yaml")
+    assert isinstance(named, DictConfig)
+    other.scale = as_given(named, config.scale, hydra.overrides.task)
     for group, choice in of_scale(other["scale"], hydra.runtime.choices).items():
         other.merge_with({"fair": None, group: None})
-        composed = compose("config", [f"{group}={choice}"])
+        composed = compose("config", [f"strategy={strategy}", f"{group}={choice}"])
         other.fair, other[group] = composed.fair, composed[group]
     return Job.of(other, hydra)
 

@@ -19,7 +19,7 @@ from alsuite.errors import UserError
 from alsuite.journal import INCIDENTAL, Record
 from alsuite.recorded import Options
 
-__all__ = ["Job", "limited", "processes_of"]
+__all__ = ["Job", "as_given", "limited", "processes_of"]
 
 TEMPLATES = ("fair", "features", "generator", "paper")  # their values stand again in what uses them
 MADE_UP = "made up"  # in place of a hash
@@ -105,10 +105,15 @@ def limited(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     """Return the scale with the limits of the experiment's own at it, over which those win that the overrides give."""
     scale = OmegaConf.merge(config.scale, config.at_scale.get(config.scale.name, {}))
     assert isinstance(scale, DictConfig)
+    return as_given(scale, config.scale, overrides)
+
+
+def as_given(scale: DictConfig, given: DictConfig, overrides: Sequence[str]) -> DictConfig:
+    """Return a scale, with what the overrides have set of another."""
     for key in map(key_of, parsed(overrides)):
         if key.startswith("scale."):
             name = key.removeprefix("scale.")
-            OmegaConf.update(scale, name, OmegaConf.select(config.scale, name), force_add=True)
+            OmegaConf.update(scale, name, OmegaConf.select(given, name), force_add=True)
     return scale
 
 

@@ -18,7 +18,7 @@ from alsuite.journal import INCIDENTAL
 __all__ = ["ADHOC", "RESOLVERS", "experiment_of", "run_name"]
 
 ADHOC = "adhoc"
-ABOVE = ("experiment", "scale")  # the folders above a run's say these
+UNTOLD = (*INCIDENTAL, "scale.seeds", "experiment", "scale")  # change no result, or stand in the folders above
 LONGEST = 200  # bytes of a folder's name, of the 255 that file systems take
 
 
@@ -41,7 +41,7 @@ def run_name(overrides: Sequence[str], pairs: Pairs | None = None, dataset: str 
     """
     options = {one.get_key_element().lstrip("+~"): _shown(one.get_value_element_as_str()) for one in parsed(overrides)}
     told = beyond_the_paper(options, pairs, dataset)
-    kept = [f"{key}={value}" for key, value in sorted(told.items()) if key not in (*INCIDENTAL, *ABOVE)]
+    kept = [f"{key}={value}" for key, value in sorted(told.items()) if key not in UNTOLD]
     exact = ",".join(kept)
     safe = re.sub(r"[^\w=.,+\-\[\]{}@]", "_", exact)
     if safe == exact and len(safe.encode()) <= LONGEST:

@@ -17,11 +17,11 @@ from alsuite.figures.names import NAMES
 from alsuite.figures.parts import DERIVED, Part, parts_of, selection
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import STORED, Panel, description_of, is_figure, read_panels
+from alsuite.figures.tabled import tabled
 from alsuite.recorded import Options
 from alsuite.report.titles import paper_of_figure, title_of
 from alsuite.results import NoRunsError, load_runs
 from alsuite.results.kept import TABLE, TABLES, facts_of
-from alsuite.results.report import report
 
 __all__ = ["Measured", "own_experiment", "published_figures"]
 
@@ -186,15 +186,17 @@ def _largest(folders: Iterable[str], root: Path) -> str:
 
 
 def _compared(parts: list[Part]) -> dict[str, pd.DataFrame]:
-    """Compare the series of each part by its own measure, as published tables do."""
+    """Compare the series of each part by its own measure, as published tables do, each selection of runs once."""
     tables: dict[str, list[pd.DataFrame]] = {}
+    seen = set()
     for part in parts:
-        if part.note or part.panel.kind not in ("accuracy", "entropy"):
+        key = (*selection(part.panel), part.panel.x)
+        if part.note or part.panel.kind in DERIVED or key in seen:
             continue
-        y = part.panel.y
-        _, made = report(part.frame, ["series"], y)
+        seen.add(key)
+        _, made = tabled(part.frame, part.panel)
         for name, table in made.items():
-            tables.setdefault(name, []).append(table.assign(panel=part.panel.title or y))
+            tables.setdefault(name, []).append(table.assign(panel=part.panel.title or part.panel.y))
     return {name: pd.concat(each, ignore_index=True) for name, each in tables.items()}
 
 

@@ -99,8 +99,9 @@ def differing(frame: pd.DataFrame, of_seeds: bool = False) -> list[str]:
     told, known = groups.nunique(dropna=False), groups.nunique()  # of lists, which a table that was kept may lack
     lists = {name for name in options if clashing[name].astype(str).str.startswith("[").any()}
     columns = [name for name in options if (known if name in lists else told)[name].gt(1).any()]
-    if of_seeds:  # what a scale's own numbers do stands in other options
-        return [column for column in columns if not column.startswith(("seed", "scale."))]
+    if of_seeds:  # the draws of a part, as oracle.seed, follow the run's; what a scale's numbers do stands elsewhere
+        seeds = [column for column in columns if column == "seeds" or column.rpartition(".")[2] == "seed"]
+        return [column for column in columns if column not in seeds and not column.startswith("scale.")]
     return columns or [column for column in RUN if clashing[column].nunique() > 1]
 
 

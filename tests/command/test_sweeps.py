@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import pytest
-from hydra import version
-from hydra.core.utils import setup_globals
-from omegaconf import OmegaConf, read_write
 
-from alsuite.__main__ import loader
 from alsuite.command.job import Job
 from alsuite.command.narrowing import Sweep, narrowed
-from alsuite.command.sweeps import Composer, jobs_of
+from helpers.configs import composer, jobs_with
 
 TWO: list[Sweep] = [{"lr": ["0.1", "0.2"]}, {"batch": ["8", "16"]}]
 REWARDS: list[Sweep] = [{"strategy": ["a"], "epsilon": ["0.0", "0.1"]}, {"strategy": ["a"], "alpha": ["0.0", "1.0"]}]
@@ -41,19 +38,7 @@ def test_what_is_given_leaves_the_sweeps_that_have_it(sweeps: list[Sweep], given
 
 @pytest.fixture(scope="module")
 def jobs() -> Callable[..., list[Job]]:
-    version.setbase("1.3")
-    setup_globals()
-    composer = Composer(loader(None))
-
-    def made(*given: str) -> list[Job]:
-        configs = [composer(job) for job in jobs_of(given, composer)]
-        for config in configs:
-            with read_write(config.hydra), read_write(config.hydra.runtime):
-                config.hydra.runtime.output_dir = config.hydra.sweep.subdir
-        own = [OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]) for config in configs]
-        return [Job.of(each, config.hydra) for each, config in zip(own, configs, strict=True)]
-
-    return made
+    return partial(jobs_with, composer())
 
 
 @pytest.mark.slow

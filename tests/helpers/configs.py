@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 from hydra import compose, initialize_config_dir, version
 from hydra.core.utils import setup_globals
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf, read_write
 
 from alsuite import CONF
 from alsuite.__main__ import loader
-from alsuite.command.sweeps import Composer, lines_of
+from alsuite.command.job import Job
+from alsuite.command.sweeps import Composer, jobs_of, lines_of
 
 GROUPS = (
     "budget",
@@ -55,6 +56,16 @@ def composer() -> Composer:
     version.setbase("1.3")
     setup_globals()
     return Composer(loader(None))
+
+
+def jobs_with(composer: Composer, *arguments: str) -> list[Job]:
+    """Return the jobs that a command line leads to."""
+    configs = [composer(job) for job in jobs_of(arguments, composer)]
+    for config in configs:
+        with read_write(config.hydra), read_write(config.hydra.runtime):
+            config.hydra.runtime.output_dir = config.hydra.sweep.subdir
+    own = [OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]) for config in configs]
+    return [Job.of(each, config.hydra) for each, config in zip(own, configs, strict=True)]
 
 
 def lines(arguments: Sequence[str]) -> list[list[str]]:

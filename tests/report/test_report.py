@@ -9,6 +9,7 @@ from pathlib import Path
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
+import yaml
 
 from alsuite.errors import UserError
 from alsuite.report.__main__ import main
@@ -177,6 +178,28 @@ def test_the_command_says_where_the_site_starts_and_what_is_missing(
     with pytest.raises(SystemExit, match="2"):
         main(["none", "--root", str(tmp_path)])
     assert "alsuite: none: no runs in" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_experiment_that_a_file_describes_is_told_as_its_panels_are(tmp_path: Path) -> None:
+    for value, level in ((0.0, 0.5), (0.5, 0.7)):
+        for seed in range(3):
+            run, chosen = f"alpha={value},seed={seed}", {"strategy": {"alpha": value}}
+            curve = [0.3, level + 0.01 * seed]
+            write_run(tmp_path, "active_gan", seed, curve, experiment="tried", run=run, config=chosen)
+    conf = tmp_path / "conf" / "experiment"
+    conf.mkdir(parents=True)
+    panels = [
+        {"kind": "accuracy", "title": "By its end", "x": "strategy.alpha", "at": "final"},
+        {"kind": "accuracy", "title": "Each alone", "series": ["strategy.alpha"]},
+    ]
+    described = {"experiment": "tried", "figure": panels, "description": "Of my own."}
+    (conf / "mine.yaml").write_text(yaml.safe_dump(described))
+    main(["mine", "--root", str(tmp_path), "--config-dir", str(tmp_path / "conf")])
+    page = Page(tmp_path / "report" / "experiments" / "mine" / "index.html")
+    assert "Of my own." in page.text
+    assert len(page.charts) >= 2
+    assert all(title in page.text for title in ("By its end", "Each alone"))
 
 
 def test_an_experiment_without_runs_leaves_the_site_as_it_is(root: Path, tmp_path: Path) -> None:

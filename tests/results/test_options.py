@@ -9,6 +9,7 @@ from alsuite.errors import UserError
 from alsuite.figures import draw_curves
 from alsuite.journal import INCIDENTAL
 from alsuite.results.__main__ import _folder_of, main
+from alsuite.results.report import report
 from alsuite.results.statistics import differing, telling, with_series
 from alsuite.results.table import last_accuracies
 from helpers.journals import write_run
@@ -32,6 +33,16 @@ def test_any_other_option_does_even_one_unheard_of(tmp_path: Path) -> None:
     assert last_accuracies(frame).split()[:2] == ["mine.rate", "labelled"]
     with pytest.raises(UserError, match=r"choose from .*strategy"):
         with_series(frame, "rate")
+
+
+def test_a_seed_of_its_own_tells_no_seeds_apart(tmp_path: Path) -> None:
+    """As that of the noisy oracle, which follows the run's."""
+    for strategy, level in (("random", 0.5), ("margin", 0.6)):
+        for seed in range(3):
+            write_run(tmp_path, strategy, seed, [0.4, level + 0.01 * seed], config={"oracle": {"seed": seed}})
+    frame = results.load_runs("toy", root=tmp_path)
+    assert differing(with_series(frame, "strategy"), of_seeds=True) == []
+    assert "margin" in report(frame, ["strategy"], "accuracy")[0]
 
 
 def test_lists_are_options_that_a_table_kept_before_may_lack(tmp_path: Path) -> None:

@@ -340,6 +340,18 @@ def test_command_prints_and_stores(tmp_path: Path, capsys: pytest.CaptureFixture
     assert pd.read_csv(folder / "penalty.csv").set_index("series").loc["entropy", "random"] == 1
 
 
+@pytest.mark.slow
+def test_the_command_compares_what_it_is_asked_to(tmp_path: Path) -> None:
+    for strategy, loss, scale in (("entropy", "hinge", "smoke"), ("random", "hinge", "smoke"), ("margin", "x", "mine")):
+        write_run(tmp_path, strategy, 0, [0.5, 0.6], scale=scale, config={"task_model": {"loss": loss}})
+    stored = tmp_path / "out"
+    main(["toy", "--root", str(tmp_path), "--out", str(stored), "--where", "strategy=entropy"])
+    assert {*pd.read_csv(stored / "long.csv")["series"]} == {"entropy"}
+    chosen = ["--scale", "smoke", "--series", "strategy", "task_model.loss"]
+    main(["toy", "--root", str(tmp_path), "--out", str(stored), *chosen])
+    assert {*pd.read_csv(stored / "long.csv")["series"]} == {"entropy · hinge", "random · hinge"}
+
+
 @pytest.mark.parametrize("wrong", [["nothing"], ["toy", "--where", "strategy"], ["toy", "--out", "/dev/null"]])
 def test_command_says_what_is_wrong_in_one_line(
     tmp_path: Path, wrong: list[str], capsys: pytest.CaptureFixture[str]

@@ -1,0 +1,33 @@
+"""The numbers behind a panel, as tables."""
+
+from dataclasses import replace
+
+import pandas as pd
+
+from alsuite.figures.parts import DERIVED, Part, part_named, per_run
+from alsuite.figures.spec import STORED, Panel
+from alsuite.results.intervals import interval
+from alsuite.results.measures import largest
+from alsuite.results.report import report
+
+__all__ = ["named", "tabled"]
+
+
+def named(frame: pd.DataFrame, panel: Panel) -> Part:
+    """Call the series as the picture does, each value of its x axis a series of its own."""
+    columns = panel.series if panel.x == "labelled" else (*panel.series, panel.x)
+    return part_named(replace(panel, series=columns), frame)
+
+
+def tabled(frame: pd.DataFrame, panel: Panel) -> tuple[str, dict[str, pd.DataFrame]]:
+    """Compare the series by the panel's own measure: as curves, or by a value for each run; pictures have no table."""
+    if panel.kind in ("labels", *STORED):
+        return "", {}
+    if panel.x == "labelled" and (panel.kind in ("accuracy", "entropy", "aubc", "penalty") or panel.y == "aubc"):
+        y = panel.y.replace("aubc", "accuracy")
+        return report(named(frame, panel).frame, ["series"], y)
+    frame = DERIVED[panel.kind](frame) if panel.kind in DERIVED else frame
+    part = named(frame, panel)
+    table = interval(per_run(part.frame, panel), ["series"], panel.y, largest(panel.y, frame))
+    table = table.sort_values("series", key=lambda names: names.map(part.order.index))
+    return table.to_string(index=False, float_format="{:.4g}".format), {"values": table.assign(measure=panel.y)}
