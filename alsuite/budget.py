@@ -146,7 +146,8 @@ def first_labels(initial: Callable[..., Tensor], split: Split, n: int, seed: int
     parameters = inspect.signature(initial).parameters
     rest = torch.nonzero(split.targets < 0).squeeze(1) if len(known) else torch.arange(len(split.targets))
     among = chosen_of(split, rest) if len(known) else split
-    looked_at = {"images": among.images} if "images" in parameters else {}
+    seen = {"images": among.images, **({"known": chosen_of(split, known).images} if len(known) else {})}
+    looked_at = {name: images for name, images in seen.items() if name in parameters}
     if split.unlabelled and not looked_at and getattr(initial, "func", initial) is not uniform:
         raise UserError("nobody knows the images' labels, by which none can be drawn: take initial=uniform or coreset")
     drawn = initial(among.targets, n - len(known), Generator().manual_seed(seed), **looked_at)

@@ -67,8 +67,8 @@ class Mapped:
         return self.shape.numel()
 
     def __getitem__(self, chosen: Tensor | slice | int) -> Any:
-        """Read the rows of a slice, of a tensor of places or truth values, or one; a slice of all is this itself."""
-        if isinstance(chosen, slice) and chosen.indices(len(self)) == (0, len(self), 1):
+        """Read the rows of a slice, of a tensor of places or truth values, or one; [:] is this itself."""
+        if isinstance(chosen, slice) and chosen == slice(None):
             return self
         rows = places(len(self), chosen.cpu() if isinstance(chosen, Tensor) else chosen)
         return self.index_select(0, rows.flatten()).reshape(*rows.shape, *self.shape[1:])

@@ -123,6 +123,11 @@ class Pool:
         return torch.nonzero(known).squeeze(1)
 
     @property
+    def original_images(self) -> Tensor:
+        """The images that were there at the start."""
+        return self.images if len(self) == self.originals else self.images[: self.originals]
+
+    @property
     def labelled_originals(self) -> Tensor:
         """(L,) indices of labelled images that are not synthetic, in order of acquisition."""
         return self.labelled[self.labelled < self.originals]

@@ -12,17 +12,30 @@ __all__ = ["coreset"]
 
 
 def coreset(
-    targets: Tensor, n: int, generator: Generator, *, images: Tensor, features: Extractor, folder: str
+    targets: Tensor,
+    n: int,
+    generator: Generator,
+    *,
+    images: Tensor,
+    features: Extractor,
+    folder: str,
+    known: Tensor | None = None,
 ) -> Tensor:
-    """Draw one image, then n - 1 times the one whose features lie farthest from those of all before.
+    """Draw n times the image whose features lie farthest from those known and of all drawn before.
+
+    Where no image is known the first one is drawn at random.
 
     Arguments:
         targets: (N,) labels, which are not looked at
         images: (N, C, H, W) of the pool
+        known: (M, C, H, W) whose labels there are already, and which are not among the others
         features: a fixed network's
         folder: where the features are kept
     """
-    found = FeatureStore(features, folder, torch.device("cpu"))(images)
+    features_of = FeatureStore(features, folder, torch.device("cpu"))
+    found = features_of(images)
+    if known is not None:
+        return k_center_greedy(found, features_of(known), n)[0]
     first = torch.randint(len(images), (1,), generator=generator)
     if n == 1:
         return first

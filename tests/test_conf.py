@@ -150,6 +150,15 @@ def test_the_command_line_takes_any_optimiser_with_its_own_options() -> None:
         Parts.of(values)
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ensemble", "qbc", "suggestive", "acgan_filtered"])
+def test_an_optimiser_of_any_class_is_made_for_each_of_several_networks(strategy: str) -> None:
+    chosen = ("task_model.optimiser={_target_: torch.optim.RMSprop, alpha: 0.5}", f"strategy={strategy}")
+    held = Parts.of(composed(*chosen).values).strategy
+    (make,) = (each for each in vars(held).values() if getattr(each, "func", None) is Classification)
+    assert isinstance(optimiser([nn.Parameter(torch.zeros(2))], **make().settings), torch.optim.RMSprop)
+
+
 @pytest.mark.parametrize(("choice", "shape"), [("vae", (3, 32, 32)), ("feature_vae", (20,))])
 def test_generators_are_built_for_the_shape_of_their_data(choice: str, shape: tuple[int, ...]) -> None:
     vae = built("generator", f"generator={choice}", "scale=smoke")(shape, extra=2)

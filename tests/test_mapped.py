@@ -23,6 +23,7 @@ from alsuite.strategies.coreset import CoreSet
 from alsuite.strategies.uncertainty import Uncertainty
 from alsuite.tasks import features_of
 from alsuite.training.fit import Stream, infer
+from alsuite.training.weights import fingerprint
 from helpers.commands import Command, records, started
 from helpers.data_files import write_npy
 from helpers.tasks import fast_task
@@ -79,6 +80,9 @@ def test_it_is_as_much_of_a_tensor_as_it_takes(file: NDArray[np.uint8]) -> None:
     held, whole = both(file)
     assert (held.shape, held.dtype, held.nbytes, len(held)) == (whole.shape, whole.dtype, whole.nbytes, 300)
     assert held[:] is held
+    assert torch.equal(held[:300], whole)
+    assert torch.equal(held[::1], whole)
+    assert fingerprint(cast(Tensor, held)) == fingerprint(whole)
     assert torch.equal(held[290:400], whole[290:])
     assert torch.equal(held[::7], whole[::7])
     assert torch.equal(held[-1], whole[-1])

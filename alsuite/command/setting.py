@@ -11,6 +11,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import hydra
 import torch
@@ -165,10 +166,13 @@ class Setting:
         return {**told, "side": self.side, "stand_in": self.made_up, **shuffled}
 
 
-def _made_later(options: Options) -> Options:
-    """Return the options of a part; an optimiser among them is made once there is a network."""
-    optimiser = options.get("optimiser") if isinstance(options, Mapping) else None
-    return {**options, "optimiser": {**optimiser, "_partial_": True}} if isinstance(optimiser, Mapping) else options
+def _made_later(options: Any) -> Any:
+    """Return the options of a part; an optimiser among them, at any depth, is made once there is a network."""
+    if not isinstance(options, Mapping):
+        return options
+    inner = {key: _made_later(value) for key, value in options.items()}
+    optimiser = inner.get("optimiser")
+    return {**inner, "optimiser": {**optimiser, "_partial_": True}} if isinstance(optimiser, Mapping) else inner
 
 
 def check_options(factory: object, whole: bool = False) -> None:

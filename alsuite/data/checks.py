@@ -53,6 +53,13 @@ def check_labels(name: str, train: NDArray, test: NDArray, names: Sequence[str])
         raise UserError(f"{name}: no train image of the class {', '.join(absent[:5])} ({len(absent)} of {len(names)})")
 
 
+def highest(targets: NDArray) -> int:
+    """Return the highest number of a class, which void is not where each pixel has a label."""
+    if targets.ndim == 1:
+        return int(targets.max())
+    return max(int(mask[mask != VOID].max(initial=0)) for mask in targets)
+
+
 def spaced(targets: NDArray, most: int = 2**26) -> NDArray:
     """Return evenly spaced masks of at most 64 MB."""
     return targets[:: max(1, targets.size // most)].ravel()

@@ -94,11 +94,11 @@ class Enlarged:
         return self.n
 
     def __getitem__(self, chosen: Tensor | slice | int) -> Any:
-        """Make the chosen rows; a slice of all of them makes none, and returns this tensor itself.
+        """Make the chosen rows; [:] makes none, and returns this tensor itself.
 
         chosen: a slice or a tensor of places or of truth values
         """
-        if isinstance(chosen, slice) and chosen.indices(self.n) == (0, self.n, 1):
+        if isinstance(chosen, slice) and chosen == slice(None):
             return self
         rows = places(self.n, chosen).to(self.device)
         return self.index_select(0, rows.flatten()).reshape(*rows.shape, *self.shape[1:])

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from alsuite.errors import UserError
+from alsuite.errors import UserError, whole_number
 from alsuite.nets.vae import VAE, discriminator
 from alsuite.notes import FIT_SECONDS
 from alsuite.pool import Pool, evenly, gather
@@ -106,6 +106,7 @@ class AALU:
         self.prediction = prediction
         self.ranking = ranking
         self.margin = margin
+        whole_number("strategy.", assistant_layers=assistant_layers)
         self.layers = assistant_layers
         self.standardise = standardise
         self.rules = AdversarialRules(**rules)

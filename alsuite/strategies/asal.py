@@ -121,7 +121,7 @@ class ASAL:
         dimensions: int = 50,
         **ascent: Any,
     ) -> None:
-        positive("strategy.", dimensions=dimensions)
+        whole_number("strategy.", dimensions=dimensions)
         self.generator = generative(generator)
         self.features = features
         self.make_index = index

@@ -35,7 +35,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alsuite.errors import UserError, one_of
+from alsuite.errors import UserError, one_of, whole_number
 from alsuite.nets.vae import VAE, discriminator, no_vae
 from alsuite.notes import FIT_SECONDS
 from alsuite.pool import Pool, Rows, evenly
@@ -84,6 +84,7 @@ class VAAL:
     ) -> None:
         one_of("strategy.augment", augment, augmentations)
         self.make_vae = required_vae(vae)
+        whole_number("strategy.", discriminator_layers=discriminator_layers)
         self.layers = discriminator_layers
         self.augment = augmentations[augment]
         self.rules = AdversarialRules(**rules)

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from alsuite.errors import UserError
+from alsuite.errors import UserError, whole_number
 from alsuite.nets.vae import VAE, discriminator
 from alsuite.pool import Images, Pool, pixels
 from alsuite.tasks.classification import Classification, Classifier
@@ -97,6 +97,7 @@ class M2(Classification):
         super().__init__(net, **classification)
         self.make_vae = vae
         self.discriminator = discriminator
+        whole_number("task_model.", discriminator_layers=discriminator_layers)
         self.layers = discriminator_layers
         self.epoch_of = epoch_of
         self.rules = AdversarialRules(

@@ -145,7 +145,7 @@ def makers(net: Callable[..., nn.Module], trainer: object) -> tuple[str, str]:
 
 def originals(pool: Pool) -> Tensor:
     """The pool's images without those that a strategy has made, and without the copies that enlarge it."""
-    return getattr(pool.images, "originals", pool.images[: pool.originals])
+    return getattr(pool.images, "originals", pool.original_images)
 
 
 def chosen(option: str, values: object, dataset: str) -> Any:

@@ -222,3 +222,9 @@ def test_real_data(name: str, n_train: int, n_test: int, mean: float) -> None:
     dataset = load(name, BUILDS[name])
     assert (len(dataset.train.targets), len(dataset.tests[name].targets)) == (n_train, n_test)
     assert dataset.mean == pytest.approx((mean,), abs=0.01)
+
+
+def test_void_is_no_class_of_masks_without_names() -> None:
+    masks = np.array([[[0, 1], [255, 1]], [[1, 0], [0, 255]]], np.uint8)
+    arrays = (np.zeros((2, 3, 2, 2), np.uint8), masks)
+    assert assemble("toy", arrays, arrays).classes == ("0", "1")

@@ -18,6 +18,7 @@ from alsuite.data.digits import digits
 from alsuite.data.enlarged import Change, Enlarged, change, enlarged
 from alsuite.errors import UserError
 from alsuite.generators import Trained
+from alsuite.mapped import parts
 from alsuite.matching import projection
 from alsuite.matching.features import Code, Pixels
 from alsuite.matching.index import FeatureIndex
@@ -73,7 +74,9 @@ def test_it_is_indexed_as_a_tensor_is() -> None:
     whole = stack[torch.arange(40)]
     for chosen in (5, -1, slice(3, 30, 4), torch.tensor([[8, 1], [39, 0]]), torch.arange(40) % 3 == 1):
         assert torch.equal(stack[chosen], whole[chosen])
-    assert stack[:] is stack[:40] is stack
+    assert stack[:] is stack
+    assert torch.equal(stack[:40], whole)
+    assert torch.equal(torch.cat([*parts(cast(Tensor, stack), 64)]), whole)
     assert (stack.shape, len(stack), stack.nbytes, stack.dtype) == (whole.shape, 40, whole.nbytes, torch.uint8)
 
 

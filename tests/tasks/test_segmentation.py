@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from alsuite.errors import UserError
+from alsuite.mapped import Mapped
 from alsuite.metrics import confusion, counted, measured
 from alsuite.nets.classifiers import linear
 from alsuite.pool import VOID, Pool
@@ -44,6 +47,15 @@ def test_the_confusion_is_that_of_all_predictions_without_void(learned: tuple[Se
     expected = confusion(predicted[known].long(), targets[known].long(), classes=3)
     assert torch.equal(task.confusion(pool.images, targets), expected)
     assert int(expected.sum()) == int(known.sum())
+
+
+def test_images_in_a_file_are_measured_as_those_in_memory_are(
+    learned: tuple[Segmentation, Pool, Tensor], tmp_path: Path
+) -> None:
+    task, pool, targets = learned
+    np.save(tmp_path / "images.npy", pool.images[:9].numpy())
+    held: Any = Mapped(np.load(tmp_path / "images.npy", mmap_mode="r"), most=0)
+    assert torch.equal(task.confusion(held, targets[:9]), task.confusion(pool.images[:9], targets[:9]))
 
 
 def test_pairs_of_each_image_stand_apart() -> None:
