@@ -15,6 +15,7 @@ import pytest
 import torch
 
 import alsuite
+from alsuite import pick
 from alsuite.errors import UserError
 from alsuite.labelling.known import by_position, read_labels
 from alsuite.pick import main
@@ -123,6 +124,30 @@ def test_the_generators_of_a_notebook_are_left_as_they_are() -> None:
             alsuite.query(log_probs=LOG_PROBS, n=3)
         drawn.append((random.random(), np.random.rand(), float(torch.rand(()))))
     assert drawn[0] == drawn[1]
+
+
+def test_the_command_picks_as_the_function_does(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    array = tmp_path / "log_probs.npy"
+    np.save(array, LOG_PROBS)
+    for given in ({"strategy": "margin"}, {"strategy": "random", "seed": 1}, {"strategy": "random", "seed": 2}):
+        main(["--log-probs", str(array), "-n", "4", *(f"--{key}={value}" for key, value in given.items())])
+        told = [int(row["index"]) for row in csv.DictReader(capsys.readouterr().out.splitlines())]
+        assert told == [*alsuite.query(log_probs=LOG_PROBS, n=4, **given).index]  # pyright: ignore[reportArgumentType]
+
+
+def test_a_seed_decides_what_is_drawn_and_what_is_learned() -> None:
+    pool, targets = digit_pool(0)
+    known = {i: int(targets[i]) for i in range(40)}
+    drawn = [alsuite.query(log_probs=LOG_PROBS, strategy="random", n=4, seed=seed) for seed in (1, 2)]
+    assert [*drawn[0].index] != [*drawn[1].index]
+    learned = [alsuite.query(pool.images.numpy(), known, "margin", n=7, options=SMALL, seed=seed) for seed in (1, 2)]
+    assert [*learned[0]["score"]] != [*learned[1]["score"]]
+
+
+def test_a_folders_images_are_made_as_small_as_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pick, "read", lambda images, size: pytest.fail(f"{images} at {size}"))
+    with pytest.raises(pytest.fail.Exception, match="photos at 9"):
+        alsuite.query("photos", n=1, options=["dataset.size=9"])
 
 
 def test_a_file_with_labels_is_not_written_over(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from scipy import stats
 
 from alsuite import CONF
 from alsuite.claims import Claim, below_a_picture, judged, measured_runs, on_a_page, read_claims, verdicts
+from alsuite.claims import __main__ as command
 from alsuite.claims.__main__ import main
 from alsuite.claims.curves import nearest
 from alsuite.claims.judging import deciding
@@ -489,6 +490,18 @@ def test_smoke_runs_count_where_they_are_asked_for_alone(tmp_path: Path) -> None
     assert len(measured_runs(tmp_path, "smoke")("demo")) == 20
     with pytest.raises(UserError, match="no runs: make demo"):
         measured_runs(tmp_path)("demo")
+
+
+def test_the_command_judges_a_scale_alone_and_then_keeps_the_table_of_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs(tmp_path, {"vaal": (0.5, 0.8), "random": (0.5, 0.7)})
+    monkeypatch.setattr(command, "read_claims", lambda paper: [claim(at="last")])
+    main(["--root", str(tmp_path), "--scale", "smoke"])
+    assert "scale=smoke" in capsys.readouterr().out
+    assert not (tmp_path / "claims.csv").exists()
+    main(["--root", str(tmp_path)])
+    assert pd.read_csv(tmp_path / "claims.csv")["verdict"].tolist() == ["not measured"]
 
 
 def test_the_runs_of_the_largest_scale_count_and_a_scale_of_ones_own_as_well(tmp_path: Path) -> None:

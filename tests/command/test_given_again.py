@@ -7,9 +7,14 @@ from typing import Any
 
 import pytest
 
+from alsuite import CONF
 from alsuite.command import first_words, identity, setting
 from alsuite.data import Dataset
 from alsuite.data.made_up import load_or_make_up
+from alsuite.figures.layout import compose
+from alsuite.figures.parts import parts_of
+from alsuite.figures.spec import Panel
+from alsuite.results import load_runs
 from helpers.commands import Command, started
 from helpers.data_files import write_mnist
 
@@ -81,6 +86,9 @@ def test_a_run_keeps_the_hash_of_the_data_that_it_was_begun_from(
     assert changed in alsuite(*command).line  # pictures would be made up
     journal.unlink()
     assert "MADE-UP" in alsuite(*command).out
+    made_up = parts_of(Panel("accuracy"), load_runs("adhoc", "smoke", tmp_path), CONF / "published.csv")
+    footer = " ".join(compose(made_up).texts[0].get_text().split())
+    assert "MADE-UP PICTURES stand in for MNIST" in footer
     assert finished in alsuite(*command).out
     (tmp_path / "elsewhere").rename(data)
     assert changed in alsuite(*command).line

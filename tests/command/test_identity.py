@@ -258,6 +258,16 @@ def test_labels_that_are_known_belong_to_the_data(tmp_path: Path) -> None:
     assert len(found - {whole, ""}) == 2
 
 
+def test_images_for_testing_belong_to_the_data(tmp_path: Path) -> None:
+    dataset, seen = pictures(tmp_path / "pets"), tmp_path / "seen" / "cat" / "0.png"
+    seen.parent.mkdir(parents=True)
+    found = set()
+    for content in (b"one", b"other"):
+        seen.write_bytes(content)
+        found.add(fresh({**dataset, "labelled": "none", "test": str(tmp_path / "seen")}))
+    assert len(found - {""}) == 2
+
+
 def test_a_folder_is_the_same_data_wherever_and_whenever_it_is_copied(tmp_path: Path) -> None:
     dataset = pictures(tmp_path / "pets")
     shutil.copytree(tmp_path / "pets", tmp_path / "copy", copy_function=shutil.copyfile)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 from contextlib import nullcontext
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,14 +13,24 @@ from typing import Any
 import pytest
 import torch
 
+from alsuite import claims, figures, ranks
+from alsuite.budget import Budget, uniform
 from alsuite.command import first_words, processes, run, slurm
+from alsuite.command.around import finish
 from alsuite.command.job import Job
 from alsuite.command.setting import Parts, Setting
+from alsuite.command.several import met
 from alsuite.data.digits import digits
 from alsuite.journal import INCIDENTAL
+from alsuite.nets.classifiers import linear
+from alsuite.oracle import ideal
+from alsuite.strategies.random import Random
+from alsuite.tasks.classification import Classification
 from helpers.commands import Command, started
 from helpers.configs import composer, jobs_with
-from helpers.runs import UNCUT
+from helpers.journals import write_run
+from helpers.ranks import on_ranks, own_picks
+from helpers.runs import UNCUT, perform
 
 
 @pytest.fixture
@@ -115,3 +126,62 @@ def test_a_number_of_runs_that_is_given_minds_no_memory(
     monkeypatch.setattr(processes, "enumerate", lambda jobs: [], raising=False)
     assert processes.side_by_side(nothing, [job], parallel, nothing) == {}
     assert made == [by_memory]
+
+
+def test_images_are_made_smaller_as_the_scale_says() -> None:
+    nothing: Any = None
+    parts = Parts(nothing, uniform, Budget(20, 10, 40), nothing, nothing)
+    setting = Setting.cut(digits(), None, {**UNCUT, "side": 4}, parts, seed=0)
+    assert setting.dataset.train.images.shape[1:] == (1, 4, 4)
+    assert setting.facts()["side"] == 4
+
+
+@pytest.mark.slow
+def test_the_verdicts_stand_below_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = write_run(tmp_path, "random", 0, [0.5, 0.6])
+    drawn: list[Any] = []
+    monkeypatch.setattr(claims, "verdicts_on", lambda stem, runs: [stem])
+    monkeypatch.setattr(claims, "below_a_picture", lambda verdicts: f"It is so, says {verdicts[0]}.")
+    monkeypatch.setattr(figures, "draw", lambda *given, **options: drawn.append(options["beneath"]) or [Path()])
+    panels = [{"kind": "accuracy"}]
+    config = {
+        "description": "",
+        "figure": panels,
+        "experiment": "toy",
+        "scale": {"name": "smoke"},
+        "root": str(tmp_path),
+    }
+    finish([Job(config, {"experiment": "fig1"}, run)])
+    assert drawn == ["It is so, says fig1."]
+
+
+def test_ranks_wait_as_long_as_a_person_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Met(BaseException):
+        pass
+
+    def meet(*given: object, timeout: timedelta, **options: object) -> None:
+        assert timeout == ranks.PATIENCE
+        raise Met
+
+    monkeypatch.setattr(ranks.dist, "init_process_group", meet)
+    with pytest.raises(Met), met("file:///nowhere", 0, 2, None, here=True):
+        pass
+
+
+def test_cycles_of_an_earlier_start_are_told_as_such(tmp_path: Path) -> None:
+    told: list[bool] = []
+    model = partial(Classification, linear, epochs=1, batch=10)
+    parts: dict[str, Any] = {"task_model": model, "initial": uniform, "budget": Budget(20, 10, 30), "oracle": ideal}
+    for _ in range(2):
+        about = {"config": {"experiment": "test", "seed": 0}}
+        shown: Any = lambda record, cycles, old: told.append(old)  # noqa: E731
+        perform(about, tmp_path, dataset=digits(), seed=0, strategy=Random(), show=shown, **parts)
+    assert told == [False, False, True, True]
+
+
+@pytest.mark.slow
+def test_all_ranks_label_what_the_first_has_picked(tmp_path: Path) -> None:
+    (one, right), (other, also) = on_ranks(partial(own_picks, str(tmp_path)))
+    assert one == other
+    assert right
+    assert also

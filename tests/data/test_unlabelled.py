@@ -16,8 +16,10 @@ from alsuite.command.setting import Parts, Setting
 from alsuite.data.folders import folder
 from alsuite.errors import AwaitingLabels, UserError
 from alsuite.labelling.human import Human
+from alsuite.labelling.label_studio import LabelStudio
+from alsuite.labelling.page import Page
 from alsuite.labelling.sheet import Sheet
-from alsuite.oracle import ideal, noisy
+from alsuite.oracle import human, ideal, noisy
 from alsuite.pool import Pool
 from helpers.commands import Command, records, started
 from helpers.data_files import GREY, write_image
@@ -134,6 +136,36 @@ def test_a_person_is_shown_the_files_themselves(photos: Path, tmp_path: Path) ->
     assert shown == ["images/day 1/photo 04.png", "images/day 0/photo 00.png"]
     for name in shown:
         assert (tmp_path / "queries" / name).read_bytes() == (photos / name.removeprefix("images/")).read_bytes()
+
+
+def test_a_page_shows_what_is_asked_and_wants_a_class_the_first_time_alone(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted: list[bool] = []
+
+    def filled(page: Page, sheet: Sheet, first: bool = True) -> None:
+        wanted.append(first)
+        sheet.write([{**row, "label": "cat" if first else "unsure"} for row in sheet.rows()])
+
+    monkeypatch.setattr(Page, "until_filled", filled)
+    data = folder(photos, 8, labelled="none", classes=NAMES, root=tmp_path / "data")
+    pool = Pool(data.train.images, 2, data.mean, data.std)
+    person = human(data, tmp_path, ui="page")
+    for indices, labels in ((torch.tensor([5, 0]), [0, 0]), (torch.tensor([1, 2]), [-1, -1])):
+        found = person(pool, indices)
+        assert found.tolist() == labels
+        pool.label(indices[found >= 0], found[found >= 0])
+    assert wanted == [True, False]
+    studio = human(data, tmp_path, ui="label_studio")
+    assert isinstance(studio, Human)
+    assert isinstance(studio.page, LabelStudio)
+
+
+@pytest.mark.slow
+def test_a_person_says_when_to_stop_whatever_the_scale(alsuite: Command, photos: Path) -> None:
+    sizes = ("budget.initial=4", "budget.query=2", "budget.end=12", "scale.pool=null", "scale.cycles=2")
+    told = alsuite(*ASKED, f"dataset.path={photos}", *sizes, "oracle=human").out
+    assert "4 to 12 of 12 labels by 2" in told
 
 
 def parts(initial: int, end: int = 12) -> Parts:

@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 
 from alsuite import CONF, figures
 from alsuite.errors import UserError
+from alsuite.figures import __main__ as command
 from alsuite.figures import draw, draw_curves, image_grid
 from alsuite.figures.__main__ import main
 from alsuite.figures.layout import compose
@@ -452,6 +453,20 @@ def test_a_wide_band_leaves_the_lines_half_of_the_height(tmp_path: Path, conf: C
     lines = [value for line in axes.lines for value in np.asarray(line.get_ydata(), float)]
     assert low < min(lines) < max(lines) < high
     assert max(lines) - min(lines) > 0.4 * (high - low)
+
+
+@pytest.mark.slow
+def test_a_sentence_ends_the_footer_of_whoever_draws(
+    toy: Path, conf: Callable[[Any], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    where, told = conf([{"kind": "accuracy"}]), []
+    parts = parts_of(read_panels("fig1", where)[0], load_runs("toy", "smoke", toy), where / "published.csv")
+    assert compose(parts, "It is so.").texts[0].get_text().endswith("It is so.")
+    monkeypatch.setattr(figures, "save_figure", lambda parts, paths, beneath: told.append(beneath) or paths)
+    draw("fig1", "smoke", toy, configuration=where, beneath="It is so.")
+    monkeypatch.setattr(command, "_claims", lambda stem, root, scale: f"{stem} at {scale}.")
+    main(["fig1", "--scale", "smoke", "--root", str(toy), "--config-dir", str(where)])
+    assert told == ["It is so.", "fig1 at smoke."]
 
 
 def test_a_way_looks_the_same_for_every_series() -> None:

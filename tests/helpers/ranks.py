@@ -18,15 +18,19 @@ import torch
 from torch import Tensor, nn
 
 from alsuite import ranks
+from alsuite.budget import Budget, uniform
 from alsuite.command.processes import server
 from alsuite.command.several import met
+from alsuite.data.digits import digits
 from alsuite.generators.autoencoder import AutoEncoder
 from alsuite.generators.gan import GAN, GANGame, GANRules
 from alsuite.loop import seed_all
 from alsuite.nets.autoencoders import autoencoder
+from alsuite.nets.classifiers import linear
 from alsuite.nets.gans import dcgan, wgan_gp
 from alsuite.nets.segmenters import segnet_small
 from alsuite.nets.vae import discriminator, feature_vae, image_vae, small_vae
+from alsuite.oracle import ideal
 from alsuite.pool import VOID, Pool
 from alsuite.scores import entropy, variation_ratio
 from alsuite.strategies import Query, Strategy, aalu
@@ -48,6 +52,7 @@ from alsuite.training.game import AdversarialGame, AdversarialRules, play
 from alsuite.training.losses import cross_entropy
 from helpers.masks import fast_segmentation, mask_pool
 from helpers.pools import digit_pool
+from helpers.runs import perform
 
 __all__ = ["KilledOnce", "on_ranks"]
 
@@ -291,3 +296,25 @@ class KilledOnce:
             Path(self.file).touch()
             os.kill(os.getpid(), signal.SIGKILL)
         return Random().query(pool, task, n)
+
+
+POOLS: list[Pool] = []
+
+
+class OwnPicks:
+    """Picks other images on each rank, as rounding may make a strategy do."""
+
+    def query(self, pool: Pool, task: Task, n: int) -> Query:
+        POOLS[:] = [pool]
+        return Query(pool.unlabelled[0 if ranks.first() else 7 :][:n])
+
+
+def own_picks(folder: str) -> tuple[list[int], bool]:
+    """Return what a run has labelled in the end, and whether all labels are those of their images."""
+    data = digits()
+    parts: dict[str, Any] = {"initial": uniform, "budget": Budget(20, 10, 40), "oracle": ideal, "strategy": OwnPicks()}
+    about = {"config": {"experiment": "test", "seed": 0}}
+    model = partial(Classification, linear, epochs=1, batch=10)
+    perform(about, Path(folder), dataset=data, seed=0, task_model=model, **parts)
+    (pool,) = POOLS
+    return pool.labelled.tolist(), torch.equal(pool.labels[pool.labelled], data.train.targets[pool.labelled])

@@ -121,3 +121,9 @@ def test_a_wrong_export_is_told_in_one_line(studio: Studio) -> None:
     studio.export.write_text(json.dumps([{"data": {"index": 5}, "annotations": [annotation("cat")]}]))
     with pytest.raises(UserError, match="has index 5, which was not asked for"):
         studio.ask()
+
+
+def test_of_several_answers_the_last_counts(studio: Studio) -> None:
+    told = [{**task, "annotations": [annotation("cat"), annotation("ant")]} for task in studio.tasks()]
+    studio.export.write_text(json.dumps(told))
+    assert studio.ask() == [0, 0, 0]
