@@ -93,7 +93,7 @@ class Claim:
     def of_a_level(self) -> bool:
         """Whether it says how accurate something is, alone or below what all labels give, so that a network counts."""
         bounded = self.least is not None or self.most is not None
-        return bounded and {*self.measures} <= {*METRICS} and (self.value is not None or self.than == FULL)
+        return bounded and {*self.measures} <= {*METRICS, "wrong"} and (self.value is not None or self.than == FULL)
 
     @property
     def bounds(self) -> tuple[float, float]:

@@ -353,11 +353,12 @@ def test_how_accurate_a_network_is_says_nothing_of_one_in_its_place(
     curves = {"vaal": (0.5, 0.8), "random": (0.5, 0.7)}
     frame = runs(tmp_path, curves).assign(whole=1000)
     every = runs(tmp_path / "full", {"badge": (0.9,), "full": (0.9,)}, start=1000).assign(whole=1000)
-    frame = pd.concat([frame, every], ignore_index=True).assign(**options)
+    frame = pd.concat([frame, every], ignore_index=True).assign(**options, wrong=lambda each: 1 - each["accuracy"])
     level: Any = {"better": None, "than": None, "value": "vaal", "least": 60}
-    stated = [claim(**level), claim(key="gap", than="full", at="last", least=-15), claim(key="order")]
-    table = verdicts(stated, lambda _: frame)
-    assert table["verdict"].tolist() == [*(["agrees" if tested else "not tested"] * 2), "agrees"]
+    wrong = {**level, "measure": "wrong", "least": 10}
+    levels = [claim(**level), claim(key="gap", than="full", at="last", least=-15), claim(key="wrong", **wrong)]
+    table = verdicts([*levels, claim(key="order")], lambda _: frame)
+    assert table["verdict"].tolist() == [*(["agrees" if tested else "not tested"] * 3), "agrees"]
     assert ("a scale has reduced" in on_a_page(table)) is not tested
 
 
