@@ -12,8 +12,9 @@ import torch
 from hydra.utils import instantiate
 from torch import Generator, Tensor
 
-from alsuite.budget import Budget, biased, proportional, stratified, uniform
+from alsuite.budget import Budget, biased, first_labels, proportional, stratified, uniform
 from alsuite.command.setting import Parts, Setting
+from alsuite.data.dataset import Split
 from alsuite.data.digits import digits
 from alsuite.errors import UserError
 from helpers.configs import composed
@@ -171,6 +172,21 @@ def test_only_the_named_classes(targets: Tensor) -> None:
     found = counts(targets, biased(targets, 50, seed(0), only=[1, 3]))
     assert found[0] == found[2] == 0
     assert found[1] > 0 < found[3]
+
+
+@pytest.mark.parametrize("draw", [stratified, proportional])
+def test_the_order_of_a_draw_tells_no_class(targets: Tensor, draw: Callable[..., Tensor]) -> None:
+    drawn = targets[draw(targets, 40, seed(0))]
+    assert (drawn.diff() < 0).any()
+
+
+def test_a_draw_by_images_sees_those_alone_that_nobody_knows() -> None:
+    def brightest(targets: Tensor, n: int, generator: Generator, images: Tensor) -> Tensor:
+        return images.flatten(1).sum(1).argsort(descending=True)[:n]
+
+    images = torch.arange(8, dtype=torch.uint8).view(8, 1, 1, 1)
+    targets = torch.tensor([-1, 0, -1, -1, -1, -1, 1, 0])
+    assert first_labels(brightest, Split(images, targets), 6, seed=0).tolist() == [1, 6, 7, 5, 4, 3]
 
 
 def test_draws_that_the_classes_cannot_fill_are_refused(targets: Tensor) -> None:

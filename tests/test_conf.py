@@ -190,6 +190,15 @@ def test_every_initial_draw_gives_different_images(choice: str) -> None:
     assert len(targets[indices].unique()) == (3 if choice == "biased" else 6)
 
 
+def test_images_that_are_spread_are_drawn_by_features_kept_below_the_root(tmp_path: Path) -> None:
+    features = ("~initial.features", "+initial.features._target_=helpers.features.Convolutions")
+    draw = built("initial", "initial=coreset", f"root={tmp_path}", *features)
+    train = digits().train
+    indices = draw(train.targets[:200], 9, Generator().manual_seed(0), images=train.images[:200])
+    assert len(indices.unique()) == 9
+    assert [*(tmp_path / "features").iterdir()]
+
+
 @pytest.mark.parametrize("choice", choices_of("oracle"))
 def test_every_oracle_is_made_for_a_dataset(choice: str, tmp_path: Path) -> None:
     oracle = built("oracle", f"oracle={choice}")(digits(), tmp_path)

@@ -16,6 +16,7 @@ from alsuite.nets.vae import feature_vae
 from alsuite.pool import Images, Pool, evenly
 from alsuite.strategies import Query, aalu
 from alsuite.strategies.aalu import AALU, Assistance, standardised
+from alsuite.training.fit import Stream
 from alsuite.training.game import separation
 from helpers.aalu import CLASSES, FEATURES, LATENT, SMALL, informative
 from helpers.configs import composed
@@ -164,6 +165,20 @@ def test_the_assistant_sees_the_prediction_or_the_code_alone(prediction: bool) -
     assert first.scores is not None
     assert second.scores is not None
     assert torch.equal(first.scores, second.scores) != prediction
+
+
+def test_the_game_is_played_with_the_batch_and_the_margin_that_it_was_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: set[int] = set()
+    play = aalu.play
+
+    def noted(game: Assistance, *streams: Stream) -> Assistance:
+        sizes.update(stream.batch for stream in streams)
+        return play(game, *streams)
+
+    monkeypatch.setattr(aalu, "play", noted)
+    strategy = Kept(SMALL, **{**FAST, "limit": 2, "batch": 20}, margin=0.7, ranking=4)
+    queried(strategy)
+    assert (strategy.game.margin, strategy.game.ranking, sizes) == (0.7, 4, {20})
 
 
 @pytest.mark.parametrize("layers", [3, 4])

@@ -28,7 +28,7 @@ from alsuite.tasks.m2 import M2, Objective
 from alsuite.training.game import AdversarialRules
 from alsuite.training.losses import cross_entropy
 from helpers.configs import composed
-from helpers.pools import digit_pool, laid_out
+from helpers.pools import digit_pool, laid_out, synthetic_pool
 from helpers.tasks import FixedTask
 
 NET = partial(convnet, width=0.5)
@@ -283,6 +283,27 @@ def test_an_epoch_is_one_of_the_images_that_it_is_told(epoch_of: str, steps: int
 def test_fewer_labels_take_more_epochs_where_the_task_says_so() -> None:
     changes = {"epoch_of": "labelled", "epochs": 3, "epochs_at": 400, "steps": None, "discriminator": "none"}
     assert small(**changes).learn(digit_pool(100)[0]).game.done == 6 * 4
+
+
+def test_images_with_and_without_a_label_are_augmented() -> None:
+    augmented: set[bytes] = set()
+    (pool, _), task = synthetic_pool(shape=(1, 8, 8)), small(steps=None, epochs=1)
+    task.augment = (lambda images: augmented.update(x.numpy().tobytes() for x in images) or images,)
+    task.learn(pool)
+    assert augmented == {x.numpy().tobytes() for x in pool.images}
+
+
+def test_the_rules_of_the_game_are_what_the_task_was_given() -> None:
+    given = {"transductive": 0.5, "beta": 0.4, "kl_reduction": "mean", "precision": "bf16-mixed"}
+    found = M2(NET, VAE, steps=7, vae_lr=0.2, discriminator_lr=0.3, **given).rules
+    assert found == AdversarialRules(limit=7, lr=0.2, discriminator_lr=0.3, adversarial=0, **given)
+
+
+@pytest.mark.parametrize("layers", [2, 4])
+def test_the_discriminator_has_as_many_layers_as_it_was_given(layers: int) -> None:
+    net = small(steps=1, discriminator_layers=layers).learn(digit_pool(100)[0]).discriminator_net
+    assert net is not None
+    assert sum(isinstance(layer, nn.Linear) for layer in net.modules()) == layers
 
 
 @pytest.mark.slow

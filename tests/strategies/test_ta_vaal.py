@@ -12,6 +12,8 @@ from alsuite.errors import UserError
 from alsuite.nets.vae import VAE, small_vae
 from alsuite.strategies.ta_vaal import TAVAAL, LearningLoss, predicted_losses, thinned
 from alsuite.tasks.ranked import Ranked
+from alsuite.training.augment import augmentations
+from alsuite.training.game import AdversarialRules
 from helpers.pools import digit_pool
 from helpers.tasks import dropout_net, fast_task
 from helpers.vaal import FAST, VAE_OF_DIGITS, logits_by_hand, spy
@@ -125,6 +127,12 @@ def test_ta_vaal_asks_among_what_it_plays_with(monkeypatch: pytest.MonkeyPatch) 
     query = strategy.query(pool, Fixed(torch.rand(1437)), 50)  # type: ignore[arg-type]
     assert len(parts[0].unlabelled) == 60
     assert torch.isin(query.indices, parts[0].unlabelled).all()
+
+
+def test_the_options_of_vaal_reach_it_through_ta_vaal() -> None:
+    strategy = TAVAAL(VAE_OF_DIGITS, augment="crop_flip", discriminator_layers=4, beta=0.5)
+    assert (strategy.augment, strategy.layers) == (augmentations["crop_flip"], 4)
+    assert strategy.rules == AdversarialRules(beta=0.5)
 
 
 @pytest.mark.slow

@@ -13,6 +13,7 @@ from alsuite.nets.vae import VAE
 from alsuite.pool import Pool, evenly
 from alsuite.strategies import vaal
 from alsuite.strategies.vaal import VAAL, NoDiscriminator
+from alsuite.training.augment import augmentations
 from alsuite.training.game import AdversarialGame
 from helpers.configs import composed
 from helpers.pools import digit_pool
@@ -130,6 +131,11 @@ def test_the_game_is_played_with_normalised_images_of_both_pools() -> None:
     assert not found[64:128].any()
     assert len(nearest.indices[found].unique()) == 200
     assert len(nearest.indices.unique()) > 1400
+
+
+def test_the_training_is_augmented_as_it_was_told() -> None:
+    assert VAAL(VAE_OF_DIGITS, augment="crop_flip").augment == augmentations["crop_flip"]
+    assert VAAL(VAE_OF_DIGITS).augment == ()
 
 
 def test_an_unknown_augmentation_is_refused() -> None:

@@ -153,6 +153,15 @@ def test_training_serves_masks_with_their_images() -> None:
         assert ((brightness - 80 * labels.float() - 20).abs() < 22)[sure].all()
 
 
+def test_training_serves_masks_as_they_are_and_mirrored() -> None:
+    pool, targets = mask_pool(labelled=4)
+    stream = fast_segmentation(augment="flip")._begin(pool)
+    served = torch.cat([labels for _ in range(20) for _, labels in stream])
+    for target in targets[:4]:
+        for mask in (target, target.flip(-1)):
+            assert (served == mask).flatten(1).all(1).any()
+
+
 def test_pictures_have_a_row_each(learned: tuple[Segmentation, Pool, Tensor]) -> None:
     task, pool, _ = learned
     rows = masked(pool, task, torch.tensor([2, 5]))

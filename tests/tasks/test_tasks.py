@@ -15,8 +15,10 @@ from alsuite.nets.fastnet import fastnet
 from alsuite.pool import Pool
 from alsuite.scores import entropy
 from alsuite.tasks.classification import Classification
+from alsuite.training.descent import optimiser
 from helpers.pools import digit_pool, synthetic_pool
 from helpers.tasks import dropout_net, fast_task
+from helpers.vaal import spy
 
 NETS = {
     "linear": linear,
@@ -233,6 +235,21 @@ def test_training_images_are_normalised_after_augmentation() -> None:
     task = fast_task(augment="crop").learn(pool)
     seen: Tensor = task._prepare_training(torch.full((400, 3, 16, 16), 255, dtype=torch.uint8))
     assert set(seen.unique().tolist()) == {-2.0, 2.0}
+
+
+def test_each_image_that_is_learned_from_is_augmented() -> None:
+    augmented: list[int] = []
+    task = fast_task(epochs=3)
+    task.augment = spy(augmented)
+    task.learn(digit_pool(100)[0])
+    assert sum(augmented) >= 3 * 100
+
+
+def test_an_optimiser_has_the_momentum_that_the_task_was_given() -> None:
+    task = fast_task(optimiser="sgd", lr=0.5, momentum=0.85, nesterov=True, weight_decay=0.02)
+    defaults = optimiser([nn.Parameter(torch.zeros(2))], **task.settings).defaults
+    found = [defaults[name] for name in ("lr", "momentum", "nesterov", "weight_decay")]
+    assert found == [0.5, 0.85, True, 0.02]
 
 
 def test_a_schedule_sets_the_rate_of_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
