@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from alsuite.data import load, raw
+from alsuite.data import folders, load, raw
 from alsuite.data.folders import folder, imagenet
 from alsuite.data.images import square
 from alsuite.errors import UserError
+from alsuite.mapped import Mapped
 from helpers.data_files import BUILDS, GREY, WRITERS, built, write_class_folders, write_image
 
 
@@ -92,6 +93,19 @@ def test_tiny_imagenet_names_follow_wnids(tmp_path: Path) -> None:
     assert built("tiny_imagenet", tmp_path, size=32).train.images.shape == (6, 3, 32, 32)
 
 
+@pytest.mark.parametrize(
+    ("name", "expected"), [("caltech256", (224, 256)), ("imagenet", (224, 256)), ("tiny_imagenet", (64, None))]
+)
+def test_photos_are_cut_from_images_that_are_larger(
+    name: str, expected: tuple[int, int | None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[int, int | None]] = []
+    save = folders.save_images
+    monkeypatch.setattr(folders, "save_images", lambda *given: told.append(given[2:]) or save(*given))
+    built(name, tmp_path)
+    assert told == [expected] * 2
+
+
 def test_an_interrupted_unpacking_does_not_count(tmp_path: Path) -> None:
     stale = tmp_path / "raw" / "tiny_imagenet" / ".tiny-imagenet-200.unfinished" / "tiny-imagenet-200"
     stale.parent.parent.mkdir(parents=True)
@@ -115,6 +129,12 @@ def test_own_folder(tmp_path: Path) -> None:
         folder(tmp_path / "pets", root=tmp_path)
     with pytest.raises(UserError, match="is no folder"):
         folder(tmp_path / "birds", root=tmp_path)
+
+
+def test_an_own_folder_is_shuffled_as_it_was_told(tmp_path: Path) -> None:
+    write_class_folders(tmp_path / "pets", ["cat", "dog"], range(5))
+    for shuffle, kind in (("blocks", Mapped), ("full", torch.Tensor)):
+        assert isinstance(folder(tmp_path / "pets", 8, shuffle=shuffle, root=tmp_path / "data").train.images, kind)
 
 
 def test_all_images_that_cannot_be_read_are_told_at_once(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from alsuite.data import Dataset, load
 from alsuite.data.dataset import Split, no_larger
 from alsuite.data.segmentation import bdd100k, camvid, cityscapes, folder_masks
 from alsuite.errors import MissingDataError, UserError
+from alsuite.mapped import Mapped
 from alsuite.pool import VOID
 from helpers.pools import laid_out
 
@@ -175,6 +176,11 @@ def test_masks_of_ones_own(own: Path, tmp_path: Path) -> None:
     (test,) = data.tests.values()
     assert [int(target[0, 0]) for target in test.targets] == [0, 1]
     assert (test.targets[:, :, 15:] == VOID).all()
+
+
+def test_masks_of_ones_own_are_shuffled_as_they_were_told(own: Path, tmp_path: Path) -> None:
+    for shuffle, kind in (("blocks", Mapped), ("full", torch.Tensor)):
+        assert isinstance(folder_masks(own, shuffle=shuffle, root=tmp_path / "data").train.images, kind)
 
 
 def test_hidden_images_need_no_masks(own: Path, tmp_path: Path) -> None:

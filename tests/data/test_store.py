@@ -54,6 +54,12 @@ def test_images_stay_memory_mapped(tmp_path: Path) -> None:
     assert images[-1, -1, -1, -1] == 255
 
 
+def test_images_for_validation_are_left_out_of_arrays_laid_out_by_hand(tmp_path: Path) -> None:
+    write_npy(tmp_path / "toy")
+    data = load("toy", no_build, root=tmp_path, validation=2)
+    assert (len(data.train.images), len(data.train.targets), data.held) == (7, 7, 2)
+
+
 def test_root_comes_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALSUITE_DATA", str(tmp_path))
     write_npy(tmp_path / "toy")

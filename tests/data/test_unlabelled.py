@@ -19,6 +19,7 @@ from alsuite.labelling.human import Human
 from alsuite.labelling.label_studio import LabelStudio
 from alsuite.labelling.page import Page
 from alsuite.labelling.sheet import Sheet
+from alsuite.mapped import Mapped
 from alsuite.oracle import human, ideal, noisy
 from alsuite.pool import Pool
 from helpers.commands import Command, records, started
@@ -67,6 +68,12 @@ def test_all_images_at_any_depth_are_the_pool(photos: Path, tests: Path, tmp_pat
         assert abs(float(image.float().mean()) - GREY * (1 + 8 * (int(name[-6:-4]) % 2))) < 2
     measured = folder(photos, 8, labelled="none", classes=NAMES, test=tests, root=tmp_path / "data").tests
     assert {name: split.targets.tolist() for name, split in measured.items()} == {"seen": [0, 0, 1, 1]}
+
+
+def test_images_without_labels_are_shuffled_as_they_were_told(photos: Path, tmp_path: Path) -> None:
+    for shuffle, kind in (("blocks", Mapped), ("full", torch.Tensor)):
+        data = folder(photos, 8, labelled="none", classes=NAMES, shuffle=shuffle, root=tmp_path / "data")
+        assert isinstance(data.train.images, kind)
 
 
 def test_test_images_keep_their_classes_in_whatever_order_these_are_named(
