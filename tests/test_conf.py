@@ -139,6 +139,15 @@ def test_every_task_model_builds_a_network(choice: str, protocol: str) -> None:
     assert net.eval()(torch.zeros(2, 3, 32, 32)).shape == (2, 7, *sides)
 
 
+@pytest.mark.parametrize("choice", sorted({*choices_of("task_model")} - {"svm_vgg"}))
+def test_the_fair_protocol_gives_a_task_model_all_of_its_recipe(choice: str) -> None:
+    config = composed(f"task_model={choice}", "protocol=fair").config
+    names = ("epochs", "batch", "optimiser", "lr", "momentum", "nesterov", "weight_decay", "schedule", "augment")
+    for name in (*names, "net.dropout"):
+        expected = OmegaConf.select(config.fair, name, throw_on_missing=True)
+        assert OmegaConf.select(config.task_model, name) == expected is not None, name
+
+
 def test_the_command_line_takes_any_optimiser_with_its_own_options() -> None:
     values = composed("task_model.optimiser={_target_: torch.optim.RMSprop, alpha: 0.5}", "task_model.lr=0.1").values
     task = cast(Classification, Parts.of(values).task_model())

@@ -2,7 +2,7 @@
 
 A command is of a strategy and a data set, which takes what the strategy's paper used there, or of an experiment, all of
 whose runs must have the values. Beside options and choices of groups, a row may hold what follows from both:
-`pool`, the images that a query chooses among, and the budget in labels.
+`pool`, the images that a query chooses among, and the budget in labels. The last rows are of no paper.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from omegaconf import DictConfig, OmegaConf
 from alsuite.command.sweeps import Composer, jobs_of
 from alsuite.data.segmentation import SIDE
 from helpers.configs import HELD, TRAIN_IMAGES, composed, composer
-from helpers.settings import COUNTS, aalu, active_gan, asal, m2vaal, vaal
+from helpers.settings import COUNTS, aalu, active_gan, asal, chosen, m2vaal, vaal
 
-ROWS = [*vaal.ROWS, *aalu.ROWS, *m2vaal.ROWS, *asal.ROWS, *active_gan.ROWS]
+ROWS = [*vaal.ROWS, *aalu.ROWS, *m2vaal.ROWS, *asal.ROWS, *active_gan.ROWS, *chosen.ROWS]
 
 
 @pytest.fixture(scope="module")
