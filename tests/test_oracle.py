@@ -21,8 +21,9 @@ from alsuite.data.dataset import Dataset, Split
 from alsuite.data.digits import digits
 from alsuite.errors import AwaitingLabels, UserError
 from alsuite.labelling.human import Human
+from alsuite.masks import HumanMasks
 from alsuite.nets.classifiers import linear
-from alsuite.oracle import Annotator, Ideal, Noisy, Oracle, annotator, noisy
+from alsuite.oracle import Annotator, Ideal, Noisy, Oracle, annotator, human, noisy
 from alsuite.pool import Pool
 from alsuite.tasks.classification import Classification
 from helpers.configs import composed
@@ -116,9 +117,33 @@ def test_noisy_from_its_configuration(overrides: list[str], tmp_path: Path) -> N
     assert bool(wrong[~named].any()) == (len(overrides) == 1)
 
 
-def test_an_annotator_of_pixels_is_refused(tmp_path: Path) -> None:
+def of_pixels() -> tuple[Pool, Dataset]:
     pool, targets = mask_pool(labelled=0)
-    data = Dataset("toy", Split(pool.images, targets), {}, ("a", "b", "c"), None, (0.5,), (0.2,))
+    return pool, Dataset("toy", Split(pool.images, targets), {}, ("a", "b", "c"), None, (0.5,), (0.2,))
+
+
+def test_noise_of_pixels_follows_the_share_the_seed_and_the_confusion(tmp_path: Path) -> None:
+    (pool, data), everything = of_pixels(), torch.arange(40)
+    targets = data.train.targets
+    one, again, other = (noisy(data, tmp_path, flip=0.3, seed=seed)(pool, everything) for seed in (1, 1, 2))
+    assert torch.equal(one, again)
+    assert not torch.equal(one, other)
+    confused = noisy(data, tmp_path, flip=1.0, confusion={0: [2]})(pool, everything)
+    assert torch.equal(confused, torch.where(targets == 0, 2, targets))
+
+
+def test_a_person_draws_masks_of_pixels_in_the_runs_folder(tmp_path: Path) -> None:
+    _, data = of_pixels()
+    oracle = human(data, tmp_path)
+    assert isinstance(oracle, HumanMasks)
+    assert (oracle.folder, oracle.names) == (tmp_path / "queries", ["a", "b", "c"])
+    for ui in ("page", "label_studio"):
+        with pytest.raises(UserError, match=rf"ui={ui} shows whole images.*take ui=csv"):
+            human(data, tmp_path, ui=ui)
+
+
+def test_an_annotator_of_pixels_is_refused(tmp_path: Path) -> None:
+    _, data = of_pixels()
     with pytest.raises(UserError, match=r"oracle=annotator labels whole images.*take oracle=ideal"):
         annotator(data, tmp_path, task_model=lambda: Classification(linear))
 

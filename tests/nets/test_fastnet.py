@@ -44,6 +44,15 @@ def test_the_smallest_images_have_nine_pixels_a_side() -> None:
         fastnet((3, 8, 12), 10)
 
 
+def test_features_are_a_ninth_of_the_greatest_values_of_the_last_maps() -> None:
+    net, x = fastnet((3, 16, 16), 10, channels=(8, 12)), torch.randn(4, 3, 16, 16)
+    net(x)
+    pooled = next(place for place, layer in enumerate(net) if isinstance(layer, nn.Flatten)) - 1
+    maps = net.eval()[:pooled](x)
+    assert maps.shape[2] > 1
+    torch.testing.assert_close(net[:-1](x), maps.amax((2, 3)) / 9)
+
+
 def test_a_convolution_begins_by_handing_on_its_first_channels() -> None:
     net = fastnet((3, 32, 32), 10, channels=(16, 32))
     convolutions = [layer for layer in net if isinstance(layer, nn.Conv2d)]

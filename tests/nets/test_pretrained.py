@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from alsuite.errors import UserError
 from alsuite.nets.pretrained import efficientnet_lite0, lite_unet, padding
@@ -44,6 +44,17 @@ def test_a_fit_changes_the_decoder_alone(weights: str) -> None:
     means = [value for name, value in task.net[2].state_dict().items() if name.endswith("running_mean")]
     assert all(mean.any() for mean in means)
     assert task.predicted(pool.images[:2]).shape == (2, 16, 24)
+
+
+def test_values_are_dropped_at_the_rate_that_was_given(weights: str) -> None:
+    dropout = lite_unet((3, 32, 32), 5, dropout=0.35, weights=weights)[1]
+    assert isinstance(dropout, nn.Dropout)
+    assert dropout.p == 0.35
+
+
+def test_the_batch_norms_of_the_encoder_divide_as_tensorflows_do(weights: str) -> None:
+    norms = [layer for layer in efficientnet_lite0(weights).modules() if isinstance(layer, nn.BatchNorm2d)]
+    assert {norm.eps for norm in norms} == {1e-3}
 
 
 def test_it_sees_what_imagenets_training_showed(weights: str) -> None:

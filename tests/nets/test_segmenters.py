@@ -40,6 +40,13 @@ def test_drn_is_as_large_as_its_authors_without_the_classes_of_imagenet(depth: i
     assert sum(parameter.numel() for parameter in made.parameters()) / 1e6 == pytest.approx(millions, abs=0.05)
 
 
+@pytest.mark.parametrize("net", NETS.values(), ids=NETS)
+def test_values_are_dropped_at_the_rate_that_was_given(net: Callable[..., nn.Sequential]) -> None:
+    dropout = net((3, 32, 48), 5, dropout=0.35)[1]
+    assert isinstance(dropout, nn.Dropout)
+    assert dropout.p == 0.35
+
+
 def test_drn_works_at_an_eighth_of_the_side() -> None:
     trunk = drn((3, 64, 64), 5, width=0.0625)[0]
     assert trunk(torch.zeros(1, 3, 64, 64)).shape[-2:] == (8, 8)

@@ -22,7 +22,7 @@ from alsuite.metrics import metrics
 from alsuite.nets.ranges import unit
 from alsuite.pool import Pool
 from alsuite.tasks.machine import Machine, Settings, coupled, fitted
-from alsuite.tasks.svm import SVM, Prepared, folds_of, searched, tempered
+from alsuite.tasks.svm import SVM, Prepared, folds_of, left_out, searched, tempered
 from alsuite.tasks.vgg import VGG16
 from helpers.configs import composed
 from helpers.features import svm
@@ -74,6 +74,26 @@ def test_the_coupling_is_that_of_price_and_of_two_classes_the_sigmoid() -> None:
 def test_the_search_takes_the_clearly_better_setting(grid: list[Settings]) -> None:
     x, y = blobs(120)
     assert searched(x, y, grid, 3)[0] == Settings(1.0, 0.5)
+
+
+def test_each_setting_predicts_what_its_own_machines_have_not_seen() -> None:
+    x, y = blobs(90, spread=2.0)
+    grid, fold = [Settings(C, gamma) for C in (0.3, 10.0) for gamma in (0.5, 2.0)], folds_of(y, 3)
+    found = left_out(x, y, grid, fold)
+    for settings in grid:
+        for out in (fold == i for i in range(3)):
+            assert torch.equal(found[settings][out], predicted(fitted(x[~out], y[~out], settings), x[out]))
+    assert len({tuple(each.tolist()) for each in found.values()}) == 4
+
+
+def test_the_search_weighs_rare_classes_as_it_does_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One setting never tells the rare class and is right more often than one that does."""
+    x, y = blobs(100)
+    y = (torch.arange(100) < 10).long()
+    grid = [Settings(1.0, 0.5), Settings(2.0, 0.5)]
+    told = {grid[0]: torch.zeros_like(y), grid[1]: (torch.arange(100) < 30).long()}
+    monkeypatch.setattr("alsuite.tasks.svm.left_out", lambda *_: told)
+    assert searched(x, y, grid, 3)[0] == grid[1]
 
 
 def test_folds_are_drawn() -> None:

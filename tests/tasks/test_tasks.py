@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from alsuite.errors import UserError
 from alsuite.nets.classifiers import allcnn, linear, resnet18, vgg16
 from alsuite.nets.fastnet import fastnet
-from alsuite.pool import Pool
+from alsuite.pool import Normalise, Pool
 from alsuite.scores import entropy
 from alsuite.tasks.classification import Classification
 from alsuite.training.descent import optimiser
@@ -250,6 +250,18 @@ def test_an_optimiser_has_the_momentum_that_the_task_was_given() -> None:
     defaults = optimiser([nn.Parameter(torch.zeros(2))], **task.settings).defaults
     found = [defaults[name] for name in ("lr", "momentum", "nesterov", "weight_decay")]
     assert found == [0.5, 0.85, True, 0.02]
+
+
+class OwnRange(nn.Flatten):
+    normalise = Normalise((0.9,), (0.1,))
+
+
+def test_a_network_sees_images_as_it_normalises_them() -> None:
+    pool, _ = digit_pool(40)
+    task = fast_task(lambda shape, outputs: nn.Sequential(OwnRange(), nn.Linear(64, outputs)), epochs=1).learn(pool)
+    with torch.no_grad():
+        expected = task.net(OwnRange.normalise(pool.images)).log_softmax(1)
+    torch.testing.assert_close(task.log_probs(pool.images), expected)
 
 
 def test_a_schedule_sets_the_rate_of_each_step(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ import pytest
 import torch
 from torch import Tensor
 from torchvision.models.vgg import cfgs, make_layers
+from torchvision.transforms.functional import normalize, resize
 
 from alsuite.errors import UserError
 from alsuite.pool import Rows
@@ -194,6 +195,22 @@ def test_every_block_has_its_size_and_sees_floats_as_it_sees_bytes(tmp_path: Pat
         assert torch.allclose(features(pool.images.float() / 255), found, atol=1e-4)
         assert found.min() >= 0
         assert f"block{block}-32" in vgg16.name
+
+
+@pytest.mark.parametrize(("block", "layers"), [(1, 4), (2, 9)])
+def test_features_are_means_of_what_torchvisions_layers_make_of_images_as_imagenets(
+    tmp_path: Path, state: dict[str, Tensor], block: int, layers: int
+) -> None:
+    torch.save(state, tmp_path / "vgg16.pth")
+    images = torch.randint(0, 256, (5, 3, 50, 50), dtype=torch.uint8)
+    net = make_layers(cfgs["D"])
+    net.load_state_dict({name.removeprefix("features."): value for name, value in state.items()})
+    seen = resize(images / 255, [32, 32], antialias=True)
+    seen = normalize(seen, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
+    with torch.no_grad():
+        expected = net[:layers](seen).mean((2, 3))
+    found = VGG16(str(tmp_path / "vgg16.pth"), side=32, block=block).on(CPU)(images)
+    torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-3)
 
 
 def test_reading_the_weights_draws_no_random_number(tmp_path: Path, state: dict[str, Tensor]) -> None:
