@@ -22,7 +22,7 @@ from torch import nn
 from alsuite import code
 from alsuite.errors import UserError
 from alsuite.generators.autoencoder import AutoEncoder
-from alsuite.generators.gan import GAN, GANGame
+from alsuite.generators.gan import GAN, GANGame, GANRules
 from alsuite.nets.autoencoders import autoencoder
 from alsuite.nets.gans import dcgan, res_wgan_gp, wgan_gp
 from alsuite.pool import Pool
@@ -467,6 +467,19 @@ def test_the_configurations_follow_their_papers(tmp_path: Path) -> None:
     celeba = built("autoencoder", "celeba_hat", tmp_path).config
     assert (celeba["features"], celeba["batch"], celeba["lr"]) == (256, 64, 1e-4)
     assert celeba["epochs"] * 162_770 / 64 == pytest.approx(50_000, rel=1e-3)
+
+
+def test_both_networks_of_a_gan_learn_at_the_rate_and_with_the_momenta_of_the_rules() -> None:
+    game = GANGame(dcgan((1, 8, 8), latent=4, width=1 / 16), GANRules(lr=0.1, betas=(0.3, 0.4)))
+    assert [(each.defaults["lr"], each.defaults["betas"]) for each in game.optimisers] == [(0.1, (0.3, 0.4))] * 2
+
+
+def test_a_game_is_told_how_far_its_training_has_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[float] = []
+    step = GANGame.step
+    monkeypatch.setattr(GANGame, "step", lambda self, images, done: told.append(done) or step(self, images, done))
+    gan(tmp_path, iterations=8).trained(pool_of())
+    assert told == [i / 8 for i in range(8)]
 
 
 def test_the_inception_score_counts_the_classes_that_are_told_clearly() -> None:

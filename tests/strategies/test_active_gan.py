@@ -254,6 +254,12 @@ def test_the_losses_are_the_negatives_of_eq_4_and_5(monkeypatch: pytest.MonkeyPa
     torch.testing.assert_close(game.generator_loss(labels), -of_g)
 
 
+def test_generator_and_discriminator_learn_at_their_own_rates() -> None:
+    rules = replace(BRIEF, lr=0.1, discriminator_lr=0.2, betas=(0.3, 0.4))
+    found = [each.defaults for each in ACGANGame(small_pair((1, 2, 2), 2), rules).configure_optimizers()]
+    assert [(each["lr"], each["betas"]) for each in found] == [(0.1, (0.3, 0.4)), (0.2, (0.3, 0.4))]
+
+
 @pytest.mark.parametrize("steps", [1, 3])
 def test_the_discriminator_learns_once_after_several_steps_of_the_generator(
     steps: int, monkeypatch: pytest.MonkeyPatch
@@ -332,6 +338,17 @@ def test_where_all_is_labelled_no_image_is_hard() -> None:
     shown = ACGAN(BRIEF, embedded=5).query(contrast_pool(40), Flat(), 10).images
     assert shown is not None
     assert {name for name in shown if name.startswith("plane")} == {"plane_training", "plane_generated"}
+
+
+def test_hard_images_are_unlabelled_ones_of_a_small_margin(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: dict[str, Tensor] = {}
+    monkeypatch.setattr("alsuite.strategies.active_gan.plane", lambda features: shown.update(features) or {})
+    pool = contrast_pool(40, unlabelled=60)
+    expected = contrast(pool.images[pool.unlabelled])
+    ACGAN(BRIEF, embedded=30).query(pool, Logistic(), 10)
+    expected = expected[(2.5 * expected).tanh().abs() <= 0.2]
+    assert len(expected) > 2
+    torch.testing.assert_close(shown["hard"].squeeze(1).sort().values, expected.sort().values)
 
 
 def guided(**changes: Any) -> Guided:

@@ -20,8 +20,8 @@ from alsuite.journal import Journal
 from alsuite.loop import seed_all
 from alsuite.nets.classifiers import convnet
 from alsuite.nets.vae import discriminator, small_vae
-from alsuite.pool import Normalise, Pool
-from alsuite.strategies import Strategy
+from alsuite.pool import Normalise, Pool, evenly
+from alsuite.strategies import Strategy, m2_vaal
 from alsuite.strategies.m2_vaal import M2VAAL, M2Alg1, M2Alg2, quotas
 from alsuite.tasks.classification import Classifier
 from alsuite.tasks.m2 import M2, Objective
@@ -221,6 +221,20 @@ def test_the_picks_have_the_lowest_probability_of_being_labelled() -> None:
     torch.testing.assert_close(query.scores, -logits.sort().values[:12], atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(logits[torch.isin(pool.unlabelled, query.indices)].sort().values, -query.scores)
     assert {"d_accuracy", "d_ranking", "reconstruction_error", "active_latents"} <= {*query.notes}
+
+
+def test_the_adversarys_share_is_noted_of_labelled_and_then_of_unlabelled_images(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    batches: list[tuple[Tensor]] = []
+    monkeypatch.setattr(
+        m2_vaal, "adversary_share", lambda _, *given: batches.extend(given) or {"adversary_share": 0.25}
+    )
+    pool, _ = digit_pool(100)
+    query = M2VAAL().query(pool, small(steps=2).learn(pool), 12)
+    assert query.notes["adversary_share"] == 0.25
+    for (images,), indices in zip(batches, (pool.labelled, pool.unlabelled), strict=True):
+        assert torch.equal(images, pool.normalise(pool.images[evenly(indices, 32)]))
 
 
 def test_what_is_noted_of_the_vae_is_of_images_as_it_sees_them() -> None:

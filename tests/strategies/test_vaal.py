@@ -176,6 +176,18 @@ def test_the_adversarys_share_is_measured_over_all_of_a_pool() -> None:
         assert strategy.batch(pool, beside, indices)[1][-1] == indices[-1]
 
 
+def test_the_adversarys_share_is_noted_of_labelled_and_then_of_unlabelled_images(
+    one_game: tuple[AdversarialGame, Pool, Tensor], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batches: list[tuple[Tensor, Tensor]] = []
+    monkeypatch.setattr(vaal, "adversary_share", lambda _, *given: batches.extend(given) or {"adversary_share": 0.25})
+    game, pool, beside = one_game
+    _, notes = VAAL(VAE_OF_DIGITS, batch=64).scored(game, pool, beside)
+    assert notes["adversary_share"] == 0.25
+    for (images, _), indices in zip(batches, (pool.labelled, pool.unlabelled), strict=True):
+        assert torch.equal(images, pool.normalise(pool.images[evenly(indices, 64)]))
+
+
 def dark(shape: tuple[int, ...], extra: int = 0) -> VAE:
     """Its decoder gives nothing, whatever it learns."""
     vae = VAE_OF_DIGITS(shape, extra=extra)
