@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CAPTION", "draw_rows", "grid_height", "groups_of", "image_grid", "picture_rows", "read_rows", "stored_in"]
 
+LETTER = 5.4 / 72  # inches, of 8 points, the widest of them
 CAPTION = 0.3
 SUFFIX = "_captions"
 PLANE = "plane_"  # before the names of groups that lie on a plane
@@ -51,9 +52,10 @@ def image_grid(rows: ImageRows, captions: Captions, path: str | Path, width: flo
 
 
 def grid_height(rows: ImageRows, captions: Captions, width: float) -> float:
-    """Return the inches that these rows take at this width, room for captions of several lines included."""
+    """Return the inches that these rows take at this width, of which their names take a part, and captions some."""
     heights = (1 + _caption_height(captions.get(name, ())) for name in rows)
-    return max(0.6, sum(heights) * 0.92 * width / max(map(len, rows.values())))
+    left = width - 0.25 - LETTER * max(map(len, rows))
+    return max(0.6, sum(heights) * left / max(map(len, rows.values())))
 
 
 def _caption_height(texts: Sequence[str]) -> float:
