@@ -13,12 +13,14 @@ from omegaconf import DictConfig, OmegaConf
 
 from alsuite.recorded import Options
 
-__all__ = ["Pairs", "beyond_the_paper", "completed", "disputed", "key_of", "of_scale", "parsed"]
+__all__ = ["RECIPE", "Pairs", "beyond_the_paper", "completed", "disputed", "key_of", "of_scale", "parsed"]
 
 Pairs = Mapping[str, Mapping[str, object]]  # data set -> options with their values
 Settled = Callable[[Sequence[str]], tuple[DictConfig, Mapping[str, str]]]
 SETTING = ("dataset", "task_model", "initial", "budget", "oracle")  # an experiment's own, alike for all its strategies
 RECIPE = ("dataset.", "task_model.")  # a paper's own pool and training, which no fair comparison takes
+OF_DATA = ("task_model", "initial", "budget")  # a data set brings them, also one that is only measured on
+OTHER_TESTS = "dataset@dataset.extra_tests."
 SEVERAL = "several"  # stands for the values that a sweep lists
 SWEPT = ("strategy", "dataset")  # a pair of these is settled only when a sweep is expanded
 
@@ -44,7 +46,8 @@ def completed(overrides: Sequence[str], settled: Settled, apart: Collection[tupl
     own = {key: _as_composed(key, config, choices) for key in pair if (choices["dataset"], key) in apart}
     pair = {key: value for key, value in {**pair, **own}.items() if value is not None}
     usual = {**choices, **pair}
-    added = {**pair, **of_scale(config["scale"], usual)}
+    kept = {group: choices[group] for group in OF_DATA} if any(key.startswith(OTHER_TESTS) for key in keys) else {}
+    added = {**kept, **pair, **of_scale(config["scale"], usual)}
     values = {key: SEVERAL if one.is_sweep_override() else one.get_value_element_as_str() for key, one in keys.items()}
     if values.get("protocol") == "fair":
         added = {key: value for key, value in added.items() if not key.startswith(RECIPE)}

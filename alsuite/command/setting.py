@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from alsuite.budget import Budget, first_labels
-from alsuite.command.identity import FOLDER
+from alsuite.command.identity import FOLDERS
 from alsuite.command.machine import onto
 from alsuite.data import Dataset
 from alsuite.data.enlarged import enlarged
@@ -100,7 +100,7 @@ class Setting:
         tests = [*(config["dataset"].get("extra_tests") or {})]
         shape = scale["stand_in"].get(name)
         data = config["dataset"]
-        if data["_target_"] == FOLDER and place_of(config["root"]).is_relative_to(place_of(data["path"])):
+        if data["_target_"] in FOLDERS and place_of(config["root"]).is_relative_to(place_of(data["path"])):
             raise UserError(f"root={config['root']} lies in dataset.path, whose images are all read: give another")
         whole, size = load_or_make_up(name, lambda: hydra.utils.instantiate(config["dataset"]), shape, tests)
         if choices["oracle"] == "ideal":

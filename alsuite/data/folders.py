@@ -5,6 +5,7 @@ own images, whose arrays are kept as the others' are, and made anew when a file 
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import groupby
 from operator import itemgetter
@@ -13,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from alsuite.data.checks import check_pixels
-from alsuite.data.dataset import Dataset
+from alsuite.data.dataset import Dataset, borrowed
 from alsuite.data.images import Labelled, labelled_files, save_images, version
 from alsuite.data.raw import fetch_tree
 from alsuite.data.store import load, save_lines
@@ -59,7 +60,9 @@ def folder(
     if not path.is_dir():
         raise UserError(f"dataset.path={path} is no folder: name one that holds a folder of images per class")
     if labelled != "folders":
-        return unlabelled(path, size, classes, test, root, shuffle, known)
+        pool = unlabelled(path, size, classes, test, root, shuffle, known)
+        others = {key: borrowed(pool.name, key, pool.classes, other) for key, other in (extra_tests or {}).items()}
+        return replace(pool, tests={**pool.tests, **others})
     if test is not None:
         raise UserError(
             "dataset.test is for images without labels: add dataset.labelled=none, or lay out test/<class>/*"

@@ -13,7 +13,7 @@ from alsuite.data.images import Files
 from alsuite.errors import AwaitingLabels, UserError
 from alsuite.labelling.label_studio import LabelStudio
 from alsuite.labelling.page import Page
-from alsuite.labelling.sheet import Sheet
+from alsuite.labelling.sheet import MADE, Sheet
 from alsuite.pool import Pool
 
 __all__ = ["Human"]
@@ -55,7 +55,9 @@ class Human:
         real = indices < len(self.known)
         labels[real] = self.known[indices[real]]
         if len(left := torch.nonzero(labels < 0).squeeze(1)):
-            labels[left] = self._told(pool, indices[left], first=not len(pool.labelled) and len(left) == len(indices))
+            made = bool((indices >= pool.originals).all())  # of which none may be passed over for others
+            first = made or (not len(pool.labelled) and len(left) == len(indices))
+            labels[left] = self._told(pool, indices[left], first)
         return labels
 
     def judge(self, pool: Pool, images: Tensor) -> Tensor | None:
@@ -84,7 +86,8 @@ class Human:
             which = f"{left} images await" if left == len(answers) else f"{left} of {len(answers)} images still await"
             raise AwaitingLabels(f"{which} labels ({names}): {self._advice(sheet)}, then start again")
         if not _enough(answers, first):
-            raise UserError(f"{sheet.path} is unsure of every image: label one at least ({names}), then start again")
+            where = self.page.export(sheet) if isinstance(self.page, LabelStudio) else sheet.path
+            raise UserError(f"{where} is unsure of every image: label one at least ({names}), then start again")
         return given
 
     def _advice(self, sheet: Sheet) -> str:
@@ -95,7 +98,8 @@ class Human:
 
     def _show(self, pool: Pool, index: int) -> str:
         """Write an image for the person to look at, and return its name: its own file, or what is learned from."""
-        name = self.files.names[index] if self.files and index < len(self.files.names) else f"{index}.png"
+        own = self.files.names[index] if self.files and index < len(self.files.names) else f"{index}.png"
+        name = own if index < pool.originals else f"{MADE}/{index}.png"
         target = self.folder / "images" / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if self.files and index < len(self.files.names):

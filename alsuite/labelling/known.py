@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from alsuite.errors import UserError
-from alsuite.labelling.sheet import UNSURE, read_rows
+from alsuite.labelling.sheet import MADE, UNSURE, read_rows
 
 __all__ = ["Known", "by_position", "classes_of", "read_labels"]
 
@@ -33,6 +33,8 @@ def by_position(labels: object, size: int, names: Sequence[str] | None) -> Known
     found: Known = {}
     for key, label in labels.items():
         place = _place(key, places) if isinstance(key, str) else _whole(key)
+        if isinstance(place, str) and place.startswith(f"images/{MADE}/"):
+            continue  # a strategy has made it for the run that asked
         place = int(place) if names is None and isinstance(place, str) and place.isdecimal() else place
         if not isinstance(place, int) or not 0 <= place < size:
             raise UserError(f"a label is given for {key!r}, which is none of the {size:,} images: mend or delete it")

@@ -43,7 +43,7 @@ class LabelStudio:
         if not self._beside(sheet, "tasks").exists():
             self._write(self.configuration, _configuration(self.names))
             self._write(self._beside(sheet, "tasks"), json.dumps([*self._tasks(sheet)]))
-        export = self._beside(sheet, "export")
+        export = self.export(sheet)
         if export.exists():
             told = _answers(export, self.names)
             rows = sheet.rows()
@@ -53,10 +53,14 @@ class LabelStudio:
 
     def advice(self, sheet: Sheet) -> str:
         """Say what a person does with the files."""
-        tasks, export = self._beside(sheet, "tasks"), self._beside(sheet, "export")
+        tasks, export = self._beside(sheet, "tasks"), self.export(sheet)
         return (
             f"import {tasks} into a Label Studio project with {self.configuration}, and export it as JSON to {export}"
         )
+
+    def export(self, sheet: Sheet) -> Path:
+        """Return where the answers are exported to."""
+        return self._beside(sheet, "export")
 
     def _beside(self, sheet: Sheet, kind: str) -> Path:
         return sheet.path.with_name(f"{sheet.path.stem.replace('labels', kind)}.json")

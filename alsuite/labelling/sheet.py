@@ -9,9 +9,10 @@ from pathlib import Path
 from alsuite.errors import UserError
 from alsuite.files import written_whole
 
-__all__ = ["UNSURE", "Sheet", "read_rows"]
+__all__ = ["MADE", "UNSURE", "Sheet", "read_rows"]
 
 COLUMNS = ("index", "image", "label")
+MADE = "_made"  # the folder of images that a strategy has made, beside those of the pool
 UNSURE = "unsure"  # in place of a label: the image is never asked for again
 
 

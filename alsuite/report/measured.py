@@ -12,6 +12,7 @@ import pandas as pd
 from alsuite import CONF
 from alsuite.claims import live_runs, verdicts_on
 from alsuite.claims.verdicts import by_size
+from alsuite.errors import UserError
 from alsuite.figures import kept_runs, parts_by_setting, runs_of, table_of
 from alsuite.figures.names import NAMES
 from alsuite.figures.parts import DERIVED, Part, parts_of, selection
@@ -194,7 +195,10 @@ def _compared(parts: list[Part]) -> dict[str, pd.DataFrame]:
         if part.note or part.panel.kind in DERIVED or key in seen:
             continue
         seen.add(key)
-        _, made = tabled(part.frame, part.panel)
+        try:
+            _, made = tabled(part.frame, part.panel)
+        except UserError:  # runs that are no seeds of one another have a chart, and nothing to compare
+            continue
         for name, table in made.items():
             tables.setdefault(name, []).append(table.assign(panel=part.panel.title or part.panel.y))
     return {name: pd.concat(each, ignore_index=True) for name, each in tables.items()}

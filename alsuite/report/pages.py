@@ -96,7 +96,9 @@ class FigurePage:
         """Its runs, each with its last value, and a way to its page."""
         if self.of.runs.empty:
             return None
-        last = self.of.runs.sort_values("cycle").drop_duplicates(RUN, keep="last")
+        of_its_data = self.of.runs["test"] == self.of.runs["dataset"]  # of several test sets its own counts
+        last = self.of.runs.assign(own=of_its_data).sort_values(["cycle", "own"], kind="stable")
+        last = last.drop_duplicates(RUN, keep="last")
         measure = "mean_iou" if "mean_iou" in last and last["mean_iou"].notna().all() else "accuracy"
         rows = [
             [

@@ -39,6 +39,7 @@ __all__ = [
 FULL = "full"
 RUN = ["experiment", "scale", "run"]
 SETTING = ["scale", "dataset", "task_model", "protocol", "test"]
+OF_IMAGES = ("scale.side", "scale.test")  # what a scale says of images, and no other option does
 ROUNDING = 1e-12  # of a difference, relative to it
 Columns = str | Sequence[str]
 
@@ -101,7 +102,9 @@ def differing(frame: pd.DataFrame, of_seeds: bool = False) -> list[str]:
     columns = [name for name in options if (known if name in lists else told)[name].gt(1).any()]
     if of_seeds:  # the draws of a part, as oracle.seed, follow the run's; what a scale's numbers do stands elsewhere
         seeds = [column for column in columns if column == "seeds" or column.rpartition(".")[2] == "seed"]
-        return [column for column in columns if column not in seeds and not column.startswith("scale.")]
+        limits = [column for column in columns if column.startswith("scale.") and column not in OF_IMAGES]
+        limits += [column for column in OF_IMAGES if column in columns and not known[column].gt(1).any()]
+        return [column for column in columns if column not in (*seeds, *limits)]
     return columns or [column for column in RUN if clashing[column].nunique() > 1]
 
 
@@ -200,8 +203,14 @@ def _gain(first: np.ndarray, second: np.ndarray) -> float:
 def _pairable(frame: pd.DataFrame, series: Columns) -> pd.DataFrame:
     """Return the rows whose series can be paired by seed; full supervision has no curve to pair."""
     frame = with_series(frame[frame["strategy"] != FULL], series)
-    one_setting(frame, free=[series] if isinstance(series, str) else series, apart=["task_model"])
+    columns = [series] if isinstance(series, str) else series
+    one_setting(frame, free=columns, apart=["task_model"])
     unique_seeds(frame)
+    if "pool" in frame and "pool" not in columns:
+        pools = frame.groupby([*SETTING, "seed"])["pool"].unique()
+        if len(sizes := max(pools, key=len, default=[])) > 1:
+            told = " and ".join(f"{size:,.0f}" for size in sorted(sizes))
+            raise UserError(f"runs of one seed chose among {told} images, so that no seed pairs them: filter on pool")
     return frame
 
 

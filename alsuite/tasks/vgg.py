@@ -76,6 +76,8 @@ class VGG16:
         net = self._net.to(device).to(memory_format=torch.channels_last)
 
         def means(images: Tensor) -> Tensor:
+            if images.shape[1] not in (1, 3):
+                raise UserError(f"VGG-16 sees gray or coloured images, and these have {images.shape[1]} channels")
             values = unit(images.to(device))
             values = nn.functional.interpolate(values, (self.side, self.side), mode="bilinear", antialias=True)
             return net(channels_last(IMAGENET(values.expand(-1, 3, -1, -1)))).mean((2, 3))

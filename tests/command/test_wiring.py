@@ -21,6 +21,7 @@ from alsuite.command.job import Job
 from alsuite.command.setting import Parts, Setting
 from alsuite.command.several import met
 from alsuite.data.digits import digits
+from alsuite.errors import UserError
 from alsuite.journal import INCIDENTAL
 from alsuite.nets.classifiers import linear
 from alsuite.oracle import ideal
@@ -185,3 +186,18 @@ def test_all_ranks_label_what_the_first_has_picked(tmp_path: Path) -> None:
     assert one == other
     assert right
     assert also
+
+
+def test_a_page_that_nobody_can_open_is_refused(tmp_path: Path) -> None:
+    job = Job({"ui": "page"}, {"oracle": "human"}, tmp_path)
+    nothing: Any = None
+    with pytest.raises(UserError, match="ui=page shows a page where the run is, which Slurm decides"):
+        slurm.Array(nothing, {"submitit_folder": str(tmp_path)})([job], nothing)
+
+
+@pytest.mark.slow
+def test_under_the_fair_protocol_a_papers_own_pool_is_another_run() -> None:
+    made = partial(jobs_with, composer())
+    command = ("strategy=vaal", "dataset=cifar10", "protocol=fair")
+    plain, held = made(*command)[0].folder.name, made(*command, "dataset.validation=5000")[0].folder.name
+    assert held == plain.replace("dataset=cifar10", "dataset=cifar10,dataset.validation=5000")

@@ -230,7 +230,9 @@ def test_test_images_that_are_the_pools_are_refused(linked: bool, photos: Path, 
 
 def test_runs_among_the_images_are_refused(alsuite: Command, photos: Path, tmp_path: Path) -> None:
     given = [*ASKED, f"dataset.path={photos}", *SIZES, "oracle=human", f"root={photos}/outputs"]
-    assert "lies in dataset.path, whose images are all read" in alsuite(*given).line
+    masks = ["dataset=folder_masks", f"dataset.path={photos}", f"root={photos}/outputs"]
+    for command in (given, masks):
+        assert "lies in dataset.path, whose images are all read" in alsuite(*command).line
     assert not (photos / "outputs").exists()
 
 
@@ -302,3 +304,30 @@ def test_a_photo_that_is_added_costs_no_label(alsuite: Command, photos: Path, tm
 def test_labels_drawn_by_class_are_refused(alsuite: Command, photos: Path, tmp_path: Path) -> None:
     given = [*ASKED, f"dataset.path={photos}", *SIZES, "oracle=human", "initial=stratified"]
     assert "take initial=uniform or coreset" in alsuite(*given).line
+
+
+def test_images_that_were_made_are_kept_apart_and_one_of_them_is_labelled(photos: Path, tmp_path: Path) -> None:
+    data = folder(photos, 8, labelled="none", classes=NAMES, root=tmp_path / "data")
+    pool = Pool(data.train.images, 2, data.mean, data.std)
+    pool.label(torch.tensor([0]), torch.tensor([0]))
+    made = pool.extend(255 - pool.images[:2])
+    person = Human(tmp_path / "queries", NAMES, data.train.files)
+    with pytest.raises(AwaitingLabels):
+        person(pool, made)
+    sheet = Sheet(next((tmp_path / "queries").glob("*.csv")), NAMES)
+    assert [row["image"] for row in sheet.rows()] == ["images/_made/12.png", "images/_made/13.png"]
+    sheet.write([{**row, "label": "unsure"} for row in sheet.rows()])
+    with pytest.raises(UserError, match=r"labels_\d+\.csv is unsure of every image: label one at least"):
+        person(pool, made)
+    sheet.write([{**row, "label": "cat"} for row in sheet.rows()])
+    again = folder(photos, 8, labelled=str(sheet.path), classes=NAMES, root=tmp_path / "data")
+    assert again.train.known.tolist() == []
+
+
+def test_another_data_set_is_measured_on_beside_a_folder_without_labels(
+    photos: Path, tests: Path, tmp_path: Path
+) -> None:
+    given: dict[str, Any] = {"labelled": "none", "classes": NAMES, "root": tmp_path / "data"}
+    other = folder(photos, 8, test=tests, **given)
+    data = folder(photos, 8, extra_tests={"other": other}, **given)
+    assert torch.equal(data.tests["other"].images, other.tests["seen"].images)

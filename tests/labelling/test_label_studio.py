@@ -127,3 +127,9 @@ def test_of_several_answers_the_last_counts(studio: Studio) -> None:
     told = [{**task, "annotations": [annotation("cat"), annotation("ant")]} for task in studio.tasks()]
     studio.export.write_text(json.dumps(told))
     assert studio.ask() == [0, 0, 0]
+
+
+def test_where_all_is_unsure_the_export_is_named(studio: Studio) -> None:
+    studio.answer("unsure", "unsure", "unsure")
+    with pytest.raises(UserError, match=r"export_000000\.json is unsure of every image: label one at least"):
+        studio.ask()

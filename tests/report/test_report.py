@@ -202,6 +202,18 @@ def test_an_experiment_that_a_file_describes_is_told_as_its_panels_are(tmp_path:
     assert all(title in page.text for title in ("By its end", "Each alone"))
 
 
+def test_runs_that_nothing_compares_have_charts_all_the_same(tmp_path: Path) -> None:
+    for seed, rate in enumerate((0.1, 0.2)):
+        write_run(tmp_path, "random", seed, [0.5, 0.6], run=str(seed), config={"task_model": {"lr": rate}})
+    page = Page(write_report(tmp_path, tmp_path / "report", ["toy"]).parent / "experiments" / "toy" / "index.html")
+    assert len(page.charts) >= 1
+
+
+def test_the_last_accuracy_of_a_run_is_that_of_its_own_data(site: Path) -> None:
+    page = Page(site / "figures" / FIGURE / "index.html")
+    assert f"{100 * synthetic_curve(0.8, 0, 4)[-1]:.2f}" in page.text
+
+
 def test_an_experiment_without_runs_leaves_the_site_as_it_is(root: Path, tmp_path: Path) -> None:
     shutil.copytree(root / "toy", tmp_path / "toy")
     page = write_report(tmp_path, tmp_path / "report", ["toy"])

@@ -45,6 +45,23 @@ def test_a_seed_of_its_own_tells_no_seeds_apart(tmp_path: Path) -> None:
     assert "margin" in report(frame, ["strategy"], "accuracy")[0]
 
 
+def test_seeds_of_other_sizes_are_told_apart_though_of_one_scale(tmp_path: Path) -> None:
+    for seed, side in enumerate((64, 32)):
+        limits = {"name": "smoke", "side": side, "steps": side}
+        write_run(tmp_path, "random", seed, [0.5], config={"scale": limits})
+    frame = with_series(results.load_runs("toy", root=tmp_path), "strategy")
+    assert differing(frame, of_seeds=True) == ["scale.side"]
+
+
+def test_series_of_unlike_pools_are_paired_by_no_seed(tmp_path: Path) -> None:
+    for strategy, pool in (("random", (40, 60)), ("vaal", (30, 60))):
+        write_run(tmp_path, strategy, 0, [0.5, 0.6], pool_counts=pool)
+    frame = results.load_runs("toy", root=tmp_path)
+    with pytest.raises(UserError, match="runs of one seed chose among 90 and 100 images, so that no seed pairs them"):
+        report(frame, ["strategy"], "accuracy")
+    assert "vaal" in report(frame, ["strategy", "pool"], "accuracy")[0]
+
+
 def test_lists_are_options_that_a_table_kept_before_may_lack(tmp_path: Path) -> None:
     for seed, only in enumerate(([0, 1], [2, 3])):
         write_run(tmp_path, "random", seed, [0.5], config={"initial": {"only": only}})

@@ -224,3 +224,10 @@ def test_reading_the_weights_draws_no_random_number(tmp_path: Path, state: dict[
 def test_a_side_or_block_out_of_range_is_refused(option: str, value: int) -> None:
     with pytest.raises(UserError, match=rf"^features\.{option}={value} "):
         VGG16(None, **{option: value})  # type: ignore[arg-type]
+
+
+def test_images_of_four_channels_are_refused(tmp_path: Path, state: dict[str, Tensor]) -> None:
+    torch.save(state, tmp_path / "vgg16.pth")
+    see = VGG16(str(tmp_path / "vgg16.pth"), side=32).on(CPU)
+    with pytest.raises(UserError, match="these have 4 channels"):
+        see(torch.zeros(1, 4, 8, 8))
