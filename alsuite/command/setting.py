@@ -161,7 +161,8 @@ class Setting:
         """What the results tell of a run beside its options."""
         targets, classes = self.dataset.train.targets, self.dataset.classes
         counts = None if self.dataset.train.unlabelled else counted(targets, len(classes)).tolist()
-        told = {"classes": [*classes], "pool": len(targets), "whole": self.whole, "pool_counts": counts}
+        sizes = {"pool": len(targets), "whole": self.whole, "held": self.dataset.held}
+        told = {"classes": [*classes], **sizes, "pool_counts": counts}
         shuffled = {"shuffle": "blocks"} if isinstance(self.dataset.train.images, Mapped) else {}
         return {**told, "side": self.side, "stand_in": self.made_up, **shuffled}
 

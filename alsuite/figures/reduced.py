@@ -122,7 +122,8 @@ def _steps_of(row: Row, group: str) -> float | None:
 
 def _whole(row: Row) -> float | None:
     """Return how many training images the data set has, those aside that are held out, however few are at hand."""
-    known = next((n for name, n in TRAINING.items() if str(row.get("dataset")).startswith(name)), None)
+    every = not isinstance(row.get("dataset.classes"), list)
+    known = next((n for name, n in TRAINING.items() if every and str(row.get("dataset")).startswith(name)), None)
     return known - (_number(row, "dataset.validation") or 0) if known else _number(row, "whole")
 
 
@@ -149,8 +150,9 @@ def images(row: Row) -> float:
 
 
 def _with_held(row: Row, whole: float) -> float:
-    """Return the training images with those that are set aside for validation."""
-    return whole + (_number(row, "dataset.validation") or 0)
+    """Return the training images with those that are set aside for validation, of the classes that are kept."""
+    held = _number(row, "held")
+    return whole + ((_number(row, "dataset.validation") or 0) if held is None else held)
 
 
 def _by_data_set(row: Row, column: str) -> float | None:

@@ -35,7 +35,7 @@ __all__ = [
     "with_series",
 ]
 
-FACTS = ("pool", "whole", "pool_counts", "side", "classes", "device", "stand_in")
+FACTS = ("pool", "whole", "held", "pool_counts", "side", "classes", "device", "stand_in")
 
 
 class NoRunsError(UserError):

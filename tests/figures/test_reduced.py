@@ -26,6 +26,12 @@ def test_nothing_is_said_of_a_run_that_leaves_nothing_out() -> None:
     assert told(**{"task_model.epochs": 150, "budget.end": 20_000, "task_model.net.width": 2.0, **steps}) == []
 
 
+def test_of_chosen_classes_what_they_hold_counts() -> None:
+    two = {"dataset.classes": [1, 7], "pool": 9_000, "whole": 9_000, "labelled": 4_000}
+    assert told(**two, **{"budget.end": 0.4, "dataset.validation": 5_000, "held": 1_000}) == []
+    assert told(**{**two, "dataset": "tiny_imagenet"}) == []
+
+
 def test_an_enlarged_pool_has_copies_of_what_there_is() -> None:
     changes: dict[str, Any] = {"pool": 160_000, "whole": 160_000, "enlarge": 160_000, "dataset": "celeba_hat"}
     epochs = {f"{CODE}.limit": 100, f"{CODE}.epochs.celeba": 19.66, f"{CODE}.batch": 64}
