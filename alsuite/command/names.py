@@ -66,7 +66,9 @@ def _run_name(*, _root_: DictConfig) -> str:
     choices = _root_.hydra.runtime.choices
     pairs = {} if choices.get("experiment") else OmegaConf.select(_root_, "paper.pairs") or {}
     if choices.protocol == "fair":  # takes no paper's own pool and training
-        pairs = {name: {key: pair[key] for key in pair if not key.startswith(RECIPE)} for name, pair in pairs.items()}
+        pairs = {
+            name: {key: pair[key] for key in pair or {} if not key.startswith(RECIPE)} for name, pair in pairs.items()
+        }
     return run_name([*_root_.hydra.overrides.task], pairs, choices.dataset)
 
 

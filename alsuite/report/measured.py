@@ -191,8 +191,10 @@ def _compared(parts: list[Part]) -> dict[str, pd.DataFrame]:
     tables: dict[str, list[pd.DataFrame]] = {}
     seen = set()
     for part in parts:
-        key = (*selection(part.panel), part.panel.x)
-        if part.note or part.panel.kind in DERIVED or key in seen:
+        if part.note or part.panel.kind in DERIVED:
+            continue
+        shown = part.frame[["run", "test"]].drop_duplicates().itertuples(index=False, name=None)
+        if (key := (*selection(part.panel), part.panel.x, frozenset(shown))) in seen:
             continue
         seen.add(key)
         try:

@@ -209,6 +209,16 @@ def test_runs_that_nothing_compares_have_charts_all_the_same(tmp_path: Path) -> 
     assert len(page.charts) >= 1
 
 
+def test_each_setting_of_an_own_experiment_has_its_table(tmp_path: Path) -> None:
+    for network in ("linear", "lenet"):
+        for seed in range(2):
+            chosen = {"task_model": network}
+            write_run(tmp_path, "random", seed, [0.5, 0.6], run=f"{network} {seed}", choices=chosen)
+    write_report(tmp_path, tmp_path / "report", ["toy"])
+    stored = pd.read_csv(next((tmp_path / "report").rglob("summary.csv")))
+    assert {*stored["task_model"]} == {"linear", "lenet"}
+
+
 def test_the_last_accuracy_of_a_run_is_that_of_its_own_data(site: Path) -> None:
     page = Page(site / "figures" / FIGURE / "index.html")
     assert f"{100 * synthetic_curve(0.8, 0, 4)[-1]:.2f}" in page.text
