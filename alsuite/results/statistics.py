@@ -210,7 +210,8 @@ def _pairable(frame: pd.DataFrame, series: Columns) -> pd.DataFrame:
         pools = frame.groupby([*SETTING, "seed"])["pool"].unique()
         if len(sizes := max(pools, key=len, default=[])) > 1:
             told = " and ".join(f"{size:,.0f}" for size in sorted(sizes))
-            raise UserError(f"runs of one seed chose among {told} images, so that no seed pairs them: filter on pool")
+            hint = "filter on pool, or run all with the same dataset.validation"
+            raise UserError(f"runs of one seed chose among {told} images, so that no seed pairs them: {hint}")
     return frame
 
 

@@ -226,7 +226,7 @@ def test_shares_of_all_labels_are_kept_beside_those_asked_for(tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_the_published_verdicts_are_those_of_the_published_runs() -> None:
-    kept = pd.read_csv(publish.PUBLISHED / "claims.csv")
+    kept = pd.read_csv(publish.PUBLISHED / "claims.csv").fillna({"unit": ""})
     judged = verdicts(read_claims(), measured_runs(publish.PUBLISHED.parent, live=False))
     columns = ["claim", "says", "verdict", "published", "unit", "comparisons", "effect"]
     pd.testing.assert_frame_equal(kept[columns], judged[columns].round(5), check_dtype=False, rtol=1e-4)
