@@ -24,11 +24,10 @@ from alsuite.recorded import Options
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["FOLDER", "code_of", "data_of", "provenance"]
+__all__ = ["FOLDERS", "code_of", "data_of", "provenance"]
 
 EMBEDDED = {"alsuite.data.digits.digits": "embedded"}
-FOLDER = "alsuite.data.folders.folder"  # makes classes of all folders that it finds
-FOLDERS = (FOLDER, "alsuite.data.segmentation.folder_masks")
+FOLDERS = ("alsuite.data.folders.folder", "alsuite.data.segmentation.folder_masks")  # read all below dataset.path
 ARRAYS = ("alsuite.data.load", "alsuite.data.store.load")
 SHARDS = "alsuite.data.shards.shards"
 MOST_FILES, FEW_FILES = 20_000, 64

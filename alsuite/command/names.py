@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from omegaconf import DictConfig, OmegaConf
 
-from alsuite.command.papers import RECIPE, Pairs, beyond_the_paper, parsed
+from alsuite.command.papers import Pairs, beyond_the_paper, parsed
 from alsuite.journal import INCIDENTAL
 
 __all__ = ["ADHOC", "RESOLVERS", "experiment_of", "run_name"]
@@ -64,11 +64,7 @@ def _experiment_folder(*, _root_: DictConfig) -> str:
 def _run_name(*, _root_: DictConfig) -> str:
     """Return the name of a run's folder, for `${run_name:}`."""
     choices = _root_.hydra.runtime.choices
-    pairs = {} if choices.get("experiment") else OmegaConf.select(_root_, "paper.pairs") or {}
-    if choices.protocol == "fair":  # takes no paper's own pool and training
-        pairs = {
-            name: {key: pair[key] for key in pair or {} if not key.startswith(RECIPE)} for name, pair in pairs.items()
-        }
+    pairs = None if choices.get("experiment") else OmegaConf.select(_root_, "paper.pairs")
     return run_name([*_root_.hydra.overrides.task], pairs, choices.dataset)
 
 

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from alsuite.recorded import Options
 
-__all__ = ["RECIPE", "Pairs", "beyond_the_paper", "completed", "disputed", "key_of", "of_scale", "parsed"]
+__all__ = ["Pairs", "beyond_the_paper", "completed", "disputed", "key_of", "of_scale", "parsed"]
 
 Pairs = Mapping[str, Mapping[str, object]]  # data set -> options with their values
 Settled = Callable[[Sequence[str]], tuple[DictConfig, Mapping[str, str]]]
@@ -49,9 +49,7 @@ def completed(overrides: Sequence[str], settled: Settled, apart: Collection[tupl
     kept = {group: choices[group] for group in OF_DATA} if any(key.startswith(OTHER_TESTS) for key in keys) else {}
     added = {**kept, **pair, **of_scale(config["scale"], usual)}
     values = {key: SEVERAL if one.is_sweep_override() else one.get_value_element_as_str() for key, one in keys.items()}
-    if values.get("protocol") == "fair":
-        added = {key: value for key, value in added.items() if not key.startswith(RECIPE)}
-    left = {key: value for key, value in added.items() if key not in values}
+    left = {key: value for key, value in _taken(added, values).items() if key not in values}
     return [
         *overrides,
         *(_written(key, value) for key, value in left.items() if not _replaced(key, {**left, **values}, usual)),
@@ -98,7 +96,7 @@ def beyond_the_paper(options: Mapping[str, str], pairs: Pairs | None, dataset: s
         pairs: what the strategy's paper used on each data set
         dataset: the one that was chosen
     """
-    pair = pair_of(pairs, dataset)
+    pair = _taken(pair_of(pairs, dataset), options)
     return {key: value for key, value in options.items() if pair.get(key) != value or _replaced(key, options, pair)}
 
 
@@ -113,6 +111,12 @@ def of_scale(scale: Options, usual: Mapping[str, str]) -> dict[str, str]:
         if usual["task_model"] in fast["instead_of"] and usual["dataset"] in fast["datasets"]:
             return {"task_model": fast["task_model"]}
     return {}
+
+
+def _taken(added: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Return what joins the given options: under the fair protocol no paper's own pool and training."""
+    left_out = RECIPE if given.get("protocol") == "fair" else ()
+    return {key: value for key, value in added.items() if not key.startswith(left_out)}
 
 
 def _as_composed(key: str, config: DictConfig, choices: Mapping[str, str]) -> str | None:

@@ -61,8 +61,7 @@ def folder(
         raise UserError(f"dataset.path={path} is no folder: name one that holds a folder of images per class")
     if labelled != "folders":
         pool = unlabelled(path, size, classes, test, root, shuffle, known)
-        others = {key: borrowed(pool.name, key, pool.classes, other) for key, other in (extra_tests or {}).items()}
-        return replace(pool, tests={**pool.tests, **others})
+        return replace(pool, tests={**pool.tests, **borrowed(pool.name, pool.classes, extra_tests)})
     if test is not None:
         raise UserError(
             "dataset.test is for images without labels: add dataset.labelled=none, or lay out test/<class>/*"

@@ -108,10 +108,9 @@ def _each_seed(axes: "Axes", data: pd.DataFrame, style: Style, panel: Panel) -> 
 
 def crowded(part: Part) -> bool:
     """Tell whether a panel has so many curves with an interval that their bands would hide one another."""
-    if part.panel.kind not in ("accuracy", "entropy"):
-        return False
-    _, table = along_x(part)
-    return table.loc[table["n"] >= ENOUGH, "series"].nunique() >= CROWD
+    measured = part.frame[part.frame["strategy"] != FULL]
+    seeds = measured.groupby("series")["seed"].nunique()
+    return part.panel.kind in ("accuracy", "entropy") and int((seeds >= ENOUGH).sum()) >= CROWD
 
 
 def _bar(axes: "Axes", table: pd.DataFrame, style: Style, panel: Panel, place: int) -> None:

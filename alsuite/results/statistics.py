@@ -98,12 +98,12 @@ def differing(frame: pd.DataFrame, of_seeds: bool = False) -> list[str]:
     options = [*_options(frame), *({"pool"} & {*frame} if of_seeds else ())]
     groups = clashing.groupby(keys, dropna=False)[options]
     told, known = groups.nunique(dropna=False), groups.nunique()  # of lists, which a table that was kept may lack
-    lists = {name for name in options if clashing[name].astype(str).str.startswith("[").any()}
-    columns = [name for name in options if (known if name in lists else told)[name].gt(1).any()]
+    gaps = {name for name in options if clashing[name].astype(str).str.startswith("[").any()}
+    gaps |= {*OF_IMAGES} if of_seeds else set()
+    columns = [name for name in options if (known if name in gaps else told)[name].gt(1).any()]
     if of_seeds:  # the draws of a part, as oracle.seed, follow the run's; what a scale's numbers do stands elsewhere
         seeds = [column for column in columns if column == "seeds" or column.rpartition(".")[2] == "seed"]
         limits = [column for column in columns if column.startswith("scale.") and column not in OF_IMAGES]
-        limits += [column for column in OF_IMAGES if column in columns and not known[column].gt(1).any()]
         return [column for column in columns if column not in (*seeds, *limits)]
     return columns or [column for column in RUN if clashing[column].nunique() > 1]
 
