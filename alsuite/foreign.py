@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -111,13 +111,19 @@ def _table(values: ArrayLike | None, name: str) -> Tensor | None:
     return torch.as_tensor(array).float()
 
 
-def read(images: object, size: Any) -> tuple[Tensor, Sequence[str] | None]:
-    """Return (N, C, H, W) uint8 images, and the names of their files, if they lie in a folder."""
+def read(images: object, config: Mapping[str, Any]) -> tuple[Tensor, Sequence[str] | None]:
+    """Return (N, C, H, W) uint8 images, and the names of their files, if they lie in a folder.
+
+    config: says how large a folder's images are made, and where the strategy keeps what it trains: not among them
+    """
     if isinstance(images, str | Path):
         path = place_of(images)
         if not path.is_dir():
             raise UserError(f"{images} is no folder: name one that holds images, or an array file.npy of them")
-        check_pixels("size", size)
+        check_pixels("size", size := config["dataset"]["size"])
+        root = config["root"]
+        if place_of(root).is_relative_to(path) and _names([config["strategy"], config["task_model"]], f"{root}/"):
+            raise UserError(f"root={root} lies in {images}, whose files are all read: add root=... outside of it")
         split = unlabelled(path, size, ("a", "b"), None, None).train
         return split.images, split.files.names if split.files else None
     array = torch.as_tensor(np.asarray(images))
@@ -131,3 +137,10 @@ def read(images: object, size: Any) -> tuple[Tensor, Sequence[str] | None]:
     if array.dtype != torch.uint8:
         raise UserError(f"images are {array.dtype}: give uint8, or floats in 0..1")
     return array, None
+
+
+def _names(part: object, root: str) -> bool:
+    """Tell whether a part of a configuration names a place below the root."""
+    if isinstance(part, Mapping | list):
+        return any(_names(each, root) for each in (part.values() if isinstance(part, Mapping) else part))
+    return isinstance(part, str) and part.startswith(root)

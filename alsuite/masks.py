@@ -12,6 +12,7 @@ from torch import Tensor
 from alsuite.data.images import read_mask
 from alsuite.errors import AwaitingLabels, UserError
 from alsuite.oracle import check_noise, confused_with
+from alsuite.palette import picture
 from alsuite.pool import VOID, Pool
 
 __all__ = ["HumanMasks", "NoisyMasks"]
@@ -103,8 +104,7 @@ class HumanMasks:
         for name in ("images", "masks"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         for index in indices:
-            pixels = pool.images[index].permute(1, 2, 0).squeeze(-1).cpu().numpy()
-            Image.fromarray(pixels).save(self.folder / "images" / f"{index}.png")
+            Image.fromarray(picture(pool.images[index])).save(self.folder / "images" / f"{index}.png")
         lines = [f"{number},{name}\n" for number, name in [*enumerate(self.names), (VOID, "void")]]
         (self.folder / "classes.csv").write_text("".join(["number,class\n", *lines]), encoding="utf-8")
 

@@ -1,13 +1,31 @@
-"""The colours of classes in pictures of labels per pixel."""
+"""What a picture shows of an image, and the colours of classes in pictures of labels per pixel."""
 
 from __future__ import annotations
 
 import colorsys
+from typing import TYPE_CHECKING, TypeVar
 
-__all__ = ["colour", "shade"]
+import numpy as np
+
+if TYPE_CHECKING:  # figures are drawn without torch
+    from torch import Tensor
+
+__all__ = ["colour", "picture", "seen", "shade"]
+
+Images = TypeVar("Images", "Tensor", np.ndarray)
 
 STEP = 0.618034  # of the hue
 LEVELS = ((0.9, 0.75), (0.9, 0.45), (0.45, 0.75))  # saturation and value in turn: no two of the first 19 are alike
+
+
+def seen(images: Images) -> Images:
+    """Return what a picture shows of (..., C, H, W) images: three channels, red, green and blue, or one."""
+    return images[..., : 3 if images.shape[-3] > 2 else 1, :, :]
+
+
+def picture(image: Tensor) -> np.ndarray:
+    """Return what a picture shows of a (C, H, W) image: its colours (H, W, 3), or its grays (H, W)."""
+    return seen(image).permute(1, 2, 0).squeeze(-1).cpu().numpy()
 
 
 def colour(label: int) -> tuple[int, int, int]:

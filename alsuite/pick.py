@@ -63,7 +63,7 @@ def query(
         raise UserError("images are given beside a model's features or log-probabilities: give either, not both")
     own = None if images is not None else Foreign.of(features, log_probs)
     config = _composed([*_named(strategy), *options, f"seed={seed}"])
-    shown, names = (own.stand_ins(), None) if own else read(images, config["dataset"]["size"])
+    shown, names = (own.stand_ins(), None) if own else read(images, config)
     known = by_position(labels, len(shown), names)
     classes = classes_of(known.values())
     pool = _pool(shown, known, own.count(classes) if own else classes, config["device"])

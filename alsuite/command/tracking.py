@@ -23,6 +23,7 @@ from torch import Tensor
 from alsuite.code import digest
 from alsuite.errors import AwaitingLabels, one_of
 from alsuite.journal import Record
+from alsuite.palette import picture
 from alsuite.pool import Pool, gather
 from alsuite.recorded import WENT_ON, Options
 from alsuite.strategies import Query
@@ -155,10 +156,10 @@ class Tracker:
 
         if query is None:
             return {}
-        images = pool.rows(query.indices[:16])[:].permute(0, 2, 3, 1).cpu().numpy()
+        images = map(picture, pool.rows(query.indices[:16])[:])
         labels = gather(pool.labels, query.indices[:16].to(pool.labels.device))
         shown = zip(images, labels, strict=True)
-        return {"queried": [wandb.Image(image.squeeze(), **self._told(label)) for image, label in shown]}
+        return {"queried": [wandb.Image(image, **self._told(label)) for image, label in shown]}
 
     def _told(self, label: Tensor) -> dict[str, Any]:
         """Say what an image shows: its class as a caption, those of its pixels as a mask."""

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from alsuite.errors import UserError
+from alsuite.palette import seen
 from alsuite.strategies import Query
 
 __all__ = ["checked"]
@@ -27,10 +28,10 @@ def checked(reply: object, n: int, name: str) -> Query:
         raise UserError(f"{name}.query returned {_described(reply)}: it must return an alsuite.strategies.Query")
     _check_indices(reply.indices, n, name)
     _check_scores(reply.scores, n, name)
-    _check_images(reply.images, name)
+    images = dict(_pictures(reply.images, name))
     _check_generated(reply.generated, name)
     notes = {key: _as_json(value, f"the note {key!r} of {name}") for key, value in _named(reply.notes, "notes", name)}
-    return replace(reply, notes=notes)
+    return replace(reply, images=images, notes=notes)
 
 
 def _check_indices(indices: object, n: int, name: str) -> None:
@@ -57,20 +58,21 @@ def _check_scores(scores: object, n: int, name: str) -> None:
         )
 
 
-def _check_images(images: object, name: str) -> None:
-    """Refuse what a picture cannot show: only images, captions and places are shown."""
+def _pictures(images: object, name: str) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield what can be shown of arrays; refuse what is neither images nor captions nor places."""
     for key, value in _named(images, "images", name):
         if not (isinstance(value, np.ndarray) and _can_be_shown(value)):
             raise UserError(
                 f"the images {key!r} of {name} are {_described(value)}: give a NumPy array of uint8 pictures "
-                "(N, C, H, W) with C 1 or 3, of captions (N,), or of places (N, 2)"
+                "(N, C, H, W), of captions (N,), or of places (N, 2)"
             )
+        yield key, seen(value) if value.ndim == 4 else value
 
 
 def _can_be_shown(array: np.ndarray) -> bool:
     """Tell whether an array holds images, (N, C, H, W), captions, (N,), or places in the plane, (N, 2)."""
     if array.dtype == np.uint8:
-        return array.ndim == 4 and array.shape[1] in (1, 3)
+        return array.ndim == 4 and not array.shape[3] <= 4 < array.shape[1]  # with channels last
     return (array.dtype.kind == "U" and array.ndim == 1) or (array.dtype.kind == "f" and array.shape[1:] == (2,))
 
 

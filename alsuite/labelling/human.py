@@ -14,6 +14,7 @@ from alsuite.errors import AwaitingLabels, UserError
 from alsuite.labelling.label_studio import LabelStudio
 from alsuite.labelling.page import Page
 from alsuite.labelling.sheet import MADE, Sheet
+from alsuite.palette import picture
 from alsuite.pool import Pool
 
 __all__ = ["Human"]
@@ -107,7 +108,7 @@ class Human:
             return name
         from PIL import Image
 
-        Image.fromarray(pool.images[index].permute(1, 2, 0).squeeze(-1).cpu().numpy()).save(target)
+        Image.fromarray(picture(pool.images[index])).save(target)
         return name
 
 

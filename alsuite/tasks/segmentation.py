@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from alsuite.errors import UserError
 from alsuite.metrics import counted
-from alsuite.palette import colour
+from alsuite.palette import colour, seen
 from alsuite.pool import VOID, Images, Pool, gather
 from alsuite.scores import entropy, per_image
 from alsuite.tasks import Task
@@ -144,7 +144,7 @@ def masked(pool: Pool, task: Segmentation, indices: Tensor) -> dict[str, np.ndar
     images = pool.rows(indices)
     doubt = entropy(task.log_probs(images)) / math.log(pool.classes)
     return {
-        "image": images[:].cpu().numpy(),
+        "image": seen(images[:]).cpu().numpy(),
         "prediction": coloured(task.predicted(images).cpu(), pool.classes),
         "entropy": (255 * doubt).round().clamp(0, 255).to(torch.uint8)[:, None].cpu().numpy(),
     }

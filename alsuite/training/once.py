@@ -27,6 +27,7 @@ from torchvision.utils import save_image
 
 from alsuite import ranks
 from alsuite.errors import UserError
+from alsuite.palette import seen
 from alsuite.pool import Pool
 from alsuite.training import rehearsal, shipped, weights
 from alsuite.training.fit import Batch, Stream, check_finite, fit
@@ -232,7 +233,7 @@ def _show(training: Training, images: Tensor, home: Path) -> None:
     """Store a picture of what the networks make."""
     training.net.eval()
     with torch.no_grad():
-        save_image(training.game.pictures(images).cpu(), home / PICTURE, nrow=10)
+        save_image(seen(training.game.pictures(images)).cpu(), home / PICTURE, nrow=10)
     training.net.train()
 
 

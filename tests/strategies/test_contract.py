@@ -88,7 +88,6 @@ WRONG: dict[str, tuple[Any, str]] = {
     "a note without a name": (Query(FIVE, notes={3: 1}), "the notes of Mine have the key 3"),  # type: ignore[dict-item]
     "a list of notes": (Query(FIVE, notes=["mine"]), "the notes of Mine are a list: give a dict"),  # type: ignore[arg-type]
     "pictures of floats": (showing(np.zeros((2, 3, 8, 8))), "are ndarray of float64 and shape (2, 3, 8, 8): give a N"),
-    "pictures of two channels": (showing(np.zeros((2, 2, 8, 8), np.uint8)), "uint8 pictures (N, C, H, W) with C 1 or"),
     "channels last": (showing(np.zeros((2, 8, 8, 3), np.uint8)), "the images 'mine' of Mine are ndarray of uint8"),
     "a tensor of pictures": (showing(torch.zeros(2, 3, 8, 8, dtype=torch.uint8)), "give a NumPy array"),
     "captions of objects": (showing(np.array(["a", None], object)), "are ndarray of object"),
@@ -109,7 +108,15 @@ def test_a_right_reply_is_kept_and_its_scalars_become_numbers(pool: Pool) -> Non
     query = kept(Mine(lambda self, pool: Query(FIVE, FIVE.double(), notes, images)), pool)
     assert query.notes == {"a": 0.5, "b": 3, "c": [2, None, True], "d": {"e": "text"}, "f": [1]}
     assert [type(query.notes[name]) for name in "ab"] == [float, int]
-    assert query.images is images
+    assert list(query.images) == list(images)
+    assert all(np.array_equal(query.images[name], array) for name, array in images.items())
+
+
+@pytest.mark.parametrize(("channels", "seen"), [(1, 1), (2, 1), (3, 3), (4, 3), (13, 3)])
+def test_of_many_channels_a_picture_shows_the_first(channels: int, seen: int, pool: Pool) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, channels, 8, 8), np.uint8)
+    shown = kept(Mine(lambda self, pool: Query(FIVE, images={"x": images})), pool).images["x"]
+    assert np.array_equal(shown, images[:, :seen])
 
 
 def test_what_cannot_be_asked_is_no_strategy(pool: Pool) -> None:
