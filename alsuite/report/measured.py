@@ -21,7 +21,7 @@ from alsuite.figures.spec import STORED, Panel, description_of, is_figure, read_
 from alsuite.figures.tabled import tabled
 from alsuite.recorded import Options
 from alsuite.report.titles import paper_of_figure, title_of
-from alsuite.results import NoRunsError, load_runs
+from alsuite.results import NoRunsError, command_of, load_runs
 from alsuite.results.kept import TABLE, TABLES, facts_of
 
 __all__ = ["Measured", "own_experiment", "published_figures"]
@@ -162,7 +162,7 @@ def own_experiment(name: str, root: Path, configuration: Path = CONF) -> Measure
     return Measured(
         name=name,
         folder=None,
-        about=facts_of(runs, f"python -m alsuite experiment={name} scale={scale}", scale),
+        about=facts_of(runs, command_of(name, scale), scale),
         parts=parts,
         runs=runs,
         tables=_compared(parts),

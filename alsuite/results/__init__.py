@@ -23,6 +23,7 @@ from alsuite.results.statistics import aubc, paired_tests, penalty_matrix, summa
 __all__ = [
     "NoRunsError",
     "aubc",
+    "command_of",
     "key_of",
     "lacking",
     "load_runs",
@@ -67,10 +68,14 @@ def _nothing_of(experiment: str, scale: str | None, base: Path, journals: Sequen
     ended = [records for journal in journals if (records := _records(journal)) and records[-1]["queried"] is None]
     if ended:
         return f"{len(ended)} finished, without test images to be measured on; give some as dataset.test"
-    what = "strategy=... dataset=..." if experiment == "adhoc" else f"experiment={experiment}"
-    command = f"python -m alsuite {what}" + (f" scale={scale}" if scale else "")
     state = f"{len(journals)} started, none finished" if journals else f"no runs in {base / (scale or '')}"
-    return f"{state}; make them with `{command}`"
+    return f"{state}; make them with `{command_of(experiment, scale)}`"
+
+
+def command_of(experiment: str, scale: str | None) -> str:
+    """Return the command that makes the runs of an experiment; those that have none tell their parts."""
+    what = "strategy=... dataset=..." if experiment == "adhoc" else f"experiment={experiment}"
+    return f"python -m alsuite {what}" + (f" scale={scale}" if scale else "")
 
 
 def of_runs(folders: Sequence[Path]) -> pd.DataFrame:

@@ -240,5 +240,11 @@ def test_the_facts_of_an_own_experiment_are_those_of_its_runs(site: Path) -> Non
     assert json.dumps(page.charts[0]["layout"]["xaxis"]["title"]["text"]) == '"Labelled samples"'
 
 
+def test_runs_without_an_experiment_are_made_by_their_parts(tmp_path: Path) -> None:
+    write_run(tmp_path, "random", 0, [0.5, 0.6], experiment="adhoc")
+    page = write_report(tmp_path, tmp_path / "report", ["adhoc"]).parent / "experiments" / "adhoc" / "index.html"
+    assert "python -m alsuite strategy=... dataset=... scale=smoke" in Page(page).text
+
+
 def test_figures_are_sorted_by_their_numbers() -> None:
     assert sorted(["asal_fig10", "asal_fig2", "asal_fig2b"], key=natural) == ["asal_fig2", "asal_fig2b", "asal_fig10"]
