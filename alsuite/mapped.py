@@ -8,7 +8,7 @@ thread reads what comes next while what came before is computed on; a GPU gets i
 from __future__ import annotations
 
 import os
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import cycle, pairwise, starmap
@@ -23,7 +23,7 @@ from alsuite import ranks
 from alsuite.errors import UserError, one_of
 from alsuite.pool import Images, Rows
 
-__all__ = ["SHUFFLES", "Mapped", "in_windows", "large", "parts", "pieces", "places", "windows"]
+__all__ = ["SHUFFLES", "Mapped", "filled", "in_windows", "large", "parts", "pieces", "places", "windows"]
 
 SHUFFLES = ("auto", "full", "blocks")
 SHARE = 0.5  # of the memory, from which on images are read from their file instead of being mapped
@@ -86,10 +86,7 @@ class Mapped:
         """Return all rows on a GPU; on a CPU they stay in their file."""
         if device.type == "cpu":
             return self
-        whole = torch.empty(self.shape, dtype=torch.uint8, device=device)
-        for first, part in zip(range(0, len(self), 1024), parts(cast(Tensor, self), 1024), strict=True):
-            whole[first : first + len(part)] = part
-        return whole
+        return filled(torch.empty(self.shape, dtype=torch.uint8, device=device), parts(cast(Tensor, self), 1024))
 
     def room(self, chosen: Sequence[Tensor]) -> Tensor | None:
         """Return memory for the rows of any of these parts; none for a GPU, whose copies may still be on their way."""
@@ -190,6 +187,15 @@ def parts(images: Images, size: int, starts: range | None = None) -> Iterator[Te
     with closing(ahead(held, indices.split(size * max(1, AHEAD // (size * held.row))))) as read:
         for part in read:
             yield from part.split(size)
+
+
+def filled(whole: Tensor, some: Iterable[Tensor]) -> Tensor:
+    """Write parts into a tensor, one after the other, and return it, so that memory never holds all of them twice."""
+    first = 0
+    for part in some:
+        whole[first : first + len(part)] = part
+        first += len(part)
+    return whole
 
 
 def in_windows(images: Tensor | Mapped, n: int) -> bool:

@@ -1,7 +1,7 @@
 """What a data set is, how arrays become one, and its reduction to fewer images or classes."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -14,7 +14,7 @@ from torch.nn import functional
 from alsuite.data.checks import check_arrays, check_labels, check_pixels, highest
 from alsuite.data.images import Files
 from alsuite.errors import UserError
-from alsuite.mapped import Mapped, large, parts
+from alsuite.mapped import Mapped, filled, large, parts
 from alsuite.pool import VOID
 
 __all__ = ["Arrays", "Dataset", "Split", "assemble"]
@@ -184,11 +184,11 @@ def resized(split: Split, pad: int, size: int | None) -> Split:
     new = (height + 2 * pad, width + 2 * pad) if size is None else (size, size)
     if not pad and new == (height, width):
         return split
-    chunks = [scaled(functional.pad(images, [pad] * 4), new) for images in parts(split.images, 1000)]
+    padded = (functional.pad(images, [pad] * 4) for images in parts(split.images, 1000))
     targets = split.targets
     if targets.ndim > 1:
         targets = nearest(functional.pad(targets, [pad] * 4, value=VOID), new)
-    return Split(torch.cat(chunks), targets)
+    return Split(all_scaled(padded, split, new), targets)
 
 
 def no_larger(split: Split, side: int | None) -> Split:
@@ -196,13 +196,14 @@ def no_larger(split: Split, side: int | None) -> Split:
         return split
     longest = max(split.images.shape[2:])
     height, width = (max(1, round(pixels * side / longest)) for pixels in split.images.shape[2:])
-    chunks = [scaled(images, (height, width), antialias=True) for images in parts(split.images, 250)]
-    return Split(torch.cat(chunks), nearest(split.targets, (height, width)), split.files)
+    images = all_scaled(parts(split.images, 250), split, (height, width), antialias=True)
+    return Split(images, nearest(split.targets, (height, width)), split.files)
 
 
-def scaled(images: Tensor, size: tuple[int, int], antialias: bool = False) -> Tensor:
-    smooth = functional.interpolate(images.float(), size=size, mode="bilinear", antialias=antialias)
-    return smooth.round().to(torch.uint8)
+def all_scaled(some: Iterable[Tensor], split: Split, size: tuple[int, int], antialias: bool = False) -> Tensor:
+    """Scale all images of a split, which come in parts."""
+    smooth = (functional.interpolate(part.float(), size=size, mode="bilinear", antialias=antialias) for part in some)
+    return filled(torch.empty((*split.images.shape[:2], *size), dtype=torch.uint8), (part.round() for part in smooth))
 
 
 def nearest(targets: Tensor, size: tuple[int, int]) -> Tensor:
