@@ -157,12 +157,12 @@ class Guided(ACGANGame):
         return images, (rewards * likelihoods[: len(rewards)]).mean() - self.guidance.prior * divergences.mean()
 
     def _of_generator(self, noise: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the images, and the gain from them and from as many of the buffer, which teach the policy alone."""
+        """Return the images, and the gain from them; so many of the buffer add theirs, which teach the policy alone."""
         z = self.codes(noise, labels)
         images = self.net(z, labels)
         earlier = self.buffer[int(torch.randint(len(self.buffer), ()))] if self.buffer else None
         latest = self.sampled(images, z)._replace(images=images[: self.rewarded])
-        return images, torch.stack([self._gain(some) for some in (latest, earlier) if some]).mean()
+        return images, torch.stack([self._gain(some) for some in (latest, earlier) if some]).sum()
 
     def _gain(self, samples: Samples) -> Tensor:
         likelihoods = log_likelihood(samples.noise, *self.policy(samples.images))

@@ -413,7 +413,7 @@ def test_the_generator_draws_what_counts_and_joins_where_the_paper_is_taken_to_t
 
 
 def test_the_letter_weighs_by_rewards_how_likely_the_noise_is_and_teaches_both_networks() -> None:
-    """With batches of the buffer and of this step equally weighted; only the latter reaches the generator."""
+    """A batch of this step and one of the buffer count alike, lambda each; only the former reaches the generator."""
     game, labels = guided(drawn="generator", standardised=False, weight=1.0, warmup=0, prior=5.0), torch.arange(16) % 2
     game.eval()
     for parameter in game.policy.mean.parameters():
@@ -430,7 +430,7 @@ def test_the_letter_weighs_by_rewards_how_likely_the_noise_is_and_teaches_both_n
         mu, sigma = game.policy(shown)
         density = torch.distributions.Normal(mu, sigma.exp()).log_prob(z).sum(1)
         gains.append((shown[:, 0, 0, 0].detach() * density).mean())
-    torch.testing.assert_close(loss, game.fooling_loss(images, labels) - (gains[0] + gains[1]) / 2)
+    torch.testing.assert_close(loss, game.fooling_loss(images, labels) - gains[0] - gains[1])
     through = torch.autograd.grad(gains[0], game.net.generator[0].weight)[0]  # type: ignore[union-attr]
     assert through.any()
 
