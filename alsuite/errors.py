@@ -33,11 +33,11 @@ class AwaitingLabels(UserError):
 
 @contextmanager
 def in_cycle(cycle: int) -> Iterator[None]:
-    """Say in which cycle something went wrong."""
+    """Say in which cycle something went wrong, counted from 1 as on the progress line."""
     try:
         yield
     except UserError as error:
-        error.args = (f"cycle {cycle}: {error}",)
+        error.args = (f"cycle {cycle + 1}: {error}",)
         raise
 
 

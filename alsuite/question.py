@@ -121,7 +121,7 @@ def replay(pool: Pool, journal: Journal, oracle: Oracle) -> None:
             raise
         except (UserError, OSError, ValueError, LookupError, TypeError, BadZipFile) as error:
             advice = "undo what was changed in this folder, or delete it to start afresh"
-            raise UserError(f"{journal.folder}: cycle {record['cycle']} is damaged ({error}): {advice}") from None
+            raise UserError(f"{journal.folder}: cycle {record['cycle'] + 1} is damaged ({error}): {advice}") from None
 
 
 def _replay(pool: Pool, journal: Journal, record: Record, oracle: Oracle) -> None:

@@ -153,7 +153,7 @@ def _record(path: Path, cycle: int, line: bytes, last: bool) -> Record:
     except (ValueError, LookupError, TypeError, AttributeError):
         pass
     advice = "undo what was changed there, or delete its folder to start afresh"
-    raise UserError(f"{path}, line {cycle + 1} is no record of cycle {cycle}: {advice}")
+    raise UserError(f"{path}, line {cycle + 1} is no record of a cycle: {advice}")
 
 
 def whole_lines(path: Path) -> list[bytes]:

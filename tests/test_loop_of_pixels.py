@@ -78,7 +78,7 @@ def test_a_person_is_asked_and_the_run_goes_on(tmp_path: Path) -> None:
     for index in range(6):
         drawn(tmp_path / "queries", index, targets[index])
     waiting = run(tmp_path / "second", asked, cycles=2)
-    with pytest.raises(AwaitingLabels, match=r"cycle 0: 4 images"):
+    with pytest.raises(AwaitingLabels, match=r"cycle 1: 4 images"):
         waiting.go()
     waiting.journal.close()
     for path in (tmp_path / "queries" / "images").glob("*.png"):

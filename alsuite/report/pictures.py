@@ -54,7 +54,7 @@ def of_run(folder: Path) -> Iterator[tuple[str, list[Strip]]]:
     for path in (paths[place] for place in sorted(places)):
         rows, captions = read_rows(path, (), COLUMNS)
         strips = [_strip(name, images, captions.get(name, ())) for name, images in rows.items()]
-        yield f"Cycle {int(path.stem.rpartition('_')[2])}", [strip for strip in strips if strip.pictures]
+        yield f"Cycle {int(path.stem.rpartition('_')[2]) + 1}", [strip for strip in strips if strip.pictures]
 
 
 def _strip(name: str, images: np.ndarray, captions: Sequence[str]) -> Strip:

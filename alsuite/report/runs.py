@@ -114,7 +114,7 @@ class RunPage:
         if not self.indices:
             return None
         rows = [
-            [Cell("initial" if place == 0 else f"{place - 1}", float(place)), number(len(its)), Cell(first_of(its))]
+            [Cell("initial" if place == 0 else f"{place}", float(place)), number(len(its)), Cell(first_of(its))]
             for place, its in enumerate(self.indices)
         ]
         return Table("What was labelled, by its index in the pool", ["Cycle", "Samples", "Indices, in order"], rows)

@@ -186,11 +186,12 @@ CLAIMS = ["Verdict", "Claim", "Where", "Measured", "Figure"]
 
 
 def cycles(run: pd.DataFrame, measures: Iterable[str]) -> Table:
-    """Tell what each cycle of a run measured."""
+    """Tell what each cycle of a run measured, counted from 1 as on the progress line."""
     columns = {"cycle": "Cycle", "labelled": "Labelled", "test": "Test set"}
     columns |= {name: name.replace("_", " ") + (" (%)" if factor(name) == 100 else "") for name in measures}
     columns |= {name: f"{told} (s)" for name, told in SECONDS.items() if name in run}
-    rows = [[_cell(name, row[name]) for name in columns] for row in run.to_dict("records")]
+    counted = run.assign(cycle=run["cycle"] + 1)
+    rows = [[_cell(name, row[name]) for name in columns] for row in counted.to_dict("records")]
     return Table("What each cycle measured", [*columns.values()], rows)
 
 

@@ -146,7 +146,7 @@ def test_a_sweep_runs_side_by_side_and_a_failing_run_fails_alone(alsuite: Comman
     failed = [line for line in done.out.splitlines() if "FAILED" in line]
     assert len(failed) == 2
     assert all("mc_dropout" in line for line in failed)
-    assert "cycle 0: this strategy needs dropout" in failed[0]
+    assert "cycle 1: this strategy needs dropout" in failed[0]
     assert "for the reason above" in failed[1]
     assert {path.parent for path in tmp_path.rglob("cycles.jsonl")} == {*folders.values()}
     assert Path(done.out.splitlines()[-1]).exists()
@@ -169,7 +169,7 @@ def test_a_sweep_runs_side_by_side_and_a_failing_run_fails_alone(alsuite: Comman
 def test_a_sweep_of_which_nothing_is_left_blames_its_runs(alsuite: Command) -> None:
     done = alsuite("-m", "strategy=mc_dropout", "seed=0,1")
     assert done.status == 1
-    assert done.out.count("FAILED: cycle 0: this strategy needs dropout") == 1
+    assert done.out.count("FAILED: cycle 1: this strategy needs dropout") == 1
     assert done.out.count("FAILED, for the reason above") == 1
     assert "no runs in" not in done.err
 

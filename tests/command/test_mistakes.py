@@ -347,7 +347,7 @@ BEGUN = {
             "a line too few": (lambda at: edited(at / JOURNAL, '"cycle": 1', '"cycle": 2'), "line 2 is no record"),
             "a number in place of a record": (
                 lambda at: written(at / JOURNAL, "5\n"),
-                "line 1 is no record of cycle 0",
+                "line 1 is no record of a cycle",
             ),
             "of another version": (lambda at: edited(at / JOURNAL, "queried", "query"), "line 2 is no record"),
             "of another seed": (
@@ -362,9 +362,9 @@ BEGUN = {
         RUN,
         lambda here: shortened(run(here)),
         {
-            "an image outside": (lambda at: edited(at / JOURNAL, '"indices": [', '"indices": [999999, '), "cycle 0 is"),
-            "a class outside": (lambda at: edited(at / JOURNAL, '"labels": [', '"labels": [-'), "cycle 0 is damaged"),
-            "a label less": (lambda at: edited(at / JOURNAL, '"labels": [', '"labels": [[], '), "cycle 0 is damaged"),
+            "an image outside": (lambda at: edited(at / JOURNAL, '"indices": [', '"indices": [999999, '), "cycle 1 is"),
+            "a class outside": (lambda at: edited(at / JOURNAL, '"labels": [', '"labels": [-'), "cycle 1 is damaged"),
+            "a label less": (lambda at: edited(at / JOURNAL, '"labels": [', '"labels": [[], '), "cycle 1 is damaged"),
             "without run.json": (lambda at: (at / "run.json").unlink(), "run.json is missing or damaged"),
             "a torn run.json": (lambda at: cut(at / "run.json"), "run.json is missing or damaged"),
         },

@@ -269,5 +269,5 @@ def test_a_strategy_that_labels_more_than_it_returns_is_refused(
             return Query(pool.extend(images, torch.zeros(n + 5, dtype=torch.int64))[:n])
 
     monkeypatch.setitem(STRATEGIES, "greedy", (task_model(), Greedy()))
-    with pytest.raises(UserError, match=r"^cycle 0: \w+ labelled images that it did not return"):
+    with pytest.raises(UserError, match=r"^cycle 1: \w+ labelled images that it did not return"):
         work("greedy", tmp_path)

@@ -86,13 +86,13 @@ def test_a_process_that_is_killed_ends_the_run_in_a_line_and_it_goes_on(command:
 @pytest.mark.slow
 def test_what_goes_wrong_in_all_processes_is_told_once(command: Command) -> None:
     line = command("strategy=bald", *SHORT, "devices=2").line
-    assert line.startswith("alsuite: cycle 0: this strategy needs dropout")
+    assert line.startswith("alsuite: cycle 1: this strategy needs dropout")
 
 
 @pytest.mark.slow
 def test_a_batch_has_an_image_for_each_process(command: Command) -> None:
     line = command("strategy=random", *LEARNING, "devices=3", "task_model.batch=2").line
-    assert line == "alsuite: cycle 0: 3 processes share batches of 2 images: take devices=2 at the most"
+    assert line == "alsuite: cycle 1: 3 processes share batches of 2 images: take devices=2 at the most"
 
 
 @pytest.mark.slow

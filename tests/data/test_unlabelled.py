@@ -203,7 +203,7 @@ def test_a_run_from_an_unlabelled_folder_to_its_end(alsuite: Command, photos: Pa
     assert "4 of 6 images still await labels" in alsuite(*command).line
     fill(run)
     second = alsuite(*command)
-    assert (second.status, "cycle 0: 4 images await labels" in second.line) == (3, True)
+    assert (second.status, "cycle 1: 4 images await labels" in second.line) == (3, True)
     fill(run)
     last = alsuite(*command, "ui=page")  # it asks nothing more
     assert (last.status, last.err) == (0, "")
@@ -298,7 +298,7 @@ def test_a_photo_that_is_added_costs_no_label(alsuite: Command, photos: Path, tm
     assert "the data changed since" in refused
     (told,) = re.findall(r'"(dataset\.labelled=.+/queries\')"', refused)
     command[command.index("dataset.labelled=none")] = told
-    assert "cycle 0: 4 images await labels" in alsuite(*command).line
+    assert "cycle 1: 4 images await labels" in alsuite(*command).line
 
 
 def test_labels_drawn_by_class_are_refused(alsuite: Command, photos: Path, tmp_path: Path) -> None:
