@@ -37,6 +37,7 @@ ROWS: list[Row] = [
     ("strategy=asal dataset=mnist57", "5.2, 5.3", LINEAR | TENS | ASCENT | {"features": "gray"} | FIFTY_K),
     ("strategy=asal_min_distance dataset=mnist57", "5.3, equation 1", LINEAR | TENS | ASCENT | HINGE | FIFTY_K),
     ("strategy=gaal dataset=mnist57", "5.3.1", GAAL | FIFTY_K),
+    ("strategy=gaal dataset=cifar10_two", "5.4", GAAL | {"task_model.batch": 50, "budget.end": 1000}),
     ("strategy=asal dataset=cifar10_two", "5.4", LINEAR | TENS | ASCENT | {"task_model.batch": 50, "budget.end": 1000}),
     (
         "strategy=asal_min_distance dataset=cifar10_two",
