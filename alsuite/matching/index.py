@@ -10,7 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from alsuite.errors import UserError
+from alsuite.errors import UserError, one_of
 from alsuite.matching.inverted_file import inverted_file
 from alsuite.matching.neighbours import Exact, Neighbours
 
@@ -35,10 +35,9 @@ class FeatureIndex:
         """
         if features.ndim != 2 or not features.numel():
             raise ValueError(f"an index takes (N, d) features, not {tuple(features.shape)}")
+        one_of("strategy.index.kind", kind, ("auto", "exact", "ivf"))
         if kind == "auto":
             kind = "exact" if features.is_cuda or len(features) <= EXACT else "ivf"
-        if kind not in ("exact", "ivf"):
-            raise UserError(f"index={kind} is unknown; it is one of auto, exact, ivf")
         self.kind = kind
         self.rows, self.dimensions = features.shape
         self.neighbours: Neighbours = (

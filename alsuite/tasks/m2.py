@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from alsuite.errors import UserError, whole_number
+from alsuite.errors import UserError, positive, whole_if_given, whole_number
 from alsuite.nets.vae import VAE, discriminator
 from alsuite.pool import Images, Pool, pixels
 from alsuite.tasks.classification import Classification, Classifier
@@ -98,6 +98,8 @@ class M2(Classification):
         self.make_vae = vae
         self.discriminator = discriminator
         whole_number("task_model.", discriminator_layers=discriminator_layers)
+        whole_if_given("task_model.", steps=steps)
+        positive("task_model.", vae_lr=vae_lr, discriminator_lr=discriminator_lr)
         self.layers = discriminator_layers
         self.epoch_of = epoch_of
         self.rules = AdversarialRules(
@@ -109,6 +111,7 @@ class M2(Classification):
             beta=beta,
             kl_reduction=kl_reduction,
             precision=self.precision,
+            of="task_model.",
         )
 
     def learn(self, pool: Pool) -> Self:

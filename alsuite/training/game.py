@@ -52,6 +52,7 @@ class AdversarialRules:
     transductive, adversarial: lambda_1 and lambda_2
     kl_reduction: of `alsuite.training.losses.bound`
     vae_steps: how many steps of the VAE there are for each of D's
+    of: what its options are told to belong to
     """
 
     epochs: float = 100
@@ -65,15 +66,16 @@ class AdversarialRules:
     kl_reduction: str = "elbo"
     vae_steps: int = 1
     precision: str = "32-true"
+    of: str = "strategy."
 
     def __post_init__(self) -> None:
-        one_of("kl_reduction", self.kl_reduction, REDUCTIONS)
-        positive("", epochs=self.epochs, lr=self.lr, discriminator_lr=self.discriminator_lr)
-        whole_number("", batch=self.batch, vae_steps=self.vae_steps)
-        whole_if_given("", limit=self.limit)
+        one_of(f"{self.of}kl_reduction", self.kl_reduction, REDUCTIONS)
+        positive(self.of, epochs=self.epochs, lr=self.lr, discriminator_lr=self.discriminator_lr)
+        whole_number(self.of, batch=self.batch, vae_steps=self.vae_steps)
+        whole_if_given(self.of, limit=self.limit)
         for name in ("transductive", "adversarial", "beta"):
             if not (isinstance(value := getattr(self, name), int | float) and value >= 0):
-                raise UserError(f"{name}={value} must be a number from 0")
+                raise UserError(f"{self.of}{name}={value} must be a number from 0")
 
 
 def required_vae(vae: Callable[..., VAE]) -> Callable[..., VAE]:
@@ -177,7 +179,7 @@ def play(game: Played, unlabelled: Stream, labelled: Stream) -> Played:
     steps = max(1, round(rules.epochs * len(unlabelled)))
     steps = min(steps, rules.limit or steps)
     if game.discriminator is not None and rules.vae_steps > steps:
-        raise UserError(f"vae_steps={rules.vae_steps} leaves D no turn in a game of {steps} steps: lower it")
+        raise UserError(f"{rules.of}vae_steps={rules.vae_steps} leaves D no turn in a game of {steps} steps: lower it")
     return fit(game, unlabelled, labelled, steps=steps, precision=rules.precision)
 
 

@@ -259,7 +259,7 @@ def test_wrong_arguments_are_refused() -> None:
         index.search(cloud(2, 7), nothing_known(100))
     with pytest.raises(ValueError, match="100 rows needs a mask over as many"):
         index.search(cloud(2), nothing_known(99))
-    with pytest.raises(UserError, match="index=tree is unknown; it is one of auto, exact, ivf"):
+    with pytest.raises(UserError, match=r"^strategy\.index\.kind=tree is unknown: choose one of auto, exact, ivf"):
         FeatureIndex(cloud(2), kind="tree")
     with pytest.raises(ValueError, match=r"\(N, d\) features, not \(0, 8\)"):
         FeatureIndex(torch.empty(0, 8))

@@ -277,7 +277,7 @@ def test_features_that_are_all_the_same_stay_finite() -> None:
 def test_wrong_rules_give_one_clear_line() -> None:
     with pytest.raises(UserError, match="the assistant learns nothing"):
         AALU(SMALL, ranking=0, adversarial=0)
-    with pytest.raises(UserError, match=r"\bbatch=0 must be a whole number from 1"):
+    with pytest.raises(UserError, match=r"^strategy\.batch=0 must be a whole number from 1"):
         AALU(SMALL, batch=0)
 
 

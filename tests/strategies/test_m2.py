@@ -310,7 +310,7 @@ def test_images_with_and_without_a_label_are_augmented() -> None:
 def test_the_rules_of_the_game_are_what_the_task_was_given() -> None:
     given = {"transductive": 0.5, "beta": 0.4, "kl_reduction": "mean", "precision": "bf16-mixed"}
     found = M2(NET, VAE, steps=7, vae_lr=0.2, discriminator_lr=0.3, **given).rules
-    assert found == AdversarialRules(limit=7, lr=0.2, discriminator_lr=0.3, adversarial=0, **given)
+    assert found == AdversarialRules(limit=7, lr=0.2, discriminator_lr=0.3, adversarial=0, of="task_model.", **given)
 
 
 @pytest.mark.parametrize("layers", [2, 4])
