@@ -86,7 +86,7 @@ class Array:
 
     def __call__(self, jobs: Sequence[Job], progress: Progress) -> dict[int, Exception]:
         """Bring the data here, hand in the jobs, wait for all, and return place -> error of those that failed."""
-        if any(job.config["ui"] == "page" and job.choices["oracle"] == "human" for job in jobs):
+        if any(job.config["oracle"].get("ui") == "page" for job in jobs):
             raise UserError("ui=page shows a page where the run is, which Slurm decides: take ui=csv or label_studio")
         self.queued()  # where there is no Slurm this is said before anything is fetched
         return self.run(jobs, fetched(jobs), progress)

@@ -189,7 +189,7 @@ def test_all_ranks_label_what_the_first_has_picked(tmp_path: Path) -> None:
 
 
 def test_a_page_that_nobody_can_open_is_refused(tmp_path: Path) -> None:
-    job = Job({"ui": "page"}, {"oracle": "human"}, tmp_path)
+    job = Job({"oracle": {"ui": "page"}}, {"oracle": "human"}, tmp_path)  # as ui=page and oracle.ui=page both have it
     nothing: Any = None
     with pytest.raises(UserError, match="ui=page shows a page where the run is, which Slurm decides"):
         slurm.Array(nothing, {"submitit_folder": str(tmp_path)})([job], nothing)
