@@ -26,7 +26,7 @@ from alsuite.command.complaints import complaining
 from alsuite.errors import UserError
 from alsuite.figures.images import stored_in
 from alsuite.figures.names import name_of
-from alsuite.figures.parts import DERIVED, runs_shown, selection
+from alsuite.figures.parts import derived, heading, runs_shown, selection
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import METRICS, STORED, Panel, description_of, read_panels
 from alsuite.figures.tabled import named, tabled
@@ -187,16 +187,11 @@ def compared(
         runs = {name: with_published(found, stem, name, scale, others) for name, found in runs.items()}
     seen = set()
     for panel in panels:
-        measure, name = selection(panel)
         where = json.dumps(dict(panel.where), sort_keys=True, default=str)
-        key = (panel.experiment, measure, panel.x, panel.cycle, where)
+        key = (panel.experiment, selection(panel)[0], panel.x, panel.cycle, where)
         if key not in seen:
             seen.add(key)
-            yield (
-                f"{measure}: {name}" if name else panel.title or measure,
-                selected(runs[panel.experiment], panel),
-                panel,
-            )
+            yield heading(panel), selected(runs[panel.experiment], panel), panel
 
 
 def with_published(runs: pd.DataFrame | str, stem: str, experiment: str, scale: str, root: Path) -> pd.DataFrame | str:
@@ -236,7 +231,7 @@ def headline(frame: pd.DataFrame, panel: Panel) -> str:
     """Tell the panel in a line: the last value of a metric, the mean of anything else; mean and sd over seeds."""
     if panel.kind in ("labels", *STORED):
         return f"{panel.title}: drawn"
-    frame = DERIVED[panel.kind](frame) if panel.kind in DERIVED else frame
+    frame = derived(frame, panel)
     if panel.x == "pool":
         frame = frame[frame["pool"].isin([frame["pool"].min(), frame["pool"].max()])]
     y = panel.y if panel.y in frame else "accuracy"

@@ -17,7 +17,16 @@ from alsuite.claims.verdicts import VERDICTS, Runs, verdicts
 from alsuite.recorded import Options
 from alsuite.results.report import markdown
 
-__all__ = ["below_a_picture", "count_of_each", "figures_of", "of_papers", "on_a_page", "paper_of", "verdicts_on"]
+__all__ = [
+    "below_a_picture",
+    "count_of_each",
+    "counted",
+    "figures_of",
+    "of_papers",
+    "on_a_page",
+    "paper_of",
+    "verdicts_on",
+]
 
 SHORT = {verdict: verdict for verdict in VERDICTS} | {"agrees": "agreed", "disagrees": "disagreed"}
 LACKS = "not measured"  # in what was noted of a published figure
@@ -85,10 +94,15 @@ def figures_of(paper: str) -> list[str]:
     return sorted(path.stem for path in (CONF / "experiment").glob(f"{paper}_*.yaml"))
 
 
-def _share(paper: str, published: Path) -> str:
-    """Tell how many of a paper's figures and tables were measured; a part of a table is no table of its own."""
+def counted(paper: str) -> list[str]:
+    """List the figures and tables that a paper has itself; a part of a table is no table of its own."""
     named = [stem for stem in figures_of(paper) if re.match(rf"{paper}_(fig|tab)\d", stem)]
-    stems = [stem for stem in named if not any(stem.startswith(f"{other}_") for other in named)]
+    return [stem for stem in named if not any(stem.startswith(f"{other}_") for other in named)]
+
+
+def _share(paper: str, published: Path) -> str:
+    """Tell how many of a paper's figures and tables were measured."""
+    stems = counted(paper)
     done = [path for stem in stems if (path := published / stem / "about.json").exists()]
     part = sum(LACKS in json.loads(path.read_text()) for path in done)
     return f"{len(done)} of {len(stems)} measured" + (f", {part} of them in part" if part else "")

@@ -19,13 +19,29 @@ from alsuite.figures.spec import METRICS, STORED, Panel
 from alsuite.results import lacking, select
 from alsuite.results.statistics import FULL, RUN, aubc, one_setting, unique_seeds, with_series
 
-__all__ = ["BLANK", "DERIVED", "Part", "part_named", "parts_of", "per_run", "runs_shown", "selection"]
+__all__ = [
+    "BLANK",
+    "DERIVED",
+    "Part",
+    "derived",
+    "heading",
+    "part_named",
+    "parts_of",
+    "per_run",
+    "runs_shown",
+    "selection",
+]
 
 DERIVED = {
     "preparation": preparation_of,
     "transition": until_cheaper,
     "gains": gains,
 }  # other rows than the runs' cycles
+
+
+def derived(frame: pd.DataFrame, panel: Panel) -> pd.DataFrame:
+    """Return the rows that a panel is about: those of the runs' cycles, or others that are made of these, once."""
+    return DERIVED[panel.kind](frame) if panel.kind in DERIVED and panel.y not in frame else frame
 
 
 @dataclass(frozen=True)
@@ -50,8 +66,14 @@ class Part:
 BLANK = Part(Panel("labels"), note=" ")  # fills a row up
 
 
+def heading(panel: Panel) -> str:
+    """Return what published tables call a panel: what it measures and of which runs, or its title if of all."""
+    measure, where = selection(panel)
+    return f"{measure}: {where}" if where else panel.title or measure
+
+
 def selection(panel: Panel) -> tuple[str, str]:
-    """Return what a panel measures, and of which runs: so do published tables call it."""
+    """Return what a panel measures, and of which runs."""
     own = panel.kind in (*STORED, *DERIVED, "labels")
     measure = panel.kind if own else panel.y.replace("aubc", "accuracy")
     return measure, ", ".join(f"{column}={value}" for column, value in panel.where.items())
@@ -138,8 +160,7 @@ def _rows_of_kind(panel: Panel, frame: pd.DataFrame) -> pd.DataFrame:
     """
     if panel.kind in ("labels", *STORED) or panel.y not in (*METRICS, "aubc"):
         frame = frame.drop_duplicates([*RUN, "cycle"]).assign(test=frame["test"].iloc[0])
-    if panel.kind in DERIVED:
-        frame = DERIVED[panel.kind](frame)
+    frame = derived(frame, panel)
     for column in {panel.x, panel.y} - {"aubc"}:
         if column not in frame:
             raise UserError(f"the runs have no column {column} to draw")

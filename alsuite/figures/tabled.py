@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from alsuite.figures.parts import DERIVED, Part, part_named, per_run
+from alsuite.figures.parts import Part, derived, part_named, per_run
 from alsuite.figures.spec import STORED, Panel
 from alsuite.results.intervals import interval
 from alsuite.results.measures import largest
@@ -26,7 +26,7 @@ def tabled(frame: pd.DataFrame, panel: Panel) -> tuple[str, dict[str, pd.DataFra
     if panel.x == "labelled" and (panel.kind in ("accuracy", "entropy", "aubc", "penalty") or panel.y == "aubc"):
         y = panel.y.replace("aubc", "accuracy")
         return report(named(frame, panel).frame, ["series"], y)
-    frame = DERIVED[panel.kind](frame) if panel.kind in DERIVED else frame
+    frame = derived(frame, panel)
     part = named(frame, panel)
     table = interval(per_run(part.frame, panel), ["series"], panel.y, largest(panel.y, frame))
     table = table.sort_values("series", key=lambda names: names.map(part.order.index))

@@ -14,7 +14,6 @@ import pandas as pd
 from alsuite.figures.curves import along_x, band, in_lines, y_label
 from alsuite.figures.dots import one_each
 from alsuite.figures.images import groups_of
-from alsuite.figures.names import name_of
 from alsuite.figures.panels import class_name, class_shares
 from alsuite.figures.parts import Part, per_run
 from alsuite.figures.spec import bare
@@ -24,7 +23,7 @@ from alsuite.results.intervals import ENOUGH
 from alsuite.results.measures import factor
 from alsuite.results.statistics import FULL
 
-__all__ = ["chart_of", "classes_chart", "lines_chart", "section_of", "summary_chart"]
+__all__ = ["chart_of", "classes_chart", "lines_chart", "section_of"]
 
 DRAWN = ("accuracy", "entropy", "labels", "bars", "timing", "gains", "preparation", "transition", "plane")
 LOGARITHMIC = ("timing", "preparation", "transition")
@@ -119,24 +118,6 @@ def _plane(part: Part) -> Chart:
         traces.append({**base, "x": numbers(at[:, 0]), "y": numbers(at[:, 1]), "marker": marker})
     bare_axis = {"showticklabels": False}
     return Chart(part.panel.title, traces, {"xaxis": bare_axis, "yaxis": bare_axis, "hovermode": "closest"}, look)
-
-
-def summary_chart(title: str, table: pd.DataFrame, measure: str) -> Chart:
-    """Draw the curves of a stored summary, which has means and intervals of each series, and no runs."""
-    look, scale = styles(table["series"]), factor(measure)
-    counts = table.loc[table["series"] != name_of("strategy", FULL), "labelled"]
-    ends = (counts.min(), counts.max())
-    traces: list[Trace] = []
-    for name, rows in table.groupby("series"):
-        rows = rows.sort_values("labelled")
-        low, high = (scale * rows[edge].to_numpy(float) for edge in ("low", "high"))
-        if name == name_of("strategy", FULL):
-            level = numbers([scale * rows["mean"].mean()]) * 2
-            traces.append(line(str(name), numbers(ends), level, look[str(name)], mode="lines"))
-        else:
-            traces += curve(str(name), rows["labelled"], scale * rows["mean"], (low, high), look[str(name)])
-    axes = axes_of(LABELS["labelled"], LABELS.get(measure, measure))
-    return Chart(title, traces, axes, {name: look[name] for name in dict.fromkeys(table["series"])})
 
 
 def lines_chart(title: str, y: str, frame: pd.DataFrame, columns: Mapping[str, str], scale: float = 1) -> Chart:

@@ -14,15 +14,14 @@ from alsuite.claims import live_runs, verdicts_on
 from alsuite.claims.verdicts import by_size
 from alsuite.errors import UserError
 from alsuite.figures import kept_runs, parts_by_setting, runs_of, table_of
-from alsuite.figures.names import NAMES
-from alsuite.figures.parts import DERIVED, Part, parts_of, selection
+from alsuite.figures.parts import DERIVED, Part, heading, parts_of, selection
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import STORED, Panel, description_of, is_figure, read_panels
 from alsuite.figures.tabled import tabled
 from alsuite.recorded import Options
 from alsuite.report.titles import paper_of_figure, title_of
 from alsuite.results import NoRunsError, command_of, load_runs
-from alsuite.results.kept import TABLE, TABLES, facts_of
+from alsuite.results.kept import TABLES, facts_of
 
 __all__ = ["Measured", "own_experiment", "published_figures"]
 
@@ -37,8 +36,8 @@ class Measured:
     name: of its file in conf/experiment, or of its folder of runs
     folder: what is published of it; None of an experiment whose runs lie below the root
     about: the facts that were noted when it was published, or those of its runs
-    parts: what its panels show; none where no table of runs was kept
-    runs: a row for each cycle and test set of all its runs; empty where no table of them was kept
+    parts: what its panels show
+    runs: a row for each cycle and test set of all its runs
     tables: the comparisons, by the names of their files
     verdicts: on the claims that its runs measure
     """
@@ -83,7 +82,7 @@ class Measured:
 
 
 def published_figures(published: Path, verdicts: pd.DataFrame) -> list[Measured]:
-    """Read each published figure; a folder that holds no table of runs gives its picture and its tables alone."""
+    """Read each published figure."""
     folders = sorted(path.parent for path in published.glob("*/about.json"))
     return [_published(folder, verdicts[verdicts["experiment"] == folder.name]) for folder in folders]
 
@@ -92,9 +91,6 @@ def _published(folder: Path, verdicts: pd.DataFrame) -> Measured:
     stem = folder.name
     picture = folder / f"{stem}.png"
     tables = {path.stem: pd.read_csv(path) for name in TABLES if (path := folder / f"{name}.csv").exists()}
-    kept = (folder / TABLE).exists()
-    if not kept:
-        tables = {name: _renamed(table) for name, table in tables.items()}
     known = is_figure(stem)
     panels = read_panels(stem) if known else []
     titles = _titles(panels)
@@ -102,7 +98,7 @@ def _published(folder: Path, verdicts: pd.DataFrame) -> Measured:
         name: table.assign(panel=[titles.get(str(one), str(one)) for one in table["panel"]])
         for name, table in tables.items()
     }
-    runs = kept_runs(panels, folder) if kept and panels else {}
+    runs = kept_runs(panels, folder) if panels else {}
     return Measured(
         name=stem,
         folder=folder,
@@ -119,13 +115,7 @@ def _published(folder: Path, verdicts: pd.DataFrame) -> Measured:
 
 def _titles(panels: Sequence[Panel]) -> dict[str, str]:
     """Map what stored tables call a selection of runs to the title of the panel that shows it."""
-    titles: dict[str, str] = {}
-    for panel in panels:
-        measure, where = selection(panel)
-        title = panel.title or where
-        titles.setdefault(f"{measure}: {where}", title)
-        titles.setdefault(where, title if measure == "accuracy" else f"{title}: the accuracy of its runs")
-    return titles
+    return {heading(panel): panel.title or heading(panel) for panel in reversed(panels)}
 
 
 def _parts(panels: Sequence[Panel], runs: Runs, configuration: Path) -> list[Part]:
@@ -191,7 +181,7 @@ def _compared(parts: list[Part]) -> dict[str, pd.DataFrame]:
     tables: dict[str, list[pd.DataFrame]] = {}
     seen = set()
     for part in parts:
-        if part.note or part.panel.kind in DERIVED:
+        if part.note:
             continue
         shown = part.frame[["run", "test"]].drop_duplicates().itertuples(index=False, name=None)
         if (key := (*selection(part.panel), part.panel.x, frozenset(shown))) in seen:
@@ -204,17 +194,3 @@ def _compared(parts: list[Part]) -> dict[str, pd.DataFrame]:
         for name, table in made.items():
             tables.setdefault(name, []).append(table.assign(panel=part.panel.title or part.panel.y))
     return {name: pd.concat(each, ignore_index=True) for name, each in tables.items()}
-
-
-def _renamed(table: pd.DataFrame) -> pd.DataFrame:
-    """Call the series of a table as legends do, where it was stored under the names of options."""
-    short = {value: name for column in NAMES.values() for value, name in column.items()}
-
-    def called(series: object) -> str:
-        return " ".join(short.get(part, part) for part in str(series).split(" · "))
-
-    columns = [column for column in ("series", "first", "second") if column in table]
-    named = table.assign(**{column: table[column].map(called) for column in columns})
-    return named.rename(
-        columns={name: called(name) for name in map(str, table) if " · " in name or name in NAMES["strategy"]}
-    )

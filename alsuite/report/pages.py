@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,17 +12,17 @@ import pandas as pd
 
 from alsuite import CONF
 from alsuite.claims import measured_runs, read_claims, verdicts
-from alsuite.claims.pages import count_of_each, figures_of, paper_of
+from alsuite.claims.pages import count_of_each, counted, figures_of, paper_of
 from alsuite.recorded import Options
 from alsuite.report import tables
-from alsuite.report.charts import section_of, summary_chart
+from alsuite.report.charts import section_of
 from alsuite.report.measured import Measured, own_experiment, published_figures
 from alsuite.report.pictures import Strip, of_part, thumbnail
 from alsuite.report.runs import address_of, pages_of_runs
 from alsuite.report.site import Site
 from alsuite.report.tables import Cell, Table
 from alsuite.report.titles import natural, paper_name, title_of
-from alsuite.report.traces import Chart, Section
+from alsuite.report.traces import Section
 from alsuite.results.statistics import RUN
 
 __all__ = ["write_report"]
@@ -53,11 +53,8 @@ class FigurePage:
 
     @cached_property
     def charts(self) -> Section:
-        """What the panels show; where no table of runs was kept, the curves of the stored summary."""
-        if self.of.parts:
-            return section_of(self.of.parts)
-        summary = self.of.tables.get("summary")
-        return Section([] if summary is None else [*_summary_charts(summary)])
+        """What the panels show."""
+        return section_of(self.of.parts)
 
     @cached_property
     def notes(self) -> list[str]:
@@ -134,15 +131,21 @@ class PaperPage:
     def about(self) -> Options:
         return paper_of(self.name)
 
-    @property
+    @cached_property
     def figures(self) -> list[str]:
-        return figures_of(self.name)
+        """The figures and tables of the paper itself."""
+        return counted(self.name)
+
+    @property
+    def done(self) -> int:
+        """How many of these were measured."""
+        return sum(page.of.name in self.figures for page in self.measured)
 
     @property
     def missing(self) -> list[tuple[str, str]]:
         """The figures that were not measured, each with its title."""
         done = {page.of.name for page in self.measured}
-        return [(stem, title_of(stem)) for stem in sorted(self.figures, key=natural) if stem not in done]
+        return [(stem, title_of(stem)) for stem in sorted(figures_of(self.name), key=natural) if stem not in done]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -206,11 +209,3 @@ def _write_figure(site: Site, page: FigurePage, papers: Mapping[str, PaperPage])
     site.write("figure.html", page.address, page=page, of=of, paper=papers.get(of.paper), claims=claims)
     for run in runs:
         site.write("run.html", run.address, run=run, of=page)
-
-
-def _summary_charts(summary: pd.DataFrame) -> Iterator[Chart]:
-    """Yield a chart of each panel and test set of a stored summary."""
-    curves = summary[~summary["measure"].isin(tables.OVERALL) & summary["labelled"].notna()]
-    for (panel, test, measure), part in curves.groupby(["panel", "test", "measure"], sort=False):
-        several = curves.loc[curves["panel"] == panel, "test"].nunique() > 1
-        yield summary_chart(f"{panel}, {test}" if several else str(panel), part, str(measure))

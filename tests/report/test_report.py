@@ -123,6 +123,12 @@ def test_a_claim_stands_with_its_verdict_on_its_paper_and_its_figure(site: Path)
     assert "1 agrees" in (site / "index.html").read_text()
 
 
+def test_the_site_counts_figures_as_the_readme_does(site: Path) -> None:
+    """Experiments beside a paper's own figures count nowhere."""
+    for page in ("index.html", "papers/asal.html"):
+        assert "1 of 34" in Page(site / page).text
+
+
 def test_the_curves_of_a_figure_are_the_means_of_its_runs(site: Path) -> None:
     chart = Page(site / "figures" / FIGURE / "index.html").charts[0]
     (curve,) = [trace for trace in chart["data"] if trace["name"] == "random" and "markers" in trace["mode"]]
@@ -143,19 +149,6 @@ def test_a_run_tells_its_course_queries_pictures_configuration_and_versions(site
     assert "0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in page.text
     published = run_pages(site, "asal_mnist")[0]
     assert "0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in published.text
-
-
-def test_a_figure_of_an_earlier_version_shows_what_was_kept_of_it(root: Path, tmp_path: Path) -> None:
-    shutil.copytree(root / "published", tmp_path / "published")
-    for name in ("runs.json.xz", "queried.npz.xz"):
-        (tmp_path / "published" / FIGURE / name).unlink()
-    site = write_report(tmp_path, tmp_path / "report").parent
-    page = Page(site / "figures" / FIGURE / "index.html")
-    assert "An earlier version published this figure" in page.text
-    assert not (site / "runs").exists()
-    assert len(page.charts) == 1
-    assert "ASAL gray" in {trace["name"] for trace in page.charts[0]["data"]}
-    assert broken_links(site) == []
 
 
 def test_pages_of_an_earlier_site_go(root: Path, tmp_path: Path) -> None:
