@@ -10,6 +10,7 @@ import random
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,7 @@ from alsuite.pool import Pool
 from alsuite.strategies import Query, Strategy, makes_images
 from alsuite.strategies.random import Random
 from alsuite.tasks import Task
-from alsuite.training.progress import Nothing, displayed, say
+from alsuite.training.progress import Lines, displayed, say
 
 __all__ = ["main", "query"]
 
@@ -192,15 +193,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_intermixed_args(arguments)
     from alsuite.command.complaints import complaining
 
-    with complaining(), displayed(Aside()):
+    with complaining(), displayed(Lines(partial(print, file=sys.stderr))):  # beside the table, which may be printed
         _picked(given)
-
-
-class Aside(Nothing):
-    """Shows lines beside the table, which may be printed."""
-
-    def say(self, text: str) -> None:
-        print(text, file=sys.stderr)
 
 
 def _picked(given: argparse.Namespace) -> None:

@@ -33,9 +33,9 @@ def left_to_do(jobs: Sequence[Job], progress: Progress) -> list[int]:
     set_aside([jobs[place].folder for place in anew])
     done = [is_done and place not in anew for place, is_done in enumerate(done)]
     if anew:
-        progress.print(f"{len(anew)} of {len(jobs)} runs are made anew; once stopped, they go on without again=true")
+        progress.say(f"{len(anew)} of {len(jobs)} runs are made anew; once stopped, they go on without again=true")
     if any(done):
-        progress.print(f"{sum(done)} of {len(jobs)} runs are finished already: {jobs[0].folder.parent}")
+        progress.say(f"{sum(done)} of {len(jobs)} runs are finished already: {jobs[0].folder.parent}")
     return [place for place, is_done in enumerate(done) if not is_done]
 
 
@@ -57,7 +57,7 @@ def _barring(job: Job, progress: Progress) -> str:
     if but := changed(job.folder, job.identity[0], None, job.identity[2]):
         return but
     on = "" if ended_as(job.folder, *job.identity) else ", and it goes on"
-    progress.print(f"{job.folder}: {change}; its labels are kept{on}")
+    progress.say(f"{job.folder}: {change}; its labels are kept{on}")
     return ""
 
 

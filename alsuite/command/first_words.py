@@ -44,10 +44,10 @@ def tell(job: Job, setting: Setting, config: DictConfig, hydra: HydraConf, progr
     device = choose_device(job.config["device"], job.config["deterministic"])
     paper, images = config.get("paper"), setting.dataset.train.images
     by = f" ({paper.authors} {paper.year})" if paper and paper.get("title") else ""
-    progress.print(headline(job, setting, device, by))
+    progress.say(headline(job, setting, device, by))
     if isinstance(images, Mapped):
         size = f"{images.nbytes / 1e9:.3g} GB of images"
-        progress.print(f"{size} stay in their file and are shuffled in blocks; ++dataset.shuffle=full shuffles all")
+        progress.say(f"{size} stay in their file and are shuffled in blocks; ++dataset.shuffle=full shuffles all")
     cpu, scale = device.type == "cpu", job.config["scale"]["name"]
     if scale == "smoke" or (job.folder / ASKED).exists():
         return
@@ -60,7 +60,7 @@ def tell(job: Job, setting: Setting, config: DictConfig, hydra: HydraConf, progr
         if side is None or max(images.shape[2:]) <= side:
             its_own = Setting.of(at_scale.config, at_scale.choices, Parts.of(at_scale.config))
             smaller = _seconds(at_scale, its_own, device)
-    progress.print(cost(seconds, cpu, smaller))
+    progress.say(cost(seconds, cpu, smaller))
 
 
 def headline(job: Job, setting: Setting, device: torch.device, by: str = "") -> str:

@@ -213,9 +213,6 @@ class Told:
         """Send a cycle to the parent, with the share of a GPU's memory that was taken at most."""
         self.parent.send(("cycle", record, cycles, old, held()))
 
-    def print(self, text: str) -> None:
-        """Keep silent: the sweep's own lines say what runs."""
-
     def say(self, text: str) -> None:
         """Send a line to the parent."""
         self.parent.send(("say", text))

@@ -87,7 +87,7 @@ class Progress:
         """
         text = f"reading the configuration of {count} runs" if count > 1 else "starting"
         if self.bars is None and number == 0 and count > 1:
-            self.print(text)
+            self.say(text)
         self._bar("reading", "", number, count, lambda _: text)
 
     def started(self, number: int) -> None:
@@ -112,9 +112,9 @@ class Progress:
         due = monotonic() + course.left
         self._bar(number, self.names[number], record["cycle"] + 1, cycles, lambda _: self._running(number, due))
         if len(self.names) == 1:
-            self.print(self._cycle_line(record, course, old))
+            self.say(self._cycle_line(record, course, old))
         elif self.bars is None and monotonic() - self.said > SILENCE:
-            self.print(self._line(number))
+            self.say(self._line(number))
         if record["warning"]:
             self.note(number, f"warning: {record['warning']}")
 
@@ -124,7 +124,7 @@ class Progress:
             return
         self.told.add(text)
         place = f", cycle {self.records[number]['cycle'] + 1}" if number in self.records else ""
-        self.print(text if len(self.names) == 1 else f"{self.names[number]}{place}: {text}")
+        self.say(text if len(self.names) == 1 else f"{self.names[number]}{place}: {text}")
 
     def ended(self, number: int, error: str | None) -> None:
         """Show that a run has ended, and why where it failed; one that awaits labels has been shown already."""
@@ -144,17 +144,13 @@ class Progress:
         self._over(number)
         self._print_end(number, f"waiting: {text}")
 
-    def print(self, text: str) -> None:
-        """Print a line above the bars."""
+    def say(self, text: str) -> None:
+        """Print a line, above the bars if there are any."""
         self.said = monotonic()
         if self.bars is None:
             print(text, flush=True)
         else:
             self.bars.console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-    def say(self, text: str) -> None:
-        """Print a line for work that has something to tell; what `alsuite.training.progress` wants of a display."""
-        self.print(text)
 
     def show(self, work: Work) -> None:
         """Show how far a work is, in a bar of its own; in a log nothing."""
@@ -173,9 +169,9 @@ class Progress:
     def _print_end(self, number: int, told: str) -> None:
         """Print that a run has ended; of a run by itself only what has to be told."""
         if len(self.names) > 1:
-            self.print(self._line(number, told))
+            self.say(self._line(number, told))
         elif told:
-            self.print(told)
+            self.say(told)
 
     def _bar(self, key: object, title: str, done: int, total: int | None, told: Callable[[Task], str]) -> None:
         """Show or move a bar, on a terminal only.

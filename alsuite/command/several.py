@@ -21,11 +21,10 @@ from alsuite.command.job import Job, processes_of
 from alsuite.command.machine import choose_device
 from alsuite.command.processes import Running, Told, Work, heard, killed, limit_threads, server, show_end, started
 from alsuite.command.progress import Progress
-from alsuite.command.shown import Brief, Sent, Shown
+from alsuite.command.shown import Brief, Shown
 from alsuite.errors import UserError
 from alsuite.recorded import Options
-from alsuite.training.progress import displayed, say
-from alsuite.training.rehearsal import Silence
+from alsuite.training.progress import SILENCE, Lines, displayed, say
 
 __all__ = ["as_task", "check_launcher", "check_machine", "one_after_another", "several"]
 
@@ -88,7 +87,7 @@ class Start:
     def __call__(self, job: Job, shown: Shown) -> None:
         """Do the job."""
         assert isinstance(shown, Told)
-        display = Sent(shown.say) if self.rank == 0 else Silence()
+        display = Lines(shown.say) if self.rank == 0 else SILENCE
         with displayed(display), met(self.place, self.rank, self.count, self.gpu, here=True):
             self.work(job, shown)
 
@@ -127,7 +126,7 @@ def as_task(config: Options) -> Iterator[bool]:
     place = f"tcp://{'127.0.0.1' if here else task.hostnames[0]}:{PORT + int(task.raw_job_id) % PORTS}"
     os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "1"  # else to look for GPUs fixes, before `met`, which ones it sees
     gpu = task.local_rank if choose_device(config["device"]).type == "cuda" else None
-    with displayed(Silence()), met(place, task.global_rank, count, gpu, here):
+    with displayed(SILENCE), met(place, task.global_rank, count, gpu, here):
         yield ranks.first()
 
 

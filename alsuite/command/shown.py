@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from typing import Protocol, TypedDict
 
 from alsuite.command.pace import Course
 from alsuite.journal import Record
 from alsuite.notes import WARNING
-from alsuite.training.progress import Work
 
-__all__ = ["Brief", "Sent", "Shown", "Unshown", "brief", "told_of"]
+__all__ = ["Brief", "Shown", "Unshown", "brief", "told_of"]
 
 
 class Brief(TypedDict):
@@ -72,18 +70,3 @@ class Unshown:
     """Who is told of a run's cycles where nobody looks."""
 
     def cycle(self, number: int, record: Brief, cycles: int, old: bool) -> None: ...
-
-
-class Sent:
-    """The display of a child process, which sends the lines to its parent and shows nothing."""
-
-    def __init__(self, send: Callable[[str], None]) -> None:
-        self.send = send
-
-    def say(self, text: str) -> None:
-        self.send(text)
-
-    def show(self, work: Work) -> None:
-        """Show nothing: a child has no terminal of its own."""
-
-    def hide(self, work: Work) -> None: ...

@@ -103,14 +103,14 @@ class Array:
             queued = self.queued()
             new = [job for job in jobs if job.folder not in queued]
             if len(new) < len(jobs):
-                progress.print(f"{len(jobs) - len(new)} of {len(jobs)} runs are in Slurm's queue already")
+                progress.say(f"{len(jobs) - len(new)} of {len(jobs)} runs are in Slurm's queue already")
             tasks = {**queued, **self.submitted(new, progress)}
         watch = Watch([tasks[job.folder] for job in jobs], [job.folder for job in jobs], cycles, progress)
         try:
             return watch.until_all_ended()
         except KeyboardInterrupt:
             numbers = sorted({task.job_id.partition("_")[0] for task in watch.tasks})
-            progress.print(f"the runs go on in Slurm's queue: scancel {' '.join(numbers)} ends them")
+            progress.say(f"the runs go on in Slurm's queue: scancel {' '.join(numbers)} ends them")
             raise
 
     @contextmanager
@@ -159,7 +159,7 @@ class Array:
         if again := [job for job in jobs if job.folder in last]:
             job = again[-1]
             why = f"{job.name}: {failure(last[job.folder])}"
-            progress.print(f"{len(again)} of {len(jobs)} runs are handed in again; {why}")
+            progress.say(f"{len(again)} of {len(jobs)} runs are handed in again; {why}")
 
     def submitted(self, jobs: Sequence[Job], progress: Progress) -> dict[Path, Handed[None]]:
         """Hand in jobs as one array, and return the folder of each with its task."""
@@ -176,7 +176,7 @@ class Array:
                 tasks = executor.map_array(Resuming(self.work), jobs)
         except (OSError, RuntimeError, ValueError) as error:
             raise UserError(f"Slurm takes no runs ({first_line(error)}): see hydra.launcher") from None
-        progress.print(f"{len(tasks)} runs are handed in to Slurm as job {tasks[0].job_id.partition('_')[0]}")
+        progress.say(f"{len(tasks)} runs are handed in to Slurm as job {tasks[0].job_id.partition('_')[0]}")
         return {job.folder: task for job, task in zip(jobs, tasks, strict=True)}
 
 

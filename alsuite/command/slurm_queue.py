@@ -114,7 +114,7 @@ class Watch:
         doing = Counter(queue[number] for number in numbers if number in queue)
         if doing and doing != self.doing and monotonic() > self.told + SILENCE:
             self.doing, self.told = doing, monotonic()
-            self.progress.print("in Slurm's queue: " + ", ".join(f"{n} {what}" for what, n in sorted(doing.items())))
+            self.progress.say("in Slurm's queue: " + ", ".join(f"{n} {what}" for what, n in sorted(doing.items())))
 
     def _look(self, place: int, queued: bool) -> None:
         """Show the cycles that a run has done since the last look, and whether it has ended."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from time import monotonic
 from typing import Protocol, TypeVar
 
-__all__ = ["Display", "Nothing", "Work", "displayed", "say", "watched"]
+__all__ = ["SILENCE", "Display", "Lines", "Work", "displayed", "say", "watched"]
 
 Item = TypeVar("Item")
 PATIENCE = 5.0  # seconds from which on work is shown
@@ -40,18 +41,22 @@ class Display(Protocol):
         ...
 
 
-class Nothing:
-    """The display of a library: lines are printed, and work is not shown."""
+class Lines:
+    """A display of lines alone, each of which goes to a function; work is not shown."""
+
+    def __init__(self, tell: Callable[[str], object]) -> None:
+        self.tell = tell
 
     def say(self, text: str) -> None:
-        print(text, flush=True)
+        self.tell(text)
 
     def show(self, work: Work) -> None: ...
 
     def hide(self, work: Work) -> None: ...
 
 
-display: Display = Nothing()
+SILENCE = Lines(lambda text: None)
+display: Display = Lines(partial(print, flush=True))  # a library's
 
 
 @contextmanager

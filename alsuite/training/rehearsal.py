@@ -49,16 +49,6 @@ class Rehearsal:
 current: Rehearsal | None = None
 
 
-class Silence:
-    """The display of a rehearsal, whose work is nobody's news."""
-
-    def say(self, text: str) -> None: ...
-
-    def show(self, work: progress.Work) -> None: ...
-
-    def hide(self, work: progress.Work) -> None: ...
-
-
 def under_way() -> bool:
     """Tell whether what is computed now is made up in part, and must not be kept."""
     return current is not None
@@ -70,7 +60,7 @@ def rehearsing(limit: float = math.inf) -> Iterator[Rehearsal]:
     global current
     current = Rehearsal(limit)
     try:
-        with progress.displayed(Silence()):
+        with progress.displayed(progress.SILENCE):
             yield current
     finally:
         current = None

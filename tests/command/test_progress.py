@@ -11,9 +11,9 @@ from alsuite.command import pace
 from alsuite.command import progress as shown_by
 from alsuite.command.pace import Course, Pace, as_on_a_clock
 from alsuite.command.progress import Progress
-from alsuite.command.shown import Brief, Sent, brief
+from alsuite.command.shown import Brief, brief
 from alsuite.training import progress as watching
-from alsuite.training.progress import displayed, say, watched
+from alsuite.training.progress import Lines, displayed, say, watched
 
 RECORD = {
     "cycle": 2,
@@ -240,7 +240,7 @@ def test_a_terminal_shows_the_work_within_a_single_run(
             if number == 6:
                 assert bars(progress)[1].startswith("features 60 %")
         assert bars(progress) == ["run cycle 1/2 0 labelled accuracy 0.500 0:00 left"]
-        progress.print("a [red]line")
+        progress.say("a [red]line")
     out = capsys.readouterr().out
     assert "a [red]line" in out
     assert "fit 7.5 s" in out
@@ -248,7 +248,7 @@ def test_a_terminal_shows_the_work_within_a_single_run(
 
 def test_a_child_sends_its_lines(capsys: pytest.CaptureFixture[str]) -> None:
     sent: list[str] = []
-    with displayed(Sent(sent.append)):
+    with displayed(Lines(sent.append)):
         say("training dcgan")
         list(watched(range(3), "features"))
     assert sent == ["training dcgan"]

@@ -67,7 +67,7 @@ class Noted:
     def ended(self, place: int, why: str | None) -> None:
         self.ends[place] = why
 
-    def print(self, text: str) -> None: ...
+    def say(self, text: str) -> None: ...
 
 
 @pytest.fixture
