@@ -39,7 +39,6 @@ import pandas as pd
 
 from alsuite import CONF
 from alsuite.errors import UserError
-from alsuite.figures.images import image_grid
 from alsuite.figures.layout import save_figure
 from alsuite.figures.names import name_of
 from alsuite.figures.panels import KINDS
@@ -53,7 +52,6 @@ __all__ = [
     "Panel",
     "draw",
     "draw_curves",
-    "image_grid",
     "kept_runs",
     "panels_of",
     "parts_by_setting",

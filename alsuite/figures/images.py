@@ -14,12 +14,11 @@ import numpy as np
 from alsuite.errors import UserError
 from alsuite.figures.parts import Part
 from alsuite.figures.spec import Panel
-from alsuite.figures.style import RC
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["CAPTION", "draw_rows", "grid_height", "groups_of", "image_grid", "picture_rows", "read_rows", "stored_in"]
+__all__ = ["CAPTION", "draw_rows", "grid_height", "groups_of", "picture_rows", "read_rows", "stored_in"]
 
 LETTER = 5.4 / 72  # inches, of 8 points, the widest of them
 CAPTION = 0.3
@@ -30,25 +29,6 @@ MADE, MATCHED = "generated", "matched"  # synthetic images, and the pool's image
 
 ImageRows = Mapping[str, np.ndarray]
 Captions = Mapping[str, Sequence[str]]
-
-
-def image_grid(rows: ImageRows, captions: Captions, path: str | Path, width: float = 7.0) -> Path:
-    """Draw rows of images into a file of their own, and return its path.
-
-    rows: the name of a row -> (N, C, H, W) uint8 images, of one or three channels
-    captions: the name of a row -> a text above each of its images; rows may be left out
-    width: in inches; the height follows from the rows
-
-    A PNG tells no software, so that the same images give the same bytes.
-    """
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    with mpl.rc_context(RC):
-        figure = Figure(figsize=(width, grid_height(rows, captions, width)))
-        draw_rows(figure.add_axes((0, 0, 1, 1)), rows, captions)
-        figure.savefig(path, bbox_inches="tight", metadata={"Software": None} if Path(path).suffix == ".png" else None)
-    return Path(path)
 
 
 def grid_height(rows: ImageRows, captions: Captions, width: float) -> float:

@@ -112,9 +112,9 @@ def _agreeing(values: Sequence[object], wanted: object) -> list[object]:
     return [value for value in values if key_of(value) in keys]
 
 
-def own_folder(stem: str, configuration: Path = CONF) -> str:
+def own_folder(stem: str) -> str:
     """Return the folder of the runs that `experiment/STEM.yaml` makes."""
-    return str(_merged(stem, configuration).get("experiment", stem))
+    return str(_merged(stem, CONF).get("experiment", stem))
 
 
 def description_of(stem: str, configuration: Path = CONF) -> str:

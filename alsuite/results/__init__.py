@@ -43,13 +43,10 @@ class NoRunsError(UserError):
     """There is nothing finished to read yet."""
 
 
-def load_runs(
-    experiment: str, scale: str | None = None, root: str | Path = "outputs", complete: bool = True
-) -> pd.DataFrame:
-    """Read one row per run, cycle and test set.
+def load_runs(experiment: str, scale: str | None = None, root: str | Path = "outputs") -> pd.DataFrame:
+    """Read one row per cycle and test set of each run that has ended.
 
     scale: the runs of this scale alone, by default of all
-    complete: leaves out the runs that have not ended
 
     Runs that were set aside, whose folders end in ~1, ~2, ..., are left out. Where nothing is left NoRunsError tells
     the command that makes runs.
@@ -57,7 +54,7 @@ def load_runs(
     base = Path(root, experiment)
     found = sorted((base / (scale or "")).rglob("cycles.jsonl"))
     journals = [journal for journal in found if not re.search(r"~\d+$", journal.parent.name)]  # old runs, set aside
-    rows = [row for journal in journals for row in _run_rows(journal, complete, base)]
+    rows = [row for journal in journals for row in _run_rows(journal, complete=True, base=base)]
     if not rows:
         raise NoRunsError(f"{experiment}: {_nothing_of(experiment, scale, base, journals)}")
     return pd.DataFrame(rows)

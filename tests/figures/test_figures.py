@@ -19,7 +19,7 @@ from matplotlib.lines import Line2D
 from alsuite import CONF, figures
 from alsuite.errors import UserError
 from alsuite.figures import __main__ as command
-from alsuite.figures import draw, draw_curves, image_grid
+from alsuite.figures import draw, draw_curves
 from alsuite.figures.__main__ import main
 from alsuite.figures.layout import compose
 from alsuite.figures.parts import BLANK, Part, parts_of
@@ -240,8 +240,6 @@ def test_images_come_from_the_run_folder(tmp_path: Path, conf: Callable[[Any], P
     assert len(axes.images) == 4
     assert texts(axes) == "generated gray 7 / 1 5 / 2"
     assert "stored no images of cycle 3" in texts(composed(tmp_path, conf([{"kind": "images", "cycle": 3}])).axes[0])
-    path = image_grid({"gray": stack}, {}, tmp_path / "grid.png")
-    assert imread(path).std() > 0.1
 
 
 def test_a_negative_cycle_counts_from_the_last_with_images(tmp_path: Path, conf: Callable[[Any], Path]) -> None:
