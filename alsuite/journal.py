@@ -19,18 +19,7 @@ from filelock import FileLock, Timeout
 
 from alsuite.errors import UserError
 from alsuite.files import remove_empty, unlock, written_whole
-from alsuite.recorded import (
-    ASKED,
-    ASKED_ARRAYS,
-    WENT_ON,
-    Record,
-    about_of,
-    but_for_code,
-    by_hand,
-    difference,
-    records_of,
-    whole_lines,
-)
+from alsuite.recorded import ASKED, ASKED_ARRAYS, WENT_ON, Record, about_of, compared, records_of, whole_lines
 
 __all__ = ["INCIDENTAL", "Journal", "Record", "set_aside"]
 
@@ -107,9 +96,10 @@ class Journal:
         before = about_of(path)
         if before is None:
             raise UserError(f"{path} is missing or damaged: delete its folder to start afresh")
-        if reason := difference(before, but_for_code(about) if by_hand(self.folder) else about):
+        what, bars = compared(self.folder, before, about)
+        if bars:
             raise UserError(
-                f"{self.folder} holds another run ({reason}): again=true runs it anew and keeps the old one beside it"
+                f"{self.folder} holds another run ({what}): again=true runs it anew and keeps the old one beside it"
             )
         self._note_change(path, before)
 

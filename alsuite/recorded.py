@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from alsuite.errors import UserError
 
@@ -14,12 +14,12 @@ __all__ = [
     "ASKED_ARRAYS",
     "BY_HAND",
     "WENT_ON",
+    "Change",
     "Options",
     "Record",
     "about_of",
-    "but_for_code",
-    "by_hand",
     "changed",
+    "compared",
     "difference",
     "ended_as",
     "records_of",
@@ -36,51 +36,42 @@ Record = dict[str, Any]
 Options = Mapping[str, Any]
 
 
-def ended_as(
-    folder: Path, config: Mapping[str, object], code: Mapping[str, str] | None = None, data: str | None = None
-) -> bool:
-    """Tell whether the folder holds a finished run of this configuration, code and data.
+class Change(NamedTuple):
+    """How a run isn't what it would be now, "" if in no way, and whether that bars it from going on."""
 
-    Arguments:
-        folder: the run's
-        config: options -> values, as they would be now
-        code: module -> hash; None is not compared, nor is it where a person has labelled for the run
-        data: a hash; None or "" is not compared
-    """
-    code = None if by_hand(folder) else code
+    what: str
+    bars: bool
+
+
+def ended_as(folder: Path, about: Options) -> bool:
+    """Tell whether the folder holds a finished run that is what it would be now; see `difference`."""
     before, cycles = about_of(folder / "run.json"), folder / "cycles.jsonl"
     if before is None or not cycles.exists():
         return False
     lines = whole_lines(cycles)
     ended = bool(lines) and _record(cycles, len(lines) - 1, lines[-1], last=True)["queried"] is None
-    return ended and not difference(before, _identity(config, code, data))
+    return ended and not compared(folder, before, about).bars
 
 
-def changed(folder: Path, config: Mapping[str, object], code: Mapping[str, str] | None, data: str) -> str:
-    """Say what about the folder's run isn't as it would be now; "" if nothing, or if there is no run.
+def changed(folder: Path, about: Options) -> Change:
+    """Say what about the folder's run isn't as it would be now; nothing if there is no run.
 
     Data that isn't here, not yet or not any more, can't be compared, so that finished runs stay readable without it.
     """
     before = about_of(folder / "run.json")
     if before is None or not ((folder / ASKED).exists() or _begun(folder / "cycles.jsonl")):
-        return ""
-    return difference(before, _identity(config, code, data))
+        return Change("", False)
+    return compared(folder, before, about)
 
 
-def by_hand(folder: Path) -> bool:
-    """Tell whether a person labels for the run: no change of code bars it, since its labels can't be made anew."""
-    return (folder / BY_HAND).is_dir()
+def compared(folder: Path, before: Options, now: Options) -> Change:
+    """Compare a folder's run with what it would be now.
 
-
-def but_for_code(about: Options) -> Record:
-    """Return what a run is without the code that it was made with."""
-    return {key: value for key, value in about.items() if key != "code"}
-
-
-def _identity(config: Mapping[str, object], code: Mapping[str, str] | None, data: str | None) -> Record:
-    """Return what is known of a run, in the form that run.json has."""
-    known = {"config": config, "code": code, "data": data}
-    return {key: value for key, value in known.items() if value is not None}
+    No change of code bars a run that a person labels for: its labels can't be made anew.
+    """
+    by_hand = (folder / BY_HAND).is_dir()
+    barring = difference(before, {key: now[key] for key in now if key != "code"} if by_hand else now)
+    return Change(barring, True) if barring else Change(difference(before, now), False)
 
 
 def difference(before: Options, now: Options) -> str:

@@ -223,7 +223,7 @@ def test_a_run_whose_description_is_lost_ends_in_one_line(tmp_path: Path, conten
     (tmp_path / "run.json").unlink()
     if content is not None:
         (tmp_path / "run.json").write_text(content)
-    assert not ended_as(tmp_path, ABOUT["config"])
+    assert not ended_as(tmp_path, {"config": ABOUT["config"]})
     journal = Journal(tmp_path)
     try:
         with pytest.raises(UserError, match=r"^.*run\.json.*$"):
@@ -237,17 +237,17 @@ def test_a_finished_run_is_known_as_such(tmp_path: Path) -> None:
     whole = written(tmp_path, 2, ended=True)
     journal = Journal(tmp_path)
     assert journal.finished
-    assert ended_as(tmp_path, config)
-    assert not ended_as(tmp_path, {**config, "seed": 1})
+    assert ended_as(tmp_path, {"config": config})
+    assert not ended_as(tmp_path, {"config": {**config, "seed": 1}})
     journal.close()
     (tmp_path / "cycles.jsonl").write_bytes(whole[:-1])
-    assert not ended_as(tmp_path, config)
-    assert not ended_as(tmp_path / "elsewhere", config)
+    assert not ended_as(tmp_path, {"config": config})
+    assert not ended_as(tmp_path / "elsewhere", {"config": config})
 
 
 def test_a_run_that_would_query_on_is_not_finished(tmp_path: Path) -> None:
     written(tmp_path, 2)
-    assert not ended_as(tmp_path, ABOUT["config"])
+    assert not ended_as(tmp_path, {"config": ABOUT["config"]})
 
 
 OTHER_CODE: list[tuple[dict[str, str], str]] = [
@@ -273,14 +273,14 @@ def test_going_on_with_other_code_is_refused_in_a_line_that_names_it(
     journal.close()
     line = f"{tmp_path} holds another run ({reason}): again=true runs it anew and keeps the old one beside it"
     assert str(raised.value) == line
-    assert changed(tmp_path, ABOUT["config"], now, "abc") == reason
-    assert not ended_as(tmp_path, ABOUT["config"], now, "abc")
+    assert changed(tmp_path, {**ABOUT, "code": now}).what == reason
+    assert not ended_as(tmp_path, {**ABOUT, "code": now})
 
 
 def test_a_module_that_a_run_no_longer_has_counts_as_changed(tmp_path: Path) -> None:
     written(tmp_path, 1)
     assert (
-        changed(tmp_path, ABOUT["config"], {"alsuite.loop": "1", "mine": "3"}, "abc") == "alsuite.scores changed since"
+        changed(tmp_path, {**ABOUT, "code": {"alsuite.loop": "1", "mine": "3"}}).what == "alsuite.scores changed since"
     )
 
 
@@ -300,22 +300,23 @@ def test_a_hash_that_is_not_known_is_not_compared(tmp_path: Path, before: str, n
     journal.append(record(0, last=True))
     journal.start({**ABOUT, "data": now})
     journal.close()
-    assert changed(tmp_path, ABOUT["config"], ABOUT["code"], now) == ""
-    assert ended_as(tmp_path, ABOUT["config"], ABOUT["code"], now)
+    assert changed(tmp_path, {**ABOUT, "data": now}).what == ""
+    assert ended_as(tmp_path, {**ABOUT, "data": now})
 
 
 def test_a_run_is_compared_as_far_as_its_data_is_here(tmp_path: Path) -> None:
     whole = written(tmp_path, 2, ended=True)
-    config, code = ABOUT["config"], ABOUT["code"]
-    assert changed(tmp_path, config, code, "abc") == ""
-    assert changed(tmp_path, config, code, "abd") == "the data changed since"
-    assert changed(tmp_path, config, code, "") == ""
-    assert changed(tmp_path, {**config, "seed": 1}, code, "abc") == "made with another seed"
-    assert changed(tmp_path / "elsewhere", config, {}, "abd") == ""
-    assert ended_as(tmp_path, config, code, "abc")
-    assert not ended_as(tmp_path, config, code, "abd")
+    assert changed(tmp_path, ABOUT).what == ""
+    assert changed(tmp_path, {**ABOUT, "data": "abd"}).what == "the data changed since"
+    assert changed(tmp_path, {**ABOUT, "data": ""}).what == ""
+    assert changed(tmp_path, {**ABOUT, "config": {**ABOUT["config"], "seed": 1}}).what == "made with another seed"
+    assert changed(tmp_path / "elsewhere", {**ABOUT, "code": {}, "data": "abd"}).what == ""
+    assert ended_as(tmp_path, ABOUT)
+    assert not ended_as(tmp_path, {**ABOUT, "data": "abd"})
     (tmp_path / "cycles.jsonl").write_bytes(whole[:20])
-    assert changed(tmp_path, config, {}, "abd") == "", "without a finished cycle there is nothing to keep"
+    assert changed(tmp_path, {**ABOUT, "code": {}, "data": "abd"}).what == "", (
+        "without a finished cycle there is nothing to keep"
+    )
 
 
 def test_a_run_from_before_the_code_was_recorded_is_not_gone_on_with(tmp_path: Path) -> None:
@@ -326,7 +327,7 @@ def test_a_run_from_before_the_code_was_recorded_is_not_gone_on_with(tmp_path: P
         journal.start(ABOUT)
     journal.start({"config": ABOUT["config"]})
     journal.close()
-    assert changed(tmp_path, ABOUT["config"], ABOUT["code"], "abc") == "made before the code was recorded"
+    assert changed(tmp_path, ABOUT).what == "made before the code was recorded"
 
 
 def test_a_run_is_set_aside_beside_others(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from alsuite.command.job import Job
 from alsuite.command.progress import Progress
 from alsuite.errors import UserError
 from alsuite.journal import set_aside
-from alsuite.recorded import BY_HAND, by_hand, changed, ended_as
+from alsuite.recorded import BY_HAND, changed, ended_as
 
 __all__ = ["finish", "left_to_do"]
 
@@ -28,7 +28,7 @@ def left_to_do(jobs: Sequence[Job], progress: Progress) -> list[int]:
     changes = [_barring(job, progress) for job in jobs]
     if refused := [place for place, change in enumerate(changes) if change and not again[place]]:
         raise UserError(_refusal(jobs, refused, changes[refused[0]]))
-    done = [ended_as(job.folder, *job.identity) for job in jobs]
+    done = [ended_as(job.folder, job.about) for job in jobs]
     anew = [place for place in range(len(jobs)) if again[place] and (done[place] or changes[place])]
     set_aside([jobs[place].folder for place in anew])
     done = [is_done and place not in anew for place, is_done in enumerate(done)]
@@ -49,15 +49,13 @@ def _again(job: Job) -> bool:
 def _barring(job: Job, progress: Progress) -> str:
     """Say what about a job's run isn't as it would be now and keeps it from going on; "" if nothing.
 
-    Labels by hand can't be made anew, so that changed code is only told of there, unless all is to be run anew.
+    What doesn't bar it, changed code where a person labels, is only told of, unless all is to be run anew.
     """
-    change = changed(job.folder, *job.identity)
-    if not change or job.config["again"] or not by_hand(job.folder):
-        return change
-    if but := changed(job.folder, job.identity[0], None, job.identity[2]):
-        return but
-    on = "" if ended_as(job.folder, *job.identity) else ", and it goes on"
-    progress.say(f"{job.folder}: {change}; its labels are kept{on}")
+    what, bars = changed(job.folder, job.about)
+    if not what or bars or job.config["again"]:
+        return what
+    on = "" if ended_as(job.folder, job.about) else ", and it goes on"
+    progress.say(f"{job.folder}: {what}; its labels are kept{on}")
     return ""
 
 

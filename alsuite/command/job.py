@@ -78,11 +78,6 @@ class Job:
             "data": data_of(self.config["dataset"]),
         }
 
-    @property
-    def identity(self) -> tuple[dict[str, object], dict[str, str], str]:
-        """Options, code and data: what two runs must share to be the same."""
-        return self.about["config"], self.about["code"], self.about["data"]
-
     def begun_from(self, made_up: bool) -> Record:
         """Return the same once the data is here.
 

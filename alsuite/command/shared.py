@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,45 +19,38 @@ __all__ = ["SharedJournal", "SharedOracle"]
 
 
 class SharedJournal(Journal):
-    """A journal that is read and written by the first rank alone.
-
-    journal: the first rank's own; None elsewhere
-    """
+    """A journal that is read and written by the first rank alone: the others know what that tells them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.journal = Journal(folder) if ranks.first() else None
-        self.records: list[Record] = ranks.told(lambda: self._own.records)
-
-    @property
-    def _own(self) -> Journal:
-        assert self.journal is not None
-        return self.journal
+        if ranks.first():
+            super().__init__(folder)
+        self.records: list[Record] = ranks.told(lambda: self.records)
 
     def close(self) -> None:
-        if self.journal:
-            self.journal.close()
+        if ranks.first():
+            super().close()
 
     def start(self, about: Mapping[str, object]) -> None:
-        ranks.told(lambda: self._own.start(about))
+        ranks.told(partial(super().start, about))
 
     @property
     def asked(self) -> Record | None:
-        return ranks.told(lambda: self._own.asked)
+        return ranks.told(lambda: super(SharedJournal, self).asked)
 
     def asked_arrays(self) -> dict[str, np.ndarray]:
-        return ranks.told(lambda: self._own.asked_arrays())
+        return ranks.told(super().asked_arrays)
 
     def images(self, cycle: int) -> dict[str, np.ndarray]:
-        return ranks.told(lambda: self._own.images(cycle))
+        return ranks.told(partial(super().images, cycle))
 
     def ask(self, record: Record, arrays: Mapping[str, np.ndarray] | None = None) -> None:
-        ranks.told(lambda: self._own.ask(record, arrays))
+        ranks.told(partial(super().ask, record, arrays))
 
     def append(self, record: Record, images: Mapping[str, np.ndarray] | None = None) -> None:
         """Write a cycle down; once this returns on any rank the disk has it."""
-        ranks.told(lambda: self._own.append(record, images))
-        if self.journal is None:
+        ranks.told(partial(super().append, record, images))
+        if not ranks.first():
             self.records.append(record)
 
 
