@@ -208,7 +208,7 @@ class Run:
 
     def _with_masks(self, query: Query, task: Task) -> Query:
         """Add to what a query shows what the task makes of the pixels of its first images, and where it is unsure."""
-        if self.pool.labels.ndim == 1:
+        if not self.pool.per_pixel:
             return query
         return replace(query, images={**query.images, **masked(self.pool, of_pixels(task), query.indices[:SHOWN])})
 
@@ -228,7 +228,7 @@ class Run:
     def _shown(self, query: Query) -> Pictures:
         """Return the oracle's answers as pictures, or as captions of originals that aren't the first asked for."""
         labels = self.pool.labels
-        if labels.ndim > 1:
+        if self.pool.per_pixel:
             return {"label": coloured(gather(labels, query.indices[:SHOWN].cpu()), self.pool.classes)}
         if query.shown is None:
             return {}

@@ -174,9 +174,8 @@ class Annotator(Ideal):
 
     def taught(self, pool: Pool) -> Taught[Classification]:
         """Return the classifier, trained on all real images with all their labels, or read from the folder."""
-        size, normalise = len(self.targets), pool.normalise
-        whole = Pool(pool.original_images, pool.classes, normalise.mean, normalise.std, pool.device)
-        whole.label(torch.arange(size), self.targets)
+        whole = pool.emptied(pool.original_images)
+        whole.label(torch.arange(len(self.targets)), self.targets)
         with torch.random.fork_rng([pool.device] if pool.device.type == "cuda" else []):
             torch.manual_seed(self.seed)  # so that it's the same at whatever cycle a run starts again
             return learned_once(self.task_model(), whole, "annotator", self.folder, self.seed)

@@ -111,6 +111,11 @@ class Pool:
         return len(self.images)
 
     @property
+    def per_pixel(self) -> bool:
+        """Whether each pixel has a label of its own."""
+        return self.labels.ndim > 1
+
+    @property
     def unlabelled(self) -> Tensor:
         """(U,) indices, sorted."""
         return torch.nonzero(~self.known).squeeze(1)
@@ -172,7 +177,7 @@ class Pool:
 
     def one_label_each(self, what: str, instead: str) -> None:
         """Refuse a label per pixel for what takes one label of each image; `instead` is the option to take."""
-        if self.labels.ndim > 1:
+        if self.per_pixel:
             raise UserError(f"{what} takes one label for each image, and these have one per pixel: take {instead}")
 
     def _check(self, indices: Tensor, labels: Tensor) -> None:
@@ -191,6 +196,11 @@ class Pool:
             raise UserError("a sample was to be labelled again that is labelled already")
         if not self._are_classes(labels):
             raise UserError(f"a label lies outside 0..{self.classes - 1}")
+
+    def emptied(self, images: Tensor | None = None) -> Pool:
+        """Return a pool of the same images, or of other ones of their kind, without a label."""
+        shown, shape = self.images if images is None else images, self.labels.shape[1:]
+        return Pool(shown, self.classes, self.normalise.mean, self.normalise.std, self.device, shape)
 
     def takes_images(self) -> None:
         """Refuse a pool that no synthetic image can join; whoever makes them asks before."""

@@ -106,7 +106,7 @@ def ask(pool: Pool, oracle: Oracle, indices: Tensor) -> Tensor:
 def doubted(pool: Pool, task: Task, indices: Tensor) -> tuple[float, Tensor]:
     """Return how unsure a task is of samples, and what it takes them, or their pixels, for."""
     images = pool.rows(indices)
-    if pool.labels.ndim == 1:
+    if not pool.per_pixel:
         log_probs = task.log_probs(images)
         return float(entropy(log_probs).mean()), log_probs.argmax(1)
     return float(task.scored(images, entropy).mean()), of_pixels(task).predicted(images).cpu()

@@ -73,7 +73,7 @@ def estimate(
     counts = [*range(int(budget.initial), int(budget.end), int(budget.query)), int(budget.end)]
     cycles: list[Cycle] = []
     with unnoticed(), rehearsing(LIMIT) as rehearsal, suppress(Exception), ended_after(PATIENCE):
-        stage = Stage(emptied(pool), task_model, deepcopy(strategy), [*tests], rehearsal)
+        stage = Stage(pool.emptied(), task_model, deepcopy(strategy), [*tests], rehearsal)
         for count in dict.fromkeys((counts[0], counts[max(0, len(counts) - 2)])):
             if not (cycles and rehearsal.late):
                 cycles.append(stage.cycle(count, budget.next(count)))
@@ -109,12 +109,6 @@ class Stage(NamedTuple):
         start, lasting = self.rehearsal.now(), self.rehearsal.lasting
         result = work()
         return result, self.rehearsal.now() - start - (self.rehearsal.lasting - lasting)
-
-
-def emptied(pool: Pool) -> Pool:
-    """Return a pool of the same images without a label."""
-    mean, std = pool.normalise.mean, pool.normalise.std
-    return Pool(pool.images, pool.classes, mean, std, pool.device, pool.labels.shape[1:])
 
 
 def label_at_random(pool: Pool, n: int) -> None:

@@ -112,7 +112,7 @@ class Before:
     @classmethod
     def of(cls, pool: Pool) -> Before:
         """Remember a pool as it is."""
-        labels = pool.labels if pool.labels.ndim > 1 else pool.labels.clone()  # a copy of all masks would take long
+        labels = pool.labels if pool.per_pixel else pool.labels.clone()  # a copy of all masks would take long
         known, labelled = pool.known.clone(), pool.labelled.clone()
         return cls(pool.images, _version(pool.images), known, labels, _version(labels), labelled)
 

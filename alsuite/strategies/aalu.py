@@ -170,7 +170,7 @@ def told(task: Task, pool: Pool) -> tuple[Tensor, Tensor, Tensor]:
     Features and probabilities that would fill gigabytes are kept in half precision.
     """
     kind = precision(len(pool) * pool.classes)
-    each = pool.labels.ndim == 1
+    each = not pool.per_pixel
 
     def kept(indices: Tensor, features: Tensor, log_probs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         labels = pool.labels[indices].clamp(min=0) if each else torch.zeros_like(indices)

@@ -201,7 +201,7 @@ def without_each(folds: Sequence[Tensor], pool: Pool, images: Tensor, labels: Te
     """Yield for each fold a pool that the made images have joined, in which the fold has no labels."""
     made = following(pool, images)
     for fold in folds:
-        part = Pool(made.images, pool.classes, pool.normalise.mean, pool.normalise.std, pool.device)
+        part = pool.emptied(made.images)
         part.originals = pool.originals
         others = pool.labelled[~torch.isin(pool.labelled, fold)]
         part.label(others, pool.labels[others])

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from alsuite.errors import whole_number
 from alsuite.notes import FIT_SECONDS
-from alsuite.pool import Images, Pool
+from alsuite.pool import Pool
 from alsuite.scores import per_image
 from alsuite.strategies import Query
 from alsuite.tasks import Task
@@ -48,17 +48,16 @@ class Committee:
         start = clock(pool.device)
         others = [self.task_model().learn(pool) for _ in range(self.members - 1)]
         notes = {FIT_SECONDS: clock(pool.device) - start}
-        members, size = (task, *others), int(pool.labels.ndim > 1)
-        return Query.best(among, disagreement(members, pool.rows(among), self.score, size), n, notes)
+        return Query.best(among, disagreement((task, *others), pool, among, self.score), n, notes)
 
 
-def disagreement(members: Sequence[Task], images: Images, score: Callable[[Tensor], Tensor], size: int = 0) -> Tensor:
+def disagreement(members: Sequence[Task], pool: Pool, among: Tensor, score: Callable[[Tensor], Tensor]) -> Tensor:
     """Return (N,) scores of the votes of all members, (T, B, K), a chunk of images at a time.
 
-    Votes on pixels, (T, B, H, W, K), are scored apart and averaged; they are best had of a chunk of `size` 1.
+    Votes on pixels, (T, B, H, W, K), are scored apart and averaged, an image at a time.
     """
 
     def scored(chunk: Tensor) -> Tensor:
         return per_image(score(torch.stack([member.log_probs(chunk) for member in members])))
 
-    return infer(scored, images, size=size)
+    return infer(scored, pool.rows(among), size=int(pool.per_pixel))

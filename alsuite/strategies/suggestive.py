@@ -66,7 +66,7 @@ class Suggestive:
         start = clock(pool.device)
         members = [self.task_model().learn(bootstrapped(pool)) for _ in range(self.members)]
         notes = {FIT_SECONDS: clock(pool.device) - start}
-        doubts = disagreement(members, images, self.score, int(pool.labels.ndim > 1))
+        doubts = disagreement(members, pool, among, self.score)
         candidates = best(doubts, round(self.candidates * n))
         features = features_of(task, images)
         picks, gains = most_representative(normalize(features, dim=1, out=features), candidates, n)

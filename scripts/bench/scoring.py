@@ -80,7 +80,7 @@ def same_picks(ours: tuple[Tensor, Tensor], theirs: list[int]) -> Check:
 def scan(sizes: Sizes) -> Iterator[Row]:
     name, pool, labels = cifar10(sizes.scan)
     task = trained(lenet, pool, labels)
-    pool = Pool(pool.images, pool.classes, pool.normalise.mean, pool.normalise.std)
+    pool = pool.emptied()
     dataset, net = PilImages(pool, labels), plain(task.net)
 
     def ours() -> Tensor:
@@ -130,7 +130,7 @@ def same_means(log_probs_N_T_K: Tensor, logits_N_K_T: np.ndarray) -> Check:
 
 def trained(net: Callable[..., nn.Sequential], pool: Pool, labels: Tensor, n: int = 1_000) -> Classification:
     first = torch.arange(min(n, len(pool)))
-    pool = Pool(pool.images, pool.classes, pool.normalise.mean, pool.normalise.std)
+    pool = pool.emptied()
     pool.label(first, labels[first])
     return Classification(net, epochs=2).learn(pool)
 
