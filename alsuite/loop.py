@@ -20,6 +20,7 @@ from alsuite.notes import DIAGNOSIS_SECONDS
 from alsuite.oracle import Oracle
 from alsuite.pool import Images, Pool, gather
 from alsuite.question import Question, ask, doubted, kept, remember, replay, unsure
+from alsuite.recorded import SYNTHETIC
 from alsuite.strategies import Query, Strategy, makes_images
 from alsuite.tasks import Task
 from alsuite.tasks.segmentation import coloured, masked, of_pixels
@@ -160,7 +161,7 @@ class Run:
         reply, record["query_seconds"] = timed(lambda: self.strategy.query(pool, task, n), pool.device)
         query = ranks.told(lambda: promise.kept(reply, n))  # which a GPU may have rounded otherwise elsewhere
         record["query_seconds"] = round(record["query_seconds"] - query.notes.get(DIAGNOSIS_SECONDS, 0.0), 4)
-        record["synthetic"] = len(pool) - size
+        record[SYNTHETIC] = len(pool) - size
         doubt, predicted = doubted(pool, task, query.indices)
         record["queried"] = {
             **(record["queried"] or {}),
@@ -172,7 +173,7 @@ class Run:
             "notes": query.notes,
             **self._judged(query),
         }
-        synthetic = {"synthetic": pool.images[size:].cpu().numpy()} if len(pool) > size else {}
+        synthetic = {SYNTHETIC: pool.images[size:].cpu().numpy()} if len(pool) > size else {}
         question = Question(record, self._with_masks(query, task), predicted, synthetic)
         if not pool.known[query.indices].all():
             self._write_down(record, question.arrays)

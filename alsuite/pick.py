@@ -6,10 +6,8 @@
 from __future__ import annotations
 
 import argparse
-import random
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -71,7 +69,9 @@ def query(
     left = len(pool.unlabelled)
     if not (isinstance(n, int | np.integer) and 0 < n <= left):
         raise UserError(f"n={n}: {left:,} of {len(pool):,} images have no label; give a number from 1 to {left:,}")
-    with _generators_left():
+    from alsuite.command.machine import generators_left
+
+    with generators_left():
         chosen = _chosen(config, strategy, own, pool, int(n), seed)
     if len(pool) > len(shown):
         raise UserError(f"{_called(strategy)} makes images of its own and picks none of yours: take another")
@@ -79,18 +79,6 @@ def query(
     places = chosen.indices.tolist()
     files = {} if names is None else {"image": [names[place] for place in places]}
     return pd.DataFrame({**files, "score": scores}, index=pd.Index(places, name="index"))
-
-
-@contextmanager
-def _generators_left() -> Iterator[None]:
-    """Leave the generators of random numbers as they were, whatever is drawn within the block."""
-    before = random.getstate(), np.random.get_state()
-    try:
-        with torch.random.fork_rng(range(torch.cuda.device_count())):
-            yield
-    finally:
-        random.setstate(before[0])
-        np.random.set_state(before[1])
 
 
 def _composed(options: Sequence[str]) -> dict[str, Any]:

@@ -18,15 +18,13 @@ from alsuite.errors import AwaitingLabels, UserError
 from alsuite.journal import Journal
 from alsuite.oracle import Oracle
 from alsuite.pool import VOID, Pool
-from alsuite.recorded import Record
+from alsuite.recorded import PREDICTED, SHOWN, SYNTHETIC, Record
 from alsuite.scores import entropy
 from alsuite.strategies import Query
 from alsuite.tasks import Task
 from alsuite.tasks.segmentation import of_pixels
 
 __all__ = ["Question", "ask", "doubted", "kept", "remember", "replay", "unsure"]
-
-PREDICTED, SHOWN, SYNTHETIC = "asked: predicted", "asked: shown", "synthetic"
 
 
 @dataclass(frozen=True)
@@ -126,8 +124,8 @@ def replay(pool: Pool, journal: Journal, oracle: Oracle) -> None:
 
 def _replay(pool: Pool, journal: Journal, record: Record, oracle: Oracle) -> None:
     """Give the pool back what one cycle brought."""
-    if record.get("synthetic"):
-        pool.extend(torch.from_numpy(journal.images(record["cycle"])["synthetic"]))
+    if record.get(SYNTHETIC):
+        pool.extend(torch.from_numpy(journal.images(record["cycle"])[SYNTHETIC]))
     for answers in (record.get("initial"), record["queried"]):
         if answers:
             remember(pool, answers, oracle)

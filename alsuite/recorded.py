@@ -13,6 +13,9 @@ __all__ = [
     "ASKED",
     "ASKED_ARRAYS",
     "BY_HAND",
+    "PREDICTED",
+    "SHOWN",
+    "SYNTHETIC",
     "WENT_ON",
     "Change",
     "Options",
@@ -28,6 +31,8 @@ __all__ = [
 
 NAMED = 3  # how many changed modules a message names
 ASKED, ASKED_ARRAYS = "asked.json", "asked.npz"  # the query whose labels are awaited
+PREDICTED, SHOWN = "asked: predicted", "asked: shown"  # arrays of that query, beside its images
+SYNTHETIC = "synthetic"  # how many images joined the pool in a cycle, and they themselves among its arrays
 BY_HAND = "queries"  # the folder of what a person was asked
 WENT_ON = "went_on"  # in run.json: from which cycles on another commit, other versions or another device made the run
 TOLD = {"cycle", "labelled", "metrics", "fit_seconds", "query_seconds", "queried"}  # at the least, in each record

@@ -30,6 +30,7 @@ from alsuite.figures.parts import derived, heading, runs_shown, selection
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import METRICS, STORED, Panel, description_of, read_panels
 from alsuite.figures.tabled import named, tabled
+from alsuite.recorded import SYNTHETIC
 from alsuite.results.kept import (
     PICTURED,
     TABLES,
@@ -46,7 +47,6 @@ from alsuite.results.statistics import FULL, RUN
 PUBLISHED = Path(__file__).resolve().parent.parent / "outputs" / "published"
 README = PUBLISHED.parent.parent / "README.md"
 MADE_BY = ("commit", "device", "threads", "seeds", "pool")  # of which a page lists each value once
-JOINED = "synthetic"  # in a run's file of images, those that joined its pool
 OPTIONS = ("budget", "dataset", "fair", "generator", "strategy", "task_model")  # what makes a series, beside its seeds
 OF_A_STRATEGY = ("strategy", "generator", "features")
 
@@ -157,9 +157,9 @@ def record(runs: pd.DataFrame, shown: Sequence[tuple[Panel, pd.DataFrame]], fold
 def drawable(stored: Path) -> bytes:
     """Return a run's file of images without those that joined its pool: thousands, of which nothing is drawn."""
     with np.load(stored, allow_pickle=False) as file:
-        if JOINED not in file:
+        if SYNTHETIC not in file:
             return stored.read_bytes()
-        arrays = {name: file[name] for name in file if name != JOINED}
+        arrays = {name: file[name] for name in file if name != SYNTHETIC}
     np.savez_compressed(content := BytesIO(), **arrays)
     return content.getvalue()
 

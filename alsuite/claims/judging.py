@@ -19,12 +19,12 @@ from scipy import stats
 from alsuite.claims.claim import Claim, Series
 from alsuite.claims.series import Height, in_one_setting, not_averaged, places, said, values
 from alsuite.errors import UserError
+from alsuite.results.intervals import SIGNIFICANT
 from alsuite.results.measures import BYTES
 from alsuite.results.statistics import ROUNDING
 
-__all__ = ["LEVEL", "Judgement", "deciding", "judged"]
+__all__ = ["Judgement", "deciding", "judged"]
 
-LEVEL = 0.05
 POWER = 0.8
 Array = NDArray[np.float64]
 
@@ -137,7 +137,7 @@ def _compared(claim: Claim, gain: Array, counted: bool = False) -> Judgement:
     count, finite = len(gain), np.isfinite(gain).all()
     mean = float(gain.mean()) if finite else math.nan
     sd = float(gain.std(ddof=1)) if finite and count > 1 else math.nan
-    half = float(stats.t.ppf(1 - LEVEL / 2, count - 1)) * sd / math.sqrt(count) if count > 1 else math.nan
+    half = float(stats.t.ppf(1 - SIGNIFICANT / 2, count - 1)) * sd / math.sqrt(count) if count > 1 else math.nan
     shown = [math.exp(value) if claim.effect == "ratio" else value for value in (mean, mean - half, mean + half)]
     low, high = claim.bounds
     inside = [gain - low] if math.isfinite(low) else []
@@ -178,6 +178,6 @@ def deciding(clear: float, seeds: float, comparisons: float) -> float:
     clear: of the judgement
     comparisons: that share the level; nan, as `clear` or `seeds`, if this can't be told
     """
-    sure = float(stats.norm.ppf(1 - LEVEL / 2 / comparisons))
+    sure = float(stats.norm.ppf(1 - SIGNIFICANT / 2 / comparisons))
     needed = ((sure + float(stats.norm.ppf(POWER))) / clear) ** 2 + sure**2 / 2 if clear else math.nan
     return max(seeds + 1, math.ceil(needed)) if math.isfinite(needed) else math.nan

@@ -21,12 +21,13 @@ from pathlib import Path
 import pandas as pd
 
 from alsuite.claims.claim import Claim
-from alsuite.claims.judging import LEVEL, Judgement, deciding, judged
+from alsuite.claims.judging import Judgement, deciding, judged
 from alsuite.claims.series import in_one_setting
 from alsuite.errors import UserError
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import is_figure, read_panels
 from alsuite.results import NoRunsError, load_runs
+from alsuite.results.intervals import SIGNIFICANT
 from alsuite.results.kept import TABLE, kept_table
 from alsuite.results.measures import timed, unit_of
 from alsuite.results.statistics import RUN, holm
@@ -57,7 +58,7 @@ def verdicts(claims: Sequence[Claim], runs: Runs) -> pd.DataFrame:
     rows = pd.DataFrame([_row(claim, runs) for claim in claims], columns=[*COLUMNS, "holds", "clear"])
     for _, part in rows.groupby("paper"):
         rows.loc[part.index, "holm_p"] = corrected = holm(part["p"].to_numpy(float))
-        open_ = part.index[corrected >= LEVEL]
+        open_ = part.index[corrected >= SIGNIFICANT]
         told = rows.loc[open_, ["clear", "seeds", "comparisons"]].astype(float)
         told["comparisons"] *= len(open_)
         rows.loc[open_, "seeds_needed"] = [deciding(*row) for row in told.itertuples(index=False)]
@@ -71,7 +72,7 @@ def _verdict(seeds: float, p: float, holds: object) -> str:
         return NOT_MEASURED
     if math.isnan(p):
         return NOT_TESTED
-    if p >= LEVEL:
+    if p >= SIGNIFICANT:
         return "undecided"
     return "agrees" if holds else "disagrees"
 

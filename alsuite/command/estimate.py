@@ -6,7 +6,6 @@ then reckoned up. The first cycle and the last but one are rehearsed; those betw
 
 from __future__ import annotations
 
-import random
 import signal
 import threading
 import warnings
@@ -15,10 +14,10 @@ from contextlib import contextmanager, suppress
 from copy import deepcopy
 from typing import NamedTuple, TypeVar
 
-import numpy as np
 import torch
 
 from alsuite.budget import Budget
+from alsuite.command.machine import generators_left
 from alsuite.pool import Images, Pool
 from alsuite.scores import least_confidence
 from alsuite.strategies import Strategy
@@ -141,15 +140,9 @@ def _sum(cycles: Sequence[Cycle], counts: Sequence[int], done: int) -> float:
 @contextmanager
 def unnoticed() -> Iterator[None]:
     """Leave all generators of random numbers as they are, and warn of nothing."""
-    states = random.getstate(), np.random.get_state()
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
-    try:
-        with torch.random.fork_rng(devices), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        random.setstate(states[0])
-        np.random.set_state(states[1])
+    with generators_left(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
 
 
 @contextmanager

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import ctypes
 import os
-from contextlib import suppress
+import random
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from alsuite.errors import UserError
 
-__all__ = ["choose_device", "keep_freed_memory", "onto"]
+__all__ = ["choose_device", "generators_left", "keep_freed_memory", "onto"]
 
 
 def keep_freed_memory() -> None:
@@ -54,3 +57,16 @@ def onto(images: Tensor, device: torch.device) -> Tensor:
     held = getattr(images, "originals", images)
     fits = device.type != "cuda" or 2 * held.nbytes < torch.cuda.mem_get_info(device)[0]
     return images.to(device) if fits else images
+
+
+@contextmanager
+def generators_left() -> Iterator[None]:
+    """Leave the generators of random numbers as they were, whatever is drawn within the block."""
+    before = random.getstate(), np.random.get_state()
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    try:
+        with torch.random.fork_rng(devices):
+            yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])

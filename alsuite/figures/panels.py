@@ -20,6 +20,7 @@ from alsuite.figures.parts import Part
 from alsuite.figures.ranges import whole_ticks
 from alsuite.figures.style import BLACK, CLASS_COLOURS, GREEN, LABELS, SKY, VERMILLION, Look
 from alsuite.palette import shade
+from alsuite.results.intervals import SIGNIFICANT
 from alsuite.results.statistics import paired_tests, penalty_matrix
 
 if TYPE_CHECKING:
@@ -98,12 +99,12 @@ def area(axes: "Axes", part: Part, _: Look) -> None:
     names = [name for name in part.order if name in {*tests["first"], *tests["second"]}]
     matrix, texts = pd.DataFrame(0.0, names, names), pd.DataFrame("", names, names)
     for row, column, gain, p in tests[["first", "second", "difference", "holm_p"]].itertuples(index=False):
-        star = "*" if p < 0.05 else ""
+        star = "*" if p < SIGNIFICANT else ""
         matrix.loc[row, column], texts.loc[row, column] = 100 * gain, f"{100 * gain:.1f}{star}"
         matrix.loc[column, row], texts.loc[column, row] = -100 * gain, f"{-100 * gain:.1f}{star}"
     span = float(np.nanmax(matrix.to_numpy(), initial=0.1))
     _heat(axes, matrix, texts, ("RdBu", -span, span))
-    axes.set_xlabel("area, row minus column (points)\n* p < 0.05 after Holm")
+    axes.set_xlabel(f"area, row minus column (points)\n* p < {SIGNIFICANT} after Holm")
 
 
 def _heat(axes: "Axes", matrix: pd.DataFrame, texts: pd.DataFrame, scale: tuple[str, float, float]) -> None:

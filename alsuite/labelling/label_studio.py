@@ -19,7 +19,7 @@ from alsuite.data.images import for_browsers
 from alsuite.errors import UserError
 from alsuite.files import written_whole
 from alsuite.labelling.sheet import UNSURE, Sheet
-from alsuite.recorded import ASKED, ASKED_ARRAYS, Options
+from alsuite.recorded import ASKED, ASKED_ARRAYS, PREDICTED, Options
 
 __all__ = ["LabelStudio"]
 
@@ -79,8 +79,6 @@ class LabelStudio:
 
     def _predicted(self) -> dict[int, int]:
         """Return index -> the class that the task model predicts, of the query that is asked."""
-        from alsuite.question import PREDICTED
-
         run = self.folder.parent
         try:
             asked = json.loads((run / ASKED).read_text())["queried"]

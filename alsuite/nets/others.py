@@ -12,12 +12,11 @@ from torch import Tensor, nn
 from alsuite.errors import UserError, reason
 from alsuite.nets.layers import Shape
 from alsuite.nets.layers import dropout as dropped
-from alsuite.nets.pretrained import read_weights
+from alsuite.nets.pretrained import IMAGENET, read_weights
 from alsuite.pool import Normalise
 
 __all__ = ["network"]
 
-COLOURED = Normalise((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # as torchvision's weights were trained
 GRAY = Normalise((0.449,), (0.226,))  # the means of these
 OPTION = "task_model.net"
 
@@ -51,7 +50,7 @@ def network(shape: Shape, outputs: int, name: str, weights: str | None = None, d
     if not same:
         raise UserError(f"{OPTION}.name={name} does more behind its last linear layer: have it return the logits")
     if weights is not None and "." not in name:
-        trunk.normalise = GRAY if shape[0] == 1 else COLOURED
+        trunk.normalise = GRAY if shape[0] == 1 else IMAGENET
     return nn.Sequential(trunk.train(), *dropped(dropout), head)
 
 

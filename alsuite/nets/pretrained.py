@@ -17,8 +17,9 @@ from alsuite.nets.layers import Layers, Shape, initialised
 from alsuite.nets.segmenters import Decoder, DeepestDropout, Enlarge
 from alsuite.pool import Normalise
 
-__all__ = ["EfficientNetLite0", "efficientnet_lite0", "lite_unet", "read_weights"]
+__all__ = ["IMAGENET", "EfficientNetLite0", "efficientnet_lite0", "lite_unet", "read_weights"]
 
+IMAGENET = Normalise((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))  # as torchvision's weights were trained
 STAGES = (  # blocks, kernel, stride, expansion, channels
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),

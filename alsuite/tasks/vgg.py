@@ -17,16 +17,15 @@ from alsuite import ranks
 from alsuite.errors import UserError, reason
 from alsuite.files import data_root, locked
 from alsuite.mapped import parts
-from alsuite.nets.pretrained import read_weights
+from alsuite.nets.pretrained import IMAGENET, read_weights
 from alsuite.nets.ranges import unit
-from alsuite.pool import Images, Normalise, Pool
+from alsuite.pool import Images, Pool
 from alsuite.training import rehearsal
 from alsuite.training.fit import channels_last, infer
 from alsuite.training.progress import watched
 
 __all__ = ["VGG16", "Extractor", "FeatureStore", "convolutions"]
 
-IMAGENET = Normalise((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # among torchvision's layers
 DIGEST = 16  # bytes
 CHUNK = 1024  # images that are looked up, and computed, at a time

@@ -16,7 +16,7 @@ from alsuite.errors import AwaitingLabels, UserError
 from alsuite.labelling.human import Human
 from alsuite.labelling.label_studio import LabelStudio
 from alsuite.pool import Pool
-from alsuite.question import PREDICTED
+from alsuite.recorded import PREDICTED
 from helpers.pools import synthetic_pool
 
 NAMES = ["ant", 'a "bee" & more', "cat"]

@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from alsuite.errors import UserError
-from alsuite.nets.others import COLOURED, GRAY, network
+from alsuite.nets.others import GRAY, network
+from alsuite.nets.pretrained import IMAGENET
 from alsuite.strategies.coreset import CoreSet
 from helpers.pools import digit_pool
 from helpers.tasks import fast_task
@@ -85,7 +86,7 @@ def test_its_weights_come_from_a_file_and_its_head_starts_anew(tmp_path: Path) -
 def test_images_are_normalised_as_weights_of_torchvisions_want_it_and_no_others(tmp_path: Path) -> None:
     for name, net in (("theirs", torchvision.models.shufflenet_v2_x0_5()), ("own", Own(4))):
         torch.save(net.state_dict(), tmp_path / f"{name}.pth")
-    assert network(COLOUR, 4, "shufflenet_v2_x0_5", str(tmp_path / "theirs.pth"))[0].normalise == COLOURED
+    assert network(COLOUR, 4, "shufflenet_v2_x0_5", str(tmp_path / "theirs.pth"))[0].normalise == IMAGENET
     assert not hasattr(network(COLOUR, 4, "shufflenet_v2_x0_5")[0], "normalise")
     assert not hasattr(network(GREY, 4, OWN, str(tmp_path / "own.pth"))[0], "normalise")
 
