@@ -8,27 +8,26 @@ images are scored beside it: no generator can do much better. A strategy never s
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from hydra import compose, initialize_config_dir
-from hydra.errors import HydraException
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from torch import Tensor
 from torchvision.utils import save_image
 
 from alsuite import CONF
-from alsuite.__main__ import one_line
-from alsuite.command.run import choose_device
+from alsuite.command.complaints import complaining
+from alsuite.command.machine import choose_device
 from alsuite.data import Dataset
 from alsuite.errors import UserError
 from alsuite.generators.gan import GAN
 from alsuite.loop import seed_all
 from alsuite.nets.classifiers import convnet, lenet
-from alsuite.pool import Pool
+from alsuite.nets.ranges import unit
+from alsuite.pool import Pool, pixels
 from alsuite.tasks.classification import Classification
 from alsuite.training.fit import infer
 from alsuite.training.once import PICTURE, makers
@@ -92,13 +91,7 @@ def scored(options: argparse.Namespace) -> Scored:
 
 def drawn(net: Any, n: int, device: torch.device) -> Tensor:
     """(n, C, H, W) uint8."""
-    z = torch.randn(n, net.latent, device=device)
-    shape = net.images(z[:1]).shape[1:]
-    return infer(lambda codes: (net.images(codes) * 255).round().to(torch.uint8).flatten(1), z).unflatten(1, shape)
-
-
-def unit(images: Tensor) -> Tensor:
-    return images.float() / 255
+    return infer(lambda codes: pixels(net.images(codes)), torch.randn(n, net.latent, device=device))
 
 
 def classifier(pool: Pool, dataset: Dataset, epochs: int) -> Classification:
@@ -136,7 +129,5 @@ def frechet_distance(features: Tensor, others: Tensor) -> float:
 
 
 if __name__ == "__main__":
-    try:
+    with complaining():
         main()
-    except (UserError, HydraException) as error:
-        sys.exit(f"score_generator: {one_line(error)}")

@@ -12,18 +12,16 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pandas as pd
 import torch
-from hydra.errors import HydraException
 from hydra.utils import instantiate
-from score_generator import Scored, arguments, one_line, prepared, scored
+from score_generator import Scored, arguments, prepared, scored
 
+from alsuite.command.complaints import complaining
 from alsuite.command.identity import provenance
-from alsuite.errors import UserError
 from alsuite.results.report import markdown
 from alsuite.training import shipped
 from alsuite.training.fit import infer
@@ -131,7 +129,5 @@ def pace(its: shipped.Shipped) -> tuple[str, str]:
 
 
 if __name__ == "__main__":
-    try:
+    with complaining():
         main()
-    except (UserError, HydraException) as error:
-        sys.exit(f"ship_generator: {one_line(error)}")
