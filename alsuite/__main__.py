@@ -12,10 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from hydra import version
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.utils import _run_hydra, create_automatic_config_search_path, get_args_parser
-from hydra.core.config_loader import ConfigLoader
-from hydra.core.config_search_path import SearchPathQuery
+from hydra._internal.utils import _run_hydra, get_args_parser
 from hydra.core.override_parser.types import Override
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -23,9 +20,8 @@ from omegaconf import DictConfig, OmegaConf
 from alsuite import CONF
 from alsuite.command.complaints import complaining, one_line
 from alsuite.command.papers import parsed
-from alsuite.command.sweeps import CHOSEN, Composer, expanded, given_once, swept_here
+from alsuite.command.sweeps import CHOSEN, Composer, expanded, given_once, loader, swept_here
 from alsuite.errors import UserError
-from alsuite.files import check_folder
 
 __all__ = ["main", "run"]
 
@@ -127,15 +123,6 @@ def with_paper(arguments: argparse.Namespace) -> list[str]:
     sweep = sweeps(arguments, composer)
     its = beside_choices(options) if sweep else options
     return its if sweep and swept_here(options) else composer.with_paper(its)
-
-
-def loader(directory: str | None) -> ConfigLoader:
-    """Return what finds the configuration's files, in a directory of the user's own first."""
-    path = create_automatic_config_search_path(None, None, str(CONF))
-    if directory:
-        check_folder(Path(directory))
-        path.prepend("command-line", f"file://{os.path.abspath(directory)}", SearchPathQuery(provider="schema"))
-    return ConfigLoaderImpl(path)
 
 
 def sweeps(arguments: argparse.Namespace, composer: Composer) -> bool:

@@ -89,9 +89,9 @@ def _composed(options: Sequence[str]) -> dict[str, Any]:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    from alsuite.__main__ import loader
     from alsuite.command.complaints import one_line
-    from alsuite.command.sweeps import Composer, given_once
+    from alsuite.command.job import ours
+    from alsuite.command.sweeps import Composer, given_once, loader
 
     version.setbase("1.3")
     setup_globals()
@@ -100,8 +100,7 @@ def _composed(options: Sequence[str]) -> dict[str, Any]:
         given_once(options)
         overrides = composer.with_paper(["dataset=folder", "dataset.path=.", *options])
         config = composer(overrides)
-        keys = [str(key) for key in config if key != "hydra"]
-        values = OmegaConf.to_container(OmegaConf.masked_copy(config, keys), resolve=True)
+        values = OmegaConf.to_container(ours(config), resolve=True)
     except (HydraException, OmegaConfBaseException) as error:
         raise UserError(one_line(error)) from None
     assert isinstance(values, dict)

@@ -35,7 +35,8 @@ class ExperimentSweeper(Sweeper):
 
     def sweep(self, arguments: list[str]) -> Sequence[JobReturn]:
         """Run all jobs that the options ask for."""
-        from alsuite.command.sweeps import Composer, handed_over, jobs_of
+        from alsuite.command.around import handed_over
+        from alsuite.command.sweeps import Composer, jobs_of
 
         composer = Composer(self.loader, [*self.composed.hydra.overrides.hydra])
         silent = not isinstance(self.jobs_launcher, ProcessLauncher)

@@ -5,16 +5,23 @@ Neither needs torch, which takes seconds to import: a command whose runs are all
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
+from hydra.core.utils import JobReturn, JobStatus
+from hydra.plugins.launcher import Launcher
+
+from alsuite.command.complaints import mendable
 from alsuite.command.job import Job
 from alsuite.command.progress import Progress
-from alsuite.errors import UserError
+from alsuite.errors import AwaitingLabels, UserError, reason
 from alsuite.journal import set_aside
 from alsuite.recorded import BY_HAND, changed, ended_as
 
-__all__ = ["finish", "left_to_do"]
+__all__ = ["finish", "handed_over", "left_to_do"]
 
 
 def left_to_do(jobs: Sequence[Job], progress: Progress) -> list[int]:
@@ -93,3 +100,31 @@ def finish(jobs: Sequence[Job]) -> None:
         print(figures.draw(stem, scale, root, panels=panels, beneath=judged)[0])
     else:
         print(figures.draw_curves(frame, begun[0] if len(begun) == 1 else begun[0].parent))
+
+
+def handed_over(launcher: Launcher, jobs: Sequence[Sequence[str]], silent: bool) -> Sequence[JobReturn]:
+    """Hand the jobs to the launcher, tell which failed, and show what there is.
+
+    Where jobs failed the process ends after the picture of the others is drawn, if there is any: with 3 if all of them
+    only wait for labels, else with 1.
+
+    Arguments:
+        launcher: alsuite's own, or one of Hydra's
+        jobs: the overrides of each
+        silent: whether the launcher leaves it to its caller to say why jobs failed
+    """
+    returns = launcher.launch(jobs, initial_job_idx=0)
+    errors = [each._return_value for each in returns if each.status is not JobStatus.COMPLETED]
+    if errors and silent:
+        print(*complaints(errors), sep="\n", file=sys.stderr)
+    with suppress(UserError) if errors else nullcontext():  # what can't be drawn is the smaller complaint
+        finish([Job.of(each.cfg, each.hydra_cfg.hydra) for each in returns if each.cfg is not None and each.hydra_cfg])
+    if errors:
+        sys.exit(3 if all(isinstance(error, AwaitingLabels) for error in errors) else 1)
+    return returns
+
+
+def complaints(errors: Sequence[Exception]) -> list[str]:
+    """Return a line for each thing that went wrong, and in how many runs it did where these are several."""
+    counts = Counter(mendable(error) or reason(error) for error in errors)
+    return [f"alsuite: {text}{f' ({n} runs)' if n > 1 else ''}" for text, n in counts.items()]

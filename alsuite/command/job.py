@@ -19,7 +19,7 @@ from alsuite.errors import UserError
 from alsuite.journal import INCIDENTAL, Record
 from alsuite.recorded import Options
 
-__all__ = ["Job", "as_given", "limited", "processes_of"]
+__all__ = ["Job", "as_given", "limited", "ours", "processes_of"]
 
 TEMPLATES = ("fair", "features", "generator", "paper")  # their values stand again in what uses them
 MADE_UP = "made up"  # in place of a hash
@@ -94,6 +94,11 @@ class Job:
             return float("nan")
         last = json.loads(path.read_bytes().splitlines()[-1])
         return next((test["accuracy"] for test in last["metrics"].values()), float("nan"))
+
+
+def ours(config: DictConfig) -> DictConfig:
+    """Return a configuration without what is Hydra's own."""
+    return OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
 
 
 def limited(config: DictConfig, overrides: Sequence[str]) -> DictConfig:

@@ -11,7 +11,7 @@ from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 from alsuite.command.around import left_to_do
-from alsuite.command.job import Job, processes_of
+from alsuite.command.job import Job, ours, processes_of
 from alsuite.command.processes import side_by_side
 from alsuite.command.progress import Progress
 from alsuite.command.shown import Shown
@@ -92,5 +92,4 @@ def _composed(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str]
         config.hydra.job.num = number
         HydraConfig.instance().set_config(config)
         config.hydra.runtime.output_dir = os.path.abspath(f"{config.hydra.sweep.dir}/{config.hydra.sweep.subdir}")
-    own = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
-    return JobReturn([*overrides], own, OmegaConf.masked_copy(config, ["hydra"]))
+    return JobReturn([*overrides], ours(config), OmegaConf.masked_copy(config, ["hydra"]))

@@ -7,34 +7,43 @@ figure's random runs alone; what only one has is taken as it stands. Of several 
 
 from __future__ import annotations
 
-import sys
-from collections import Counter
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import nullcontext, suppress
 from difflib import get_close_matches
 from itertools import product
+from pathlib import Path
 
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra._internal.utils import create_automatic_config_search_path
 from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_search_path import SearchPathQuery
 from hydra.core.override_parser.types import Override
-from hydra.core.utils import JobReturn, JobStatus
-from hydra.plugins.launcher import Launcher
 from hydra.types import RunMode
 from omegaconf import DictConfig, ListConfig
 from yaml import MarkedYAMLError, YAMLError
 
-from alsuite.command.around import finish
-from alsuite.command.complaints import mendable
-from alsuite.command.job import Job, limited
+from alsuite import CONF
+from alsuite.command.job import limited
 from alsuite.command.names import experiment_of
 from alsuite.command.narrowing import Sweep, narrowed
 from alsuite.command.papers import completed, disputed, key_of, parsed
-from alsuite.errors import AwaitingLabels, UserError, reason
+from alsuite.errors import UserError, reason
+from alsuite.files import check_folder
 
-__all__ = ["Composer", "expanded", "given_once", "handed_over", "jobs_of", "lines_of", "swept_here"]
+__all__ = ["Composer", "expanded", "given_once", "jobs_of", "lines_of", "loader", "swept_here"]
 
 SETTLING = ("experiment", "scale", "strategy", "dataset", "paper", "hydra.searchpath")  # decide which settings join
 CHOSEN = ("dataset.", "task_model.", "budget.", "strategy.", "generator.", "features.", "oracle.")  # of a choice
+
+
+def loader(directory: str | None) -> ConfigLoader:
+    """Return what finds the configuration's files, in a directory of the user's own first."""
+    path = create_automatic_config_search_path(None, None, str(CONF))
+    if directory:
+        check_folder(Path(directory))
+        path.prepend("command-line", f"file://{os.path.abspath(directory)}", SearchPathQuery(provider="schema"))
+    return ConfigLoaderImpl(path)
 
 
 class Composer:
@@ -210,31 +219,3 @@ def _values(override: Override) -> list[str]:
     if override.is_sweep_override():
         return [str(value) for value in override.sweep_string_iterator()]
     return [override.get_value_element_as_str()]
-
-
-def handed_over(launcher: Launcher, jobs: Sequence[Sequence[str]], silent: bool) -> Sequence[JobReturn]:
-    """Hand the jobs to the launcher, tell which failed, and show what there is.
-
-    Where jobs failed the process ends after the picture of the others is drawn, if there is any: with 3 if all of them
-    only wait for labels, else with 1.
-
-    Arguments:
-        launcher: alsuite's own, or one of Hydra's
-        jobs: the overrides of each
-        silent: whether the launcher leaves it to its caller to say why jobs failed
-    """
-    returns = launcher.launch(jobs, initial_job_idx=0)
-    errors = [each._return_value for each in returns if each.status is not JobStatus.COMPLETED]
-    if errors and silent:
-        print(*complaints(errors), sep="\n", file=sys.stderr)
-    with suppress(UserError) if errors else nullcontext():  # what can't be drawn is the smaller complaint
-        finish([Job.of(each.cfg, each.hydra_cfg.hydra) for each in returns if each.cfg is not None and each.hydra_cfg])
-    if errors:
-        sys.exit(3 if all(isinstance(error, AwaitingLabels) for error in errors) else 1)
-    return returns
-
-
-def complaints(errors: Sequence[Exception]) -> list[str]:
-    """Return a line for each thing that went wrong, and in how many runs it did where these are several."""
-    counts = Counter(mendable(error) or reason(error) for error in errors)
-    return [f"alsuite: {text}{f' ({n} runs)' if n > 1 else ''}" for text, n in counts.items()]

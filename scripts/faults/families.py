@@ -11,7 +11,6 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
-from omegaconf import OmegaConf
 from person import answered, filled
 from processes import POLL
 
@@ -19,9 +18,9 @@ from alsuite import __main__
 from alsuite.command import identity
 from alsuite.command.around import left_to_do
 from alsuite.command.complaints import complaining
-from alsuite.command.job import Job
+from alsuite.command.job import Job, ours
 from alsuite.command.run import execute
-from alsuite.command.sweeps import Composer
+from alsuite.command.sweeps import Composer, loader
 from alsuite.data.digits import digits
 
 __all__ = ["FAMILIES", "HEAVY", "LOOKED_AT", "Family"]
@@ -72,10 +71,10 @@ class Family:
     def of(cls, name: str, home: Path) -> Family:
         """Compose a family's configuration, and import what it names."""
         options = tuple(option.replace("DATA", str(home)) for option in FAMILIES[name])
-        composer = Composer(__main__.loader(None))
+        composer = Composer(loader(None))
         config = composer(composer.with_paper([*options, "root=ROOT"]))
         config.hydra.runtime.output_dir = "ROOT/run"
-        job = Job.of(OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]), config.hydra)
+        job = Job.of(ours(config), config.hydra)
         for module in job.about["code"]:
             importlib.import_module(module)
         asked = "oracle=human" in options

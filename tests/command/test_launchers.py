@@ -13,7 +13,7 @@ import pytest
 import yaml
 from hydra.core.utils import JobReturn, JobStatus
 
-from alsuite.command import sweeps
+from alsuite.command import around
 from alsuite.errors import AwaitingLabels, UserError
 from helpers.commands import SMALL, accuracies, started
 
@@ -42,16 +42,16 @@ def test_why_runs_ended_early_is_told_though_there_is_nothing_to_draw(
     def refused(jobs: object) -> None:
         raise UserError("none finished")
 
-    monkeypatch.setattr(sweeps, "finish", refused)
+    monkeypatch.setattr(around, "finish", refused)
     stopped: Any = Stopped(*errors)
     with pytest.raises(SystemExit) as ended:
-        sweeps.handed_over(stopped, [], silent=True)
+        around.handed_over(stopped, [], silent=True)
     assert ended.value.code == status
     counts = {str(error): errors.count(error) for error in errors}
     told = capsys.readouterr().err.splitlines()
     assert [line.removeprefix("alsuite: ").removesuffix(" (2 runs)") for line in told] == [*counts]
     with pytest.raises(UserError, match="none finished"):
-        sweeps.handed_over(Stopped(), [], silent=True)  # type: ignore[arg-type]
+        around.handed_over(Stopped(), [], silent=True)  # type: ignore[arg-type]
 
 
 SWEEP = ("-m", "dataset=digits", "strategy=random,margin", "parallel=1")

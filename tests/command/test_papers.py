@@ -9,9 +9,8 @@ from hydra import version
 from hydra.core.utils import setup_globals
 from omegaconf import DictConfig, OmegaConf
 
-from alsuite.__main__ import loader
 from alsuite.command.papers import beyond_the_paper
-from alsuite.command.sweeps import Composer
+from alsuite.command.sweeps import Composer, loader
 
 Composed = Callable[..., DictConfig]
 

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 
 from hydra import compose, initialize_config_dir, version
 from hydra.core.utils import setup_globals
-from omegaconf import DictConfig, OmegaConf, read_write
+from omegaconf import DictConfig, read_write
 
 from alsuite import CONF
-from alsuite.__main__ import loader
-from alsuite.command.job import Job
-from alsuite.command.sweeps import Composer, jobs_of, lines_of
+from alsuite.command.job import Job, ours
+from alsuite.command.sweeps import Composer, jobs_of, lines_of, loader
 
 GROUPS = (
     "budget",
@@ -64,8 +63,7 @@ def jobs_with(composer: Composer, *arguments: str) -> list[Job]:
     for config in configs:
         with read_write(config.hydra), read_write(config.hydra.runtime):
             config.hydra.runtime.output_dir = config.hydra.sweep.subdir
-    own = [OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"]) for config in configs]
-    return [Job.of(each, config.hydra) for each, config in zip(own, configs, strict=True)]
+    return [Job.of(ours(config), config.hydra) for config in configs]
 
 
 def lines(arguments: Sequence[str]) -> list[list[str]]:
