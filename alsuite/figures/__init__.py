@@ -46,7 +46,8 @@ from alsuite.figures.parts import BLANK, Part, part_named, parts_of
 from alsuite.figures.spec import Panel, panels_of, read_panels
 from alsuite.results import NoRunsError, load_runs
 from alsuite.results.kept import kept_table
-from alsuite.results.statistics import RUN, SETTING, differing, telling, with_series
+from alsuite.results.statistics import RUN, SETTING, differing, with_series
+from alsuite.results.table import telling
 
 __all__ = [
     "Panel",
@@ -160,7 +161,7 @@ def _telling_apart(frame: pd.DataFrame) -> list[str]:
     """Add to the strategy what else tells apart runs of one seed."""
     series = ["strategy"]
     while more := [column for column in differing(with_series(frame, series)) if column not in series]:
-        series.append(more[0])
+        series.append(min(more, key=lambda column: "." in column))  # a choice before what follows from it
     return series
 
 

@@ -141,7 +141,9 @@ def names_of(frame: pd.DataFrame, columns: Sequence[str], own: Mapping[str, str]
     values = zip(*(rows[column] for column in columns), strict=True)
     parts = {name: parts_of_series(columns, its) for name, its in zip(rows["series"], values, strict=True)}
     ordered = sorted(parts, key=lambda series: [_sorting(column, part, own) for column, part in parts[series]])
-    return _shortened({series: _full_name(series, parts[series], own) for series in ordered})
+    names = _shortened({series: _full_name(series, parts[series], own) for series in ordered})
+    alike = Counter(names.values())  # such as those of bald and of somebody's own BALD
+    return {series: name if alike[name] == 1 else series for series, name in names.items()}
 
 
 def _full_name(series: str, parts: Sequence[tuple[str, str]], own: Mapping[str, str]) -> str:

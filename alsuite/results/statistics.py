@@ -6,6 +6,7 @@ differ in more than the seed.
 
 import itertools
 import math
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,7 +32,6 @@ __all__ = [
     "parts_of_series",
     "penalty_matrix",
     "summary",
-    "telling",
     "unique_seeds",
     "with_series",
 ]
@@ -52,12 +52,17 @@ def with_series(frame: pd.DataFrame, columns: Columns) -> pd.DataFrame:
     columns = [columns] if isinstance(columns, str) else list(columns)
     if missing := [column for column in columns if column not in frame]:
         raise UserError(f"no column {missing[0]} to tell series apart: choose from {', '.join(_options(frame))}")
-    rows = frame[columns].itertuples(index=False, name=None)
-    return frame.assign(series=[_series_name(columns, row) for row in rows])
+    parts = [tuple(parts_of_series(columns, row)) for row in frame[columns].itertuples(index=False, name=None)]
+    names = {each: " · ".join(part for _, part in each) or "none" for each in set(parts)}
+    alike = Counter(names.values())
+    told = {each: name if alike[name] == 1 else _in_full(columns, each) for each, name in names.items()}
+    return frame.assign(series=[told[each] for each in parts])
 
 
-def _series_name(columns: Sequence[str], values: Sequence[object]) -> str:
-    return " · ".join(part for _, part in parts_of_series(columns, values)) or "none"
+def _in_full(columns: Sequence[str], parts: Sequence[tuple[str, str]]) -> str:
+    """Name a series whose parts alone would name another one, too, with the columns that they are of."""
+    known = dict(parts)
+    return " · ".join(f"{column}={known.get(column, 'none').rpartition('=')[2]}" for column in columns)
 
 
 def parts_of_series(columns: Sequence[str], values: Sequence[object]) -> list[tuple[str, str]]:
@@ -96,10 +101,10 @@ def differing(frame: pd.DataFrame, of_seeds: bool = False) -> list[str]:
     runs, keys = frame.drop_duplicates([*RUN, "test"]), ["series", *([] if of_seeds else ["seed"]), *SETTING]
     clashing = runs[runs.duplicated(keys, keep=False)]
     options = [*_options(frame), *({"pool"} & {*frame} if of_seeds else ())]
-    groups = clashing.groupby(keys, dropna=False)[options]
-    told, known = groups.nunique(dropna=False), groups.nunique()  # of lists, which a table that was kept may lack
     gaps = {name for name in options if clashing[name].astype(str).str.startswith("[").any()}
-    gaps |= {*OF_IMAGES} if of_seeds else set()
+    gaps |= {*OF_IMAGES} & {*options} if of_seeds else set()
+    groups = clashing.assign(**{name: _null_told(clashing, name) for name in gaps}).groupby(keys, dropna=False)[options]
+    told, known = groups.nunique(dropna=False), groups.nunique()  # of lists, which a table that was kept may lack
     columns = [name for name in options if (known if name in gaps else told)[name].gt(1).any()]
     if of_seeds:  # the draws of a part, as oracle.seed, follow the run's; what a scale's numbers do stands elsewhere
         seeds = [column for column in columns if column == "seeds" or column.rpartition(".")[2] == "seed"]
@@ -108,19 +113,10 @@ def differing(frame: pd.DataFrame, of_seeds: bool = False) -> list[str]:
     return columns or [column for column in RUN if clashing[column].nunique() > 1]
 
 
-def telling(frame: pd.DataFrame) -> list[str]:
-    """Return the columns that tell the runs apart beside their seeds, the choices before what follows from them."""
-    runs = frame.drop_duplicates([*RUN, "test"])
-    candidates = dict.fromkeys([*SETTING, "strategy", *differing(with_series(frame, "strategy"))])
-    columns: list[str] = []
-    for column in sorted(candidates, key=lambda column: "." in column):
-        if _distinct(runs, [*columns, column]) > _distinct(runs, columns):
-            columns.append(column)
-    return columns
-
-
-def _distinct(frame: pd.DataFrame, columns: list[str]) -> int:
-    return len(frame.drop_duplicates(columns)) if columns else 1
+def _null_told(frame: pd.DataFrame, option: str) -> pd.Series:
+    """Return an option's values, a null where a run was configured so, and a gap where its table doesn't tell."""
+    configured = np.array([option in options for options in frame["options"]])
+    return frame[option].astype(object).mask(frame[option].isna() & configured, "null")
 
 
 def unique_seeds(frame: pd.DataFrame) -> None:

@@ -6,12 +6,12 @@ import pytest
 
 from alsuite import results
 from alsuite.errors import UserError
-from alsuite.figures import draw_curves
+from alsuite.figures import draw_curves, parts_by_setting
 from alsuite.journal import INCIDENTAL
 from alsuite.results.__main__ import _folder_of, main
 from alsuite.results.report import report
-from alsuite.results.statistics import differing, telling, with_series
-from alsuite.results.table import last_accuracies
+from alsuite.results.statistics import differing, with_series
+from alsuite.results.table import last_accuracies, telling
 from helpers.journals import write_run
 
 
@@ -53,6 +53,45 @@ def test_seeds_of_other_sizes_are_told_apart_though_of_one_scale(tmp_path: Path)
     assert differing(frame, of_seeds=True) == ["scale.side"]
 
 
+@pytest.mark.parametrize(("group", "option", "other"), [("initial", "only", [0, 1]), ("scale", "side", 32)])
+def test_a_null_is_a_value_beside_others(tmp_path: Path, group: str, option: str, other: object) -> None:
+    for seed, value in enumerate((None, other)):
+        write_run(tmp_path, "random", seed, [0.5], config={group: {"name": "smoke", option: value}})
+    frame = with_series(results.load_runs("toy", root=tmp_path), "strategy")
+    assert differing(frame, of_seeds=True) == [f"{group}.{option}"]
+
+
+def test_a_null_and_a_list_are_two_series(tmp_path: Path) -> None:
+    for value in (None, [0, 1]):
+        for seed in range(2):
+            write_run(tmp_path, "random", seed, [0.5], run=f"{seed}{value}", config={"initial": {"only": value}})
+    (part,) = parts_by_setting(results.load_runs("toy", root=tmp_path))
+    assert part.order == ("random", "random [0, 1]")
+
+
+def test_two_options_of_one_value_are_two_series(tmp_path: Path) -> None:
+    for task, strategy in (("none", "none"), ("none", "flip"), ("flip", "none"), ("flip", "flip")):
+        chosen = {"strategy": {"augment": strategy}, "task_model": {"augment": task}}
+        write_run(tmp_path, "vaal", 0, [0.5], run=task + strategy, config=chosen)
+    (part,) = parts_by_setting(results.load_runs("toy", root=tmp_path))
+    assert len({*part.order}) == part.frame["series"].nunique() == 4
+
+
+def test_a_class_of_ones_own_is_not_called_as_a_strategy_here_is(tmp_path: Path) -> None:
+    for strategy in ("bald", "BALD"):
+        write_run(tmp_path, strategy, 0, [0.5])
+    (part,) = parts_by_setting(results.load_runs("toy", root=tmp_path))
+    assert {*part.order} == {"bald", "BALD"}
+
+
+def test_a_choice_tells_runs_apart_before_what_follows_from_it(tmp_path: Path) -> None:
+    for oracle in ("ideal", "noisy"):
+        config = {"oracle": {"_target_": f"alsuite.oracle.{oracle}"}}
+        write_run(tmp_path, "random", 0, [0.5], run=oracle, config=config, choices={"oracle": oracle})
+    (part,) = parts_by_setting(results.load_runs("toy", root=tmp_path))
+    assert not any("alsuite" in name for name in part.order)
+
+
 def test_series_of_unlike_pools_are_paired_by_no_seed(tmp_path: Path) -> None:
     for strategy, pool in (("random", (40, 60)), ("vaal", (30, 60))):
         write_run(tmp_path, strategy, 0, [0.5, 0.6], pool_counts=pool)
@@ -67,7 +106,11 @@ def test_lists_are_options_that_a_table_kept_before_may_lack(tmp_path: Path) -> 
         write_run(tmp_path, "random", seed, [0.5], config={"initial": {"only": only}})
     frame = with_series(results.load_runs("toy", root=tmp_path), "strategy")
     assert differing(frame, of_seeds=True) == ["initial.only"]
-    frame.loc[frame["seed"] == 0, "initial.only"] = None
+    old = frame["seed"] == 0
+    frame.loc[old, "initial.only"] = None
+    frame["options"] = [
+        tuple({*names} - {"initial.only"}) if was else names for names, was in zip(frame["options"], old, strict=True)
+    ]
     assert differing(frame, of_seeds=True) == []
 
 
