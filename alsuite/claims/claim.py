@@ -96,6 +96,13 @@ class Claim:
         return bounded and {*self.measures} <= {*METRICS, "wrong"} and (self.value is not None or self.than == FULL)
 
     @property
+    def of_a_generator(self) -> bool:
+        """Whether it says which classes a generator's images lead to, so that it counts how that was trained."""
+        series = self.value if isinstance(self.value, list) else [self.value]
+        made = all(isinstance(one, Mapping) and "generator" in one for one in series)
+        return made and all(measure.startswith("share.") for measure in self.measures)
+
+    @property
     def bounds(self) -> tuple[float, float]:
         """What an effect must lie between: points, seconds, ... or the logarithm of a ratio."""
         ratio = self.effect == "ratio"

@@ -7,7 +7,7 @@ What is measured with one seed is not tested, nor what a scale has reduced. How 
 many times as long as something else, is tested by runs of scale=paper alone: smaller networks that train for fewer
 steps take fewer, and what trains most saves most; how seconds grow with a pool any scale tests. How accurate a network
 is, alone or below what all labels give, is not tested by one that a scale has put in its place, or has trained less;
-how strategies compare is.
+nor is which classes a generator's images lead to by one that was trained less; how strategies compare is.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ __all__ = ["COLUMNS", "VERDICTS", "Runs", "by_size", "live_runs", "measured_runs
 NOT_MEASURED, NOT_TESTED = "not measured", "not tested"
 WHOLE = "paper"  # the scale that reduces nothing
 REDUCED = "seconds of what a scale has reduced decide nothing"
+MADE = "what a generator makes that a scale has reduced decides nothing"
 LEVELS = "how accurate a task model is that a scale has reduced decides nothing"
 SMOKE = "smoke"  # whose runs, often on made-up pictures, tell nothing of a paper
 SIZES, OWN_SIZE = {WHOLE: 0, "laptop": 1, SMOKE: 3}, 2  # of the scales, and of a user's own
@@ -98,6 +99,7 @@ def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, o
     reduced = {*runs["scale"]} != {WHOLE}
     why = [REDUCED] if reduced and of_time and claim.exponent is None else []
     why += [LEVELS] if reduced and claim.of_a_level and reductions(in_one_setting(claim, runs), of_task=True) else []
+    why += [MADE] if reduced and claim.of_a_generator and "of the generator" in " ".join(reductions(runs)) else []
     tested = found.tested and not why
     why += [f"without {', '.join(found.without)}"] if found.without else []
     protocol = claim.where.get("protocol", "paper" if "paper" in protocols else ", ".join(sorted(protocols)))

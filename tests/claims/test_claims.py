@@ -362,6 +362,17 @@ def test_how_accurate_a_network_is_says_nothing_of_one_in_its_place(
     assert ("a scale has reduced" in on_a_page(table)) is not tested
 
 
+@pytest.mark.parametrize(("limit", "verdict"), [(10, "not tested"), (None, "undecided")])
+def test_what_a_generator_leads_to_is_tested_by_one_that_was_trained_whole(
+    tmp_path: Path, limit: int | None, verdict: str
+) -> None:
+    frame = runs(tmp_path, {"asal": (0.5, 0.8)}).assign(generator="dcgan", scale="laptop")
+    frame = frame.assign(**{"strategy.generator.iterations": 100.0, "strategy.generator.limit": limit})
+    made: Any = {"better": None, "than": None, "value": {"strategy": "asal", "generator": "dcgan"}}
+    ones = claim(**made, measure="share.1", at="last", least=1)
+    assert verdicts([ones], lambda _: frame)["verdict"].tolist() == [verdict]
+
+
 @pytest.mark.parametrize(
     ("bound", "told"),
     [
