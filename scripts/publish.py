@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from io import BytesIO
 from pathlib import Path
@@ -121,6 +122,12 @@ def facts_on_all(runs: pd.DataFrame, stem: str, scale: str) -> dict[str, object]
     pages = dict.fromkeys(map(kept_in, runs.loc[~here, "folder"]))
     told += [json.loads((page / "about.json").read_text()) for page in pages]
     each = {name: {one for facts in told for one in str(facts.get(name, "")).split(", ") if one} for name in MADE_BY}
+    own = runs[["device", "seed", "pool"]].dropna()  # a page may show more runs than are taken of it
+    each |= {
+        "device": {*own["device"]},
+        "seeds": {f"{seed:.0f}" for seed in own["seed"]},
+        "pool": {f"{pool:.0f}" for pool in own["pool"]},
+    }
     joined = {name: ", ".join(sorted(values, key=lambda text: (len(text), text))) for name, values in each.items()}
     made = {"command": f"make {stem} SCALE={scale}", "scale": scale, **joined}
     return {**made, "runs": len(runs[RUN].drop_duplicates()), "versions": told[0].get("versions")}
@@ -130,9 +137,11 @@ def elsewhere(runs: pd.DataFrame) -> Iterator[str]:
     """Yield what ran on another device than most: a seed gives other numbers there, and its pairs are pairs in name."""
     each = runs.drop_duplicates(RUN)
     others = each[each["device"] != each["device"].mode()[0]]
-    for (device, strategy), part in others.groupby(["device", "strategy"]):
+    several = each["dataset"].nunique() > 1
+    for (device, strategy, dataset), part in others.groupby(["device", "strategy", "dataset"]):
         seeds = ", ".join(f"{seed:.0f}" for seed in sorted(part["seed"].unique()))
-        yield f"{name_of('strategy', strategy)} at seed {seeds} ({device})"
+        on = f" on {name_of('dataset', dataset)}" if several else ""
+        yield f"{name_of('strategy', strategy)}{on} at seed {seeds} ({device})"
 
 
 def record(runs: pd.DataFrame, shown: Sequence[tuple[Panel, pd.DataFrame]], folder: Path) -> None:
@@ -185,13 +194,14 @@ def compared(
     runs = figures.runs_of(panels, stem, scale, root)
     if others:
         runs = {name: with_published(found, stem, name, scale, others) for name, found in runs.items()}
-    seen = set()
+    different: dict[tuple[object, ...], Panel] = {}
     for panel in panels:
         where = json.dumps(dict(panel.where), sort_keys=True, default=str)
-        key = (panel.experiment, selection(panel)[0], panel.x, panel.cycle, where)
-        if key not in seen:
-            seen.add(key)
-            yield heading(panel), selected(runs[panel.experiment], panel), panel
+        different.setdefault((panel.experiment, selection(panel)[0], panel.x, panel.cycle, where), panel)
+    alike = Counter(map(heading, different.values()))  # of two experiments
+    for panel in different.values():
+        title = heading(panel) if alike[heading(panel)] == 1 else panel.title
+        yield title, selected(runs[panel.experiment], panel), panel
 
 
 def with_published(runs: pd.DataFrame | str, stem: str, experiment: str, scale: str, root: Path) -> pd.DataFrame | str:

@@ -91,15 +91,22 @@ def finish(jobs: Sequence[Job]) -> None:
         return
     print(*filter(None, (last_accuracies(frame), config["description"])), sep="\n")
     if config["figure"]:
-        from alsuite import claims
-
-        stem = Path(jobs[0].choices["experiment"]).name
-        panels = figures.panels_of(config["figure"], stem, config["experiment"])
-        scale, root = config["scale"]["name"], Path(config["root"])
-        judged = claims.below_a_picture(claims.verdicts_on(stem, claims.live_runs(root, scale)))
-        print(figures.draw(stem, scale, root, panels=panels, beneath=judged)[0])
+        for scale in dict.fromkeys(job.config["scale"]["name"] for job in jobs):
+            print(_figure(jobs[0], scale))
     else:
         print(figures.draw_curves(frame, begun[0] if len(begun) == 1 else begun[0].parent))
+
+
+def _figure(job: Job, scale: str) -> Path:
+    """Draw the figure that a job's configuration describes, with all runs of its experiment at a scale."""
+    from alsuite import claims, figures
+
+    stem = Path(job.choices.get("experiment") or job.config["experiment"]).name
+    panels = figures.panels_of(job.config["figure"], stem, job.config["experiment"])
+    root = Path(job.config["root"])
+    judged = claims.below_a_picture(claims.verdicts_on(stem, claims.live_runs(root, scale)))
+    shown = figures.with_swept(panels, stem, job.own)
+    return figures.draw(stem, scale, root, panels=shown, configuration=job.own, beneath=judged)[0]
 
 
 def handed_over(launcher: Launcher, jobs: Sequence[Sequence[str]], silent: bool) -> Sequence[JobReturn]:

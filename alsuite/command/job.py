@@ -12,6 +12,7 @@ from pathlib import Path
 from hydra.conf import HydraConf
 from omegaconf import DictConfig, OmegaConf
 
+from alsuite import CONF
 from alsuite.command.identity import code_of, data_of
 from alsuite.command.names import experiment_of
 from alsuite.command.papers import key_of, parsed
@@ -33,11 +34,13 @@ class Job:
     config: the configuration, resolved, as plain values; it can be sent to another process
     choices: group -> option, or the class that the command line put in its place
     folder: where its journal lies
+    own: a folder of the user's own that configurations were looked for in first; alsuite's where there is none
     """
 
     config: Options
     choices: dict[str, str]
     folder: Path
+    own: Path = CONF
 
     @classmethod
     def of(cls, config: DictConfig, hydra: HydraConf) -> Job:
@@ -54,7 +57,9 @@ class Job:
         values = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
         assert isinstance(values, dict)
         named = {str(key): value for key, value in values.items()}
-        return cls(named, choices | own_classes(hydra.overrides.task), Path(hydra.runtime.output_dir))
+        sources = {str(source.provider): source.path for source in hydra.runtime.config_sources}
+        own = Path(sources.get("command-line") or CONF)
+        return cls(named, choices | own_classes(hydra.overrides.task), Path(hydra.runtime.output_dir), own)
 
     @property
     def name(self) -> str:

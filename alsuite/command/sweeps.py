@@ -163,7 +163,14 @@ def _mentioning(panel: DictConfig) -> list[DictConfig]:
 
 
 def _sweeps(arguments: Sequence[str], composer: Composer) -> list[list[str]]:
-    """Return a command line for each of the experiment's sweeps; the command line itself where it lists none."""
+    """Return a command line for each of the experiment's sweeps; the command line itself where it lists none.
+
+    Each of several scales has its own number of seeds.
+    """
+    scales = next((_values(one) for one in parsed(arguments) if key_of(one) == "scale"), [])
+    if len(scales) > 1:
+        others = [str(one.input_line) for one in parsed(arguments) if key_of(one) != "scale"]
+        return [line for scale in scales for line in _sweeps([*others, f"scale={scale}"], composer)]
     config = composer(_plain(arguments))
     if not config.sweeps:
         return [[*arguments]]

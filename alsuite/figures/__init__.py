@@ -43,7 +43,7 @@ from alsuite.figures.layout import save_figure
 from alsuite.figures.names import name_of
 from alsuite.figures.panels import KINDS
 from alsuite.figures.parts import BLANK, Part, part_named, parts_of
-from alsuite.figures.spec import Panel, panels_of, read_panels
+from alsuite.figures.spec import Panel, panels_of, read_panels, with_swept
 from alsuite.results import NoRunsError, load_runs
 from alsuite.results.kept import kept_table
 from alsuite.results.statistics import RUN, SETTING, differing, with_series
@@ -58,6 +58,7 @@ __all__ = [
     "parts_by_setting",
     "runs_of",
     "table_of",
+    "with_swept",
 ]
 
 PUBLISHED = "published.csv"
@@ -96,7 +97,7 @@ def draw(
     if all(part.note for part in parts):
         raise UserError(parts[0].note)
     if published is not None:
-        parts = [replace(part, note=NOT_MEASURED) if part.note else part for part in parts]
+        parts = [replace(part, note=NOT_MEASURED) if part.note.strip() else part for part in parts]
     folder = Path(out) if out else Path(root, "figures", scale)
     return save_figure(parts, [folder / f"{stem}.png", folder / f"{stem}.pdf"], beneath)
 

@@ -28,6 +28,7 @@ __all__ = [
     "own_folder",
     "panels_of",
     "read_panels",
+    "with_swept",
 ]
 
 METRICS = ("accuracy", "macro_f1", "mean_iou")
@@ -75,8 +76,15 @@ def read_panels(stem: str, configuration: Path = CONF) -> list[Panel]:
     spec = _merged(stem, configuration)
     if not spec.get("figure"):
         raise UserError(f"experiment/{stem}.yaml describes no figure: add a list of panels under `figure:`")
+    return with_swept(panels_of(spec["figure"], stem, str(spec.get("experiment", stem))), stem, configuration)
+
+
+def with_swept(panels: Sequence[Panel], stem: str, configuration: Path = CONF) -> list[Panel]:
+    """Return panels that know what the sweeps of `experiment/STEM.yaml`, if there is one, make of their series."""
+    if not (is_figure(stem, configuration) or is_figure(stem)):
+        return [*panels]
+    spec = _merged(stem, configuration)
     own = str(spec.get("experiment", stem))
-    panels = panels_of(spec["figure"], stem, own)
     return [replace(panel, swept=tuple(_swept(panel, _of(panel, own, spec, configuration)))) for panel in panels]
 
 

@@ -59,6 +59,16 @@ def test_the_command_line_wins_over_what_an_experiment_limits(jobs: Callable[...
 
 
 @pytest.mark.slow
+def test_each_of_several_scales_has_its_own_seeds(jobs: Callable[..., list[Job]]) -> None:
+    counts = {
+        scales: len(jobs("experiment=adversarial_fashion_mnist", "strategy=vaal", "protocol=paper", f"scale={scales}"))
+        for scales in ("smoke", "laptop", "smoke,laptop", "laptop,smoke")
+    }
+    assert counts["smoke"] != counts["laptop"]
+    assert counts["smoke,laptop"] == counts["laptop,smoke"] == counts["smoke"] + counts["laptop"]
+
+
+@pytest.mark.slow
 def test_strategies_that_are_compared_share_their_setting(jobs: Callable[..., list[Job]]) -> None:
     """A strategy alone has its paper's; of several the data set's own counts where their papers say unlike things."""
     compared = jobs("strategy=random,vaal", "dataset=cifar10", "seed=0")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 from contextlib import nullcontext
 from datetime import timedelta
@@ -154,6 +155,44 @@ def test_the_verdicts_stand_below_the_picture(tmp_path: Path, monkeypatch: pytes
     }
     finish([Job(config, {"experiment": "fig1"}, run)])
     assert drawn == ["It is so, says fig1."]
+
+
+@pytest.mark.slow
+def test_a_sweeps_picture_is_what_the_figures_command_draws(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With what its file sweeps and was not run, and the user's own published values; one at each scale."""
+    own, shown = tmp_path / "mylab", []
+    (own / "experiment").mkdir(parents=True)
+    figure = [{"kind": "accuracy", "published": ["mine"]}]
+    (own / "experiment" / "fig1.yaml").write_text(
+        json.dumps({"experiment": "toy", "sweeps": [{"strategy": "random,vaal"}]})
+    )
+    (own / "published.csv").write_text(
+        "figure,dataset,series,x_name,x,y_name,y,source\nmine,mnist57,random,labelled,20,accuracy_percent,60,x\n"
+    )
+    monkeypatch.setattr(figures, "save_figure", lambda parts, paths, beneath: shown.append(parts) or paths)
+    monkeypatch.setattr(claims, "verdicts_on", lambda stem, runs: [])
+    monkeypatch.setattr(claims, "below_a_picture", lambda verdicts: "")
+    jobs = []
+    for scale in ("smoke", "laptop"):
+        run = write_run(tmp_path, "random", 0, [0.5, 0.6], scale=scale)
+        config = {"description": "", "figure": figure, "experiment": "toy", "scale": {"name": scale}}
+        jobs.append(Job({**config, "root": str(tmp_path)}, {"experiment": "fig1"}, run, own))
+    finish(jobs)
+    assert [part.lacking for (part,) in shown] == [["strategy=vaal"]] * 2
+    assert [len(part.points) for (part,) in shown] == [1, 1]
+
+
+def test_a_figure_without_an_experiment_is_called_as_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = write_run(tmp_path, "random", 0, [0.5, 0.6])
+    drawn: list[Any] = []
+    monkeypatch.setattr(claims, "verdicts_on", lambda stem, runs: [])
+    monkeypatch.setattr(claims, "below_a_picture", lambda verdicts: "")
+    monkeypatch.setattr(figures, "draw", lambda *given, **options: drawn.append(given[0]) or [Path()])
+    config = {"description": "", "figure": [{"kind": "accuracy"}], "experiment": "toy", "root": str(tmp_path)}
+    finish([Job({**config, "scale": {"name": "smoke"}}, {}, run)])
+    assert drawn == ["toy"]
 
 
 def test_ranks_wait_as_long_as_a_person_may_take(monkeypatch: pytest.MonkeyPatch) -> None:

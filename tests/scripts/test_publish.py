@@ -202,12 +202,21 @@ def test_of_a_papers_table_is_printed_what_was_measured() -> None:
 
 
 def test_a_page_tells_which_runs_had_another_device() -> None:
-    common = {"experiment": "one", "scale": "paper"}
+    common = {"experiment": "one", "scale": "paper", "dataset": "mnist"}
     rows = [{**common, "run": f"{n}", "strategy": "vaal", "seed": n, "device": "cpu"} for n in range(3)]
     other = {**common, "strategy": "random", "device": "gpu"}
     rows += [{**other, "run": f"random {n}", "seed": n} for n in (1, 0)]
     assert [*publish.elsewhere(pd.DataFrame(rows))] == ["random at seed 0, 1 (gpu)"]
     assert [*publish.elsewhere(pd.DataFrame(rows[:3]))] == []
+    rows[-1] |= {"dataset": "usps"}
+    told = ["random on MNIST at seed 1 (gpu)", "random on USPS at seed 0 (gpu)"]
+    assert [*publish.elsewhere(pd.DataFrame(rows))] == told
+
+
+def test_no_two_parts_of_a_page_are_called_alike() -> None:
+    for page in sorted(publish.PUBLISHED.glob("*/README.md")):
+        heads = [line for line in page.read_text().splitlines() if line.startswith("## ")]
+        assert len({*heads}) == len(heads), page
 
 
 def test_each_cycle_that_a_figure_shows_is_kept(tmp_path: Path) -> None:
