@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from alsuite.errors import UserError
+from alsuite.errors import UserError, whole_if_given
 from alsuite.nets.vae import VAE
 from alsuite.pool import Pool, Rows
 from alsuite.strategies import Query
@@ -36,6 +36,7 @@ class LearningLoss:
     """
 
     def __init__(self, subset: int | None = 10000) -> None:
+        whole_if_given("strategy.", subset=subset)
         self.subset = subset
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
@@ -51,6 +52,7 @@ class TAVAAL(VAAL):
 
     def __init__(self, vae: Callable[..., VAE], *, subset: int | None = 10000, **options: Any) -> None:
         super().__init__(vae, **options)
+        whole_if_given("strategy.", subset=subset)
         self.subset = subset
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
@@ -117,6 +118,13 @@ def test_both_ask_among_a_part_of_the_unlabelled_that_is_drawn_anew(n: int, amon
     assert asked[0] != asked[1]
     assert len(pool.unlabelled) == 1237
     assert thinned(pool, None, 5) is pool
+
+
+@pytest.mark.parametrize("subset", [0.5, 0, "abc"])
+def test_what_is_no_number_of_images_to_ask_among_is_refused(subset: Any) -> None:
+    for made in (LearningLoss, partial(TAVAAL, VAE_OF_DIGITS)):
+        with pytest.raises(UserError, match=rf"strategy\.subset={subset} must be a whole number from 1"):
+            made(subset=subset)
 
 
 def test_ta_vaal_asks_among_what_it_plays_with(monkeypatch: pytest.MonkeyPatch) -> None:
