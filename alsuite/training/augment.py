@@ -48,7 +48,7 @@ def shift(images: Tensor, most: int = 2) -> Tensor:
 
 def _mirrored(places: Tensor, size: int) -> Tensor:
     """Mirror places that lie outside 0..size - 1."""
-    return size - 1 - (size - 1 - places.abs()).abs()
+    return (size - 1 - (size - 1 - places.abs()).abs()) % size
 
 
 augmentations: dict[str, tuple[Callable[[Tensor], Tensor], ...]] = {

@@ -214,6 +214,14 @@ def test_a_shift_moves_mirrored_borders_in() -> None:
     assert found.any(1).sum() > 15
 
 
+@pytest.mark.parametrize("sides", [(1, 1), (8, 1), (1, 8), (2, 3)])
+def test_a_shift_takes_images_of_a_pixel(sides: tuple[int, int]) -> None:
+    images = torch.randint(0, 256, (50, 2, *sides), dtype=torch.uint8)
+    moved = shift(images)
+    assert moved.shape == images.shape
+    assert sides != (1, 1) or torch.equal(moved, images)
+
+
 def test_augmentations_by_name() -> None:
     known = {"none": (), "flip": (flip,), "crop": (crop,), "crop_flip": (crop, flip), "shift_flip": (shift, flip)}
     assert augmentations == known
