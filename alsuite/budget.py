@@ -120,20 +120,32 @@ def biased(
     """Draw uniformly from the classes in `only`, or from all but `missing` classes chosen at random."""
     _one_each(targets)
     classes = targets.unique()
-    whole_number("initial.", 0, missing=missing)
-    if unknown := [label for label in only or [] if label not in classes.tolist()]:
-        raise UserError(f"initial.only names {unknown[0]}, which is no class's number: choose from {classes.tolist()}")
-    if not missing < len(classes):
-        raise UserError(
-            f"initial.missing={missing} leaves no part of the {len(classes)} classes: give 0 to {len(classes) - 1}"
-        )
-    kept = classes[torch.randperm(len(classes), generator=generator)[missing:]] if only is None else torch.tensor(only)
+    kept = _named(classes, only) if only is not None else _without(classes, missing, generator)
     allowed = torch.nonzero(torch.isin(targets, kept)).squeeze(1)
     if len(allowed) < n:
         raise UserError(
             f"the initial pool asks for {n:,} samples but its classes hold {len(allowed):,}: lower budget.initial"
         )
     return allowed[torch.randperm(len(allowed), generator=generator)[:n]]
+
+
+def _named(classes: Tensor, only: Sequence[int]) -> Tensor:
+    """Return the classes that are named."""
+    if not isinstance(only, Sequence) or isinstance(only, str):
+        raise UserError(f"initial.only={only} is no list: write it as [{only}]")
+    if unknown := [label for label in only if label not in classes.tolist()]:
+        raise UserError(f"initial.only names {unknown[0]}, which is no class's number: choose from {classes.tolist()}")
+    return torch.tensor(only)
+
+
+def _without(classes: Tensor, missing: int, generator: Generator) -> Tensor:
+    """Return all classes but as many as are missing, by chance."""
+    whole_number("initial.", 0, missing=missing)
+    if not missing < len(classes):
+        raise UserError(
+            f"initial.missing={missing} leaves no part of the {len(classes)} classes: give 0 to {len(classes) - 1}"
+        )
+    return classes[torch.randperm(len(classes), generator=generator)[missing:]]
 
 
 def first_labels(initial: Callable[..., Tensor], split: Split, n: int, seed: int) -> Tensor:

@@ -174,6 +174,11 @@ def test_only_the_named_classes(targets: Tensor) -> None:
     assert found[1] > 0 < found[3]
 
 
+def test_named_classes_take_the_place_of_missing_ones(targets: Tensor) -> None:
+    drawn = biased(targets, 5, seed(0), only=[3], missing=9)
+    assert torch.equal(drawn, biased(targets, 5, seed(0), only=[3]))
+
+
 @pytest.mark.parametrize("draw", [stratified, proportional])
 def test_the_order_of_a_draw_tells_no_class(targets: Tensor, draw: Callable[..., Tensor]) -> None:
     drawn = targets[draw(targets, 40, seed(0))]
@@ -198,6 +203,8 @@ def test_draws_that_the_classes_cannot_fill_are_refused(targets: Tensor) -> None
         biased(targets, 10, seed(0), missing=4)
     with pytest.raises(UserError, match=r"initial\.only names 99, which is no class's number"):
         biased(targets, 10, seed(0), only=[2, 99])
+    with pytest.raises(UserError, match=r"initial\.only=3 is no list: write it as \[3\]"):
+        biased(targets, 10, seed(0), only=3)  # type: ignore[arg-type]
     with pytest.raises(UserError, match=r"initial\.missing=1\.5 must be a whole number from 0"):
         biased(targets, 10, seed(0), missing=1.5)  # type: ignore[arg-type]
 
