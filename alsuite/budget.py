@@ -51,14 +51,17 @@ class Budget:
             whole: how many there were before the scale cut the pool
             cycles: the most trainings that the scale allows
             held: training images beside the whole pool that are for validation
-            known: labels that are there already, from all of which the run starts
+            known: labels that are there already, from all of which the run starts, and ends with if it buys none
             endless: whether what is labelled later is made, and not taken from the pool
         """
         cut, whole = pool / (whole or pool), whole or pool
         trains = pool * (whole + held) / whole
         initial, query, end = (self._count(name, pool, trains, cut) for name in ("initial", "query", "end"))
+        asks = (end, self.end) != (initial, self.initial)
         initial, most = max(initial, known), math.inf if endless else pool
-        if cut < 1 and self.end != self.initial:
+        if not asks:
+            end = initial
+        elif cut < 1:
             end = min(most, max(end, initial + query))  # one query at the least
         if initial > pool or end > most:
             size = f"the budget (initial {initial:,}, end {end:,}) exceeds the pool of {pool:,} images"

@@ -105,6 +105,14 @@ def test_refusals_name_the_option(message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("whole", [100, 1000])
+def test_what_asks_for_nothing_ends_with_the_labels_that_are_known(whole: int) -> None:
+    assert Budget(20, 5, 20).of(100, whole, known=50) == Budget(50, 5, 50)
+    with pytest.raises(UserError, match=r"end \(20\) lies below the labels that are known \(50\): raise budget\.end"):
+        Budget(10, 5, 20).of(100, known=50)
+    assert Budget(1, 5, 1.0).of(100, whole, known=50).end == 100
+
+
 @pytest.mark.parametrize(("cycles", "end"), [(1, 10), (3, 30), (100, 95), (None, 95)])
 def test_cycles_cap_the_end(cycles: int | None, end: int) -> None:
     assert Budget(10, 10, 95).of(100, cycles=cycles).end == end
