@@ -215,10 +215,10 @@ def nearest(targets: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def first(split: Split, n: int | None) -> Split:
+    if n is not None and (type(n) is not int or n < 1):
+        raise UserError(f"a subset of {n} images was asked for: give scale.pool and scale.test whole numbers from 1")
     if n is None or n >= len(split.targets):
         return split
-    if n < 1:
-        raise UserError(f"a subset of {n} images was asked for: keep at least one")
     indices = torch.from_numpy(np.random.default_rng(0).permutation(len(split.targets))[:n])
     return chosen_of(split, indices)
 
