@@ -36,6 +36,7 @@ REPHRASED = {
     r"Error parsing override '(.+?)=(.+?)'\n(.+?)\n": "{0}={1} cannot be read ({2}): put it in quotes, '{0}=\"{1}\"'",
     r"Error parsing override '(.+?)'\n(.+?)\n": "{0} cannot be read ({1}): put quotes around the value",
     r"(mismatched input \S+) expecting": "options cannot be read ({0}): write each as name=value, or 'name=\"{{}}\"'",
+    r"ConfigLoader is not set": "glob(...) is not looked up here: list its values, as in -m strategy=margin,entropy",
     r"Multiple values for (\S+?)\.": "{0} is given twice: give it once",
     r"Config group override must be a string": "an option of a group cannot be null: leave it out, or name another",
     r"Error locating target '(.+?)'": "there is no {0} to import: check its name, and that its folder is on PYTHONPATH",

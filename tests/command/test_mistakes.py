@@ -26,6 +26,7 @@ MISTAKES = {
     "dataset=cifar11": ["dataset=cifar11", "cifar10"],
     "'strategy=random margin'": ["there is no strategy=random margin"],
     "-m strategy=random,entropie": ["strategy=entropie", "entropy"],
+    "-m 'strategy=glob(m*)'": ["glob(...) is not looked up", "strategy=margin,entropy"],
     "strategi=vaal": ["there is no option strategi", "did you mean strategy"],
     "strategy.lrr=1": ["there is no option strategy.lrr", "+strategy.lrr=... adds one"],
     "strategy=helpers.tasks.Mine": ["a class of your own is strategy._target_=helpers.tasks.Mine"],
