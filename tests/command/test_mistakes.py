@@ -90,7 +90,7 @@ MISTAKES = {
     "task_model.lr=1e38": ["task_model.lr"],
     "task_model.batch=0": ["task_model.batch=0", "above 0"],
     "task_model.batch=1.5": ["task_model.batch=1.5", "whole number"],
-    "task_model=resnet18 task_model.batch=1": ["batch norm", "task_model.batch=64"],
+    "task_model=resnet18 task_model.batch=1": ["batch norm", "task_model.batch, strategy.batch or generator.batch"],
     "task_model.epochs=0": ["alsuite: task_model.epochs=0", "above 0"],
     "task_model.net.dropout=3": ["dropout=3", "between 0 and 1"],
     "task_model.net.dropout=-1": ["dropout=-1", "between 0 and 1"],
