@@ -301,9 +301,30 @@ def test_optimisers_by_name() -> None:
 
 def test_any_optimiser_of_torchs_takes_its_own_options() -> None:
     weights = [nn.Parameter(torch.zeros(2))]
-    made = optimiser(weights, partial(torch.optim.RMSprop, alpha=0.5), 0.1, weight_decay=0.3)
+    made = optimiser(weights, partial(torch.optim.RMSprop, alpha=0.5), 0.1)
     assert isinstance(made, torch.optim.RMSprop)
     assert [made.defaults[key] for key in ("lr", "alpha", "weight_decay")] == [0.1, 0.5, 0]
+
+
+@pytest.mark.parametrize(
+    ("maker", "expected"),
+    [
+        (torch.optim.SGD, {"weight_decay": 0.3, "momentum": 0.9, "nesterov": True}),
+        (partial(torch.optim.RMSprop, momentum=0.5), {"weight_decay": 0.3, "momentum": 0.5}),
+        (partial(torch.optim.AdamW, weight_decay=0.1), {"weight_decay": 0.1}),
+    ],
+)
+def test_an_optimiser_of_any_class_gets_what_it_takes(maker: Any, expected: dict[str, float]) -> None:
+    settings = {"weight_decay": 0.3, "momentum": 0.9, "nesterov": True}
+    made = optimiser([nn.Parameter(torch.zeros(2))], maker, 0.1, **settings)  # type: ignore[arg-type]
+    assert {key: made.defaults[key] for key in expected} == expected
+
+
+def test_nothing_takes_the_place_of_an_optimisers_own_weight_decay() -> None:
+    weights = [nn.Parameter(torch.zeros(2))]
+    assert optimiser(weights, torch.optim.AdamW, 0.1).defaults["weight_decay"] == 0.01
+    with pytest.raises(UserError, match=r"Rprop takes no weight decay: give task_model\.weight_decay=0"):
+        optimiser(weights, torch.optim.Rprop, 0.1, weight_decay=0.3)
 
 
 @pytest.mark.parametrize(
