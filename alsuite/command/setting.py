@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ from alsuite.pool import Pool
 from alsuite.recorded import Options
 from alsuite.strategies import Strategy, makes_images
 from alsuite.tasks import Task
+from alsuite.tasks.classification import Classification
 
 __all__ = ["Parts", "Setting", "check_options"]
 
@@ -60,9 +61,11 @@ class Parts:
         for group, part in parts.items():
             check_options(part, whole=group == "task_model")
         try:
-            parts["task_model"]()  # whose options are looked at as it is made
+            made = parts["task_model"]()  # whose options are looked at as it is made
         except TypeError as error:
             raise UserError(f"task_model: {error}: see its options with --cfg job") from None
+        if isinstance(made, Classification):
+            check_training(config["task_model"])
         return cls(**parts)
 
 
@@ -174,6 +177,19 @@ def _made_later(options: Any) -> Any:
     inner = {key: _made_later(value) for key, value in options.items()}
     optimiser = inner.get("optimiser")
     return {**inner, "optimiser": {**optimiser, "_partial_": True}} if isinstance(optimiser, Mapping) else inner
+
+
+def check_training(options: Options) -> None:
+    """Refuse options of a task model with which its training would fail, or would not do what they say."""
+    milestones = options.get("milestones", ())
+    if not isinstance(milestones, Sequence) or not all(map(_is_share, milestones)):
+        raise UserError(f"task_model.milestones={milestones} are no shares of the training: list some, as [0.5,0.75]")
+    if options.get("schedule") == "steps" and not milestones:
+        raise UserError("task_model.schedule=steps takes no step: add ++task_model.milestones=[0.5,0.75]")
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and 0 <= value <= 1
 
 
 def check_options(factory: object, whole: bool = False) -> None:
