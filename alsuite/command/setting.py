@@ -23,7 +23,7 @@ from alsuite.command.machine import onto
 from alsuite.data import Dataset
 from alsuite.data.enlarged import enlarged
 from alsuite.data.made_up import load_or_make_up
-from alsuite.errors import UserError, positive
+from alsuite.errors import UserError, positive, whole_number
 from alsuite.files import place_of
 from alsuite.mapped import Mapped
 from alsuite.metrics import counted
@@ -181,6 +181,13 @@ def _made_later(options: Any) -> Any:
 
 def check_training(options: Options) -> None:
     """Refuse options of a task model with which its training would fail, or would not do what they say."""
+    whole_number("task_model.", batch=options.get("batch", 1))
+    for name in ("weight_decay", "momentum"):
+        value = options.get(name, 0)
+        if not (isinstance(value, int | float) and value >= 0):
+            raise UserError(f"task_model.{name}={value} must be a number from 0")
+    if not _is_share(smoothing := options.get("smoothing", 0)):
+        raise UserError(f"task_model.smoothing={smoothing} is no share: give a number from 0 to 1")
     milestones = options.get("milestones", ())
     if not isinstance(milestones, Sequence) or not all(map(_is_share, milestones)):
         raise UserError(f"task_model.milestones={milestones} are no shares of the training: list some, as [0.5,0.75]")
