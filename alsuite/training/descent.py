@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -48,30 +48,29 @@ def optimiser(
 ) -> Optimizer:
     """Return `adam`, `adamw` or `sgd`, fused; `sgd` alone takes a momentum, which may be Nesterov's.
 
-    Another optimiser is given as what makes it of the parameters and `lr`. It gets those others that are not 0 if it
-    takes them and has none of its own; one that takes no weight decay is refused where there is some.
+    Another optimiser is given as what makes it of the parameters and `lr`. It gets the weight decay, too, unless that
+    is 0 or it has one of its own; one that takes none is refused where there is some.
     """
-    ahead = nesterov and momentum > 0
     if not isinstance(name, str):
-        return _made(name, parameters, lr, {"weight_decay": weight_decay, "momentum": momentum, "nesterov": ahead})
+        return _made(name, parameters, lr, weight_decay)
     one_of("task_model.optimiser", name, ("adam", "adamw", "sgd"))
     if name == "sgd":
+        ahead = nesterov and momentum > 0
         return torch.optim.SGD(parameters, lr, momentum, weight_decay=weight_decay, nesterov=ahead, fused=True)
     kind = torch.optim.Adam if name == "adam" else torch.optim.AdamW
     return kind(parameters, lr, weight_decay=weight_decay, fused=True)
 
 
-def _made(maker: Callable[..., object], parameters: ParamsT, lr: float, others: Mapping[str, float]) -> Optimizer:
+def _made(maker: Callable[..., object], parameters: ParamsT, lr: float, weight_decay: float) -> Optimizer:
     """Make an optimiser, and refuse what is none, or asks for more than a gradient."""
     called, own = getattr(maker, "func", maker).__name__, getattr(maker, "keywords", {})
     if "lr" in own:
         raise UserError("task_model.optimiser has a rate of its own: give task_model.lr in its place")
     try:
-        takes = inspect.signature(maker).parameters
-        if others["weight_decay"] and "weight_decay" not in takes:
+        decay = {"weight_decay": weight_decay} if weight_decay and "weight_decay" not in own else {}
+        if not {*decay} <= {*inspect.signature(maker).parameters}:
             raise UserError(f"task_model.optimiser: {called} takes no weight decay: give task_model.weight_decay=0")
-        given = {name: value for name, value in others.items() if value and name in takes and name not in own}
-        made = maker(parameters, lr=lr, **given)
+        made = maker(parameters, lr=lr, **decay)
     except (TypeError, ValueError) as error:
         raise UserError(f"task_model.optimiser: {called} can't be made ({reason(error)}): mend its options") from None
     if not isinstance(made, Optimizer) or isinstance(made, torch.optim.LBFGS):

@@ -309,12 +309,12 @@ def test_any_optimiser_of_torchs_takes_its_own_options() -> None:
 @pytest.mark.parametrize(
     ("maker", "expected"),
     [
-        (torch.optim.SGD, {"weight_decay": 0.3, "momentum": 0.9, "nesterov": True}),
+        (torch.optim.SGD, {"weight_decay": 0.3, "momentum": 0, "nesterov": False}),
         (partial(torch.optim.RMSprop, momentum=0.5), {"weight_decay": 0.3, "momentum": 0.5}),
         (partial(torch.optim.AdamW, weight_decay=0.1), {"weight_decay": 0.1}),
     ],
 )
-def test_an_optimiser_of_any_class_gets_what_it_takes(maker: Any, expected: dict[str, float]) -> None:
+def test_any_class_of_optimiser_gets_the_weight_decay_and_no_momentum(maker: Any, expected: dict[str, float]) -> None:
     settings = {"weight_decay": 0.3, "momentum": 0.9, "nesterov": True}
     made = optimiser([nn.Parameter(torch.zeros(2))], maker, 0.1, **settings)  # type: ignore[arg-type]
     assert {key: made.defaults[key] for key in expected} == expected
