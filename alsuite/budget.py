@@ -137,7 +137,8 @@ def _named(classes: Tensor, only: Sequence[int]) -> Tensor:
     if not isinstance(only, Sequence) or isinstance(only, str):
         raise UserError(f"initial.only={only} is no list: write it as [{only}]")
     if unknown := [label for label in only if label not in classes.tolist()]:
-        raise UserError(f"initial.only names {unknown[0]}, which is no class's number: choose from {classes.tolist()}")
+        known = f"{classes.tolist()}, their places among the run's classes"
+        raise UserError(f"initial.only names {unknown[0]}, which is no class's number: choose from {known}")
     return torch.tensor(only)
 
 

@@ -115,16 +115,18 @@ def assemble(
 
 
 def check_classes(name: str, classes: Sequence[int | str] | None, names: Sequence[str]) -> list[int]:
-    """Return the numbers of the classes to keep, which are given by number or name."""
+    """Return the places of the classes to keep, which are given by name, or by place where no name is a number."""
     if classes is None:
         return list(range(len(names)))
     if isinstance(classes, str) or not isinstance(classes, Sequence):
         raise UserError(f"dataset.classes={classes} is no list: write it as [{classes}]")
-    numbers = {label: i for i, label in enumerate(names)} | {i: i for i in range(len(names))}
-    if unknown := [each for each in classes if each not in numbers]:
-        known = f"0..{len(names) - 1}, or by name: {', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"
+    counted = [] if any(label.isdecimal() for label in names) else [str(i) for i in range(len(names))]
+    places = {told: i for i, told in (*enumerate(counted), *enumerate(names))}
+    if unknown := [each for each in classes if str(each) not in places]:
+        known = f"0..{len(names) - 1}, or by name: " if counted else ""
+        known += f"{', '.join(names[:10])}{', ...' if len(names) > 10 else ''}"
         raise UserError(f"dataset.classes: {name} has no class {unknown[0]}, choose from {known}")
-    chosen = [numbers[each] for each in classes]
+    chosen = [places[str(each)] for each in classes]
     if len(chosen) < 2 or len(set(chosen)) < len(chosen):
         raise UserError(f"dataset.classes={[*classes]}: name each class of {name} once, and at least two")
     return chosen

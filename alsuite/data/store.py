@@ -41,7 +41,7 @@ def load(
 
     source: the folder of the arrays, by default called as the data set
     names: the class names, else those in classes.txt, else numbers
-    classes: keeps only these, by number or name, relabelled 0, 1, ...
+    classes: keeps only these, by name, or by number where no name is one, relabelled 0, 1, ...
     attribute: makes presence of that attribute the class
     pad, size: images are padded by so many pixels a side, then scaled to size x size
     extra_tests: data sets whose test set is evaluated, too

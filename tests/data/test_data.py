@@ -13,7 +13,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import OmegaConf
 
 from alsuite.data import load
-from alsuite.data.dataset import assemble, statistics
+from alsuite.data.dataset import assemble, check_classes, statistics
 from alsuite.data.digits import digits
 from alsuite.data.segmentation import bdd100k, camvid, cityscapes
 from alsuite.errors import UserError
@@ -63,11 +63,12 @@ def test_unfit_arrays_are_refused_by_name(message: str) -> None:
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
-        ([0, 3], r"dataset\.classes: toy has no class 3, choose from 0\.\.2, or by name: 0, 1, 2$"),
+        ([0, 3], r"dataset\.classes: toy has no class 3, choose from 0, 1, 2$"),
         ([-1], "has no class -1"),
         (["2", "car"], "has no class car"),
         ([1, 1], "once"),
         (["1", 1], "once"),
+        ([True, False], "toy has no class True, choose from"),
         ([], "at least two"),
         ([1], "at least two"),
         (2, r"dataset\.classes=2 is no list: write it as \[2\]"),
@@ -84,6 +85,25 @@ def test_classes_are_relabelled_in_the_order_given(tmp_path: Path) -> None:
     assert dataset.classes == ("digit 7", "digit 5")
     assert dataset.train.targets.tolist() == [1, 0] * 3
     assert dataset.train.images[:2, 0, 0, 0].tolist() == [5 * GREY, 7 * GREY]
+
+
+@pytest.mark.parametrize(
+    ("names", "classes", "kept"),
+    [
+        (["1", "2", "3"], [2, 3], [1, 2]),
+        (["1", "2", "3"], ["2", 1], [1, 0]),
+        (["a", "b", "c"], [2, "a"], [2, 0]),
+    ],
+)
+def test_classes_that_are_called_by_numbers_are_named_by_these(names: list[str], classes: Any, kept: list[int]) -> None:
+    assert check_classes("toy", classes, names) == kept
+
+
+def test_classes_called_by_numbers_have_no_places_beside_them() -> None:
+    with pytest.raises(UserError, match=r"has no class 0, choose from 1, 2, 3$"):
+        check_classes("toy", [0, 1], ["1", "2", "3"])
+    with pytest.raises(UserError, match=r"has no class 3, choose from 0\.\.2, or by name: a, b, c$"):
+        check_classes("toy", [0, 3], ["a", "b", "c"])
 
 
 @pytest.mark.parametrize(("option", "value"), [("size", 0), ("size", "big"), ("size", 8.0), ("pad", -1)])
