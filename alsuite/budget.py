@@ -66,6 +66,10 @@ class Budget:
         if initial > pool or end > most:
             size = f"the budget (initial {initial:,}, end {end:,}) exceeds the pool of {pool:,} images"
             raise UserError(f"{size}: lower budget.{'initial' if initial > pool else 'end'}")
+        if end < initial == known == pool:
+            raise UserError(
+                f"all {pool:,} images are labelled: add others, or give budget.end={pool} to learn from these"
+            )
         if end < initial:
             start = "budget.initial" if initial > known else "the labels that are known"
             raise UserError(f"budget.end ({end:,}) lies below {start} ({initial:,}): raise budget.end")

@@ -242,5 +242,5 @@ def human(dataset: Dataset, folder: Path, *, ui: str = "csv") -> Oracle:
         return HumanMasks(queries, dataset.classes)
     kinds: dict[str, type[Page | LabelStudio]] = {"page": Page, "label_studio": LabelStudio}
     page = kinds[ui](queries, dataset.classes) if ui in kinds else None
-    known = dataset.train.targets if dataset.train.unlabelled else None
+    known = dataset.train.targets if dataset.train.told else None
     return Human(queries, dataset.classes, dataset.train.files, page, known)

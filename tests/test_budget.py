@@ -199,7 +199,7 @@ def test_a_draw_by_images_sees_those_alone_that_nobody_knows() -> None:
 
     images = torch.arange(8, dtype=torch.uint8).view(8, 1, 1, 1)
     targets = torch.tensor([-1, 0, -1, -1, -1, -1, 1, 0])
-    assert first_labels(brightest, Split(images, targets), 6, seed=0).tolist() == [1, 6, 7, 5, 4, 3]
+    assert first_labels(brightest, Split(images, targets, told=True), 6, seed=0).tolist() == [1, 6, 7, 5, 4, 3]
 
 
 def test_draws_that_the_classes_cannot_fill_are_refused(targets: Tensor) -> None:

@@ -20,7 +20,7 @@ def test_images_beside_known_ones_lie_farthest_from_those(tmp_path: Path) -> Non
     draw = partial(coreset, features=Convolutions(), folder=str(tmp_path))
     targets = torch.full((200,), -1)
     targets[50:53] = torch.tensor([1, 0, 1])
-    found = first_labels(draw, Split(images, targets), 9, seed=3)
+    found = first_labels(draw, Split(images, targets, told=True), 9, seed=3)
     assert found[:3].tolist() == [50, 51, 52]
     features = Convolutions().on(torch.device("cpu"))(images)
     distances = torch.cdist(features, features)

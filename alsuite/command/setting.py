@@ -108,6 +108,8 @@ class Setting:
         whole, size = load_or_make_up(name, lambda: hydra.utils.instantiate(config["dataset"]), shape, tests)
         if choices["oracle"] == "ideal":
             known_targets(whole)
+        if choices["oracle"] != "human" and not whole.train.unlabelled:  # who answers only seems not to know
+            whole = replace(whole, train=replace(whole.train, told=False))
         limits = {**scale, "cycles": None} if choices["oracle"] == "human" else scale  # a person says when to stop
         return cls.cut(whole, size, limits, parts, seed, config["enlarge"])
 

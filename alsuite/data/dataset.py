@@ -27,11 +27,14 @@ class Split:
     """Images (N, C, H, W) uint8 and their targets (N,) int64, or (N, H, W) uint8 with 255 for void; the images, and
     targets of pixels, may be read-only memory maps, and images that are too large for memory stay in their file
     (`Mapped`). The targets are -1 where nobody knows them, and the files those that a person looks at to tell.
+
+    told: whether a person has told the targets that aren't -1, and need not be asked for them
     """
 
     images: Tensor
     targets: Tensor
     files: Files | None = None
+    told: bool = False
 
     @property
     def unlabelled(self) -> bool:
@@ -40,8 +43,8 @@ class Split:
 
     @property
     def known(self) -> Tensor:
-        """The places of the targets that somebody knows where others are that nobody does; none elsewhere."""
-        return torch.nonzero(self.targets >= 0).squeeze(1) if self.unlabelled else torch.arange(0)
+        """The places of the targets that a person has told."""
+        return torch.nonzero(self.targets >= 0).squeeze(1) if self.told else torch.arange(0)
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,8 @@ def chosen_of(split: Split, indices: Tensor) -> Split:
     """Some images and their targets; images in a file are read if they fit into memory."""
     images = split.images
     some = images.at(indices) if isinstance(images, Mapped) else images[indices]
-    return Split(cast(Tensor, some), split.targets[indices], split.files and split.files.at(indices.tolist()))
+    files = split.files and split.files.at(indices.tolist())
+    return replace(split, images=cast(Tensor, some), targets=split.targets[indices], files=files)
 
 
 def relabelled(split: Split, classes: list[int], n_classes: int) -> Split:
@@ -199,7 +203,7 @@ def no_larger(split: Split, side: int | None) -> Split:
     longest = max(split.images.shape[2:])
     height, width = (max(1, round(pixels * side / longest)) for pixels in split.images.shape[2:])
     images = all_scaled(parts(split.images, 250), split, (height, width), antialias=True)
-    return Split(images, nearest(split.targets, (height, width)), split.files)
+    return replace(split, images=images, targets=nearest(split.targets, (height, width)))
 
 
 def all_scaled(some: Iterable[Tensor], split: Split, size: tuple[int, int], antialias: bool = False) -> Tensor:

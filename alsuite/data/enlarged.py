@@ -7,7 +7,7 @@ one, and an image is the same whenever it is looked at.
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, cast
 
@@ -129,4 +129,5 @@ def enlarged(split: Split, n: int) -> Split:
     if split.targets.ndim > 1:
         raise UserError(f"enlarge={n} copies no labels of pixels: leave it out")
     copies = -(-n // len(split.targets))
-    return Split(cast(Tensor, Enlarged(split.images, n)), split.targets.repeat(copies)[:n])
+    images = cast(Tensor, Enlarged(split.images, n))
+    return replace(split, images=images, targets=split.targets.repeat(copies)[:n], files=None)

@@ -58,7 +58,7 @@ def unlabelled(
     sheet = Sheet(known or path, names)  # by which a label is told by its number, too
     for place, label in by_position(labels, len(images), files.names).items():
         targets[place] = sheet.label(label, f"{known}, {files.names[place]}")
-    train = replace(as_split(images, targets, shuffle), files=files)
+    train = replace(as_split(images, targets, shuffle), files=files, told=known is not None)
     return Dataset(path.name, train, tests, names, None, *statistics(train.images))
 
 

@@ -13,6 +13,7 @@ import torch
 from alsuite.budget import Budget, uniform
 from alsuite.command import identity
 from alsuite.command.setting import Parts, Setting
+from alsuite.data.enlarged import enlarged
 from alsuite.data.folders import folder
 from alsuite.errors import AwaitingLabels, UserError
 from alsuite.labelling.human import Human
@@ -269,6 +270,34 @@ def test_labels_that_are_known_are_what_a_run_starts_from(photos: Path, tmp_path
         assert {*known} <= {*setting.initial.tolist()}
         assert len({*setting.initial.tolist()}) == drawn
     assert Setting.cut(data, None, UNCUT, parts(1, end=1), seed=3).budget == Budget(2, 1, 2)
+
+
+@pytest.fixture
+def labelled(photos: Path, tmp_path: Path) -> Path:
+    """A table of all photos' labels."""
+    rows = [f"{photo.relative_to(photos)},{NAMES[int(photo.stem[-2:]) % 2]}\n" for photo in photos.glob("day*/*.png")]
+    (tmp_path / "all.csv").write_text("".join(["image,label\n", *rows]))
+    return tmp_path / "all.csv"
+
+
+def test_labels_that_are_all_known_are_not_asked_for_again(photos: Path, labelled: Path, tmp_path: Path) -> None:
+    data = folder(photos, 8, labelled=str(labelled), root=tmp_path / "data")
+    for some in (data, data.subset(5, None)):
+        assert len(some.train.known) == len(some.train.targets)
+        pool = Pool(some.train.images, 2, data.mean, data.std)
+        assert human(some, tmp_path)(pool, torch.arange(3)).tolist() == some.train.targets[:3].tolist()
+    with pytest.raises(UserError, match=r"^all 12 images are labelled: add others, or give budget\.end=12 to learn"):
+        Setting.cut(data, None, UNCUT, parts(4, end=8), seed=3)
+    assert len(Setting.cut(data, None, UNCUT, parts(4), seed=3).initial) == 12
+    assert len(enlarged(data.train, 24).known) == 24
+
+
+@pytest.mark.slow
+def test_a_table_of_all_labels_serves_to_pretend(alsuite: Command, photos: Path, labelled: Path) -> None:
+    given = [*ASKED, f"dataset.labelled={labelled}", f"dataset.path={photos}", *SIZES]
+    given.remove("dataset.labelled=none")
+    assert "all 12 images are labelled: add others" in alsuite(*given, "scale.pool=null", "oracle=human").line
+    assert "6 to 10 of 12 labels by 4" in alsuite(*given, "scale.pool=null", "scale.cycles=null").out
 
 
 def test_a_person_is_asked_for_what_is_not_known_alone(photos: Path, tmp_path: Path) -> None:
