@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
@@ -32,6 +33,7 @@ __all__ = [
     "decoded",
     "for_browsers",
     "image_files",
+    "in_both",
     "labelled_files",
     "read_mask",
     "save_images",
@@ -84,6 +86,17 @@ def seen(folder: Path, pattern: str = "**/*") -> list[Path]:
         return sorted(Path(entry.path) for entry in below(folder))
     found = sorted(folder.glob(pattern))
     return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+
+
+def in_both(train: Iterable[Path], test: Iterable[Path]) -> Path | None:
+    """Return a test image that is one to learn from as well, if only by a link; None where there is none."""
+    true = functools.cache(os.path.realpath)  # of folders, which are few
+
+    def place(file: Path) -> str:
+        return os.path.realpath(file) if file.is_symlink() else os.path.join(true(file.parent), file.name)
+
+    tests = {place(file): file for file in test}
+    return next((tests[place] for place in map(place, train) if place in tests), None)
 
 
 def version(path: Path, size: int, names: Sequence[str] = ()) -> str:

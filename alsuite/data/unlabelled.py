@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from alsuite.data.dataset import Dataset, Split, as_split, statistics
-from alsuite.data.images import Files, Labelled, image_files, labelled_files, save_images, version
+from alsuite.data.images import Files, Labelled, image_files, in_both, labelled_files, save_images, version
 from alsuite.data.store import build_once, lines, opened, save_lines
 from alsuite.errors import UserError
 from alsuite.files import data_root, place_of
@@ -82,7 +82,7 @@ def any_files(path: Path) -> list[str]:
 def measured_on(path: Path, pool: Path, size: int, names: tuple[str, ...], home: Path) -> dict[str, Split]:
     """Return the images of a folder per class as a test set by the folder's name.
 
-    Images within the pool's folder are refused, since they would be asked about and learned from, too.
+    Images that are the pool's, if only by a link, are refused, since they would be asked about and learned from, too.
     """
     missing = [name for name in names if not (path / name).is_dir()]
     if missing:
@@ -92,7 +92,7 @@ def measured_on(path: Path, pool: Path, size: int, names: tuple[str, ...], home:
     items = labelled_files(path, names, "**/*")
     if not items:
         raise UserError(f"dataset.test={path} holds no image: put some into the folders of the classes")
-    if same := next((file for file, _ in items if file.resolve().is_relative_to(pool)), None):
+    if same := in_both(image_files(pool), [file for file, _ in items]):
         raise UserError(f"{same} of dataset.test lies in dataset.path, whose images are learned from: take it out")
     folder = home / f"{path.name}-{version(path, size, names)}-test"
     if not (folder / "images.npy").is_file():

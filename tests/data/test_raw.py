@@ -131,6 +131,16 @@ def test_own_folder(tmp_path: Path) -> None:
         folder(tmp_path / "birds", root=tmp_path)
 
 
+@pytest.mark.parametrize("link", ["train/dog", "train/dog/more.png"])
+def test_images_that_a_link_puts_into_both_splits_are_refused(link: str, tmp_path: Path) -> None:
+    write_class_folders(tmp_path / "train", ["cat"] if link == "train/dog" else ["cat", "dog"], range(2))
+    write_class_folders(tmp_path / "test", ["cat", "dog"], range(2))
+    (to,) = {image.suffix: image for image in (tmp_path / "test" / "dog").iterdir()}.values()
+    (tmp_path / link).symlink_to(to.parent if link == "train/dog" else to)
+    with pytest.raises(UserError, match=r"test/dog/\S+ is learned from and measured on, by a link: take it out of one"):
+        folder(tmp_path, size=8, root=tmp_path / ".data")
+
+
 def test_an_own_folder_is_shuffled_as_it_was_told(tmp_path: Path) -> None:
     write_class_folders(tmp_path / "pets", ["cat", "dog"], range(5))
     for shuffle, kind in (("blocks", Mapped), ("full", torch.Tensor)):

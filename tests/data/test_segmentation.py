@@ -202,6 +202,15 @@ def test_masks_of_ones_own_in_two_splits(own: Path, tmp_path: Path) -> None:
     assert data.train.targets.shape == (9, 16, 16)
 
 
+def test_masks_that_a_link_puts_into_both_splits_are_refused(own: Path, tmp_path: Path) -> None:
+    (own / "train").mkdir()
+    for kind in ("images", "masks"):
+        (own / kind).rename(own / "train" / kind)
+    (own / "test").symlink_to(own / "train")
+    with pytest.raises(UserError, match=r"test/images/00\.jpg is learned from and measured on, by a link"):
+        folder_masks(own, root=tmp_path / "data")
+
+
 def spoiled(own: Path, fault: str) -> None:
     path = own / "masks" / "05.png"
     if fault == "missing":

@@ -218,11 +218,15 @@ def test_a_run_from_an_unlabelled_folder_to_its_end(alsuite: Command, photos: Pa
     assert f"{run}: alsuite.loop changed since; its labels are kept\n" in again.out
 
 
-@pytest.mark.parametrize("linked", [True, False])
-def test_test_images_that_are_the_pools_are_refused(linked: bool, photos: Path, tests: Path, tmp_path: Path) -> None:
-    """A folder of links to the pool, and a pool within a class of the test folder."""
-    if linked:
+@pytest.mark.parametrize("where", ["linked", "within", "behind a folder", "behind a file"])
+def test_test_images_that_are_the_pools_are_refused(where: str, photos: Path, tests: Path, tmp_path: Path) -> None:
+    """A folder of links to the pool, a pool within a class of the test folder, and links from the pool to it."""
+    if where == "linked":
         (tests / "cat" / "day").symlink_to(photos / "day 0")
+    elif where == "behind a folder":
+        (photos / "more").symlink_to(tests / "cat")
+    elif where == "behind a file":
+        (photos / "more.png").symlink_to(tests / "dog" / "1.png")
     else:
         photos = photos.rename(tests / "cat" / "photos")
     with pytest.raises(UserError, match=r"of dataset\.test lies in dataset\.path, whose images are learned from"):
