@@ -12,7 +12,19 @@ from filelock import FileLock
 
 from alsuite.errors import UserError
 
-__all__ = ["below", "check_folder", "data_root", "locked", "place_of", "remove_empty", "unlock", "written_whole"]
+__all__ = [
+    "SUFFIXES",
+    "below",
+    "check_folder",
+    "data_root",
+    "locked",
+    "place_of",
+    "remove_empty",
+    "unlock",
+    "written_whole",
+]
+
+SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".webp", ".tif", ".tiff"}  # of image files
 
 
 def below(folder: Path, opened: frozenset[str] = frozenset()) -> Iterator[os.DirEntry[str]]:

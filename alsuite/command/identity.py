@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alsuite.code import INSTALLED, code_behind, digest, own_file
-from alsuite.files import below, data_root, place_of
+from alsuite.files import SUFFIXES, below, data_root, place_of
 from alsuite.recorded import Options
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ __all__ = ["FOLDERS", "code_of", "data_of", "provenance"]
 GROUPS = ("strategy", "task_model", "initial", "budget", "oracle", "dataset")
 ALWAYS = ("alsuite.loop", "alsuite.data.dataset")
 EMBEDDED = {"alsuite.data.digits.digits": "embedded"}
-FOLDERS = ("alsuite.data.folders.folder", "alsuite.data.segmentation.folder_masks")  # read all below dataset.path
+FOLDERS = ("alsuite.data.folders.folder", "alsuite.data.segmentation.folder_masks")  # all images below dataset.path
 ARRAYS = ("alsuite.data.load", "alsuite.data.store.load")
 SHARDS = "alsuite.data.shards.shards"
 MOST_FILES, FEW_FILES = 20_000, 64
@@ -95,13 +95,19 @@ def _own_data(dataset: Options) -> str:
         return EMBEDDED[target]
     named = _folders(dataset) if target in FOLDERS else _shards(dataset) if target == SHARDS else dataset
     paths = [_arrays(dataset)] if target in ARRAYS else [*_paths(named)]
-    return digest("".join(map(_checksum, paths)).encode()) if any(path.exists() for path in paths) else ""
+    found = (_checksum(path, images=target in FOLDERS) for path in paths)
+    return digest("".join(found).encode()) if any(path.exists() for path in paths) else ""
 
 
 def _folders(dataset: Options) -> list[object]:
-    """Return a data set's folders, and the labels that are known, where a file or a folder holds these."""
+    """Return a data set's folders of images, and the files of the classes of masks, or of labels that are known."""
+    if dataset["_target_"] == FOLDERS[1]:
+        return [dataset["path"], f"{dataset['path']}/classes.txt"]
     known = dataset.get("labelled")
-    return [dataset["path"], dataset.get("test"), None if known in ("folders", "none") else known]
+    sheets = [] if known in (None, "folders", "none") else [known]
+    if sheets and place_of(known).is_dir():
+        sheets = [str(sheet) for sheet in sorted(place_of(known).glob("*.csv"))]
+    return [dataset["path"], dataset.get("test"), *sheets]
 
 
 def _shards(dataset: Options) -> list[str]:
@@ -131,13 +137,15 @@ def _paths(value: object) -> Iterator[Path]:
 
 
 @functools.cache
-def _checksum(path: Path) -> str:
-    """Return a hash of a folder's names, and of sizes and samples of its files.
+def _checksum(path: Path, images: bool = False) -> str:
+    """Return a hash of a folder's names, and of sizes and samples of its files, of which maybe only `images` count.
 
     Reading all of ImageNet would take longer than many a run. So each file gives its size and two blocks, or 64 where
     the files are few, and of more than 20 000 files every so many is read.
     """
     files = [path] if path.is_file() else sorted(Path(one.path) for one in below(path) if not one.is_dir())
+    if images and files != [path]:
+        files = [file for file in files if file.suffix.lower() in SUFFIXES]
     sampled = files[:: -(-len(files) // MOST_FILES) or 1]
     blocks = 64 if len(files) <= FEW_FILES else 2
     names = "\n".join(file.relative_to(path).as_posix() for file in files)

@@ -24,7 +24,7 @@ from alsuite.data import Dataset
 from alsuite.data.enlarged import enlarged
 from alsuite.data.made_up import load_or_make_up
 from alsuite.errors import UserError, positive, whole_number
-from alsuite.files import place_of
+from alsuite.files import data_root, place_of
 from alsuite.mapped import Mapped
 from alsuite.metrics import counted
 from alsuite.oracle import Oracle, known_targets
@@ -34,7 +34,7 @@ from alsuite.strategies import Strategy, makes_images
 from alsuite.tasks import Task
 from alsuite.tasks.classification import Classification
 
-__all__ = ["Parts", "Setting", "check_options"]
+__all__ = ["Parts", "Setting", "check_apart", "check_options"]
 
 
 @dataclass(frozen=True)
@@ -103,8 +103,8 @@ class Setting:
         tests = [*(config["dataset"].get("extra_tests") or {})]
         shape = scale["stand_in"].get(name)
         data = config["dataset"]
-        if data["_target_"] in FOLDERS and place_of(config["root"]).is_relative_to(place_of(data["path"])):
-            raise UserError(f"root={config['root']} lies in dataset.path, whose images are all read: give another")
+        if data["_target_"] in FOLDERS:
+            check_apart(place_of(data["path"]), root=config["root"], ALSUITE_DATA=data_root(data.get("root")))
         whole, size = load_or_make_up(name, lambda: hydra.utils.instantiate(config["dataset"]), shape, tests)
         if choices["oracle"] == "ideal":
             known_targets(whole)
@@ -199,6 +199,14 @@ def check_training(options: Options) -> None:
 
 def _is_share(value: object) -> bool:
     return isinstance(value, int | float) and 0 <= value <= 1
+
+
+def check_apart(images: Path, **written: object) -> None:
+    """Refuse a folder that is written to among images that are all read, unless a folder between is hidden."""
+    for option, folder in written.items():
+        within = place_of(folder).relative_to(images).parts if place_of(folder).is_relative_to(images) else (".",)
+        if not any(part.startswith(".") for part in within):
+            raise UserError(f"{option}={folder} lies in dataset.path, whose images are all read: give another")
 
 
 def check_options(factory: object, whole: bool = False) -> None:

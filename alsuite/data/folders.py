@@ -67,7 +67,8 @@ def folder(
             "dataset.test is for images without labels: add dataset.labelled=none, or lay out test/<class>/*"
         )
     build = partial(own_images, path=path, size=size)
-    source = f"folder/{path.name}-{version(path, size)}"
+    trees = [tree for tree in (path, path / "train", path / "test") if tree.is_dir()]
+    source = f"folder/{path.name}-{version(path, size, [name for tree in trees for name in class_folders(tree)])}"
     return load(path.name, build, source=source, classes=classes, extra_tests=extra_tests, shuffle=shuffle, root=root)
 
 

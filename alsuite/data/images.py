@@ -17,14 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alsuite.errors import UserError, reason
-from alsuite.files import below
+from alsuite.files import SUFFIXES, below
 from alsuite.training.progress import watched
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 __all__ = [
-    "SUFFIXES",
     "Files",
     "Labelled",
     "allocate",
@@ -42,7 +41,6 @@ __all__ = [
 ]
 
 KINDS = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp"}
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".webp", ".tif", ".tiff"}
 
 CHUNK = 1024  # images at a time
 LONGEST = 100  # times as long as wide
@@ -100,13 +98,13 @@ def in_both(train: Iterable[Path], test: Iterable[Path]) -> Path | None:
 
 
 def version(path: Path, size: int, names: Sequence[str] = ()) -> str:
-    """Return a hash of the size and of all files' names, sizes and times, which changes whenever one of them does.
+    """Return a hash of the size and of all images' names, sizes and times, which changes whenever one of them does.
 
-    Hidden files don't count. Of a link, what it leads to does.
+    Hidden files don't count, nor what is no image. Of a link, what it leads to does.
 
-    names: of the classes, where their order counts
+    names: of the classes, where they or their order count
     """
-    told = ((file, _status(file)) for file in seen(path))
+    told = ((file, _status(file)) for file in image_files(path))
     content = [f"{file}{status.st_size}{status.st_mtime_ns}" for file, status in told]
     text = "\n".join([str(size), *names, *content])
     return hashlib.sha256(text.encode(errors="surrogateescape")).hexdigest()[:12]

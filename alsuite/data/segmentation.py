@@ -84,7 +84,7 @@ def folder_masks(
     if not path.is_dir():
         raise UserError(f"dataset.path={path} is no folder: name one that holds images/, masks/ and classes.txt")
     build = partial(own_masks, path=path, size=size)
-    source = f"folder/{path.name}-{version(path, size or 0)}"
+    source = f"folder/{path.name}-{version(path, size or 0, lines(path / 'classes.txt') or ())}"
     return load(name or path.name, build, source=source, shuffle=shuffle, root=root)
 
 

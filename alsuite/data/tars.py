@@ -16,8 +16,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from alsuite.data.images import SUFFIXES, square
+from alsuite.data.images import square
 from alsuite.errors import UserError, reason
+from alsuite.files import SUFFIXES
 
 __all__ = ["Sample", "fsspec", "label", "picture", "samples"]
 

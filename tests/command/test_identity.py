@@ -194,6 +194,7 @@ def test_torch_is_not_imported() -> None:
         "import sys; from alsuite.command.identity import code_of, data_of\n"
         "code_of({'strategy': {'_target_': 'alsuite.strategies.vaal.VAAL'}})\n"
         "data_of({'_target_': 'alsuite.data.load', 'name': 'nowhere'})\n"
+        "data_of({'_target_': 'alsuite.data.folders.folder', 'path': 'docs', 'labelled': 'none'})\n"
         "assert not {'torch', 'alsuite.loop'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", command], check=True, cwd=REPOSITORY)
@@ -256,6 +257,31 @@ def test_labels_that_are_known_belong_to_the_data(tmp_path: Path) -> None:
         known.write_text(f"image,label\ncat/0.png,{label}\n")
         found.add(fresh({**dataset, "labelled": str(known)}))
     assert len(found - {whole, ""}) == 2
+
+
+def test_what_is_no_image_is_no_data_of_a_folder(tmp_path: Path) -> None:
+    dataset, known = pictures(tmp_path / "pets"), tmp_path / "labels"
+    dataset |= {"labelled": str(known)}
+    known.mkdir()
+    (known / "a.csv").write_text("image,label\ncat/0.png,cat\n")
+    before = fresh(dataset)
+    (tmp_path / "pets" / "dog" / "Thumbs.db").write_text("small ones")
+    (tmp_path / "pets" / "next.csv").write_text("image,label\n")
+    (known / "notes.txt").write_text("none")
+    assert fresh(dataset) == before
+    (known / "b.csv").write_text("image,label\ncat/1.png,cat\n")
+    assert fresh(dataset) != before
+    (tmp_path / "empty").mkdir()
+    assert fresh({**dataset, "path": str(tmp_path / "empty")}) != before
+
+
+def test_the_names_of_the_classes_of_masks_belong_to_the_data(tmp_path: Path) -> None:
+    dataset = {**pictures(tmp_path / "mine"), "_target_": "alsuite.data.segmentation.folder_masks"}
+    found = {fresh(dataset)}
+    for name in ("classes.txt", "notes.txt"):
+        (tmp_path / "mine" / name).write_text("cell\ntissue\n")
+        found.add(fresh(dataset))
+    assert len(found) == 2
 
 
 def test_images_for_testing_belong_to_the_data(tmp_path: Path) -> None:

@@ -98,6 +98,8 @@ def test_hidden_files_are_no_images(tmp_path: Path) -> None:
     before = version(tree, 8)
     (tree / hidden[0]).write_bytes(b"another")
     assert version(tree, 8) == before
+    (tree / "cat" / "Thumbs.db").write_bytes(b"no image")
+    assert version(tree, 8) == before
     (tree / "cat" / "0.png").write_bytes(b"another")
     assert version(tree, 8) != before
 

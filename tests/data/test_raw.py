@@ -141,6 +141,15 @@ def test_images_that_a_link_puts_into_both_splits_are_refused(link: str, tmp_pat
         folder(tmp_path, size=8, root=tmp_path / ".data")
 
 
+def test_a_class_without_images_may_be_taken_away(tmp_path: Path) -> None:
+    write_class_folders(tmp_path / "pets", ["cat", "dog"], range(5))
+    (tmp_path / "pets" / "cow").mkdir()
+    with pytest.raises(UserError, match="no train image of the class cow"):
+        folder(tmp_path / "pets", size=8, root=tmp_path / "data")
+    (tmp_path / "pets" / "cow").rmdir()
+    assert folder(tmp_path / "pets", size=8, root=tmp_path / "data").classes == ("cat", "dog")
+
+
 def test_an_own_folder_is_shuffled_as_it_was_told(tmp_path: Path) -> None:
     write_class_folders(tmp_path / "pets", ["cat", "dog"], range(5))
     for shuffle, kind in (("blocks", Mapped), ("full", torch.Tensor)):

@@ -183,6 +183,12 @@ def test_masks_of_ones_own_are_shuffled_as_they_were_told(own: Path, tmp_path: P
         assert isinstance(folder_masks(own, shuffle=shuffle, root=tmp_path / "data").train.images, kind)
 
 
+def test_masks_get_other_names_of_their_classes(own: Path, tmp_path: Path) -> None:
+    folder_masks(own, root=tmp_path / "data")
+    (own / "classes.txt").write_text("cell\nskin\n")
+    assert folder_masks(own, root=tmp_path / "data").classes == ("cell", "skin")
+
+
 def test_hidden_images_need_no_masks(own: Path, tmp_path: Path) -> None:
     picture(own / "images" / "._00.jpg", (20, 30))
     picture(own / "images" / ".ipynb_checkpoints" / "00-checkpoint.jpg", (20, 30))

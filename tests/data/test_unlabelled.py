@@ -12,7 +12,7 @@ import torch
 
 from alsuite.budget import Budget, uniform
 from alsuite.command import identity
-from alsuite.command.setting import Parts, Setting
+from alsuite.command.setting import Parts, Setting, check_apart
 from alsuite.data.enlarged import enlarged
 from alsuite.data.folders import folder
 from alsuite.errors import AwaitingLabels, UserError
@@ -239,6 +239,15 @@ def test_runs_among_the_images_are_refused(alsuite: Command, photos: Path, tmp_p
     for command in (given, masks):
         assert "lies in dataset.path, whose images are all read" in alsuite(*command).line
     assert not (photos / "outputs").exists()
+
+
+def test_data_sets_among_the_images_are_refused(
+    alsuite: Command, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALSUITE_DATA", str(photos / "data"))
+    line = alsuite(*ASKED, f"dataset.path={photos}", *SIZES, "oracle=human").line
+    assert f"ALSUITE_DATA={photos}/data lies in dataset.path, whose images are all read: give another" in line
+    check_apart(photos, ALSUITE_DATA=photos / ".cache" / "alsuite")
 
 
 @pytest.mark.slow
