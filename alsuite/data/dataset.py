@@ -111,7 +111,7 @@ def assemble(
         held = int(np.isin(train[1], chosen).sum()) - len(splits[0].targets)
     train_split, test_split = (resized(split, pad, size) for split in splits)
     kept = tuple(names[i] for i in chosen)
-    tests = {name: test_split, **borrowed(name, kept, extra_tests)}
+    tests = with_borrowed({name: test_split}, name, kept, extra_tests)
     check_shapes(name, train_split, tests)
     kept_superclasses = None if superclasses is None else tuple(int(superclasses[i]) for i in chosen)
     return Dataset(name, train_split, tests, kept, kept_superclasses, *statistics(train_split.images), held)
@@ -143,12 +143,16 @@ def check_shapes(name: str, train: Split, tests: Mapping[str, Split]) -> None:
             raise UserError(f"{name}: train images are {expected}, those of the test set {key} are {found}")
 
 
-def borrowed(name: str, classes: tuple[str, ...], others: Mapping[str, Dataset] | None) -> dict[str, Split]:
-    """Return the test sets of other data sets, whose classes must be the same."""
+def with_borrowed(
+    own: Mapping[str, Split], name: str, classes: tuple[str, ...], others: Mapping[str, Dataset] | None
+) -> dict[str, Split]:
+    """Return a data set's own test sets and those of others, whose classes must be the same."""
     for key, other in (others or {}).items():
+        if key in own:
+            raise UserError(f"{name}: the test set {key} is its own: call that of dataset.extra_tests otherwise")
         if other.classes != classes:
             raise UserError(f"{name}: the test set {key} has other classes: {other.classes} instead of {classes}")
-    return {key: next(iter(other.tests.values())) for key, other in (others or {}).items()}
+    return {**own, **{key: next(iter(other.tests.values())) for key, other in (others or {}).items()}}
 
 
 def as_split(images: NDArray, targets: NDArray, shuffle: str = "auto") -> Split:

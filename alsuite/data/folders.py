@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from alsuite.data.checks import check_pixels
-from alsuite.data.dataset import Dataset, borrowed
+from alsuite.data.dataset import Dataset, with_borrowed
 from alsuite.data.images import Labelled, in_both, labelled_files, save_images, version
 from alsuite.data.raw import fetch_tree
 from alsuite.data.store import load, save_lines
@@ -61,7 +61,7 @@ def folder(
         raise UserError(f"dataset.path={path} is no folder: name one that holds a folder of images per class")
     if labelled != "folders":
         pool = unlabelled(path, size, classes, test, root, shuffle, known)
-        return replace(pool, tests={**pool.tests, **borrowed(pool.name, pool.classes, extra_tests)})
+        return replace(pool, tests=with_borrowed(pool.tests, pool.name, pool.classes, extra_tests))
     if test is not None:
         raise UserError(
             "dataset.test is for images without labels: add dataset.labelled=none, or lay out test/<class>/*"

@@ -137,6 +137,11 @@ def test_usps_is_padded_and_scaled_as_an_extra_test_set(tmp_path: Path) -> None:
         built("mnist", tmp_path, extra_tests={"usps": built("usps", tmp_path)})
 
 
+def test_a_borrowed_test_set_is_not_called_as_its_own_is() -> None:
+    with pytest.raises(UserError, match=r"^digits: the test set digits is its own: call that of dataset\.extra_tests"):
+        digits(extra_tests={"digits": digits()})
+
+
 def test_a_subset_is_scaled_down_to_a_side_but_never_up() -> None:
     dataset = digits()
     whole, small = dataset.subset(10, None), dataset.subset(10, None, side=4)
