@@ -73,9 +73,20 @@ class Foreign:
         return torch.zeros(len(table), 1, 1, 1, dtype=torch.uint8)
 
     def count(self, classes: Sequence[str]) -> list[str]:
-        """Return the classes, with numbers as names where the log-probabilities are of more than are labelled."""
-        more = 0 if self.predicted is None else self.predicted.shape[1] - len(classes)
-        return [*classes, *(f"unlabelled {i}" for i in range(more))]
+        """Return a class for each column of the log-probabilities, where a label that is a number is that of a column.
+
+        classes: those of the labels, all numbers or all names
+        """
+        if self.predicted is None:
+            return [*classes]
+        columns = [str(i) for i in range(self.predicted.shape[1])]
+        if (more := len(columns) - len(classes)) < 0:
+            raise UserError(f"labels are of {len(classes)} classes, log_probs of {len(columns)}: give each a column")
+        if not more or not classes or not classes[0].isdecimal():
+            return [*classes, *(f"unlabelled {i}" for i in range(more))]
+        if other := [label for label in classes if label not in columns]:
+            raise UserError(f"the label {other[0]} is no column of log_probs: number them from 0 to {len(columns) - 1}")
+        return columns
 
     def learn(self, pool: Pool) -> Self:
         return self

@@ -54,7 +54,7 @@ def query(
         strategy: as in `python -m alsuite strategy=...`, or one of your own: the dotted path of its class, or itself
         n: how many
         features: (N, D) of a model of your own, in place of images
-        log_probs: (N, K) of a model of your own, in place of images
+        log_probs: (N, K) of a model of your own, in place of images; a label that is a number is that of a column
         options: of the command line, such as task_model=linear, scale=laptop or dataset.size=32
         seed: decides all random draws
     """

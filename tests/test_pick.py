@@ -223,9 +223,25 @@ def test_an_object_of_ones_own_picks_and_so_does_its_class_by_name(monkeypatch: 
         alsuite.query(images, known, "own.Brightest", n=3, options=[*SMALL, "+strategy.score=1"])
 
 
+def test_labels_that_are_numbers_are_those_of_columns() -> None:
+    seen: list[tuple[int, list[int]]] = []
+
+    class Own(Sure):
+        def query(self, pool: Pool, task: Task, n: int) -> Query:
+            seen.append((pool.classes, pool.labels[pool.labelled].tolist()))
+            return super().query(pool, task, n)
+
+    log_probs = np.full((30, 4), np.log(0.25))
+    for labels in ({0: 2, 1: 3, 2: 3}, {0: "cat", 1: "dog", 2: "dog"}, {0: 7, 1: 8, 2: 9, 3: 12}):
+        alsuite.query(log_probs=log_probs, labels=labels, strategy=Own(), n=2)
+    assert seen == [(4, [2, 3, 3]), (4, [0, 1, 1]), (4, [0, 1, 2, 3])]
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
+        ({"labels": dict(enumerate(range(9)))}, r"labels are of 9 classes, log_probs of \d: give each a column"),
+        ({"labels": {1: 12}}, r"the label 12 is no column of log_probs: number them from 0 to \d"),
         ({"n": 2.5}, r"n=2\.5: 28 of 30 images have no label; give a number from 1 to 28"),
         ({"n": 29}, r"n=29: 28 of 30 images have no label; give a number from 1 to 28"),
         ({"n": 0}, "n=0"),
