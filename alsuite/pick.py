@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -33,6 +34,9 @@ from alsuite.tasks import Task
 from alsuite.training.progress import Lines, displayed, say
 
 __all__ = ["main", "query"]
+
+HEEDED = ("strategy", "task_model", "generator", "features", "scale", "protocol", "paper", "fair", "recipe", "device")
+HEEDED += ("root", "hydra.searchpath", "dataset.size")
 
 
 def query(
@@ -91,6 +95,7 @@ def _composed(options: Sequence[str]) -> dict[str, Any]:
 
     from alsuite.command.complaints import one_line
     from alsuite.command.job import ours
+    from alsuite.command.papers import key_of, parsed
     from alsuite.command.sweeps import Composer, given_once, loader
 
     version.setbase("1.3")
@@ -98,6 +103,7 @@ def _composed(options: Sequence[str]) -> dict[str, Any]:
     composer = Composer(loader(None))
     try:
         given_once(options)
+        _check_heeded({key_of(one): str(one.input_line) for one in parsed(options)})
         overrides = composer.with_paper(["dataset=folder", "dataset.path=.", *options])
         config = composer(overrides)
         values = OmegaConf.to_container(ours(config), resolve=True)
@@ -105,6 +111,14 @@ def _composed(options: Sequence[str]) -> dict[str, Any]:
         raise UserError(one_line(error)) from None
     assert isinstance(values, dict)
     return {str(key): value for key, value in values.items()}
+
+
+def _check_heeded(options: Mapping[str, str]) -> None:
+    """Refuse an option of what only a run has, and a data set."""
+    for key, option in options.items():
+        if not {key, re.split("[.@]", key)[0]} & {*HEEDED, "seed"}:
+            known = f"{', '.join(HEEDED[:-1])} and {HEEDED[-1]}"
+            raise UserError(f"{option} has no say in what is picked: leave it out, only {known} have")
 
 
 def _named(strategy: str | Strategy) -> list[str]:
