@@ -70,7 +70,8 @@ def query(
     known = by_position(labels, len(shown), names)
     classes = classes_of(known.values())
     pool = _pool(shown, known, own.count(classes) if own else classes, config["device"])
-    left = len(pool.unlabelled)
+    if not (left := len(pool.unlabelled)):
+        raise UserError(f"all {len(pool):,} images are labelled, or left out as unsure: there is none to pick")
     if not (isinstance(n, int | np.integer) and 0 < n <= left):
         raise UserError(f"n={n}: {left:,} of {len(pool):,} images have no label; give a number from 1 to {left:,}")
     from alsuite.command.machine import generators_left

@@ -268,6 +268,10 @@ def test_labels_that_are_numbers_are_those_of_columns() -> None:
         ({"log_probs": LOG_PROBS[0]}, "a row for each image"),
         ({"log_probs": LOG_PROBS * np.nan}, "no number"),
         ({"features": FEATURES[:9]}, "of 9 and 30 images|of 30 and 9 images"),
+        (
+            {"labels": ["cat", "dog", *["unsure"] * 28]},
+            "all 30 images are labelled, or left out as unsure: there is none",
+        ),
         ({"labels": ["cat"]}, "1 labels of 30 images"),
         ({"labels": {30: "cat"}}, "a label is given for 30, which is none of the 30 images"),
         ({"labels": {"x.png": "cat"}}, "a label is given for 'x.png'"),
