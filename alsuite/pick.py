@@ -21,11 +21,12 @@ from torch import Tensor
 
 from alsuite.contract import Promise
 from alsuite.data.dataset import statistics
+from alsuite.data.unlabelled import named_classes
 from alsuite.errors import UserError
 from alsuite.files import written_whole
 from alsuite.foreign import Foreign, read
 from alsuite.labelling.known import Known, by_position, classes_of, read_labels
-from alsuite.labelling.sheet import UNSURE
+from alsuite.labelling.sheet import Sheet
 from alsuite.loop import seed_all
 from alsuite.pool import Pool
 from alsuite.strategies import Query, Strategy, makes_images
@@ -36,7 +37,7 @@ from alsuite.training.progress import Lines, displayed, say
 __all__ = ["main", "query"]
 
 HEEDED = ("strategy", "task_model", "generator", "features", "scale", "protocol", "paper", "fair", "recipe", "device")
-HEEDED += ("root", "hydra.searchpath", "dataset.size")
+HEEDED += ("root", "hydra.searchpath", "dataset.size", "dataset.classes")
 
 
 def query(
@@ -59,7 +60,7 @@ def query(
         n: how many
         features: (N, D) of a model of your own, in place of images
         log_probs: (N, K) of a model of your own, in place of images; a label that is a number is that of a column
-        options: of the command line, such as task_model=linear, scale=laptop or dataset.size=32
+        options: of the command line, such as task_model=linear, scale=laptop or dataset.classes=[cat,dog]
         seed: decides all random draws
     """
     if images is not None and (features is not None or log_probs is not None):
@@ -68,7 +69,8 @@ def query(
     config = _composed([*_named(strategy), *options, f"seed={seed}"])
     shown, names = (own.stand_ins(), None) if own else read(images, config)
     known = by_position(labels, len(shown), names)
-    classes = classes_of(known.values())
+    named = config["dataset"]["classes"]
+    classes = classes_of(known.values()) if named is None else named_classes(named)
     pool = _pool(shown, known, own.count(classes) if own else classes, config["device"])
     if not (left := len(pool.unlabelled)):
         raise UserError(f"all {len(pool):,} images are labelled, or left out as unsure: there is none to pick")
@@ -168,10 +170,11 @@ def _pool(images: Tensor, known: Known, classes: Sequence[str], on: str) -> Pool
         raise UserError("there are no images to pick from: give some")
     device = choose_device(on)
     pool = Pool(onto(images, device), max(2, len(classes)), *statistics(images), device)
-    numbers = {name: number for number, name in enumerate(classes)}
-    places = sorted(place for place, label in known.items() if label != UNSURE)
-    pool.label(torch.tensor(places, dtype=torch.int64), torch.tensor([numbers[known[i]] for i in places]).long())
-    pool.leave_out(torch.tensor(sorted({*known} - {*places}), dtype=torch.int64))
+    sheet = Sheet(Path("labels"), classes)  # by which a label is told by its number, too
+    labels = {place: sheet.label(known[place], f"the label of {place}") for place in sorted(known)}
+    places = [place for place in labels if labels[place] != -1]
+    pool.label(torch.tensor(places, dtype=torch.int64), torch.tensor([labels[place] for place in places]).long())
+    pool.leave_out(torch.tensor([place for place in labels if labels[place] == -1], dtype=torch.int64))
     return pool
 
 

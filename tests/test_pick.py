@@ -234,7 +234,9 @@ def test_labels_that_are_numbers_are_those_of_columns() -> None:
     log_probs = np.full((30, 4), np.log(0.25))
     for labels in ({0: 2, 1: 3, 2: 3}, {0: "cat", 1: "dog", 2: "dog"}, {0: 7, 1: 8, 2: 9, 3: 12}):
         alsuite.query(log_probs=log_probs, labels=labels, strategy=Own(), n=2)
-    assert seen == [(4, [2, 3, 3]), (4, [0, 1, 1]), (4, [0, 1, 2, 3])]
+    named = {0: "cat", 1: "dog", 2: "1", 3: "2", 4: "unsure"}
+    alsuite.query(log_probs=log_probs, labels=named, strategy=Own(), n=2, options=["dataset.classes=[dog,cat]"])
+    assert seen == [(4, [2, 3, 3]), (4, [0, 1, 1]), (4, [0, 1, 2, 3]), (4, [1, 0, 0, 1])]
 
 
 @pytest.mark.parametrize(
@@ -277,6 +279,11 @@ def test_labels_that_are_numbers_are_those_of_columns() -> None:
         ({"labels": {"x.png": "cat"}}, "a label is given for 'x.png'"),
         ({"labels": {1: "cat", "1": "dog"}}, "'1' is labelled cat and dog"),
         ({"options": ["scale=tiny"]}, "scale=tiny"),
+        (
+            {"labels": {1: "cat", 2: "1"}},
+            r"labels are numbers \(1\) and names \(cat\) at once: write names alone, or name",
+        ),
+        ({"options": ["dataset.classes=[cat,cow]"]}, "the label of 1: 'dog' is no class; write one of cat, cow"),
     ],
 )
 def test_what_cannot_be_picked_from_is_told(given: dict[str, object], message: str) -> None:

@@ -44,8 +44,12 @@ def by_position(labels: object, size: int, names: Sequence[str] | None) -> Known
 
 
 def classes_of(labels: Iterable[str]) -> list[str]:
-    """Return the classes in order, numbers first."""
-    return sorted({*labels} - {UNSURE}, key=lambda name: (not name.isdecimal(), name.zfill(9), name))
+    """Return the classes in order; numbers beside names are refused, as these may be places among the names."""
+    names = sorted({*labels} - {UNSURE}, key=lambda name: (not name.isdecimal(), name.zfill(9), name))
+    if names and names[0].isdecimal() and not names[-1].isdecimal():
+        advice = "write names alone, or name all classes, such as dataset.classes=[cat,dog]"
+        raise UserError(f"labels are numbers ({names[0]}) and names ({names[-1]}) at once: {advice}")
+    return names
 
 
 def _place(key: str, places: Mapping[str, int]) -> int | str:

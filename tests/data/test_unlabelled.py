@@ -285,6 +285,16 @@ def test_labels_that_are_known_are_what_a_run_starts_from(photos: Path, tmp_path
     assert Setting.cut(data, None, UNCUT, parts(1, end=1), seed=3).budget == Budget(2, 1, 2)
 
 
+def test_known_labels_that_are_names_and_numbers_need_the_classes(photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "known.csv"
+    table.write_text("image,label\nday 0/photo 00.png,cat\nday 1/photo 01.png,dog\nday 2/photo 02.png,1\n")
+    given: dict[str, Any] = {"labelled": str(table), "root": tmp_path / "data"}
+    with pytest.raises(UserError, match=r"numbers \(1\) and names \(dog\) at once: .* dataset\.classes=\[cat,dog\]$"):
+        folder(photos, 8, **given)
+    train = folder(photos, 8, classes=NAMES, **given).train
+    assert sorted(train.targets[train.known].tolist()) == [0, 0, 1]
+
+
 @pytest.fixture
 def labelled(photos: Path, tmp_path: Path) -> Path:
     """A table of all photos' labels."""
