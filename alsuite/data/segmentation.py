@@ -93,6 +93,8 @@ def own_masks(folder: Path, raw: Path, *, path: Path, size: int | None) -> None:
     if named is None:
         raise UserError(f"{path / 'classes.txt'} is missing: write the names of the classes into it, a line each")
     names = [line.strip() for line in named if line.strip()]
+    if len(names) > VOID:
+        raise UserError(f"{path / 'classes.txt'} names {len(names)} classes: a mask tells {VOID}, leave some out")
     if (path / "train").is_dir() and (path / "test").is_dir():
         splits = {split: own_pairs(path / split) for split in ("train", "test")}
     else:

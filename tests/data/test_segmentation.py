@@ -231,6 +231,8 @@ def spoiled(own: Path, fault: str) -> None:
         path.write_bytes(b"no picture")
     elif fault == "classes":
         (own / "classes.txt").unlink()
+    elif fault == "many":
+        (own / "classes.txt").write_text("".join(f"{i}\n" for i in range(256)))
     else:
         picture(own / "images" / "05.jpg", (40, 60))
         mask(path, halves(0, 1, (40, 60)))
@@ -245,6 +247,7 @@ def spoiled(own: Path, fault: str) -> None:
         ("colour", r"05\.png is no mask: save it gray or with a palette"),
         ("broken", r"cannot read the image .*05\.png"),
         ("classes", r"classes\.txt is missing: write the names of the classes into it"),
+        ("many", r"classes\.txt names 256 classes: a mask tells 255, leave some out$"),
         ("sides", r"05\.jpg is \(40, 60\) pixels large, the first image \(20, 30\): set dataset\.size=256"),
     ],
 )
