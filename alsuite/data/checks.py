@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from alsuite.errors import UserError
 from alsuite.pool import VOID
 
-__all__ = ["check_arrays", "check_labels", "check_pixels"]
+__all__ = ["check_arrays", "check_labels", "check_pixels", "numbers"]
 
 
 def check_pixels(option: str, value: object, least: int = 1) -> None:
@@ -51,6 +51,16 @@ def check_labels(name: str, train: NDArray, test: NDArray, names: Sequence[str])
     absent = [label for label, count in zip(names, counts, strict=True) if count == 0]
     if absent:
         raise UserError(f"{name}: no train image of the class {', '.join(absent[:5])} ({len(absent)} of {len(names)})")
+
+
+def numbers(name: str, train: NDArray) -> tuple[str, ...]:
+    """Return the numbers of all classes, by which they are called; more than there are images are refused."""
+    last = highest(train)
+    if train.ndim == 1 and last >= len(train):
+        raise UserError(
+            f"{name}: train_targets hold the label {last}, of {len(train)} images: number classes from 0 on"
+        )
+    return tuple(map(str, range(last + 1)))
 
 
 def highest(targets: NDArray) -> int:

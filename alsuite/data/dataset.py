@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from alsuite.data.checks import check_arrays, check_labels, check_pixels, highest
+from alsuite.data.checks import check_arrays, check_labels, check_pixels, numbers
 from alsuite.data.images import Files
 from alsuite.errors import UserError
 from alsuite.mapped import Mapped, filled, large, parts
@@ -95,7 +95,7 @@ def assemble(
         check_pixels("size", size)
     check_arrays(f"{name}: train", *train)
     check_arrays(f"{name}: test", *test)
-    names = tuple(map(str, range(highest(train[1]) + 1))) if names is None else tuple(names)
+    names = numbers(name, train[1]) if names is None else tuple(names)
     check_labels(name, train[1], test[1], names)
     chosen = check_classes(name, classes, names)
     if superclasses is not None and len(superclasses) != len(names):

@@ -79,9 +79,9 @@ def label(shard: str, key: str, files: Mapping[str, bytes], names: Sequence[str]
         raise UserError(f'{shard}: {key} has no label: add {key}.cls, or {key}.json with "label"')
     if str(told) in names:
         return names.index(str(told))
-    if not re.fullmatch(r"\d+", str(told)) or (names and int(told) >= len(names)):
-        known = "a number from 0" if not names else f"a number from 0 to {len(names) - 1}, or one of dataset.names"
-        raise UserError(f"{shard}: the label of {key} is {str(told)[:40]!r}: it must be {known}")
+    if not re.fullmatch(r"0*\d{1,9}", str(told)) or (names and int(told) >= len(names)):
+        known = f"to {len(names) - 1}, or one of dataset.names" if names else "of at most 9 digits"
+        raise UserError(f"{shard}: the label of {key} is {str(told)[:40]!r}: it must be a number from 0 {known}")
     return int(told)
 
 

@@ -189,7 +189,15 @@ WRONG = {
     "no label": ({"a/1.jpg": image(0)}, r'train-00\.tar: a/1 has no label: add a/1\.cls, or a/1\.json with "label"$'),
     "json without one": ({"1.jpg": image(0), "1.json": b'{"id": 3}'}, "1 has no label"),
     "json that is none": ({"1.jpg": image(0), "1.json": b"{"}, "1 has no label"),
-    "no number": ({"1.jpg": image(0), "1.cls": b"cat"}, r"the label of 1 is 'cat': it must be a number from 0$"),
+    "no number": (
+        {"1.jpg": image(0), "1.cls": b"cat"},
+        r"the label of 1 is 'cat': it must be a number from 0 of at most 9 digits$",
+    ),
+    "too large": ({"1.jpg": image(0), "1.cls": b"9" * 20}, r"the label of 1 is '9+': it must be a number from 0 of at"),
+    "too many classes": (
+        {"1.jpg": image(0), "1.cls": b"999999999"},
+        r"train_targets hold the label 999999999, of \d+ images: number classes from 0 on$",
+    ),
     "below 0": ({"1.jpg": image(0), "1.cls": b"-1"}, "the label of 1 is '-1'"),
     "no image": ({"1.cls": b"0"}, r"1 has 0 images: each sample has one, such as 1\.jpg"),
     "two images": ({"1.cls": b"0", "1.jpg": image(0), "1.png": image(0)}, "1 has 2 images"),
