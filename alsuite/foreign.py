@@ -125,7 +125,8 @@ def _table(values: ArrayLike | None, name: str) -> Tensor | None:
 def read(images: object, config: Mapping[str, Any]) -> tuple[Tensor, Sequence[str] | None]:
     """Return (N, C, H, W) uint8 images, and the names of their files, if they lie in a folder.
 
-    config: says how large a folder's images are made, and where the strategy keeps what it trains: not among them
+    config: says how large a folder's images are made, and where the strategy keeps what it trains, with samples: not
+        among them
     """
     if isinstance(images, str | Path):
         path = place_of(images)
@@ -133,8 +134,8 @@ def read(images: object, config: Mapping[str, Any]) -> tuple[Tensor, Sequence[st
             raise UserError(f"{images} is no folder: name one that holds images, or an array file.npy of them")
         check_pixels("size", size := config["dataset"]["size"])
         root = config["root"]
-        if place_of(root).is_relative_to(path) and _names([config["strategy"], config["task_model"]], f"{root}/"):
-            raise UserError(f"root={root} lies in {images}, whose files are all read: add root=... outside of it")
+        if place_of(root).is_relative_to(path) and _names(config["strategy"], f"{root}/"):
+            raise UserError(f"root={root} lies in {images}, whose images are all read: add root=... outside of it")
         split = unlabelled(path, size, ("a", "b"), None, None).train
         return split.images, split.files.names if split.files else None
     array = torch.as_tensor(np.asarray(images))

@@ -204,8 +204,8 @@ def _is_share(value: object) -> bool:
 def check_apart(images: Path, **written: object) -> None:
     """Refuse a folder that is written to among images that are all read, unless a folder between is hidden."""
     for option, folder in written.items():
-        within = place_of(folder).relative_to(images).parts if place_of(folder).is_relative_to(images) else (".",)
-        if not any(part.startswith(".") for part in within):
+        place = place_of(folder)
+        if place.is_relative_to(images) and not any(part.startswith(".") for part in place.relative_to(images).parts):
             raise UserError(f"{option}={folder} lies in dataset.path, whose images are all read: give another")
 
 
