@@ -48,12 +48,14 @@ def started(root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
 
     def start(*arguments: str) -> Ended:
         given = {argument.partition("=")[0] for argument in arguments}
+        picks = arguments[:1] == ("pick",)
+        given |= {"wandb"} if picks else set()
         ours = [option for option in (*SMALL, f"root={root}") if option.partition("=")[0] not in given]
-        words = arguments[1:] if arguments[:1] == ("pick",) else arguments
+        words = arguments[1:] if picks else arguments
         monkeypatch.setattr(sys, "argv", ["alsuite", *words, *ours])
         capsys.readouterr()
         with as_it_was():
-            status = ended(pick.main if arguments[:1] == ("pick",) else __main__.main)
+            status = ended(pick.main if picks else __main__.main)
         written = capsys.readouterr()
         return Ended(status, written.out, written.err)
 
