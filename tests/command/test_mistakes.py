@@ -135,7 +135,7 @@ MISTAKES = {
     "dataset=folder dataset.path=/nonexistent": ["dataset.path=/nonexistent", "folder of images per class"],
     "dataset=folder dataset.path=2024": ["2024 is no folder"],
     "dataset=folder dataset.path=/etc/passwd": ["dataset.path=/etc/passwd", "folder of images per class"],
-    "dataset.classes=[1,99]": ["no class 99", "0..9"],
+    "dataset.classes=[1,99]": ["no class 99", "choose from 0, 1, 2"],
     "dataset.classes=[cat,dog]": ["cat"],
     # places
     "root=/proc/nope": ["/proc/nope"],
