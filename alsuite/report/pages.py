@@ -76,7 +76,7 @@ class FigurePage:
 
     @cached_property
     def classes(self) -> list[Table]:
-        return [table for title, frame in self.of.groups if (table := tables.classes(title, frame))]
+        return [table for title, frame in self.of.groups for table in tables.classes(title, frame)]
 
     @cached_property
     def times(self) -> list[Table]:
@@ -94,7 +94,7 @@ class FigurePage:
         if self.of.runs.empty:
             return None
         of_its_data = self.of.runs["test"] == self.of.runs["dataset"]  # of several test sets its own counts
-        last = self.of.runs.assign(own=of_its_data).sort_values(["cycle", "own"], kind="stable")
+        last = self.of.runs.assign(own=of_its_data)[::-1].sort_values(["cycle", "own"], kind="stable")  # or the first
         last = last.drop_duplicates(RUN, keep="last")
         measure = "mean_iou" if "mean_iou" in last and last["mean_iou"].notna().all() else "accuracy"
         rows = [

@@ -146,12 +146,15 @@ def times(title: str, frame: pd.DataFrame) -> Table:
     return Table(f"{title}: seconds of a cycle, mean ± sd over runs", heads, rows)
 
 
-def classes(title: str, frame: pd.DataFrame) -> Table | None:
-    """Show each class's share of the labels at the end of the runs beside its share in the pool; shaded, as many."""
+def classes(title: str, frame: pd.DataFrame) -> list[Table]:
+    """Show, for each choice of classes, their shares of the labels at the end of the runs beside those in the pool."""
     frame = frame[frame["label_counts"].map(lambda counts: isinstance(counts, list)) & (frame["strategy"] != FULL)]
-    if frame.empty:
-        return None
     last = frame.sort_values("cycle").drop_duplicates(["series", *RUN], keep="last")
+    return [_shares(title, part) for _, part in last.groupby(last["classes"].astype(str), sort=False)]
+
+
+def _shares(title: str, last: pd.DataFrame) -> Table:
+    """Show the shares of runs of the same classes, by the last row of each; shaded, as many."""
     first = last.iloc[0]
     heads = ["Series", *(class_name(first["classes"], k) for k in range(len(first["label_counts"])))]
     rows = {str(name): np.mean([*map(shares, part["label_counts"])], axis=0) for name, part in last.groupby("series")}

@@ -11,10 +11,13 @@ import plotly.graph_objects as go
 import pytest
 import yaml
 
+from alsuite import results
 from alsuite.errors import UserError
+from alsuite.report import tables
 from alsuite.report.__main__ import main
 from alsuite.report.pages import write_report
 from alsuite.report.titles import natural
+from alsuite.results.statistics import with_series
 from helpers.journals import synthetic_curve, write_run
 from helpers.pages import Page, broken_links
 from helpers.published import FIGURE, NOTES, add_pictures, publish_some
@@ -215,6 +218,26 @@ def test_each_setting_of_an_own_experiment_has_its_table(tmp_path: Path) -> None
 def test_the_last_accuracy_of_a_run_is_that_of_its_own_data(site: Path) -> None:
     page = Page(site / "figures" / FIGURE / "index.html")
     assert f"{100 * synthetic_curve(0.8, 0, 4)[-1]:.2f}" in page.text
+
+
+def test_of_several_test_sets_the_first_is_the_runs_own_whatever_it_is_called(tmp_path: Path) -> None:
+    write_run(tmp_path, "random", 0, [0.5, 0.9], tests=["photos", "usps"])
+    write_report(tmp_path, tmp_path / "report", ["toy"])
+    text = Page(tmp_path / "report" / "experiments" / "toy" / "index.html").text
+    runs = text[text.index("The runs") :]
+    assert "90.00" in runs
+    assert "80.00" not in runs[: runs.index("</table>")]
+
+
+def test_each_choice_of_classes_has_its_table_of_shares(tmp_path: Path) -> None:
+    for pool_counts in ((40, 60), (20, 30, 50)):
+        choices = {"dataset": f"of_{len(pool_counts)}"}
+        write_run(tmp_path, "random", 0, [0.5, 0.9], run=f"{pool_counts}", pool_counts=pool_counts, choices=choices)
+    frame = with_series(results.load_runs("toy", root=tmp_path), "strategy")
+    made = tables.classes("Toy", frame)
+    assert sorted(len(table.heads) for table in made) == [3, 4]
+    assert all(len(row) == len(table.heads) for table in made for row in table.rows)
+    assert [len(table.rows) for table in made] == [2, 2]  # the pool's, and that of random sampling
 
 
 def test_an_experiment_without_runs_leaves_the_site_as_it_is(root: Path, tmp_path: Path) -> None:
