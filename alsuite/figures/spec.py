@@ -1,6 +1,7 @@
 """What a figure is made of, as its experiment lists it under `figure:`; the fields are told in `alsuite.figures`."""
 
 import itertools
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
@@ -110,8 +111,8 @@ def _swept(panel: Panel, spec: Entry) -> Iterator[Entry]:
 
 
 def _listed(value: object) -> list[object]:
-    """Return the values that a sweep has of an option."""
-    return [one.strip() for one in value.split(",")] if isinstance(value, str) else [value]
+    """Return the values that a sweep has of an option, a list being one of them."""
+    return [one.strip() for one in re.split(r",(?![^\[]*\])", value)] if isinstance(value, str) else [value]
 
 
 def _agreeing(values: Sequence[object], wanted: object) -> list[object]:

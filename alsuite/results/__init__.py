@@ -221,9 +221,11 @@ def _absent(series: Options, rows: pd.DataFrame) -> str:
 
 
 def key_of(value: object) -> str:
-    """Spell alike what YAML, the command line and the table write differently (1, 1.0, "1"; true, True)."""
+    """Spell alike what YAML, the command line and the table write differently (1, 1.0, "1"; true, True; lists)."""
     if value is None or value != value:
         return "null"
+    if str(value).startswith("["):
+        return re.sub(r"[\s\"']", "", str(value))
     try:
         return f"{float(str(value)):.12g}"
     except ValueError:

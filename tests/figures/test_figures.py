@@ -145,6 +145,18 @@ def test_the_footer_names_what_the_sweeps_make_that_was_not_run(toy: Path, conf:
     assert footer.endswith("Not measured: strategy=badge.")
 
 
+def test_a_list_is_one_value_of_a_sweep_however_it_is_written(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    lists = {"sweeps": [{"initial.only": "[3,5],[cat, dog]", "strategy": "random"}], "experiment": "toy"}
+    panel = {"kind": "accuracy", "series": ["initial.only"]}
+    (tmp_path / "experiment" / "mine.yaml").write_text(yaml.safe_dump({**lists, "figure": [panel]}))
+    (shown,) = read_panels("mine", tmp_path)
+    write_run(tmp_path, "random", 0, [0.5], config={"initial": {"only": [3, 5]}})
+    assert lacking(load_runs("toy", root=tmp_path), {}, shown.swept) == ["initial.only=[cat, dog]"]
+    write_run(tmp_path, "random", 1, [0.5], config={"initial": {"only": ["cat", "dog"]}})
+    assert lacking(load_runs("toy", root=tmp_path), {}, shown.swept) == []
+
+
 def test_what_is_lacking_is_told_once_by_what_is_absent_of_it() -> None:
     rows = pd.DataFrame(
         {"strategy": ["asal", "asal", "random"], "features": ["rgb", "gray", None], "alpha": [0.5, 1.0, None]}

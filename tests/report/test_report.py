@@ -15,6 +15,7 @@ from alsuite import results
 from alsuite.errors import UserError
 from alsuite.report import tables
 from alsuite.report.__main__ import main
+from alsuite.report.measured import own_experiment
 from alsuite.report.pages import write_report
 from alsuite.report.titles import natural
 from alsuite.results.statistics import with_series
@@ -238,6 +239,17 @@ def test_each_choice_of_classes_has_its_table_of_shares(tmp_path: Path) -> None:
     assert sorted(len(table.heads) for table in made) == [3, 4]
     assert all(len(row) == len(table.heads) for table in made for row in table.rows)
     assert [len(table.rows) for table in made] == [2, 2]  # the pool's, and that of random sampling
+
+
+def test_an_own_figure_of_derived_rows_has_its_table(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    figure = [{"kind": "gains", "title": "Gains"}]
+    (tmp_path / "experiment" / "mine.yaml").write_text(yaml.safe_dump({"experiment": "toy", "figure": figure}))
+    for seed in range(2):
+        write_run(tmp_path, "active_gan", seed, [0.5, 0.6])
+    values = own_experiment("mine", tmp_path, tmp_path).tables["values"]
+    assert values["measure"].unique().tolist() == ["f1_gain"]
+    assert values["mean"].round(6).tolist() == [10, 5]
 
 
 def test_an_experiment_without_runs_leaves_the_site_as_it_is(root: Path, tmp_path: Path) -> None:
