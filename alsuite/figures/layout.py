@@ -184,10 +184,9 @@ def _footer(parts: Sequence[Part]) -> str:
         levels = ", at the right edge those for all labels" if any(point.level for point in points) else ""
         sentences.append(f"Hollow: the paper's own numbers{levels}.")
     if any(part.panel.kind == "labels" for part in parts if not part.note):
-        means = "means over seeds; " if seeds.max() > 1 else ""
-        sentences.append(f"Shares of labels: {means}ticks: those of the pool.")
-    if late := sorted({part.panel.since for part in parts if not part.note and _begins_late(part)}):
-        sentences.append(f"Curves are shown from {' or '.join(f'{since:,.0f}' for since in late)} labels on.")
+        sentences += ["Shares of labels: means over seeds."] if seeds.max() > 1 else []
+        sentences.append("Ticks: the classes' shares of the pool.")
+    sentences += _late(parts)
     if absent := told_lacking([(part.panel.title, part.lacking) for part in parts if not part.note]):
         sentences.append(f"Not measured: {absent}.")
     return " ".join(sentences)
@@ -213,10 +212,16 @@ def _facts(frame: pd.DataFrame, seeds: pd.Series) -> list[str]:
     return facts
 
 
-def _begins_late(part: Part) -> bool:
-    """Tell whether a panel leaves out what its curves begin with."""
-    labelled = part.frame["labelled"]
-    return part.panel.x == "labelled" and labelled.min() < part.panel.since <= labelled.max()
+def _late(parts: Sequence[Part]) -> Iterator[str]:
+    """Yield from which counts on curves are shown, and in which panels if not in all that have curves."""
+    begun: dict[float, list[str]] = {}
+    for part, letter in zip(parts, _letters(parts), strict=True):
+        if not part.note and part.panel.x == "labelled" and part.panel.kind in ("accuracy", "entropy"):
+            labelled, since = part.frame["labelled"], part.panel.since
+            begun.setdefault(since if labelled.min() < since <= labelled.max() else 0, []).append(letter)
+    for since in sorted({*begun} - {0}):
+        of = f" of {', '.join(begun[since])}" if len(begun) > 1 else ""
+        yield f"Curves{of} are shown from {since:,.0f} labels on."
 
 
 def _spread(parts: Sequence[Part], seeds: pd.Series) -> list[str]:

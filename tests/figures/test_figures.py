@@ -331,8 +331,17 @@ def test_groups_of_samples_lie_on_a_plane(tmp_path: Path, conf: Callable[[Any], 
 
 def test_curves_may_begin_later(tmp_path: Path, conf: Callable[[Any], Path]) -> None:
     write_run(tmp_path, "random", 0, [0.5, 0.6, 0.7])
-    axes = composed(tmp_path, conf([{"kind": "accuracy", "since": 15}])).axes[0]
-    assert [np.asarray(line.get_xdata()).tolist() for line in axes.lines] == [[20, 30]]
+    late, whole = {"kind": "accuracy", "since": 15}, {"kind": "accuracy"}
+    for panels, told in (
+        ([late], "Curves are shown"),
+        ([late, whole, late], "Curves of a, c are shown"),
+        ([whole], ""),
+    ):
+        figure = composed(tmp_path, conf(panels))
+        xs = [[np.asarray(line.get_xdata()).tolist() for line in axes.lines] for axes in figure.axes]
+        assert xs == [[[20, 30] if panel is late else [10, 20, 30]] for panel in panels]
+        footer = " ".join(figure.texts[0].get_text().split())
+        assert footer.endswith(f"{told} from 15 labels on.") if told else "labels on" not in footer
 
 
 def test_timing_draws_the_other_seconds_too(tmp_path: Path, conf: Callable[[Any], Path]) -> None:
