@@ -55,9 +55,11 @@ def test_what_is_kept_calls_series_as_the_picture_does(root: Path, tmp_path: Pat
     assert {*tests["first"], *tests["second"]} == series
     about = json.loads((folder / "about.json").read_text())
     last = 100 * (np.array([synthetic_curve(0.9, seed)[-1] for seed in SEEDS]) - 0.1)
-    assert about["measured"][0].startswith(f"DCGAN: ASAL gray {last.mean():.1f} ± {last.std(ddof=1):.1f}, ASAL auto-")
+    assert about["measured"][0].startswith(
+        f"USPS: DCGAN: ASAL gray {last.mean():.1f} ± {last.std(ddof=1):.1f}, ASAL auto-"
+    )
     assert about["runs"] == 9
-    assert about["not measured"].startswith("WGAN-GP; strategy=full")
+    assert about["not measured"].startswith("USPS: WGAN-GP; strategy=full")
     assert "ASAL gray" in (folder / "README.md").read_text()
 
 
