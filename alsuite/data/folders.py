@@ -15,7 +15,7 @@ import numpy as np
 
 from alsuite.data.checks import check_pixels
 from alsuite.data.dataset import Dataset, with_borrowed
-from alsuite.data.images import Labelled, in_both, labelled_files, save_images, version
+from alsuite.data.images import Labelled, check_splits, labelled_files, save_images, version
 from alsuite.data.raw import fetch_tree
 from alsuite.data.store import load, save_lines
 from alsuite.data.unlabelled import unlabelled
@@ -93,8 +93,7 @@ def own_images(folder: Path, raw: Path, *, path: Path, size: int) -> None:
     if not test:
         advice = "give a class five, or lay out train/<class>/* and test/<class>/*"
         raise UserError(f"dataset.path={path} holds no image for testing, which is every fifth of a class: {advice}")
-    if same := in_both([file for file, _ in train], [file for file, _ in test]):
-        raise UserError(f"{same} is learned from and measured on, by a link: take it out of one of both")
+    check_splits([file for file, _ in train], [file for file, _ in test])
     save_files(folder, train, test, names, size)
 
 

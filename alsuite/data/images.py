@@ -27,6 +27,7 @@ __all__ = [
     "Files",
     "Labelled",
     "allocate",
+    "check_splits",
     "coloured",
     "convert_all",
     "decoded",
@@ -95,6 +96,12 @@ def in_both(train: Iterable[Path], test: Iterable[Path]) -> Path | None:
 
     tests = {place(file): file for file in test}
     return next((tests[place] for place in map(place, train) if place in tests), None)
+
+
+def check_splits(train: Iterable[Path], test: Iterable[Path]) -> None:
+    """Refuse a test image that is one to learn from as well."""
+    if same := in_both(train, test):
+        raise UserError(f"{same} is learned from and measured on, by a link: take it out of one of both")
 
 
 def version(path: Path, size: int, names: Sequence[str] = ()) -> str:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from alsuite.data.checks import check_pixels
 from alsuite.data.dataset import Dataset
-from alsuite.data.images import allocate, coloured, convert_all, decoded, image_files, in_both, read_mask, version
+from alsuite.data.images import allocate, check_splits, coloured, convert_all, decoded, image_files, read_mask, version
 from alsuite.data.raw import unpack
 from alsuite.data.store import lines, load, save_lines
 from alsuite.errors import MissingDataError, UserError
@@ -100,8 +100,7 @@ def own_masks(folder: Path, raw: Path, *, path: Path, size: int | None) -> None:
     else:
         every = own_pairs(path)
         splits = {"train": [pair for i, pair in enumerate(every) if i % 5 != 4], "test": every[4::5]}
-    if same := in_both(*([image for image, _ in pairs] for pairs in splits.values())):
-        raise UserError(f"{same} is learned from and measured on, by a link: take it out of one of both")
+    check_splits(*([image for image, _ in pairs] for pairs in splits.values()))
     for split, pairs in splits.items():
         save_pairs(folder, split, pairs, (size, size) if size else None, _plain(len(names)))
     save_lines(folder / "classes.txt", names)
