@@ -9,6 +9,7 @@ __all__ = [
     "UserError",
     "first_line",
     "in_cycle",
+    "not_negative",
     "one_of",
     "positive",
     "reason",
@@ -46,6 +47,13 @@ def positive(prefix: str, **values: object) -> None:
     for name, value in values.items():
         if not (isinstance(value, int | float) and value > 0):
             raise UserError(f"{prefix}{name}={value} must be a number above 0")
+
+
+def not_negative(prefix: str, **values: object) -> None:
+    """Refuse an option that is not a number from 0; `prefix` says whose it is, as in "task_model."."""
+    for name, value in values.items():
+        if not (isinstance(value, int | float) and value >= 0):
+            raise UserError(f"{prefix}{name}={value} must be a number from 0")
 
 
 def whole_number(prefix: str, least: int = 1, **values: object) -> None:

@@ -23,7 +23,7 @@ from alsuite.command.machine import onto
 from alsuite.data import Dataset
 from alsuite.data.enlarged import enlarged
 from alsuite.data.made_up import load_or_make_up
-from alsuite.errors import UserError, positive, whole_number
+from alsuite.errors import UserError, not_negative, positive, whole_number
 from alsuite.files import data_root, place_of
 from alsuite.mapped import Mapped
 from alsuite.metrics import counted
@@ -184,10 +184,7 @@ def _made_later(options: Any) -> Any:
 def check_training(options: Options) -> None:
     """Refuse options of a task model with which its training would fail, or would not do what they say."""
     whole_number("task_model.", batch=options.get("batch", 1))
-    for name in ("weight_decay", "momentum"):
-        value = options.get(name, 0)
-        if not (isinstance(value, int | float) and value >= 0):
-            raise UserError(f"task_model.{name}={value} must be a number from 0")
+    not_negative("task_model.", **{name: options.get(name, 0) for name in ("weight_decay", "momentum")})
     if not _is_share(smoothing := options.get("smoothing", 0)):
         raise UserError(f"task_model.smoothing={smoothing} is no share: give a number from 0 to 1")
     milestones = options.get("milestones", ())

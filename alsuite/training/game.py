@@ -17,7 +17,7 @@ from torch.nn import functional as F  # noqa: N812
 from torch.optim import Optimizer
 
 from alsuite import ranks
-from alsuite.errors import UserError, one_of, positive, whole_if_given, whole_number
+from alsuite.errors import UserError, not_negative, one_of, positive, whole_if_given, whole_number
 from alsuite.nets.vae import VAE
 from alsuite.notes import DIAGNOSIS_SECONDS, warned
 from alsuite.training.clock import clock
@@ -73,9 +73,7 @@ class AdversarialRules:
         positive(self.of, epochs=self.epochs, lr=self.lr, discriminator_lr=self.discriminator_lr)
         whole_number(self.of, batch=self.batch, vae_steps=self.vae_steps)
         whole_if_given(self.of, limit=self.limit)
-        for name in ("transductive", "adversarial", "beta"):
-            if not (isinstance(value := getattr(self, name), int | float) and value >= 0):
-                raise UserError(f"{self.of}{name}={value} must be a number from 0")
+        not_negative(self.of, transductive=self.transductive, adversarial=self.adversarial, beta=self.beta)
 
 
 def required_vae(vae: Callable[..., VAE]) -> Callable[..., VAE]:
