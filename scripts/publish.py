@@ -47,7 +47,6 @@ from alsuite.results.statistics import FULL, RUN
 
 PUBLISHED = Path(__file__).resolve().parent.parent / "outputs" / "published"
 README = PUBLISHED.parent.parent / "README.md"
-MADE_BY = ("commit", "device", "threads", "seeds", "pool")  # of which a page lists each value once
 OPTIONS = ("budget", "dataset", "fair", "generator", "strategy", "task_model")  # what makes a series, beside its seeds
 OF_A_STRATEGY = ("strategy", "generator", "features")
 
@@ -121,10 +120,15 @@ def facts_on_all(runs: pd.DataFrame, stem: str, scale: str) -> dict[str, object]
     told = [facts_of(runs[here], "", scale)] if here.any() else []
     pages = dict.fromkeys(map(kept_in, runs.loc[~here, "folder"]))
     told += [json.loads((page / "about.json").read_text()) for page in pages]
-    each = {name: {one for facts in told for one in str(facts.get(name, "")).split(", ") if one} for name in MADE_BY}
+
+    def noted(name: str) -> set[str]:
+        return {one for facts in told for one in str(facts.get(name, "")).split(", ") if one}
+
     own = runs[["device", "seed", "pool"]].dropna()  # a page may show more runs than are taken of it
-    each |= {
+    each = {
+        "commit": noted("commit"),
         "device": {*own["device"]},
+        "threads": noted("threads"),
         "seeds": {f"{seed:.0f}" for seed in own["seed"]},
         "pool": {f"{pool:.0f}" for pool in own["pool"]},
     }
