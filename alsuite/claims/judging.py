@@ -26,6 +26,7 @@ from alsuite.results.statistics import ROUNDING
 __all__ = ["Judgement", "deciding", "judged"]
 
 POWER = 0.8
+MANY = 100  # seeds, beyond which nobody runs them
 Array = NDArray[np.float64]
 
 
@@ -175,9 +176,14 @@ def _surely_above(distance: Array) -> float:
 def deciding(clear: float, seeds: float, comparisons: float) -> float:
     """Return how many seeds, more than there are, would decide with the usual power, if the effect is as measured.
 
+    It is infinite beyond those that anybody runs, and nan if this can't be told.
+
     clear: of the judgement
-    comparisons: that share the level; nan, as `clear` or `seeds`, if this can't be told
+    comparisons: that share the level
     """
-    sure = float(stats.norm.ppf(1 - SIGNIFICANT / 2 / comparisons))
-    needed = ((sure + float(stats.norm.ppf(POWER))) / clear) ** 2 + sure**2 / 2 if clear else math.nan
-    return max(seeds + 1, math.ceil(needed)) if math.isfinite(needed) else math.nan
+    if not (clear and math.isfinite(clear)):
+        return math.nan
+    counts = np.arange(seeds + 1.0, MANY + 1)
+    sure = stats.t.isf(SIGNIFICANT / 2 / comparisons, counts - 1)
+    enough = counts[stats.nct.sf(sure, counts - 1, abs(clear) * np.sqrt(counts)) >= POWER]
+    return float(enough[0]) if len(enough) else math.inf

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from alsuite.claims.judging import MANY
 from alsuite.figures.reduced import Row
 
 __all__ = ["short", "told", "what_was_measured"]
-
-
-MANY = 100  # seeds, beyond which nobody runs them
 
 
 def told(row: Row) -> str:
