@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from alsuite import CONF, claims
-from alsuite.figures.layout import counted
+from alsuite.figures.footer import seeds_counted
 from alsuite.figures.names import name_of
 from alsuite.results.diagnostics import diagnostics
 from alsuite.results.kept import kept_table
@@ -70,7 +70,7 @@ def row(folder: Path, runs: pd.DataFrame) -> tuple[str, ...]:
     """Return a figure's cells in the list of all that was measured; of each of its runs there is one row."""
     about = json.loads((folder / "about.json").read_text())
     seeds = runs.groupby(["experiment", without_seed(runs)])["seed"].nunique()
-    scale = f"{about['scale']}, {counted(seeds, 'seed')}, {about['device']}"
+    scale = f"{about['scale']}, {seeds_counted(seeds)}, {about['device']}"
     measured = [line for line in about["measured"] if not line.endswith(": drawn")] or ["drawn"]
     if len(measured) > 3:
         measured = [measured[0], f"(panels between: {len(measured) - 2})", measured[-1]]

@@ -5,38 +5,28 @@ panels share, such as the style of a series, the legend and the ranges, is settl
 """
 
 import contextlib
-import itertools
 import math
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pandas as pd
-
 from alsuite.errors import UserError
-from alsuite.figures.curves import PUBLISHED, crowded
+from alsuite.figures.curves import PUBLISHED
+from alsuite.figures.footer import footer
 from alsuite.figures.images import grid_height, picture_rows
-from alsuite.figures.names import name_of
 from alsuite.figures.panels import KINDS
-from alsuite.figures.parts import BLANK, Part
-from alsuite.figures.reduced import reductions
-from alsuite.figures.spec import STORED
+from alsuite.figures.parts import Part, letters
 from alsuite.figures.style import FAINT, RC, Look, styles
-from alsuite.results import told_lacking
-from alsuite.results.intervals import ENOUGH
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["compose", "counted", "save_figure"]
+__all__ = ["compose", "save_figure"]
 
 COLUMNS = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3, 7: 4, 8: 4, 9: 3, 12: 3}
-TOLD = ("scale", "dataset", "protocol", "pool", "side", "device", "series", "seed", "stand_in")
-WITHOUT_BANDS = ("labels", "aubc", "penalty", *STORED)
-BANDS = {"interval": "95 % interval of the mean", "sd": "standard deviation"}
 METADATA: dict[str, dict[str, None]] = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}
 
 
@@ -73,10 +63,10 @@ def compose(parts: Sequence[Part], beneath: str = "") -> "Figure":
     grid = figure.add_gridspec(rows, columns, height_ratios=heights)
     look = styles(name for part in parts for name in _names(part))
     drawn = [figure.add_subplot(grid[divmod(place, columns)]) for place in range(len(parts))]
-    for axes, part, letter in zip(drawn, parts, _letters(parts), strict=True):
+    for axes, part, letter in zip(drawn, parts, letters(parts), strict=True):
         _draw_panel(axes, part, look, letter, width / columns)
     _level([axes for axes, part in zip(drawn, parts, strict=True) if part.panel.kind == "labels" and not part.note])
-    _margins(figure, _entries(drawn), textwrap.fill(f"{_footer(parts)} {beneath}".rstrip(), int(width * 19)))
+    _margins(figure, _entries(drawn), textwrap.fill(f"{footer(parts)} {beneath}".rstrip(), int(width * 19)))
     return figure
 
 
@@ -116,13 +106,6 @@ def _entries(drawn: Sequence["Axes"]) -> dict[str, "Artist"]:
     entries = {name: entries[name] for name in sorted(entries, key=PUBLISHED.__eq__)}
     doubled = {f"{name}, {PUBLISHED}" for name in entries}
     return {name: handle for name, handle in entries.items() if name not in doubled}
-
-
-def _letters(parts: Sequence[Part]) -> Iterator[str]:
-    """Yield the letter of each part of several, none for a part that only fills a row up."""
-    letters = itertools.count(ord("a"))
-    for part in parts:
-        yield "" if part is BLANK or len(parts) == 1 else chr(next(letters))
 
 
 def _height(part: Part, columns: int) -> float:
@@ -167,83 +150,3 @@ def _level(panels: Sequence["Axes"]) -> None:
     limits = [axes.get_ylim() for axes in panels]
     for axes in panels:
         axes.set_ylim(max(0, min(low for low, _ in limits)), max(high for _, high in limits))
-
-
-def _footer(parts: Sequence[Part]) -> str:
-    """Say what was measured, on what, how it was reduced, and what is missing."""
-    frame = pd.concat([part.frame.reindex(columns=TOLD) for part in parts if not part.note])
-    scales = ", ".join(sorted(frame["scale"].unique()))
-    seeds = pd.concat([part.frame.groupby("series")["seed"].nunique() for part in parts if not part.note])
-    sentences = [
-        f"Measured at scale={scales}: {'; '.join(filter(None, _facts(frame, seeds)))}.",
-        *_spread(parts, seeds),
-    ]
-    if reduced := reductions(pd.concat([part.frame for part in parts if not part.note])):
-        sentences.insert(1, f"Reduced to {', '.join(reduced)}.")
-    if points := [point for part in parts for point in part.points]:
-        levels = ", at the right edge those for all labels" if any(point.level for point in points) else ""
-        sentences.append(f"Hollow: the paper's own numbers{levels}.")
-    if any(part.panel.kind == "labels" for part in parts if not part.note):
-        sentences += ["Shares of labels: means over seeds."] if seeds.max() > 1 else []
-        sentences.append("Ticks: the classes' shares of the pool.")
-    sentences += _late(parts)
-    if absent := told_lacking([(part.panel.title, part.lacking) for part in parts if not part.note]):
-        sentences.append(f"Not measured: {absent}.")
-    return " ".join(sentences)
-
-
-def _facts(frame: pd.DataFrame, seeds: pd.Series) -> list[str]:
-    """List data sets, number of seeds, pools and devices, and whatever makes the images other than the paper's.
-
-    seeds: how many each series of each panel has
-    """
-    facts = [
-        ", ".join(sorted(name_of("dataset", name) for name in frame["dataset"].unique())),
-        counted(seeds, "seed"),
-        f"pool {' / '.join(f'{int(pool):,}' for pool in sorted(frame['pool'].dropna().unique()))}",
-        ", ".join(sorted(map(str, frame["device"].dropna().unique()))),
-    ]
-    if smaller := sorted({f"{side:.0f}" for side in frame["side"].dropna()}):
-        facts.append(f"images scaled down to {', '.join(smaller)} pixels a side at most")
-    if made_up := sorted(
-        name_of("dataset", name) for name in frame.loc[frame["stand_in"].eq(True), "dataset"].unique()
-    ):
-        facts.append(f"MADE-UP PICTURES stand in for {', '.join(made_up)}")
-    return facts
-
-
-def _late(parts: Sequence[Part]) -> Iterator[str]:
-    """Yield from which counts on curves are shown, and in which panels if not in all that have curves."""
-    begun: dict[float, list[str]] = {}
-    for part, letter in zip(parts, _letters(parts), strict=True):
-        if not part.note and part.panel.x == "labelled" and part.panel.kind in ("accuracy", "entropy"):
-            labelled, since = part.frame["labelled"], part.panel.since
-            begun.setdefault(since if labelled.min() < since <= labelled.max() else 0, []).append(letter)
-    for since in sorted({*begun} - {0}):
-        of = f" of {', '.join(begun[since])}" if len(begun) > 1 else ""
-        yield f"Curves{of} are shown from {since:,.0f} labels on."
-
-
-def _spread(parts: Sequence[Part], seeds: pd.Series) -> list[str]:
-    """Say how the seeds are shown: by bands, where enough of them make one, or one by one.
-
-    seeds: how many each series of each panel has
-    """
-    bands = {part.panel.band for part in parts if part.panel.kind not in WITHOUT_BANDS}
-    sentences = []
-    if bands and seeds.max() >= ENOUGH:
-        told = ", ".join(BANDS[band] for band in sorted(bands))
-        cut = ", wide ones cut at the axis" if any(part.panel.x == "labelled" for part in parts) else ""
-        shown = "Bands and bars"
-        if any(crowded(part) for part in parts if not part.note):
-            shown = "Bands, or bars beside the last point where curves are many"
-        sentences.append(f"{shown}: {told} over seeds{cut}.")
-    if bands and seeds.between(2, ENOUGH - 1).any():
-        sentences.append("Thin lines and small dots: single seeds.")
-    return sentences
-
-
-def counted(counts: pd.Series, noun: str) -> str:
-    """Write a range of counts as short as it goes, with what they count."""
-    low, high = int(counts.min()), int(counts.max())
-    return f"{low if low == high else f'{low} to {high}'} {noun}{'' if high == 1 else 's'}"

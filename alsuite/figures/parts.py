@@ -4,7 +4,8 @@ A panel becomes one part or more, which hold all that is to be drawn and nothing
 told without drawing it. Whatever a panel can't show becomes a note in its place, and never ends the whole figure.
 """
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ __all__ = [
     "Part",
     "derived",
     "heading",
+    "letters",
     "part_named",
     "parts_of",
     "per_run",
@@ -64,6 +66,13 @@ class Part:
 
 
 BLANK = Part(Panel("labels"), note=" ")  # fills a row up
+
+
+def letters(parts: Sequence[Part]) -> Iterator[str]:
+    """Yield the letter of each part of several, none for a part that only fills a row up."""
+    letters = itertools.count(ord("a"))
+    for part in parts:
+        yield "" if part is BLANK or len(parts) == 1 else chr(next(letters))
 
 
 def heading(panel: Panel) -> str:

@@ -83,12 +83,26 @@ def test_from_seven_curves_on_bars_side_by_side_stand_for_bands(tmp_path: Path, 
     assert ("bars beside the last point" in " ".join(figure.texts[0].get_text().split())) == (len(names) == 7)
 
 
-def test_the_seeds_of_each_panel_are_told(tmp_path: Path) -> None:
-    write_seeds(tmp_path, 3)
+@pytest.mark.parametrize(
+    ("panels", "told"),
+    [
+        (["seed < 3"], "3 seeds"),
+        (["seed < 3", "strategy == 'a' and seed == 1"], "3 seeds (a 1 in part)"),
+        (["seed < 3 or strategy == 'a'"], "3 seeds (a 5)"),
+        (["seed == 0 or strategy == 'a' or strategy == 'b' and seed < 2"], "1 seed (a 5, b 2)"),
+        (["seed == 0 or strategy < 'f'"], "1 to 5 seeds"),
+    ],
+)
+def test_series_with_other_seeds_than_most_are_named_unless_they_are_many(
+    tmp_path: Path, panels: list[str], told: str
+) -> None:
+    for name in "abcdefghijk":
+        for seed in range(5):
+            write_run(tmp_path, name, seed, [0.5, 0.6])
     runs, table = load_runs("toy", root=tmp_path), tmp_path / "published.csv"
     table.write_text(HEAD)
-    parts = [part for some in (runs, runs[runs["seed"] == 1]) for part in parts_of(Panel("accuracy"), some, table)]
-    assert "; 1 to 3 seeds;" in compose(parts).texts[0].get_text().replace("\n", " ")
+    parts = [part for some in panels for part in parts_of(Panel("accuracy"), runs.query(some), table)]
+    assert f"; {told};" in compose(parts).texts[0].get_text().replace("\n", " ")
 
 
 @pytest.mark.parametrize(("seeds", "whiskered"), [(2, False), (3, True)])
