@@ -17,6 +17,7 @@ __all__ = [
     "below",
     "check_folder",
     "data_root",
+    "lies_among",
     "locked",
     "place_of",
     "remove_empty",
@@ -91,6 +92,12 @@ def data_root(given: str | Path | None = None) -> Path:
 def place_of(path: object) -> Path:
     """Return the true place of a folder that the user names."""
     return Path(str(path)).expanduser().resolve()
+
+
+def lies_among(images: Path, folder: object) -> bool:
+    """Tell whether a folder lies in one whose images are all read, and not in a hidden one of it."""
+    place = place_of(folder)
+    return place.is_relative_to(images) and not any(part.startswith(".") for part in place.relative_to(images).parts)
 
 
 def unlock(lock: FileLock) -> None:

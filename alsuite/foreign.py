@@ -15,7 +15,7 @@ from torch import Tensor
 from alsuite.data.checks import check_pixels
 from alsuite.data.unlabelled import unlabelled
 from alsuite.errors import UserError
-from alsuite.files import place_of
+from alsuite.files import lies_among, place_of
 from alsuite.pool import Images, Pool, Rows, pixels
 from alsuite.strategies import Strategy
 from alsuite.strategies.badge import Badge
@@ -134,7 +134,7 @@ def read(images: object, config: Mapping[str, Any]) -> tuple[Tensor, Sequence[st
             raise UserError(f"{images} is no folder: name one that holds images, or an array file.npy of them")
         check_pixels("size", size := config["dataset"]["size"])
         root = config["root"]
-        if place_of(root).is_relative_to(path) and _names(config["strategy"], f"{root}/"):
+        if lies_among(path, root) and _names(config["strategy"], f"{root}/"):
             raise UserError(f"root={root} lies in {images}, whose images are all read: add root=... outside of it")
         split = unlabelled(path, size, ("a", "b"), None, None).train
         return split.images, split.files.names if split.files else None

@@ -24,7 +24,7 @@ from alsuite.data import Dataset
 from alsuite.data.enlarged import enlarged
 from alsuite.data.made_up import load_or_make_up
 from alsuite.errors import UserError, not_negative, positive, whole_number
-from alsuite.files import data_root, place_of
+from alsuite.files import data_root, lies_among, place_of
 from alsuite.mapped import Mapped
 from alsuite.metrics import counted
 from alsuite.oracle import Oracle, known_targets
@@ -201,8 +201,7 @@ def _is_share(value: object) -> bool:
 def check_apart(images: Path, **written: object) -> None:
     """Refuse a folder that is written to among images that are all read, unless a folder between is hidden."""
     for option, folder in written.items():
-        place = place_of(folder)
-        if place.is_relative_to(images) and not any(part.startswith(".") for part in place.relative_to(images).parts):
+        if lies_among(images, folder):
             raise UserError(f"{option}={folder} lies in dataset.path, whose images are all read: give another")
 
 

@@ -172,7 +172,8 @@ def placed_groups(axes: "Axes", part: Part, _: Look) -> None:
     """Draw where one run has placed its groups of samples; the axes have no meaning of their own, and so no ticks."""
     for place, (name, places) in enumerate(groups_of(part).items()):
         colour, label = (SKY, GREEN, VERMILLION)[place % 3], part.panel.names.get(name, name.replace("_", " "))
-        axes.scatter(*places.T, s=5, color=colour, alpha=0.7, linewidths=0, label=label, zorder=2 + place)
+        axes.scatter(*places.T, s=5, color=colour, alpha=0.7, linewidths=0, zorder=2 + place)
+        axes.plot([], [], color=colour, marker="o", linestyle="none", label=label)  # dots of the legend, to be seen
     axes.set(xticks=[], yticks=[])
 
 
