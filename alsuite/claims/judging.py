@@ -8,7 +8,7 @@ strongest contradiction, times the number of comparisons.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from alsuite.claims.claim import Claim, Series
-from alsuite.claims.series import Height, in_one_setting, not_averaged, places, said, values
+from alsuite.claims.series import Height, in_one_setting, not_averaged, places, rows_of, said, values
 from alsuite.errors import UserError
 from alsuite.results.intervals import SIGNIFICANT
 from alsuite.results.measures import BYTES
@@ -43,6 +43,7 @@ class Judgement:
     clear: how far the weakest comparison's mean lies from the nearer bound, in standard deviations over seeds
     tested: whether any comparison has more than one seed, without which none could decide anything that seeds change
     without: what the claim averages over, and the runs lack
+    task_models: those of each series, where they differ and the claim doesn't speak of it
     """
 
     seeds: int
@@ -55,6 +56,7 @@ class Judgement:
     clear: float
     tested: bool
     without: tuple[str, ...] = ()
+    task_models: tuple[str, ...] = ()
 
     @property
     def p(self) -> float:
@@ -89,8 +91,19 @@ def judged(claim: Claim, runs: pd.DataFrame) -> Judgement:
         comparisons=len(comparisons),
         tested=any(one.tested for one in comparisons),
         without=tuple(dict.fromkeys(lacking)),
+        task_models=_unlike_models(claim, frame, named),
         p_against=min(1.0, len(comparisons) * min(one.p_against for one in comparisons)),
     )
+
+
+def _unlike_models(claim: Claim, frame: pd.DataFrame, named: Sequence[Series]) -> tuple[str, ...]:
+    """Return each series with its task models, if these differ without the claim's saying so."""
+    if any("task_model" in one for one in (claim.where, *named)):
+        return ()
+    found = {said(one): sorted(rows_of(claim, frame, one, claim.measures[0])["task_model"].unique()) for one in named}
+    if len({*map(tuple, found.values())}) < 2:
+        return ()
+    return tuple(f"{name} has {' or '.join(models)}" for name, models in found.items())
 
 
 def _effects(claim: Claim, frame: pd.DataFrame, measure: str, better: Series, than: Series | None) -> Iterator[Array]:

@@ -23,7 +23,7 @@ from alsuite.results.heights import common
 from alsuite.results.measures import PER_CLASS, factor, timed
 from alsuite.results.statistics import FULL, RUN, unique_seeds, with_series
 
-__all__ = ["Height", "in_one_setting", "not_averaged", "places", "said", "values"]
+__all__ = ["Height", "in_one_setting", "not_averaged", "places", "rows_of", "said", "values"]
 
 Rows = pd.DataFrame
 Height = float | pd.Series | None  # that curves are to reach, one for all seeds or one for each

@@ -102,6 +102,7 @@ def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, o
     why += [MADE] if reduced and claim.of_a_generator and "of the generator" in " ".join(reductions(runs)) else []
     tested = found.tested and not why
     why += [f"without {', '.join(found.without)}"] if found.without else []
+    why += [f"their task models differ: {', '.join(found.task_models)}"] if found.task_models else []
     protocol = claim.where.get("protocol", "paper" if "paper" in protocols else ", ".join(sorted(protocols)))
     return {
         "effect": found.effect,

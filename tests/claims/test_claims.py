@@ -56,6 +56,16 @@ def test_an_effect_is_the_mean_paired_difference_with_its_interval(tmp_path: Pat
     assert (found.seeds, found.comparisons) == (5, 1)
 
 
+def test_series_of_unlike_task_models_are_told(tmp_path: Path) -> None:
+    frame = runs(tmp_path, {"vaal": (0.5, 0.8), "random": (0.5, 0.7), "margin": (0.5, 0.6)})
+    other = frame.assign(task_model=frame["task_model"].mask(frame["strategy"] == "random", "fastnet"))
+    row = verdicts([claim(experiment="demo")], lambda _: other).iloc[0]
+    assert row["why"] == "their task models differ: vaal has linear, random has fastnet"
+    assert judged(claim(), frame).task_models == judged(claim(than="margin"), other).task_models == ()
+    told = {"strategy": "random", "task_model": "fastnet"}
+    assert judged(claim(than=told), other).task_models == ()
+
+
 @pytest.mark.parametrize(
     ("changes", "holds", "effect"),
     [
