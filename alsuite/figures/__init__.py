@@ -26,7 +26,6 @@ An experiment lists its panels under `figure:`, each a mapping with the fields
     x           labelled, or a column such as pool or strategy.alpha: then each run gives one value
     since       from which x on curves are shown
     at          that one value (bars, timing, x): final, mean, or (nearest to) a labelled count
-    band        interval (95 %, of the mean) or sd
     cycle, rows, columns     of images: which cycle, which stored rows, how many of each
     experiment  the folder of the runs, where it differs from the figure's `experiment:`
 """

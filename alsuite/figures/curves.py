@@ -56,9 +56,9 @@ def curves(axes: "Axes", part: Part, look: Look) -> None:
         rows, style = table[table["series"] == name], look[name]
         _each_seed(axes, data[data["series"] == name], style, panel)
         if bars or len(rows) == 1:
-            _bar(axes, rows, style, panel, place + 1 if bars else 0)
+            _bar(axes, rows, style, panel.x, place + 1 if bars else 0)
         else:
-            axes.fill_between(rows[panel.x], *band(rows, panel), color=style.colour, alpha=0.15, linewidth=0)
+            axes.fill_between(rows[panel.x], *band(rows), color=style.colour, alpha=0.15, linewidth=0)
         _curve(axes, rows, style, panel.x, name)
     for name, runs in per_run(part.frame[full], panel).groupby("series"):
         style, level = look[str(name)], factor(panel.y) * runs[panel.y].mean()
@@ -113,14 +113,14 @@ def crowded(part: Part) -> bool:
     return part.panel.kind in ("accuracy", "entropy") and int((seeds >= ENOUGH).sum()) >= CROWD
 
 
-def _bar(axes: "Axes", table: pd.DataFrame, style: Style, panel: Panel, place: int) -> None:
+def _bar(axes: "Axes", table: pd.DataFrame, style: Style, along: str, place: int) -> None:
     """Draw the interval at the last x of a curve as a bar at its right.
 
     table: a row for each x, as `_intervals` returns it
     place: how many steps to the right, so that the bars of many curves stand side by side
     """
-    x, mean = table[panel.x].to_numpy(float), table["mean"].to_numpy(float)[-1]
-    low, high = (edge[-1] for edge in band(table, panel))
+    x, mean = table[along].to_numpy(float), table["mean"].to_numpy(float)[-1]
+    low, high = (edge[-1] for edge in band(table))
     ends = np.nan_to_num([[mean - low], [high - mean]])
     axes.errorbar([x[-1] + place * np.ptp(x) / 50], [mean], yerr=ends, color=style.colour, capsize=2, elinewidth=1)
 
@@ -134,15 +134,12 @@ def _curve(axes: "Axes", table: pd.DataFrame, style: Style, x: str, label: str) 
     axes.plot(table[x], table["mean"], markevery=max(1, round(len(table) / 8)), label=label, **look)
 
 
-def band(table: pd.DataFrame, panel: Panel) -> tuple[np.ndarray, np.ndarray]:
+def band(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
     """Return the edges of the band, within what the measure can be; NaN where the seeds are too few.
 
-    table: rows of `_intervals`; the panel chooses between its interval and the standard deviation
+    table: rows of `_intervals`
     """
-    low, high = table["low"], table["high"]
-    if panel.band == "sd":
-        low, high = table["mean"] - table["sd"], table["mean"] + table["sd"]
-    edges = [edge.where(table["n"] >= ENOUGH).to_numpy(float) for edge in (low, high)]
+    edges = [table[edge].where(table["n"] >= ENOUGH).to_numpy(float) for edge in ("low", "high")]
     if table["most"].notna().all():
         edges = [edge.clip(0, table["most"].to_numpy(float)) for edge in edges]
     return edges[0], edges[1]

@@ -83,7 +83,7 @@ def _dot(axes: "Axes", place: int, row: pd.DataFrame, style: Style, panel: Panel
 
     On the logarithmic axis of times a whisker must not reach zero.
     """
-    mean, (low, high) = float(row["mean"].iloc[0]), (float(edge[0]) for edge in band(row, panel))
+    mean, (low, high) = float(row["mean"].iloc[0]), (float(edge[0]) for edge in band(row))
     down = min(mean - low, 0.9 * mean) if panel.kind == "timing" else mean - low
     whiskers = np.nan_to_num([[down], [high - mean]])
     axes.errorbar([mean], [place], xerr=whiskers, fmt=style.marker, color=style.colour, capsize=2.5, markersize=5.5)

@@ -17,7 +17,6 @@ __all__ = ["footer", "seeds_counted"]
 TOLD = ("scale", "dataset", "protocol", "pool", "side", "device", "series", "seed", "stand_in")
 FEW = 4  # series that are named for their number of seeds
 WITHOUT_BANDS = ("labels", "aubc", "penalty", *STORED)
-BANDS = {"interval": "95 % interval of the mean", "sd": "standard deviation"}
 
 
 def footer(parts: Sequence[Part]) -> str:
@@ -80,15 +79,14 @@ def _spread(parts: Sequence[Part], seeds: pd.Series) -> list[str]:
 
     seeds: how many each series of each panel has
     """
-    bands = {part.panel.band for part in parts if part.panel.kind not in WITHOUT_BANDS}
+    bands = any(part.panel.kind not in WITHOUT_BANDS for part in parts)
     sentences = []
     if bands and seeds.max() >= ENOUGH:
-        told = ", ".join(BANDS[band] for band in sorted(bands))
         cut = ", wide ones cut at the axis" if any(part.panel.x == "labelled" for part in parts) else ""
         shown = "Bands and bars"
         if any(crowded(part) for part in parts if not part.note):
             shown = "Bands, or bars beside the last point where curves are many"
-        sentences.append(f"{shown}: {told} over seeds{cut}.")
+        sentences.append(f"{shown}: 95 % interval of the mean over seeds{cut}.")
     if bands and seeds.between(2, ENOUGH - 1).any():
         sentences.append("Thin lines and small dots: single seeds.")
     return sentences

@@ -61,7 +61,6 @@ class Panel:
     since: float = 0
     y: str = "accuracy"
     at: str | int = "final"
-    band: str = "interval"
     cycle: int = 0
     rows: tuple[str, ...] = ()
     columns: int = 10

@@ -54,7 +54,7 @@ def _curves(part: Part, look: Look) -> Chart:
     traces: list[Trace] = []
     for name in filter({*table["series"]}.__contains__, part.order):
         rows = table[table["series"] == name].sort_values(panel.x)
-        low, high = band(rows, panel)
+        low, high = band(rows)
         traces += _each_seed(data[data["series"] == name], name, panel.x, look[name])
         traces += curve(name, rows[panel.x], rows["mean"], (low, high), look[name])
     edge = float(table[panel.x].max()) if len(table) else 1.0
@@ -84,7 +84,7 @@ def _dots(part: Part, look: Look) -> Chart:
     traces: list[Trace] = []
     for name in filter({*table["series"]}.__contains__, names):
         row = table[table["series"] == name]
-        low, high = band(row, panel)
+        low, high = band(row)
         traces.append(dot(name, names.index(name), float(row["mean"].iloc[0]), (low[0], high[0]), look[name]))
     traces += [hollow(one, one.y, names.index(name) + 0.25, look[name]) for name, one in points.items()]
     axes = axes_of(y_label(panel), "", x="log" if panel.kind == "timing" else "linear")
