@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from alsuite import CONF
 from alsuite.budget import Budget
 from alsuite.journal import Journal
 from alsuite.loop import Run
@@ -54,3 +55,16 @@ def test_the_strategy_in_the_readme_runs(tmp_path: Path) -> None:
     journal.close()
     assert [record["labelled"] for record in journal.records] == [20, 30, 40]
     assert all(record["queried"]["scores"] for record in journal.records[:-1])
+
+
+def test_the_readme_lists_all_there_is_to_choose() -> None:
+    table = README.read_text().partition("## What there is\n")[2].partition("\n## ")[0]
+    listed: dict[str, list[str]] = {}
+    group = ""
+    for row in re.findall(r"^\| (.*?) \| (.*) \|$", table, re.MULTILINE)[2:]:
+        group = next(iter(re.findall(r"`(\w+)=`", row[0])), group)
+        listed.setdefault(group, []).extend(re.findall(r"`(\w+)`", row[1]))
+    there = {group: {path.stem for path in (CONF / group).glob("*.yaml")} for group in listed}
+    there["generator"] -= {"none", "no_vae", "autoencoder"}  # which their strategies and features bring
+    assert {*listed} == {"strategy", "dataset", "task_model", "generator", "features", "oracle", "initial"}
+    assert {group: sorted(names) for group, names in listed.items()} == {g: sorted(names) for g, names in there.items()}
