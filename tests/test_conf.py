@@ -379,6 +379,21 @@ def test_an_option_that_a_swept_strategy_lacks_is_told_before_any_run(given: lis
         jobs_of([*given, "dataset=digits"], composer())
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        ["dataset=folder", "dataset.path=photos"],
+        ["dataset=folder_masks", "dataset.path=photos"],
+        ["dataset=shards", "dataset.train=train.tar", "dataset.classes=[cat,dog]"],
+    ],
+)
+def test_strategies_are_compared_on_ones_own_data(data: list[str]) -> None:
+    jobs = jobs_of([*data, "strategy=random,margin"], composer())
+    assert [{*data} <= {*job} for job in jobs] == [True, True]
+    with pytest.raises(UserError, match=rf"{data[0]} has no option dataset\.paht: it has (path|classes)"):
+        jobs_of([data[0], "dataset.paht=photos", "strategy=random,margin"], composer())
+
+
 def test_values_that_the_sweeps_lack_are_run_as_each_is_alone() -> None:
     def runs(*given: str) -> set[frozenset[str]]:
         return {frozenset(run) for line in asked(["experiment=asal_fig17", "seed=0", *given]) for run in expanded(line)}

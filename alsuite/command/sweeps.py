@@ -131,8 +131,11 @@ def _check_options(job: Sequence[str], composer: Composer) -> None:
     config, choices = composer.settled(job)
     for one in parsed(job):
         group, _, name = one.get_key_element().partition(".")
-        if group in choices and group in SETTLING and name and name.split(".")[0] not in config[group]:
-            have = sorted(str(key) for key in config[group] if key != "_target_")
+        if group not in choices or group not in SETTLING or not name:
+            continue
+        have = [*map(str, config[group])]  # what has no value yet, too, of which a configuration says that it isn't in
+        if name.split(".")[0] not in have:
+            have = sorted(key for key in have if not key.startswith("_"))
             near = get_close_matches(name, have, cutoff=0.6) or have
             hint = f"it has {', '.join(near) or 'none'}, and +{group}.{name}=... gives one to a class of yours"
             raise UserError(f"{group}={choices[group]} has no option {group}.{name}: {hint}")
