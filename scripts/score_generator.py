@@ -3,6 +3,9 @@ the probabilities and the features of a small classifier that is trained on the 
 images are scored beside it: no generator can do much better. A strategy never sees these labels.
 
     python scripts/score_generator.py mnist57 wgan_gp scale=laptop
+    python scripts/score_generator.py mnist wgan_gp scale=laptop dataset.validation=10000
+
+A generator is the one that comes with alsuite where the data is that of ASAL's figures, as these two are.
 """
 
 from __future__ import annotations
