@@ -26,7 +26,7 @@ SHORT = "there is too little memory: end other programs, or take a smaller task_
 OUT_OF_MEMORY = r"out of memory|can't allocate memory|can't start new thread|bad_alloc|could not create a primitive$"
 LONELY = "Expected more than 1 value per channel"
 OF_TWO = "batch norm learns nothing from a batch of one: raise task_model.batch, strategy.batch or generator.batch"
-EXTRA = "pip install 'alsuite[launchers]' brings Hydra's joblib, submitit and optuna"
+EXTRA = "pip install -e '.[launchers]' in alsuite's folder brings Hydra's joblib, submitit and optuna"
 NOISE = r"\n(?:To append|Config search path|    full_key|full_key|Set the environment|    reference_type)"
 REPHRASED = {
     r"Interpolation key 'fair\.": "protocol=fair has no recipe for this task model: take protocol=paper",

@@ -78,7 +78,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[tuple[A
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_a_launcher_of_hydras_runs_the_same_runs(launcher: str, tmp_path: Path, expected: object) -> None:
     if find_spec("joblib" if launcher == "joblib" else "submitit") is None:
-        pytest.skip("pip install 'alsuite[launchers]' brings it")
+        pytest.skip("pip install -e '.[launchers]' brings it")
     run(tmp_path, *SWEEP, f"hydra/launcher={launcher}")
     assert accuracies(tmp_path) == expected
     assert [*tmp_path.rglob("curve*.png")]

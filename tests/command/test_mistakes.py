@@ -64,8 +64,8 @@ MISTAKES = {
     "-cd /nonexistent": ["no folder /nonexistent"],
     "strategy=random -cd /nonexistent dataset=digits": ["no folder /nonexistent"],
     "--config-name=other": ["no other.yaml"],
-    "hydra/launcher=rayy": ["hydra/launcher=rayy", "processes", "alsuite[launchers]"],
-    "-m strategy=random,margin hydra/sweeper=optunaa": ["hydra/sweeper=optunaa", "alsuite[launchers]"],
+    "hydra/launcher=rayy": ["hydra/launcher=rayy", "processes", ".[launchers]"],
+    "-m strategy=random,margin hydra/sweeper=optunaa": ["hydra/sweeper=optunaa", ".[launchers]"],
     # values
     "seed=abc": ["seed=abc", "seed=0"],
     "seed=-1": ["seed=-1", "seed=0"],
