@@ -17,7 +17,7 @@ import torch
 import alsuite
 from alsuite import pick
 from alsuite.errors import UserError
-from alsuite.labelling.known import by_position, read_labels
+from alsuite.labelling.known import by_position, classes_of, read_labels
 from alsuite.pick import main
 from alsuite.pool import Pool
 from alsuite.strategies import Query
@@ -49,6 +49,9 @@ def test_by_features_of_ones_own_model() -> None:
     among = [i for i in range(30) if i not in (3, 8)]
     expected = [among[i] for i in k_center_greedy(table[among], table[[3, 8]], 5)[0].tolist()]
     assert [*picked.index] == expected
+    unknown = alsuite.query(features=FEATURES, strategy="coreset", n=5)
+    expected = k_center_greedy(table, table.mean(0, keepdim=True), 5)[0].tolist()
+    assert [*unknown.index] == expected
     both = alsuite.query(features=FEATURES, log_probs=LOG_PROBS, labels=LABELS, strategy="badge", n=5)
     assert len({*both.index} - {0, 1}) == 5
 
@@ -369,3 +372,8 @@ def test_a_wrong_table_of_labels_ends_in_one_line(
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("alsuite: ")
     assert message in line
+
+
+def test_classes_that_labels_name_are_in_the_order_of_folders() -> None:
+    assert classes_of(["horse", "bee", "cat", "apple", "cat"]) == ["apple", "bee", "cat", "horse"]
+    assert classes_of(["10", "9", "1"]) == ["1", "9", "10"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -44,8 +45,11 @@ def by_position(labels: object, size: int, names: Sequence[str] | None) -> Known
 
 
 def classes_of(labels: Iterable[str]) -> list[str]:
-    """Return the classes in order; numbers beside names are refused, as these may be places among the names."""
-    names = sorted({*labels} - {UNSURE}, key=lambda name: (not name.isdecimal(), name.zfill(9), name))
+    """Return the classes, numbers by size and names by the alphabet.
+
+    Numbers beside names are refused, as these may be places among the names.
+    """
+    names = sorted({*labels} - {UNSURE}, key=lambda name: (int(name) if name.isdecimal() else math.inf, name))
     if names and names[0].isdecimal() and not names[-1].isdecimal():
         advice = "write names alone, or name all classes, such as dataset.classes=[cat,dog]"
         raise UserError(f"labels are numbers ({names[0]}) and names ({names[-1]}) at once: {advice}")

@@ -35,6 +35,8 @@ ROWS, CENTRES = 4096, 2**13  # whose products are held at once
 class CoreSet:
     """Asks for the samples whose features lie farthest from those of all labelled ones and of the picks before.
 
+    Where nothing is labelled the mean of all features stands for it.
+
     candidates: samples in the front; it changes the speed, not the picks
     """
 
@@ -44,7 +46,8 @@ class CoreSet:
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         among = pool.unlabelled
-        features, centres = (features_of(task, pool.rows(indices)) for indices in (among, pool.labelled))
+        features, known = features_of(task, pool.rows(among)), pool.labelled
+        centres = features_of(task, pool.rows(known)) if len(known) else features.mean(0, keepdim=True)
         picks, distances = k_center_greedy(features, centres, n, self.candidates)
         return Query(among[picks], distances)
 
