@@ -38,7 +38,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from alsuite.errors import UserError
+from alsuite.errors import UserError, not_negative, whole_if_given, whole_number
 from alsuite.generators.acgan import ACGANGame, ACGANRules
 from alsuite.nets.acgan import Conditional, Gaussian
 from alsuite.training.together import part
@@ -61,10 +61,10 @@ class Guidance:
     drawn: what makes the images that count and join, policy or generator
     weight: lambda, of the reward in eq. 11
     warmup: m of algorithm 1, as a share of the iterations
-    buffer: M of algorithm 1, how many of the latest samples are kept
+    buffer: M of algorithm 1, how many of the latest samples are kept, rounded up to whole batches
     rewarded: images of a batch that get a reward; None takes all
     standardised: whether rewards count relative to the mean and the spread of those in the buffer
-    prior: weight of KL(policy, N(0, I)), where images are the policy's
+    prior: of KL(policy, N(0, I)) beside the reward, both of which `weight` multiplies, where images are the policy's
     hidden: widths of the policy's network
     """
 
@@ -80,11 +80,11 @@ class Guidance:
     def __post_init__(self) -> None:
         if self.drawn not in DRAWN:
             raise UserError(f"strategy.drawn={self.drawn} is unknown: choose {' or '.join(DRAWN)}")
-        for name, most in (("weight", math.inf), ("warmup", 1), ("prior", math.inf)):
-            if not 0 <= (value := getattr(self, name)) <= most:
-                raise UserError(f"strategy.{name}={value} must be a number from 0 to {most}")
-        if self.buffer < 1 or (self.rewarded or 1) < 1:
-            raise UserError("strategy.buffer and strategy.rewarded count images: give 1 at the least")
+        not_negative("strategy.", weight=self.weight, warmup=self.warmup, prior=self.prior)
+        if self.warmup > 1:
+            raise UserError(f"strategy.warmup={self.warmup} is a share of the iterations: give a number from 0 to 1")
+        whole_number("strategy.", buffer=self.buffer)
+        whole_if_given("strategy.", rewarded=self.rewarded)
 
 
 class Samples(NamedTuple):

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from alsuite.errors import UserError, whole_number
+from alsuite.errors import UserError, not_negative, whole_number
 from alsuite.nets.vae import VAE, discriminator
 from alsuite.notes import FIT_SECONDS
 from alsuite.pool import Pool, evenly, gather
@@ -102,6 +102,7 @@ class AALU:
     ) -> None:
         if not ranking and not rules.get("adversarial", 1):
             raise UserError("with strategy.ranking=0 and strategy.adversarial=0 the assistant learns nothing: set one")
+        not_negative("strategy.", ranking=ranking, margin=margin)
         self.make_vae = required_vae(vae)
         self.prediction = prediction
         self.ranking = ranking
@@ -113,7 +114,7 @@ class AALU:
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         start = clock(pool.device)
-        features, probs, losses = told(task, pool)
+        features, probs, losses = outputs_and_losses(task, pool)
         features = standardised(features) if self.standardise else features
         game = self.trained(pool, features, probs, losses)
         seconds = clock(pool.device) - start
@@ -164,7 +165,7 @@ def loss_ranking(informative: Tensor, losses: Tensor) -> dict[str, float]:
     return {"loss_ranking": float((more[0] * more[1] > 0).float().mean())} if half else {}
 
 
-def told(task: Task, pool: Pool) -> tuple[Tensor, Tensor, Tensor]:
+def outputs_and_losses(task: Task, pool: Pool) -> tuple[Tensor, Tensor, Tensor]:
     """Return the task's (N, D) features, (N, K) probabilities and (N,) losses, which are read where there is a label.
 
     Features and probabilities that would fill gigabytes are kept in half precision.

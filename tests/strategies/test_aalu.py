@@ -181,6 +181,12 @@ def test_the_game_is_played_with_the_batch_and_the_margin_that_it_was_given(monk
     assert (strategy.game.margin, strategy.game.ranking, sizes) == (0.7, 4, {20})
 
 
+@pytest.mark.parametrize("option", ["ranking", "margin"])
+def test_weights_below_zero_are_refused(option: str) -> None:
+    with pytest.raises(UserError, match=rf"^strategy\.{option}=-1 must be a number from 0"):
+        AALU(SMALL, **{option: -1})
+
+
 @pytest.mark.parametrize("layers", [3, 4])
 def test_the_assistant_has_three_layers_unless_told(layers: int) -> None:
     strategy = Kept(SMALL, **FAST) if layers == 3 else Kept(SMALL, assistant_layers=layers, **FAST)
