@@ -23,7 +23,7 @@ from alsuite.strategies import Once
 __all__ = ["memory"]
 
 PLAIN = (NoneType, bool, int, float, complex, str, bytes)
-FIXED = (type, ModuleType, FunctionType, MethodType, BuiltinFunctionType, partial, Once, Generator)
+FIXED = (type, ModuleType, FunctionType, MethodType, BuiltinFunctionType, partial, Once)
 
 
 class Same:
@@ -58,7 +58,8 @@ def _state(value: object, seen: dict[int, object]) -> object:
     """
     if isinstance(value, PLAIN):
         return value
-    if isinstance(value, FIXED) or id(value) in seen:
+    trained_once = isinstance(value, Generator) and not hasattr(value, "query")
+    if isinstance(value, FIXED) or trained_once or id(value) in seen:
         return Same(value)
     seen[id(value)] = value  # kept alive, so that no id comes twice
     if isinstance(value, Tensor):

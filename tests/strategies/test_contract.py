@@ -15,8 +15,10 @@ from torch import Tensor, nn
 
 from alsuite.contract import Promise
 from alsuite.errors import UserError
+from alsuite.nets.vae import small_vae
 from alsuite.pool import Pool
 from alsuite.strategies import Once, Query
+from alsuite.strategies.vaal import VAAL
 from alsuite.tasks import Task
 from helpers.pools import digit_pool
 
@@ -212,6 +214,7 @@ STATES: dict[str, tuple[object, Callable[[Any], Any]]] = {
     "NumPy's older randomness": (np.random.RandomState(0), lambda self: self.held.rand()),
     "torch's randomness": (torch.Generator(), lambda self: torch.rand(1, generator=self.held)),
     "slots": (Slotted(), lambda self: setattr(self.held, "count", 1)),
+    "another strategy": (VAAL(small_vae), lambda self: setattr(self.held, "layers", 7)),
     "deep inside": (Nested(), lambda self: self.held.inner[0]["seen"].add(1)),
 }
 
