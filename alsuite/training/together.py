@@ -153,7 +153,9 @@ def _normalised(layer: Any, x: Tensor) -> Tensor:
     """Do what a layer of batch norm does, by the statistics of all ranks."""
     if not layer.training:
         return type(layer).forward(layer, x)
-    y, mean, variance = _Normalised.apply(x, layer.weight, layer.bias, layer.eps)
+    ones = torch.ones_like(layer.running_mean)
+    weight, bias = (layer.weight, layer.bias) if layer.affine else (ones, torch.zeros_like(ones))
+    y, mean, variance = _Normalised.apply(x, weight, bias, layer.eps)
     layer.num_batches_tracked += 1
     n = x.numel() // x.shape[1] * ranks.count()
     share = layer.momentum if layer.momentum is not None else 1 / float(layer.num_batches_tracked)

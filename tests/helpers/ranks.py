@@ -94,7 +94,7 @@ def nothing_drawn() -> Iterator[None]:
 
 def normed(shape: Any = SHAPE, outputs: int = 10) -> nn.Sequential:
     convolution = nn.Conv2d(shape[0], 6, 3, padding=1, bias=False)
-    flat = [nn.Flatten(), nn.Linear(6 * shape[1] * shape[2], 8), nn.BatchNorm1d(8), nn.ReLU()]
+    flat = [nn.Flatten(), nn.Linear(6 * shape[1] * shape[2], 8), nn.BatchNorm1d(8, affine=False), nn.ReLU()]
     return nn.Sequential(convolution, nn.BatchNorm2d(6), nn.ReLU(), *flat, nn.Linear(8, outputs))
 
 
