@@ -37,7 +37,7 @@ def check_arrays(where: str, images: NDArray, targets: NDArray) -> None:
 
 
 def check_labels(name: str, train: NDArray, test: NDArray, names: Sequence[str]) -> None:
-    """Refuse labels without a name, and names without a training image."""
+    """Refuse labels without a name, of masks in evenly spaced ones alone, and names without a training image."""
     of_pixels, last = train.ndim > 1, len(names) - 1
     train, test = (spaced(targets) if of_pixels else targets for targets in (train, test))
     for split, targets in (("train", train), ("test", test)):
@@ -71,5 +71,5 @@ def highest(targets: NDArray) -> int:
 
 
 def spaced(targets: NDArray, most: int = 2**26) -> NDArray:
-    """Return evenly spaced masks of at most 64 MB."""
-    return targets[:: max(1, targets.size // most)].ravel()
+    """Return the pixels of evenly spaced masks, at most 64 MB of them."""
+    return targets[:: max(1, -(-targets.size // most))].ravel()

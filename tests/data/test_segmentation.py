@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from alsuite.data import Dataset, load
+from alsuite.data.checks import spaced
 from alsuite.data.dataset import Split, no_larger
 from alsuite.data.segmentation import bdd100k, camvid, cityscapes, folder_masks
 from alsuite.errors import MissingDataError, UserError
@@ -260,3 +261,9 @@ def test_a_wrong_file_is_named(own: Path, tmp_path: Path, fault: str, message: s
 def test_classes_cannot_be_chosen_among_pixels(streets: Path, tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has a label per pixel: leave it out"):
         load("cityscapes", partial(cityscapes), names=NAMES, classes=[0, 1], root=tmp_path)
+
+
+def test_of_many_masks_evenly_spaced_ones_are_looked_at() -> None:
+    masks = np.arange(19, dtype=np.uint8).repeat(10).reshape(19, 2, 5)
+    assert spaced(masks, most=100).tolist() == np.arange(0, 19, 2).repeat(10).tolist()
+    assert spaced(masks, most=190).size == 190
