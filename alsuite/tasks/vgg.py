@@ -28,7 +28,7 @@ __all__ = ["VGG16", "Extractor", "FeatureStore", "convolutions"]
 
 CONVOLUTIONS = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)  # among torchvision's layers
 DIGEST = 16  # bytes
-CHUNK = 1024  # images that are looked up, and computed, at a time
+CHUNK = 1024  # images that are looked up at a time
 
 
 class Extractor(Protocol):
@@ -153,7 +153,7 @@ class FeatureStore:
     def __call__(self, images: Images) -> Tensor:
         """Return (N, D) features on the CPU."""
         if not len(images):
-            raise UserError("there is no image left to score: lower budget.end")
+            raise UserError("there is no image to compute anything of: in a run, lower budget.end")
         chunks = -(-len(images) // CHUNK)
         with rehearsal.lasting():
             shown = watched(rehearsal.few(parts(images, CHUNK), chunks), "features", chunks)

@@ -73,7 +73,7 @@ class Stream:
     def __len__(self) -> int:
         """Return the steps of an epoch; a last batch of one sample joins the one before, for batch norm's sake."""
         n = len(self.indices)
-        return max(1, n // self.batch) if n % self.batch == 1 else math.ceil(n / self.batch)
+        return n // self.batch if n % self.batch == 1 else math.ceil(n / self.batch)
 
     def __iter__(self) -> Iterator[Batch]:
         """Yield the batches of one epoch, in an order drawn from torch's generator on the CPU."""
@@ -194,16 +194,16 @@ def infer(
         for whole in joined:
             rehearsal.filled(whole, done)
     if not joined:
-        raise UserError("there is no image left to score: lower budget.end")
+        raise UserError("there is no image to compute anything of: in a run, lower budget.end")
     joined = [completed(whole, starts) for whole in joined]
     return tuple(joined) if several else joined[0]
 
 
 def _check_rows(made: Sequence[Tensor], n: int) -> None:
-    """Refuse what isn't a row for each of n images, as a score gives it that is meant for other predictions."""
+    """Refuse what isn't a row for each of n images, as a network or score gives it that is meant for other ones."""
     for part in made:
         if not part.ndim or len(part) != n:
-            raise UserError(f"a score gave numbers of shape {(*part.shape,)} for {n} images: it must give each its own")
+            raise UserError(f"what is computed of {n} images has the shape {(*part.shape,)}: it must be a row for each")
 
 
 def chunk_size(images: Images, device: torch.device | None = None, steady: bool = False) -> int:

@@ -21,7 +21,9 @@ def tamed() -> Iterator[Callback]:
     On SIGTERM it would go on to the end of the block of steps, which may be minutes, and then exit as if all had gone
     well; of Ctrl-C it makes an exit that says nothing.
     """
-    logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+    logger = logging.getLogger("pytorch_lightning")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
     before = signal.getsignal(signal.SIGTERM)
 
     def give_back(*_: object) -> None:
@@ -37,3 +39,5 @@ def tamed() -> Iterator[Callback]:
         if isinstance(ended.__context__, KeyboardInterrupt):
             raise ended.__context__ from None
         raise
+    finally:
+        logger.setLevel(level)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 from collections.abc import Iterator
@@ -21,6 +22,7 @@ from alsuite.tasks import classification
 from alsuite.training.augment import augmentations, crop, flip, shift
 from alsuite.training.descent import optimiser
 from alsuite.training.fit import Stream, fit, infer
+from alsuite.training.tamed import tamed
 from helpers.pools import digit_pool
 from helpers.tasks import fast_task
 
@@ -247,7 +249,7 @@ def test_inference_joins_chunks_in_order(n: int) -> None:
 
 
 def test_nothing_to_infer_is_a_users_error() -> None:
-    with pytest.raises(UserError, match=r"no image left to score: lower budget\.end"):
+    with pytest.raises(UserError, match=r"no image to compute anything of: in a run, lower budget\.end"):
         infer(lambda images: images, torch.empty(0, 1, 8, 8))
 
 
@@ -339,3 +341,15 @@ def test_nothing_takes_the_place_of_an_optimisers_own_weight_decay() -> None:
 def test_what_is_no_optimiser_is_refused(maker: Any, message: str) -> None:
     with pytest.raises(UserError, match=message):
         optimiser([nn.Parameter(torch.zeros(2))], maker, 0.1)
+
+
+def test_lightning_is_as_loud_after_a_fit_as_before() -> None:
+    logger = logging.getLogger("pytorch_lightning")
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    try:
+        with tamed():
+            assert logger.level == logging.ERROR
+        assert logger.level == logging.INFO
+    finally:
+        logger.setLevel(before)
