@@ -49,10 +49,8 @@ class NoisyMasks:
         self.flip = flip
         self.others = [confused_with(label, classes, None, confusion) for label in range(classes)]
         self.seed = seed
-        self.asked = 0
 
     def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
-        self.asked += len(indices)
         return torch.stack([self._answer(index) for index in indices.tolist()])
 
     def judge(self, pool: Pool, images: Tensor) -> Tensor | None:
@@ -79,10 +77,8 @@ class HumanMasks:
     def __init__(self, folder: Path, names: Sequence[str]) -> None:
         self.folder = folder
         self.names = list(names)
-        self.asked = 0
 
     def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
-        self.asked += len(indices)
         masks = [self.folder / "masks" / f"{index}.png" for index in indices.tolist()]
         missing = [mask for mask in masks if not mask.exists()]
         if missing:

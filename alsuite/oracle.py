@@ -41,11 +41,9 @@ class Oracle(Protocol):
 
     >>> oracle = Ideal(torch.tensor([5, 0, 4]))
     >>> pool = Pool(torch.zeros(3, 1, 2, 2, dtype=torch.uint8), classes=6, mean=[0], std=[1])
-    >>> oracle(pool, torch.tensor([2, 0])).tolist(), oracle.asked
-    ([4, 5], 2)
+    >>> oracle(pool, torch.tensor([2, 0])).tolist()
+    [4, 5]
     """
-
-    asked: int  # how many labels it gave
 
     def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
         """Return the (n,) labels of the images at `indices`, -1 where it can't tell.
@@ -55,7 +53,7 @@ class Oracle(Protocol):
         ...
 
     def judge(self, pool: Pool, images: Tensor) -> Tensor | None:
-        """Return (M,) labels of images that need not be in the pool, which are not counted; None if it can't."""
+        """Return (M,) labels of images that need not be in the pool; None if it can't."""
         ...
 
 
@@ -66,10 +64,8 @@ class Ideal:
 
     def __init__(self, targets: Tensor) -> None:
         self.targets = targets
-        self.asked = 0
 
     def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
-        self.asked += len(indices)
         if len(indices) and int(indices.max()) >= len(self.targets):
             raise UserError("this oracle knows no label of a synthetic image: take oracle=annotator or oracle=human")
         return self.targets[indices.cpu()]
@@ -163,7 +159,6 @@ class Annotator(Ideal):
         labels = torch.empty_like(indices)
         labels[real] = super().__call__(pool, indices[real]).to(indices.device)
         if not real.all():
-            self.asked += int((~real).sum())
             labels[~real] = self.judge(pool, pool.rows(indices[~real])[:])
         return labels
 

@@ -30,6 +30,16 @@ def run(folder: Path, oracle: Oracle, cycles: int = 3) -> Run:
     return Run(pool, tests, lambda: fast_segmentation(epochs=3), strategy, oracle, budget, torch.arange(6), journal, 0)
 
 
+class Counted(Ideal):
+    """Counts how many labels it was asked for."""
+
+    asked = 0
+
+    def __call__(self, pool: Pool, indices: torch.Tensor) -> torch.Tensor:
+        self.asked += len(indices)
+        return super().__call__(pool, indices)
+
+
 def test_a_run_keeps_indices_measures_and_pictures(tmp_path: Path) -> None:
     made = run(tmp_path, Ideal(masks_of(40)[1]))
     made.go()
@@ -59,7 +69,7 @@ def test_a_run_goes_on_by_asking_again(tmp_path: Path) -> None:
     half.mkdir()
     lines = (tmp_path / "whole" / "cycles.jsonl").read_text().splitlines(keepends=True)
     (half / "cycles.jsonl").write_text(lines[0] + lines[1][:50])
-    again = run(half, oracle := Ideal(targets))
+    again = run(half, oracle := Counted(targets))
     again.go()
     assert oracle.asked == 14
     for one, other in zip(whole.journal.records, again.journal.records, strict=True):

@@ -23,7 +23,6 @@ def test_ideal_gives_the_masks() -> None:
     pool, targets = mask_pool()
     oracle = Ideal(targets)
     assert torch.equal(oracle(pool, QUERY), targets[QUERY])
-    assert oracle.asked == 2
 
 
 def test_noise_takes_a_class_of_an_image_for_another_one() -> None:

@@ -37,7 +37,6 @@ class Person:
         self.targets = targets
         self.here = here
         self.unsure = unsure
-        self.asked = 0
 
     def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
         if not self.here:

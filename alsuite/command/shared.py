@@ -60,10 +60,8 @@ class SharedOracle:
     def __init__(self, parts: Parts, setting: Setting, folder: Path) -> None:
         self.oracle: Oracle | None = parts.oracle(setting.dataset, folder) if ranks.first() else None
         self.knows: bool = ranks.told(lambda: getattr(self.oracle, "knows", False))
-        self.asked = 0
 
     def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
-        self.asked += len(indices)
         return ranks.told(lambda: self._own(pool, indices))
 
     def judge(self, pool: Pool, images: Tensor) -> Tensor | None:

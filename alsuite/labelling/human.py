@@ -23,15 +23,14 @@ __all__ = ["Human"]
 class Human:
     """It answers with what is known; of the rest it writes the images and a sheet, and answers with what is filled in.
 
-    The folder holds images/, and labels_<how many were looked at>.csv for each query. Without a page a run ends until
-    the sheet is filled in; with one it waits, and goes on by itself.
+    The folder holds images/, and labels_<how many were looked at>.csv for each query. With a page the run
+    waits, and goes on by itself; with Label Studio, or without either, it ends until the answers are there.
 
     folder: where these files are written
     names: of the classes
     files: the images' own, which are shown in place of the smaller ones that are learned from
     page: where a person labels, or the Label Studio that does it; None leaves the sheets to be filled in
     known: (N,) classes that need not be asked for, -1 where they must; None where all must
-    asked: how many labels it gave
     """
 
     def __init__(
@@ -47,25 +46,26 @@ class Human:
         self.known = torch.empty(0, dtype=torch.int64) if known is None else known
         self.files = files
         self.page = page
-        self.asked = 0
 
     def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
-        self.asked += len(indices)
         indices = indices.cpu()
         labels = torch.full((len(indices),), -1)
         real = indices < len(self.known)
         labels[real] = self.known[indices[real]]
         if len(left := torch.nonzero(labels < 0).squeeze(1)):
             made = bool((indices >= pool.originals).all())  # of which none may be passed over for others
-            first = made or (not len(pool.labelled) and len(left) == len(indices))
-            labels[left] = self._told(pool, indices[left], first)
+            one_at_least = made or (not len(pool.labelled) and len(left) == len(indices))
+            labels[left] = self._told(pool, indices[left], one_at_least)
         return labels
 
     def judge(self, pool: Pool, images: Tensor) -> Tensor | None:
         return None
 
-    def _told(self, pool: Pool, indices: Tensor, first: bool) -> Tensor:
-        """Return what is filled in for images, one class at least where these are the first labels of all."""
+    def _told(self, pool: Pool, indices: Tensor, one_at_least: bool) -> Tensor:
+        """Return what is filled in for images.
+
+        one_at_least: whether somebody must be sure of one: of the first labels of all, and of images that were made
+        """
         looked_at = len(pool.labelled) + len(pool.left_out)
         sheet = Sheet(self.folder / f"labels_{looked_at:06d}.csv", self.names)
         wanted = indices.tolist()
@@ -74,19 +74,19 @@ class Human:
         if isinstance(self.page, LabelStudio):
             self.page.exchange(sheet)
         answers = sheet.answers(wanted)
-        if isinstance(self.page, Page) and not _enough(answers, first):
-            self.page.until_filled(sheet, first)
+        if isinstance(self.page, Page) and not _enough(answers, one_at_least):
+            self.page.until_filled(sheet, one_at_least)
             answers = sheet.answers(wanted)
-        return torch.tensor(self._whole(answers, sheet, first))
+        return torch.tensor(self._whole(answers, sheet, one_at_least))
 
-    def _whole(self, answers: Sequence[int | None], sheet: Sheet, first: bool) -> list[int]:
-        """Return the answers, or say how many there are to be given; the first ones must have a label among them."""
+    def _whole(self, answers: Sequence[int | None], sheet: Sheet, one_at_least: bool) -> list[int]:
+        """Return the answers, or say how many there are to be given, or that one must be a label."""
         given = [answer for answer in answers if answer is not None]
         left, names = len(answers) - len(given), ", ".join(self.names[:12]) + ", ..." * (len(self.names) > 12)
         if left:
             which = f"{left} images await" if left == len(answers) else f"{left} of {len(answers)} images still await"
             raise AwaitingLabels(f"{which} labels ({names}): {self._advice(sheet)}, then start again")
-        if not _enough(answers, first):
+        if not _enough(answers, one_at_least):
             where = self.page.export(sheet) if isinstance(self.page, LabelStudio) else sheet.path
             raise UserError(f"{where} is unsure of every image: label one at least ({names}), then start again")
         return given
@@ -112,6 +112,6 @@ class Human:
         return name
 
 
-def _enough(answers: Sequence[int | None], first: bool) -> bool:
-    """Tell whether all is answered, and something is labelled where nothing was before."""
-    return None not in answers and (not first or any(answer != -1 for answer in answers))
+def _enough(answers: Sequence[int | None], one_at_least: bool) -> bool:
+    """Tell whether all is answered, and one image is labelled where one at least must be."""
+    return None not in answers and (not one_at_least or any(answer != -1 for answer in answers))

@@ -47,22 +47,22 @@ class Page:
         self.token = ""
         self.changed = Condition()
         self.sheet: Sheet | None = None
-        self.first = True
+        self.one_at_least = True
         self.rows: list[dict[str, str]] = []
         self.answered = monotonic()
 
-    def until_filled(self, sheet: Sheet, first: bool = True) -> None:
+    def until_filled(self, sheet: Sheet, one_at_least: bool = True) -> None:
         """Show a sheet's images until each has an answer, and some seconds more in which the last can be undone.
 
         The sheet can be edited meanwhile: it is read again every second, and before an answer is written into it.
 
         Arguments:
             sheet: whose images are shown
-            first: whether nothing is labelled yet, so that somebody must be sure of one image at least
+            one_at_least: whether somebody must be sure of one image
         """
         self._serve()
         with self.changed:
-            self.sheet, self.rows, self.first = sheet, sheet.rows(), first
+            self.sheet, self.rows, self.one_at_least = sheet, sheet.rows(), one_at_least
             left = sum(not row["label"] for row in self.rows)
             say(f"label {left} images ({', '.join(self.names[:12])}) at {self.url} ; the run goes on by itself")
             while (rest := self._rest()) is None or rest > 0:
@@ -78,7 +78,9 @@ class Page:
             return {"classes": self.names, "unsure": UNSURE, "sheet": sheet, "items": items, "rest": self._rest()}
 
     def answer(self, said: Mapping[str, object]) -> dict[str, object] | None:
-        """Write an answer into the sheet, and return what is left; None where nothing of the kind is asked.
+        """Write an answer into the sheet, and return the seconds until the run goes on, as the page takes them.
+
+        These are None while images are left; None alone is returned where nothing of the kind is asked.
 
         Arguments:
             said: `sheet` and `index`, which say what was asked, and `label`: a class, "unsure", or "" to take it back
@@ -111,7 +113,7 @@ class Page:
             return None
 
     def _read_again(self) -> None:
-        """Take over what somebody has filled in beside the page, unless it is none of the classes."""
+        """Take over what somebody has filled in beside the page; what is none of the classes is refused."""
         assert self.sheet is not None
         rows = self.sheet.rows()
         for row in rows:
@@ -127,9 +129,9 @@ class Page:
         return self.names[label] if label >= 0 else UNSURE
 
     def _rest(self) -> float | None:
-        """Return the seconds until the run goes on; None while images are left, or none of the first is labelled."""
+        """Return the seconds until the run goes on; None while images are left, or none is labelled and one must be."""
         labels = [row["label"] for row in self.rows]
-        if not all(labels) or (self.first and all(label == UNSURE for label in labels)):
+        if not all(labels) or (self.one_at_least and all(label == UNSURE for label in labels)):
             return None
         return max(0.0, self.answered + self.grace - monotonic())
 
