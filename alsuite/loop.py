@@ -23,7 +23,7 @@ from alsuite.question import Question, ask, doubted, kept, remember, replay, uns
 from alsuite.recorded import SYNTHETIC
 from alsuite.strategies import Query, Strategy, makes_images
 from alsuite.tasks import Task
-from alsuite.tasks.segmentation import coloured, masked, of_pixels
+from alsuite.tasks.segmentation import coloured, mask_pictures, of_pixels
 from alsuite.training.clock import timed
 
 __all__ = ["Run", "seed_all"]
@@ -211,7 +211,9 @@ class Run:
         """Add to what a query shows what the task makes of the pixels of its first images, and where it is unsure."""
         if not self.pool.per_pixel:
             return query
-        return replace(query, images={**query.images, **masked(self.pool, of_pixels(task), query.indices[:SHOWN])})
+        return replace(
+            query, images={**query.images, **mask_pictures(self.pool, of_pixels(task), query.indices[:SHOWN])}
+        )
 
     def _judged(self, query: Query) -> Record:
         """Return the labels that an oracle sees in the images that the samples stand for, if it can."""

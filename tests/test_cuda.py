@@ -46,7 +46,7 @@ from alsuite.strategies.uncertainty import Uncertainty
 from alsuite.tasks import classification
 from alsuite.tasks.m2 import M2
 from alsuite.tasks.ranked import Ranked
-from alsuite.tasks.segmentation import masked
+from alsuite.tasks.segmentation import mask_pictures
 from alsuite.training.augment import augmentations, flip_together
 from alsuite.training.fit import Stream, chunk_size, infer
 from alsuite.training.game import AdversarialGame, AdversarialRules, play
@@ -206,7 +206,7 @@ def test_every_task_learns_and_predicts_as_on_a_cpu(name: str, tmp_path: Path, g
 def measured(task: Any, pool: Pool) -> list[Tensor]:
     """Return what a segmentation makes of images whose masks are known."""
     images, masks = pool.rows(pool.labelled), gather(pool.labels, pool.labelled.cpu())
-    assert masked(pool, task, pool.labelled[:2])["prediction"].shape[0] == 2
+    assert mask_pictures(pool, task, pool.labelled[:2])["prediction"].shape[0] == 2
     return [task.confusion(images, masks), task.losses(images, masks)]
 
 

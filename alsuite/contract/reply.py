@@ -77,7 +77,7 @@ def _can_be_shown(array: np.ndarray) -> bool:
 
 
 def _check_generated(images: object, name: str) -> None:
-    """Refuse images that a strategy says it made unless they have the form of those in the pool."""
+    """Refuse images that a strategy says it made unless they are uint8 (M, C, H, W)."""
     if images is not None and not (isinstance(images, Tensor) and images.dtype == torch.uint8 and images.ndim == 4):
         raise UserError(f"{name} gave generated images that are {_described(images)}: give uint8 (M, C, H, W), or None")
 

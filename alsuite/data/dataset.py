@@ -49,7 +49,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What a run is given: images to choose from and to test on. The first of `tests` is the data set's own.
+    """What a run is given: images to choose from and to test on. The first of `tests` is its own, if it has one.
 
     mean, std: per channel, of images scaled to [0, 1]
     held: how many more training images, of these classes, are left out for validation
@@ -66,8 +66,8 @@ class Dataset:
 
     def subset(self, train: int | None, test: int | None, side: int | None = None) -> "Dataset":
         """The first images of one fixed permutation, none larger than `side` pixels square; None keeps all as it is."""
-        tests = {name: no_larger(first(split, test), side) for name, split in self.tests.items()}
-        return replace(self, train=no_larger(first(self.train, train), side), tests=tests)
+        tests = {name: no_larger(drawn(split, test), side) for name, split in self.tests.items()}
+        return replace(self, train=no_larger(drawn(self.train, train), side), tests=tests)
 
 
 def assemble(
@@ -224,7 +224,8 @@ def nearest(targets: Tensor, size: tuple[int, int]) -> Tensor:
     return torch.cat(chunks)[:, 0]
 
 
-def first(split: Split, n: int | None) -> Split:
+def drawn(split: Split, n: int | None) -> Split:
+    """Draw n of a split's images, always the same; None takes all."""
     if n is not None and (type(n) is not int or n < 1):
         raise UserError(f"a subset of {n} images was asked for: give scale.pool and scale.test whole numbers from 1")
     if n is None or n >= len(split.targets):
@@ -234,9 +235,10 @@ def first(split: Split, n: int | None) -> Split:
 
 
 def statistics(images: Tensor, most: int = 10_000) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per channel, in exact integer sums over at most 256 MB of evenly spaced images.
+    """Mean and standard deviation per channel, in exact integer sums over evenly spaced images.
 
-    That of a channel in which nothing differs is 1, so that it can be divided by.
+    These are 10,000 at most, and 256 MB. The deviation of a channel in which nothing differs is 1, which can be divided
+    by.
     """
     n = min(len(images), most, max(1, 2**28 // images[0].numel()))
     total = squares = torch.zeros(images.shape[1], dtype=torch.int64)

@@ -22,7 +22,7 @@ from alsuite.data.unlabelled import unlabelled
 from alsuite.errors import MissingDataError, UserError
 from alsuite.files import place_of
 
-__all__ = ["caltech256", "folder", "imagenet", "place_of", "tiny_imagenet"]
+__all__ = ["caltech256", "folder", "imagenet", "tiny_imagenet"]
 
 CALTECH256_URL = "https://data.caltech.edu/records/nyy15-4j048/files/256_ObjectCategories.tar"
 CALTECH256_MD5 = "67b4f42ca05d46448c6bb8ecd2220f6d"

@@ -1,4 +1,5 @@
-"""Generative models that are trained once on all images of a pool, without a label, and kept for later runs."""
+"""Generative models: trained once on all images of a pool, without a label, and kept for later runs (`gan`,
+`autoencoder`), or anew for each query on the labelled ones (`acgan`, `guided`)."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ class FeatureIndex:
         if known.dtype != torch.bool or len(known) < self.rows:
             raise ValueError(f"an index of {self.rows} rows needs a mask over as many, not {len(known)} {known.dtype}")
         if not queries.float().square().sum(1).isfinite().all():
-            raise UserError("some generated samples have infinite features, or none; lower the step size")
+            raise UserError("some generated samples have features that are infinite or no number: lower strategy.lr")
 
     def _follow(self, known: Tensor) -> None:
         """Mark what has changed alone: what was given last is known by now, as a rule, and nothing else is new."""

@@ -54,7 +54,8 @@ class AutoEncoderNet(nn.Module):
 def autoencoder(shape: Shape, features: int | None = None, width: float = 1.0) -> AutoEncoderNet:
     """Build the paper's network for images of that shape.
 
-    By default it has 12 features for each pixel of the smallest map of gray images, and 16 of coloured ones.
+    By default it has 12 features for each pixel of the smallest map of gray images, and 16 of coloured ones, whose
+    networks alone have a width.
     """
     sides, colour = sides_of(shape), shape[0] > 1
     code = _code(shape, features, math.prod(sides[-1]))

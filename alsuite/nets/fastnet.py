@@ -17,7 +17,7 @@ from alsuite.nets.layers import dropout as dropped
 
 __all__ = ["Whitening", "fastnet"]
 
-LARGE = 48  # pixels a side, from which the first layer halves the image
+LARGE = 48  # pixels a side, above which the first layer halves the image
 SHRUNK = 1 / 9  # what the logits are scaled by
 
 

@@ -83,7 +83,7 @@ def check_sides(name: str, shape: Shape, least: int) -> None:
 
 
 def initialised(net: Net, draw: Callable[[Tensor], Tensor] = nn.init.kaiming_normal_) -> Net:
-    """Draw the weights of all convolutions and linear layers anew; biases start at 0."""
+    """Draw the weights of all linear layers and convolutions anew, but for transposed ones; their biases start at 0."""
     for module in net.modules():
         if isinstance(module, nn.Conv2d | nn.Linear):
             draw(module.weight)

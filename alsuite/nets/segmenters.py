@@ -14,11 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from alsuite.errors import UserError
-from alsuite.nets.layers import Layers, Shape, at_width, initialised
+from alsuite.nets.layers import Layers, Shape, Sides, at_width, initialised
 
 __all__ = ["Decoder", "DeepestDropout", "Enlarge", "drn", "segnet_small"]
 
-Sides = tuple[int, int]
 BLOCKS = {22: (2, 2, 2, 2), 38: (3, 4, 6, 3), 54: (3, 4, 6, 3)}  # residual blocks of levels 3 to 6
 EXPANSION = 4  # of a bottleneck
 

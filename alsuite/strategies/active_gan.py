@@ -100,7 +100,7 @@ class FilteredACGAN(ACGAN):
     smallest. The threshold is the best in a cross-validation on the labelled images; the paper takes the best on the
     test set.
 
-    task_model: makes the models of the cross-validation
+    task_model: makes the models of the cross-validation, unless the task is an SVM, of which copies learn
     thresholds: of the margin, tried
     candidates: images for each that joins
     folds: of the cross-validation

@@ -37,7 +37,7 @@ from alsuite.training.fit import check_finite
 
 __all__ = ["ASAL", "GAAL", "Ascent"]
 
-LEAST = -80.0  # below, p = exp(log p) is 0, and so the gradient of the entropy not a number
+LEAST = -80.0  # well before p = exp(log p) is 0, at -104, and the gradient of the entropy no number
 SHOWN = 10  # images that are kept
 
 LogProbs = Callable[[Tensor], Tensor]
@@ -95,7 +95,7 @@ class Matching:
     """What the pool's images are compared by."""
 
     trained: Trained
-    features: Callable[[Tensor], Tensor]  # images -> (B, 50)
+    features: Callable[[Tensor], Tensor]  # images -> (B, dimensions)
     index: Index
     size: int
     memory: int  # bytes that a search needs

@@ -6,8 +6,8 @@ Y. Gal, R. Islam, Z. Ghahramani: Deep Bayesian Active Learning with Image Data, 
 N. Houlsby, F. Huszár, Z. Ghahramani, M. Lengyel: Bayesian Active Learning for Classification and Preference Learning,
 2011. https://arxiv.org/abs/1112.5745
 
-VAAL compares itself with both. Of DBAL it says that it takes the maximum entropy, of MC-Dropout no more than its 10
-masks; here that asks for the largest mean standard deviation of the classes' probabilities.
+VAAL compares itself with MC-Dropout and DBAL. Of DBAL it says that it takes the maximum entropy, of MC-Dropout no more
+than its 10 masks; here that asks for the largest mean standard deviation of the classes' probabilities.
 """
 
 from __future__ import annotations

@@ -145,7 +145,7 @@ class VAAL:
     def batch(self, pool: Pool, conditioning: Tensor, indices: Tensor) -> Batch:
         """Return a batch of these images, evenly spread over them, and what stands beside their codes."""
         some = evenly(indices, self.rules.batch)
-        return channels_last(pool.normalise(pool.rows(some)[:].to(pool.device))), conditioning[some]
+        return prepared(pool, pool.rows(some)[:]), conditioning[some]
 
     def reconstruction_notes(self, vae: VAE, pool: Pool, conditioning: Tensor) -> dict[str, float]:
         if not self.rules.transductive:

@@ -1,4 +1,4 @@
-"""Image classification by a network that is trained from scratch each cycle."""
+"""Image classification by a network that is made and trained anew each cycle."""
 
 from __future__ import annotations
 
@@ -92,8 +92,8 @@ class Classification:
 
     `net(shape, outputs)` builds an nn.Sequential whose last module maps features to logits. Two classes take a single
     output f, read as the logits (0, f). `limit` caps the epochs at reduced scales. `epochs_at` is the number of labels
-    for which `epochs` hold: they fall with the root of it, or stay alike where it is left out. `smoothing` is the share
-    of a label that all classes get. With `mirrored`, features are means of an image's and its mirror image's.
+    for which `epochs` hold: with more they fall by the root, or stay alike where it is left out. `smoothing` is the
+    share of a label that all classes get. With `mirrored`, features are means of an image's and its mirror image's.
     """
 
     def __init__(

@@ -144,12 +144,11 @@ class M2(Classification):
 
     def reconstructed(self, images: Images) -> Tensor:
         """Return what the decoder makes of mu and y', (N, C, H, W) uint8."""
-        decoded = infer(lambda x: self.vae.decoder(self._seen(x)).flatten(1), images, self._prepare)
+        decoded = infer(lambda x: self.vae.decoder(self._seen(x)), images, self._prepare)
         mean, std = (
             torch.tensor(v, device=self.device).view(-1, 1, 1) for v in (self.normalise.mean, self.normalise.std)
         )
-        values = decoded.unflatten(1, images[:1].shape[1:]) * std + mean
-        return pixels(values)
+        return pixels(decoded * std + mean)
 
     def _coded(self, x: Tensor) -> tuple[Tensor, Tensor]:
         return self.vae.encode(x)[0], self._log_probs(self.net(x))

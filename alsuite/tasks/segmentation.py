@@ -1,4 +1,4 @@
-"""Semantic segmentation by a network that is trained from scratch each cycle: a class for each pixel.
+"""Semantic segmentation by a network that is made and trained anew each cycle: a class for each pixel.
 
 Scores of pixels are averaged over an image, and confusions are counted while the images are scanned: the
 log-probabilities of Cityscapes' 500 test images would take 18 GB.
@@ -26,7 +26,7 @@ from alsuite.training.augment import flip_together
 from alsuite.training.fit import Stream, infer
 from alsuite.training.losses import pixel_cross_entropy
 
-__all__ = ["Segmentation", "coloured", "masked", "of_pixels"]
+__all__ = ["Segmentation", "coloured", "mask_pictures", "of_pixels"]
 
 VALUES = 2**26  # log-probabilities at a time, 256 MB
 LEAST = 1e-12
@@ -139,7 +139,7 @@ def pairs(predicted: Tensor, targets: Tensor, classes: int) -> Tensor:
     return counts.view(len(targets), classes, classes)
 
 
-def masked(pool: Pool, task: Segmentation, indices: Tensor) -> dict[str, np.ndarray]:
+def mask_pictures(pool: Pool, task: Segmentation, indices: Tensor) -> dict[str, np.ndarray]:
     """Show images, what the task predicts, and its entropy, white where all classes are alike."""
     images = pool.rows(indices)
     doubt = entropy(task.log_probs(images)) / math.log(pool.classes)

@@ -130,6 +130,8 @@ class SVM:
 def searched(x: Tensor, y: Tensor, grid: Sequence[Settings], folds: int) -> tuple[Settings, float]:
     """Return the first of the settings with the largest macro F1 on left-out folds, and the temperature that fits.
 
+    Of one class, or of fewer than two samples a fold, nothing is searched.
+
     x: (N, D) prepared features, y: (N,) classes
     """
     if len(y.unique()) == 1 or len(y) < 2 * folds:

@@ -91,7 +91,8 @@ class Conditioning(NamedTuple):
 
 
 class AdversarialGame(LightningModule):
-    """VAAL's algorithm 1 without the task: of each unlabelled and labelled batch a step of the VAE and one of D.
+    """VAAL's algorithm 1 without the task: of each unlabelled and labelled batch a step of the VAE, and one of
+    D after every `vae_steps` of these.
 
     The two batches pass the networks as one, so that batch norm can't take away what tells the pools apart. D's logit
     is that of "labelled", and of mu, not of a draw. A VAE without a weight in the game stays as it is.

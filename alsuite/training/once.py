@@ -117,7 +117,7 @@ def trained_once(
     images, folder = originals(pool), Path(folder)
     facts = weights.about(images, net, game.__module__, **config)
     name = f"{config['name']}-{weights.key(facts)}"
-    with rehearsal.lasting(), weights.alone(folder.parent / f".{name}.lock", folder / name), _own_randomness():
+    with rehearsal.lasting(), weights.one_trainer(folder.parent / f".{name}.lock", folder / name), _own_randomness():
         _seed(config["seed"], -1)
         training = Training(game(), config["iterations"])
         same = (found.parent for found in sorted(folder.parent.glob(f"*/{name}/{WEIGHTS}")))

@@ -1,4 +1,4 @@
-"""What long work shows while it goes on: nothing, unless a command has set a display."""
+"""What long work shows while it goes on: lines alone, printed, unless a command has set a display."""
 
 from __future__ import annotations
 

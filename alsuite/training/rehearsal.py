@@ -25,14 +25,14 @@ class Rehearsal:
     limit: the true seconds after which a single step of each kind of work must tell enough
     skipped: the seconds of the work that was left out
     lasting: the seconds, of all, for what later cycles need not do again
-    depth: whether what happens now is such work
+    within: whether what happens now is such work
     """
 
     def __init__(self, limit: float = math.inf) -> None:
         self.deadline = perf_counter() + limit
         self.skipped = 0.0
         self.lasting = 0.0
-        self.depth = 0
+        self.within = False
 
     def now(self) -> float:
         """Return the seconds on this clock, after all that was asked of a GPU is done."""
@@ -70,15 +70,15 @@ def rehearsing(limit: float = math.inf) -> Iterator[Rehearsal]:
 def lasting() -> Iterator[None]:
     """Count what happens within the block as done once in a run, not in every cycle; blocks inside it count with it."""
     rehearsal = current
-    if rehearsal is None or rehearsal.depth:
+    if rehearsal is None or rehearsal.within:
         yield
         return
-    start, rehearsal.depth = rehearsal.now(), 1
+    start, rehearsal.within = rehearsal.now(), True
     try:
         yield
     finally:
         rehearsal.lasting += rehearsal.now() - start
-        rehearsal.depth = 0
+        rehearsal.within = False
 
 
 def few(items: Iterable[Item], total: int) -> Iterable[Item]:

@@ -36,14 +36,17 @@ class Taught(NamedTuple, Generic[Task]):
 
 
 def learned_once(task: Task, pool: Pool, name: str, folder: Path | None, seed: int) -> Taught[Task]:
-    """Return a task that all labels of a pool are taught, which the folder keeps, too, unless it comes with alsuite."""
+    """Return a task that knows all labels of a pool: from the folder, as it comes with alsuite, or taught now.
+
+    The folder, if there is one, keeps it from then on.
+    """
     if folder is None:
         return Taught(task.learn(pool), None)
     config = {"name": name, "seed": seed, "labels": weights.fingerprint(pool.labels), **vars(task)}
     net = config.pop("make_net")
     facts = weights.about(pool.images, net, task.__module__, **config)
     home = folder / f"{name}-{weights.key(facts)}"
-    with weights.alone(folder.parent / f".{home.name}.lock", home):
+    with weights.one_trainer(folder.parent / f".{home.name}.lock", home):
         if state := weights.read(home / WEIGHTS, facts):
             return Taught(task.recalled(pool, state), home)
         came = shipped.found(shipped.about(facts, makers(net, task)))

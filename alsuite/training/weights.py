@@ -30,7 +30,7 @@ from alsuite.files import unlock, written_whole
 from alsuite.training import rehearsal
 from alsuite.training.progress import say
 
-__all__ = ["about", "alone", "checksum", "contents", "fingerprint", "key", "read", "read_checkpoint", "write"]
+__all__ = ["about", "checksum", "contents", "fingerprint", "key", "one_trainer", "read", "read_checkpoint", "write"]
 __all__ += ["write_checkpoint"]
 
 State = dict[str, Tensor]
@@ -58,7 +58,7 @@ def key(facts: str) -> str:
 
 
 def fingerprint(images: Tensor) -> str:
-    """Return a hash of all images, or of 64 MB of evenly spaced ones."""
+    """Return a hash of a tensor, or of evenly spaced rows of it, 64 MB at the most."""
     spaced = images[:: max(1, -(-images.nbytes // 2**26))].cpu().contiguous()
     return hashlib.sha256(spaced.numpy().tobytes()).hexdigest()[:16]
 
@@ -73,7 +73,7 @@ def checksum(facts: str, state: Mapping[str, Tensor]) -> str:
 
 
 @contextmanager
-def alone(path: Path, home: Path) -> Iterator[None]:
+def one_trainer(path: Path, home: Path) -> Iterator[None]:
     """Hold a lock, so that no other run trains what is kept at home; a rehearsal and a later rank keep nothing."""
     if rehearsal.under_way() or not ranks.first():
         yield

@@ -253,7 +253,7 @@ def test_features_that_are_no_number_are_refused(kind: str) -> None:
 def test_wrong_arguments_are_refused() -> None:
     index = FeatureIndex(cloud(100))
     for queries in (torch.full((2, 8), torch.nan), torch.full((2, 8), 1e30)):
-        with pytest.raises(UserError, match="some generated samples have infinite features, or none"):
+        with pytest.raises(UserError, match="some generated samples have features that are infinite"):
             index.search(queries, nothing_known(100))
     with pytest.raises(ValueError, match="8 dimensions"):
         index.search(cloud(2, 7), nothing_known(100))

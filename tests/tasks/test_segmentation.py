@@ -19,7 +19,7 @@ from alsuite.nets.classifiers import linear
 from alsuite.pool import VOID, Pool
 from alsuite.scores import bald, entropy, margin, vote_entropy
 from alsuite.tasks.classification import Classification
-from alsuite.tasks.segmentation import Segmentation, coloured, masked, of_pixels, pairs
+from alsuite.tasks.segmentation import Segmentation, coloured, mask_pictures, of_pixels, pairs
 from alsuite.training.augment import flip_together
 from alsuite.training.losses import pixel_cross_entropy
 from helpers.masks import fast_segmentation, mask_pool, masks_of
@@ -164,7 +164,7 @@ def test_training_serves_masks_as_they_are_and_mirrored() -> None:
 
 def test_pictures_have_a_row_each(learned: tuple[Segmentation, Pool, Tensor]) -> None:
     task, pool, _ = learned
-    rows = masked(pool, task, torch.tensor([2, 5]))
+    rows = mask_pictures(pool, task, torch.tensor([2, 5]))
     assert {name: row.shape for name, row in rows.items()} == {
         "image": (2, 3, 16, 24),
         "prediction": (2, 3, 16, 24),
