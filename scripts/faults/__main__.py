@@ -24,8 +24,8 @@ from collections import Counter
 from pathlib import Path
 from random import Random
 
-for threads in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "HYDRA_FULL_ERROR"):
-    os.environ[threads] = "1"
+for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "HYDRA_FULL_ERROR"):
+    os.environ[variable] = "1"
 
 from families import FAMILIES, HEAVY, Family  # noqa: E402 (torch reads the number of its threads)
 from kills import killed  # noqa: E402

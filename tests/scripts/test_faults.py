@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import os
+import random
 import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -59,6 +61,30 @@ def test_all_but_one_clear_line_is_counted(status: int | None, said: str, traced
     ended = import_module("processes").Ended(status, said, 1.0, 1.0, "fit", 0)
     assert ended.traced == traced
     assert ended.crashed == (status == -11)
+
+
+class Losing:
+    """A trial whose every start loses two labels, and is killed on the way three times."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def fresh(self, name: str) -> Path:
+        (self.folder / name).mkdir()
+        return self.folder / name
+
+    def run(self, root: Path, row: dict[str, Any], moment: object, around: object = int) -> int:
+        row["labels lost"] += 2
+        row["times"] += 3
+        return 0
+
+
+@pytest.mark.parametrize(("fault", "lost", "times"), [("torn", 2, 4), ("backwards", 4, 1)])
+def test_a_fault_counts_what_is_lost(tmp_path: Path, fault: str, lost: int, times: int) -> None:
+    write_run(tmp_path / "whole", "random", 0, synthetic_curve(0.8, 0, 3))
+    row = import_module("trial").counted("", "")
+    getattr(import_module("surroundings"), fault)(Losing(tmp_path), random.Random(0), row)
+    assert (row["labels lost"], row["times"]) == (lost, times)
 
 
 @pytest.mark.slow
