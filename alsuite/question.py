@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from alsuite import ranks
 from alsuite.errors import AwaitingLabels, UserError
 from alsuite.journal import Journal
 from alsuite.oracle import Oracle
@@ -115,7 +116,7 @@ def replay(pool: Pool, journal: Journal, oracle: Oracle) -> None:
     for record in journal.records:
         try:
             _replay(pool, journal, record, oracle)
-        except AwaitingLabels:
+        except (AwaitingLabels, ranks.Lost):
             raise
         except (UserError, OSError, ValueError, LookupError, TypeError, BadZipFile) as error:
             advice = "undo what was changed in this folder, or delete it to start afresh"

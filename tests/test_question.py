@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from alsuite import question
 from alsuite.budget import Budget
 from alsuite.errors import AwaitingLabels, UserError
 from alsuite.journal import Journal
@@ -18,6 +19,7 @@ from alsuite.loop import Run
 from alsuite.oracle import Ideal, Oracle
 from alsuite.pool import VOID, Pool
 from alsuite.question import Question
+from alsuite.ranks import Lost
 from alsuite.scores import entropy
 from alsuite.strategies import Query, Strategy
 from alsuite.strategies.uncertainty import Uncertainty
@@ -364,3 +366,15 @@ def test_a_query_that_has_been_recorded_is_asked_no_more(tmp_path: Path) -> None
     (tmp_path / "asked.json").write_text(left)  # as a process leaves it that is killed right after the record
     assert journal.asked is None
     journal.close()
+
+
+def test_a_process_that_is_lost_has_damaged_no_cycle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lost(*_: object) -> None:
+        raise Lost("another process of this run has ended")
+
+    made = run(tmp_path, Person(all_targets()), Uncertainty(entropy))
+    made.go()
+    made.journal.close()
+    monkeypatch.setattr(question, "_replay", lost)
+    with pytest.raises(Lost, match=r"^another process"):
+        run(tmp_path, Person(all_targets()), Never()).go()
