@@ -37,6 +37,7 @@ from alsuite.results.kept import (
     TABLES,
     facts_of,
     is_here,
+    joined_versions,
     keep,
     keep_queried,
     kept_in,
@@ -134,7 +135,8 @@ def facts_on_all(runs: pd.DataFrame, stem: str, scale: str) -> dict[str, object]
     }
     joined = {name: ", ".join(sorted(values, key=lambda text: (len(text), text))) for name, values in each.items()}
     made = {"command": f"make {stem} SCALE={scale}", "scale": scale, **joined}
-    return {**made, "runs": len(runs[RUN].drop_duplicates()), "versions": told[0].get("versions")}
+    versions = joined_versions([one["versions"] for one in told if "versions" in one])
+    return {**made, "runs": len(runs[RUN].drop_duplicates()), "versions": versions}
 
 
 def elsewhere(runs: pd.DataFrame) -> Iterator[str]:

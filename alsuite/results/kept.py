@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import json
 import lzma
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -24,6 +24,7 @@ __all__ = [
     "asked",
     "facts_of",
     "is_here",
+    "joined_versions",
     "keep",
     "keep_queried",
     "kept_in",
@@ -108,8 +109,15 @@ def facts_of(frame: pd.DataFrame, command: str, scale: str) -> Record:
         "seeds": ", ".join(map(str, sorted({about["config"]["seed"] for about in abouts}))),
         "runs": len(abouts),
         "pool": each("pool"),
-        "versions": abouts[0]["versions"],
+        "versions": joined_versions([about["versions"] for about in abouts]),
     }
+
+
+def joined_versions(told: Sequence[Mapping[str, str]]) -> dict[str, str]:
+    """Return package -> the versions of it that runs were made by."""
+    names = sorted({name for versions in told for name in versions})
+    each = {name: {one for versions in told for one in versions.get(name, "").split(", ")} - {""} for name in names}
+    return {name: ", ".join(sorted(versions)) for name, versions in each.items()}
 
 
 def is_here(folder: str) -> bool:
