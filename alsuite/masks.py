@@ -11,7 +11,7 @@ from torch import Tensor
 
 from alsuite.data.images import read_mask
 from alsuite.errors import AwaitingLabels, UserError
-from alsuite.oracle import check_noise, confused_with
+from alsuite.oracle import confusions
 from alsuite.palette import picture
 from alsuite.pool import VOID, Pool
 
@@ -44,10 +44,9 @@ class NoisyMasks:
             confusion: class -> those that it is taken for; None for any other
             seed: decides, with the image's index, which are mistaken
         """
-        check_noise(flip, classes, confusion)
         self.targets = targets
         self.flip = flip
-        self.others = [confused_with(label, classes, None, confusion) for label in range(classes)]
+        self.others = confusions(flip, classes, None, confusion)
         self.seed = seed
 
     def __call__(self, pool: Pool, indices: Tensor) -> Tensor:

@@ -29,6 +29,7 @@ __all__ = [
     "Noisy",
     "Oracle",
     "annotator",
+    "confusions",
     "human",
     "ideal",
     "known_targets",
@@ -100,10 +101,7 @@ class Noisy(Ideal):
             confusion: class -> those that it is taken for, in place of superclasses
             seed: draws which samples are wrong, and how
         """
-        check_noise(flip, classes, confusion)
-        others = [confused_with(label, classes, superclasses, confusion) for label in range(classes)]
-        if flip and not any(others):
-            raise UserError(f"oracle.flip={flip} has no class to mistake for another: take oracle=ideal")
+        others = confusions(flip, classes, superclasses, confusion)
         generator = Generator().manual_seed(seed)
         flipped = torch.rand(len(targets), generator=generator) < flip
         turn = torch.rand(len(targets), generator=generator)
@@ -126,6 +124,17 @@ def check_noise(flip: float, classes: int, confusion: Mapping[int, Sequence[int]
         raise UserError(f"oracle.confusion takes class {alike[0]} for itself, which is no mistake: leave it out there")
     if not isinstance(flip, int | float) or not 0 <= flip <= 1:
         raise UserError(f"oracle.flip={flip} is no share: give a number between 0 and 1")
+
+
+def confusions(
+    flip: float, classes: int, superclasses: Sequence[int] | None, confusion: Mapping[int, Sequence[int]] | None
+) -> list[list[int]]:
+    """Return for each class those that it may be taken for; noise that has none to take is refused."""
+    check_noise(flip, classes, confusion)
+    others = [confused_with(label, classes, superclasses, confusion) for label in range(classes)]
+    if flip and not any(others):
+        raise UserError(f"oracle.flip={flip} has no class to mistake for another: take oracle=ideal")
+    return others
 
 
 def confused_with(

@@ -76,7 +76,7 @@ def test_a_wrong_mask_is_named(tmp_path: Path) -> None:
         oracle(pool, QUERY)
 
 
-@pytest.mark.parametrize(("flip", "confusion"), [(1.5, None), (0.1, {3: [0]}), (0.1, {0: [7]})])
+@pytest.mark.parametrize(("flip", "confusion"), [(1.5, None), (0.1, {3: [0]}), (0.1, {0: [7]}), (0.1, {})])
 def test_noise_without_sense_is_refused(flip: float, confusion: dict[int, list[int]] | None) -> None:
     with pytest.raises(UserError, match=r"oracle\.(flip|confusion)"):
         NoisyMasks(masks_of(2)[1], flip=flip, classes=3, confusion=confusion)
