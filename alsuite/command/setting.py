@@ -23,7 +23,7 @@ from alsuite.command.machine import onto
 from alsuite.data import Dataset
 from alsuite.data.enlarged import enlarged
 from alsuite.data.made_up import load_or_make_up
-from alsuite.errors import UserError, not_negative, positive, whole_number
+from alsuite.errors import UserError, not_negative, whole_number
 from alsuite.files import data_root, lies_among, place_of
 from alsuite.mapped import Mapped
 from alsuite.metrics import counted
@@ -134,7 +134,7 @@ class Setting:
             enlarge: to how many training images the pool is blown up, by copies that are mirrored, shifted and relit
         """
         if scale["cycles"] is not None:
-            positive("scale.", cycles=scale["cycles"])
+            whole_number("scale.", cycles=scale["cycles"])
         smaller = dataset.subset(scale["pool"], scale["test"], scale["side"])
         whole = enlarge or size or len(dataset.train.targets)
         if enlarge is not None:

@@ -82,6 +82,7 @@ MISTAKES = {
     "scale.pool=1": ["exceeds the pool", "lower budget.initial"],
     "scale.test=0": ["subset of 0 images"],
     "scale.cycles=0": ["scale.cycles=0"],
+    "scale.cycles=1.5": ["scale.cycles=1.5 must be a whole number"],
     "enlarge=0": ["enlarge=0"],
     "enlarge=abc": ["enlarge=abc"],
     "task_model.lr=abc": ["task_model.lr=abc", "above 0"],
