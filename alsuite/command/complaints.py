@@ -47,9 +47,7 @@ REPHRASED = {
 
 
 def one_line(error: Exception, options: Sequence[str] = ()) -> str:
-    """Return the innermost cause that says something, without Hydra's frame around it.
-
-    A `UserError` among the causes says it best, since it was written for the user.
+    """Return what an error says, or a `UserError` among its causes, without Hydra's frame around it.
 
     Arguments:
         error: what Hydra or omegaconf raised
@@ -155,7 +153,9 @@ def mendable(error: Exception, options: Callable[[], Sequence[str]] = list) -> s
         return SHORT
     if LONELY in str(error):
         return OF_TWO
-    if isinstance(error, HydraException | OmegaConfBaseException | ImportError):
+    if isinstance(error, ModuleNotFoundError):
+        return f"{error}: install it, or see that its folder is on PYTHONPATH"
+    if isinstance(error, HydraException | OmegaConfBaseException):
         return one_line(error, options())
     return f"{error}: free some space or mend the folder, then start again" if isinstance(error, OSError) else ""
 
