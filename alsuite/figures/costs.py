@@ -1,7 +1,8 @@
 """What a strategy prepares once, and from how many cycles on that pays (ASAL, figure 8).
 
-A run notes the seconds of each part of its preparation, such as the training of its generator. Both tables here have a
-row for each run, not for each cycle, and keep the columns of the runs, so that they are drawn as any others.
+A run notes the seconds of each part of its preparation, such as the training of its generator. The tables here have a
+row for each run, or part of its preparation, not for each cycle, and keep the columns of the runs, so that they are
+drawn as any others.
 """
 
 import numpy as np
@@ -35,8 +36,8 @@ def until_cheaper(frame: pd.DataFrame) -> pd.DataFrame:
     """Return a row for each run that prepares, with its `cycles_until_cheaper`.
 
     These are the seconds of its preparation over those that a query saves beside a scan of as large a pool at the same
-    seed; infinite where it saves none. Two strategies that scan one pool are refused, since either could be meant, and
-    so are runs without a scan to compare them with.
+    seed; infinite where it saves none. Two strategies that scan one pool are refused, since either could be meant; runs
+    without a scan are left out, and refused where none has one.
     """
     runs = _first_rows(frame)
     prepares = runs[SECONDS].notna().all(axis=1)

@@ -82,7 +82,8 @@ def _spread(parts: Sequence[Part], seeds: pd.Series) -> list[str]:
     bands = any(part.panel.kind not in WITHOUT_BANDS for part in parts)
     sentences = []
     if bands and seeds.max() >= ENOUGH:
-        cut = ", wide ones cut at the axis" if any(part.panel.x == "labelled" for part in parts) else ""
+        along = [part.panel.x == "labelled" and part.panel.kind in ("accuracy", "entropy") for part in parts]
+        cut = ", wide ones cut at the axis" if any(along) else ""
         shown = "Bands and bars"
         if any(crowded(part) for part in parts if not part.note):
             shown = "Bands, or bars beside the last point where curves are many"

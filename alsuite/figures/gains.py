@@ -17,7 +17,7 @@ def gains(frame: pd.DataFrame) -> pd.DataFrame:
     """
     if "per_class_f1" not in frame or frame["per_class_f1"].isna().to_numpy().any():
         raise UserError("these runs were made before F-scores were kept for each class: delete them to run again")
-    runs = frame.sort_values("cycle").groupby(RUN, as_index=False)
+    runs = frame.sort_values("cycle").groupby([*RUN, "test"], as_index=False)
     first, last = runs.first(), runs.last()
     pairs = zip(first["per_class_f1"], last["per_class_f1"], strict=True)
     each = pd.Series([[100 * (after - before) for before, after in zip(*pair, strict=True)] for pair in pairs])

@@ -167,7 +167,8 @@ def _rows_of_kind(panel: Panel, frame: pd.DataFrame) -> pd.DataFrame:
     Measures that don't depend on the test set keep one row of a cycle. Columns that the runs lack are refused, and so
     are two runs of one series and seed, whose average would pass for one run.
     """
-    if panel.kind in ("labels", *STORED) or panel.y not in (*METRICS, "aubc"):
+    of_tests = panel.kind == "gains" or (panel.kind not in ("labels", *STORED) and panel.y in (*METRICS, "aubc"))
+    if not of_tests:
         frame = frame.drop_duplicates([*RUN, "cycle"]).assign(test=frame["test"].iloc[0])
     frame = derived(frame, panel)
     for column in {panel.x, panel.y} - {"aubc"}:

@@ -307,9 +307,16 @@ def answer(folder: Path, classes: list[str], answers: list[list[int]]) -> None:
 def test_gains_are_those_of_each_class_since_the_first_cycle(tmp_path: Path, conf: Callable[[Any], Path]) -> None:
     for seed, last in enumerate((0.7, 0.8)):
         write_run(tmp_path, "active_gan", seed, [0.5, 0.9, last], pool_counts=(1, 1, 1))
-    axes = composed(tmp_path, conf([{"kind": "gains"}])).axes[0]
+    figure = composed(tmp_path, conf([{"kind": "gains"}]))
+    axes = figure.axes[0]
     assert [label.get_text() for label in axes.get_yticklabels()] == ["0", "1", "2"]
     assert texts(axes) == "25 12.5 8.33"
+    assert "cut at the axis" not in figure.texts[0].get_text()
+    (panel,) = read_panels("fig1", conf([{"kind": "gains"}]))
+    runs = load_runs("toy", root=tmp_path)
+    runs = pd.concat([runs, runs.assign(test="another")], ignore_index=True)
+    (part,) = parts_of(panel, runs, CONF / "published.csv")
+    assert "mix several values of test" in part.note
     folder = write_run(tmp_path, "active_gan", 2, [0.5, 0.6], pool_counts=(1, 1, 1))
     path = folder / "cycles.jsonl"
     path.write_text(path.read_text().replace("per_class_f1", "per_class_f2"))
