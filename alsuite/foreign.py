@@ -61,7 +61,7 @@ class Foreign:
             return
         wanted = LOOKS_AT.get(type(strategy))
         if wanted is None:
-            raise UserError(f"{name} looks at the images themselves: give these")
+            raise UserError(f"{name} needs more than a model's features and log-probabilities: give images")
         has = {"features": self.features is not None, "log_probs": self.predicted is not None}
         if missing := [each for each in wanted if not has[each]]:
             raise UserError(f"{name} looks at {' and '.join(wanted)}: give {missing[0]}, too, or images")
@@ -95,6 +95,8 @@ class Foreign:
         return _rows(self.predicted, images)
 
     def scored(self, images: Images, score: Callable[[Tensor], Tensor], masks: int = 0, whole: bool = False) -> Tensor:
+        if masks:
+            raise UserError("the strategy looks at dropout masks, and log-probabilities have none: give images")
         return score(self.log_probs(images))
 
     def outputs(self, images: Images) -> tuple[Tensor, Tensor]:

@@ -20,6 +20,7 @@ from alsuite.errors import UserError
 from alsuite.labelling.known import by_position, classes_of, read_labels
 from alsuite.pick import main
 from alsuite.pool import Pool
+from alsuite.scores import bald
 from alsuite.strategies import Query
 from alsuite.strategies.coreset import k_center_greedy
 from alsuite.tasks import Task
@@ -251,7 +252,7 @@ def test_labels_that_are_numbers_are_those_of_columns() -> None:
         ({"n": 2.5}, r"n=2\.5: 28 of 30 images have no label; give a number from 1 to 28"),
         ({"n": 29}, r"n=29: 28 of 30 images have no label; give a number from 1 to 28"),
         ({"n": 0}, "n=0"),
-        ({"strategy": "vaal"}, "strategy=vaal looks at the images themselves"),
+        ({"strategy": "vaal"}, "strategy=vaal needs more than a model's features"),
         ({"strategy": "entropie"}, "choose entropy"),
         ({"strategy": "coreset"}, "strategy=coreset looks at features: give features, too"),
         ({"log_probs": None}, "nothing to pick from"),
@@ -377,3 +378,12 @@ def test_a_wrong_table_of_labels_ends_in_one_line(
 def test_classes_that_labels_name_are_in_the_order_of_folders() -> None:
     assert classes_of(["horse", "bee", "cat", "apple", "cat"]) == ["apple", "bee", "cat", "horse"]
     assert classes_of(["10", "9", "1"]) == ["1", "9", "10"]
+
+
+def test_log_probabilities_have_no_masks_of_dropout() -> None:
+    class Doubtful:
+        def query(self, pool: Pool, task: Task, n: int) -> Query:
+            return Query.best(pool.unlabelled, task.scored(pool.rows(pool.unlabelled), bald, masks=10), n)
+
+    with pytest.raises(UserError, match="looks at dropout masks, and log-probabilities have none: give images"):
+        alsuite.query(log_probs=LOG_PROBS, labels=LABELS, strategy=Doubtful(), n=3)
