@@ -56,7 +56,7 @@ def page(frame: pd.DataFrame) -> Iterator[str]:
     """Tell what became of the games, as means over the seeds."""
     yield "# How VAAL's bound is summed and weighed against its adversary\n"
     yield "The paper is silent on this. `python scripts/tune_game.py` played these games of the data and options below"
-    yield f"at the laptop scale, a row of `game.csv` each: {LABELLED:,} training images are labelled, none of"
+    yield f"a row of `game.csv` each: {LABELLED:,} training images are labelled, none of"
     yield f"{MISSING:.0%} of the classes (of one, where there are two), {UNLABELLED - HELD_OUT:,} are not, and"
     yield f"{HELD_OUT:,} are held out and asked about. Where these are all of the missing class a game tells nothing,"
     yield "and is left out. Means over the seeds:\n"
@@ -66,13 +66,14 @@ def page(frame: pd.DataFrame) -> Iterator[str]:
     yield "- adversary share: of the gradient that moves the encoder\n"
     measures = ["explained", "active_latents", "ranking", "found", "adversary_share"]
     rows = []
-    for (dataset, steps, options), games in frame.dropna(subset="ranking").groupby(["dataset", "steps", "options"]):
+    alike = ["dataset", "scale", "steps", "options"]
+    for (dataset, scale, steps, options), games in frame.dropna(subset="ranking").groupby(alike):
         chosen = dict(one.split("=", 1) for one in str(options).split())
         reduction, weight = (chosen.get(f"strategy.{key}", "") for key in ("kl_reduction", "adversarial"))
         means = games[measures].mean()
         told = ["" if pd.isna(mean) else f"{mean:.2f}" for mean in means]
-        rows.append((str(dataset), f"{steps:,}", reduction, weight, str(len(games)), *told))
-    heads = ("data", "steps", "bound", "lambda_2", "seeds", *(name.replace("_", " ") for name in measures))
+        rows.append((str(dataset), str(scale), f"{steps:,}", reduction, weight, str(len(games)), *told))
+    heads = ("data", "scale", "steps", "bound", "lambda_2", "seeds", *(name.replace("_", " ") for name in measures))
     yield markdown(heads, rows)
     yield ""
 
