@@ -18,7 +18,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from alsuite.errors import UserError
-from alsuite.files import remove_empty, unlock, written_whole
+from alsuite.files import remove_empty, sync, unlock, written_whole
 from alsuite.recorded import ASKED, ASKED_ARRAYS, WENT_ON, Record, about_of, compared, records_of, whole_lines
 
 __all__ = ["INCIDENTAL", "Journal", "Record", "set_aside"]
@@ -39,7 +39,8 @@ INCIDENTAL = (
     "ui",
     "wandb",
 )
-"""The options that change no result: not in a folder's name, a run's identity or the columns that tell series apart."""
+"""The options that say how and where a run is made, or how it is shown, not what it is: they aren't in a folder's name,
+a run's identity or the columns that tell series apart."""
 OURS = {"run.json", "cycles.jsonl", "lock"}
 MADE_BY = ("commit", "own_commits", "versions", "device", "threads", "processes", "code")  # asked.json tells it, too
 
@@ -159,6 +160,8 @@ class Journal:
         line = json.dumps(record).encode() + b"\n"
         with self._explained("write a cycle"):
             _synced(self.path, line, "ab")
+            if not self.records:  # a file that is new is in the folder only when this is written
+                sync(self.folder)
         self.records.append(record)
         for name in (ASKED, ASKED_ARRAYS):
             (self.folder / name).unlink(missing_ok=True)
@@ -205,7 +208,7 @@ def _arrays(path: Path) -> dict[str, np.ndarray]:
 
 
 def set_aside(runs: Sequence[Path]) -> list[Path]:
-    """Rename the folders of runs, or none of them where another process runs in one.
+    """Rename the folders of runs, or none of them where another process runs in one as they are looked at.
 
     Each becomes the first free of <name>~1, <name>~2, ... beside it, which results leave out.
     """
