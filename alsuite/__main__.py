@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from alsuite import CONF
 from alsuite.command.complaints import complaining, one_line
 from alsuite.command.papers import parsed
-from alsuite.command.sweeps import CHOSEN, Composer, expanded, given_once, loader, swept_here
+from alsuite.command.sweeps import CHOSEN, Composer, check_given, expanded, loader, swept_here
 from alsuite.errors import UserError
 
 __all__ = ["main", "run"]
@@ -61,7 +61,7 @@ def start() -> None:
     parser.error = refuse
     arguments = parser.parse_intermixed_args()
     if not (arguments.help or arguments.hydra_help or arguments.shell_completion):
-        given_once(arguments.overrides)
+        check_given(arguments.overrides)
         arguments.multirun |= any(one.key_or_group == "hydra/launcher" for one in parsed(arguments.overrides))
         arguments.overrides = [at_home(str(SAME.get(option, option))) for option in arguments.overrides]
         arguments.overrides = with_paper(arguments)

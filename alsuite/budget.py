@@ -86,7 +86,7 @@ class Budget:
         size = getattr(self, name)
         if not isinstance(size, int | float) or isinstance(size, bool) or not 0 < size < math.inf:
             raise UserError(
-                f"budget.{name}={size} buys nothing: give a count of samples or a fraction of the pool above 0"
+                f"budget.{name}={size} buys nothing: give a count of samples or a fraction above 0 of all images"
             )
         if isinstance(size, float) and size > 1:
             raise UserError(

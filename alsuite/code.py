@@ -20,7 +20,8 @@ __all__ = ["INSTALLED", "code_behind", "digest", "own_file"]
 
 NO_RESULT = {"__init__", "__main__", "code", "command", "data", "errors", "figures", "files", "journal", "labelling"}
 NO_RESULT |= {"pick", "recorded", "results"}
-"""Parts of alsuite that can't change a number; the files that `data` makes have a hash of their own."""
+"""Parts of alsuite whose code is not compared: most change no number; of `data` the files have a hash of their own,
+those that it makes or, of folders and shards, those that it reads."""
 YET = {"alsuite.data.dataset", "alsuite.data.enlarged"}  # which change the images of every run, and of enlarged pools
 INSTALLED = {"site-packages", "dist-packages"}
 
@@ -61,7 +62,7 @@ def own_file(name: str) -> Path | None:
 
 
 def _left_out(parts: Sequence[str]) -> bool:
-    """Tell whether a part of alsuite can't change a number."""
+    """Tell whether the code of a part of alsuite is not compared."""
     return not parts or parts[0] in NO_RESULT
 
 

@@ -139,7 +139,7 @@ class Run:
         return self._query(task, n, record) if n else Question(record)
 
     def _anew(self, question: Question) -> Question:
-        """Query again, the same task, since nobody could label a single image of what was asked."""
+        """Query again, by a task that learns anew, since nobody could label a single image of what was asked."""
         record, cycle = question.record, question.record["cycle"]
         if question.synthetic:
             raise UserError("nobody is sure of a single image that was made: label one at least, then start again")

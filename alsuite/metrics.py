@@ -58,4 +58,4 @@ def counted(labels: Tensor, classes: int) -> Tensor:
     """
     parts = labels.split(64) if labels.ndim > 1 else (labels,)
     counts = [torch.bincount(part.flatten(), minlength=classes)[:classes] for part in parts]
-    return torch.stack(counts).sum(0) if counts else torch.zeros(classes, dtype=torch.int64)
+    return torch.stack(counts).sum(0)

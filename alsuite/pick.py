@@ -99,13 +99,13 @@ def _composed(options: Sequence[str]) -> dict[str, Any]:
     from alsuite.command.complaints import one_line
     from alsuite.command.job import ours
     from alsuite.command.papers import key_of, parsed
-    from alsuite.command.sweeps import Composer, given_once, loader
+    from alsuite.command.sweeps import Composer, check_given, loader
 
     version.setbase("1.3")
     setup_globals()
     composer = Composer(loader(None))
     try:
-        given_once(options)
+        check_given(options)
         _check_heeded({key_of(one): str(one.input_line) for one in parsed(options)})
         overrides = composer.with_paper(["dataset=folder", "dataset.path=.", *options])
         config = composer(overrides)

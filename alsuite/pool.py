@@ -72,7 +72,7 @@ class Pool:
     """All images of a run, and the labels that are known so far; `label`, `leave_out` and `extend` alone change it.
 
     images: (N, C, H, W) uint8, on the device, or a memory map or made anew where larger than it
-    known: (N,) whether an image has a label
+    known: (N,) whether an image need not be asked for: it has a label, or is left out
     labels: (N,) int64, -1 where unknown; with a label per pixel, `label_shape`, (N, H, W) uint8 on the host, VOID where
         unknown
     labelled: (L,) indices, in order of acquisition
@@ -175,7 +175,7 @@ class Pool:
             self.label(indices, labels)
         return indices
 
-    def one_label_each(self, what: str, instead: str) -> None:
+    def check_one_label_each(self, what: str, instead: str) -> None:
         """Refuse a label per pixel for what takes one label of each image; `instead` is the option to take."""
         if self.per_pixel:
             raise UserError(f"{what} takes one label for each image, and these have one per pixel: take {instead}")
@@ -202,9 +202,9 @@ class Pool:
         shown, shape = self.images if images is None else images, self.labels.shape[1:]
         return Pool(shown, self.classes, self.normalise.mean, self.normalise.std, self.device, shape)
 
-    def takes_images(self) -> None:
+    def check_takes_images(self) -> None:
         """Refuse a pool that no synthetic image can join; whoever makes them asks before."""
-        self.one_label_each("a strategy that makes images", "strategy=entropy")
+        self.check_one_label_each("a strategy that makes images", "strategy=entropy")
         if not isinstance(self.images, Tensor):
             kind = "an enlarged pool" if hasattr(self.images, "originals") else "a pool that is read from its file"
             option = "enlarge=null" if hasattr(self.images, "originals") else "++dataset.shuffle=full"
@@ -212,7 +212,7 @@ class Pool:
 
     def _check_joining(self, images: Tensor, labels: Tensor | None) -> None:
         """Refuse images that don't fit those of the pool, and a pool that can't take any."""
-        self.takes_images()
+        self.check_takes_images()
         shape, given = tuple(self.images.shape[1:]), (images.dtype, *images.shape[1:])
         if given != (torch.uint8, *shape):
             raise UserError(f"the pool takes uint8 images of shape {shape}, not {images.dtype} {tuple(given[1:])}")

@@ -26,7 +26,6 @@ __all__ = [
     "per_image",
     "variance",
     "variation_ratio",
-    "vote_entropy",
 ]
 
 
@@ -47,7 +46,7 @@ def least_confidence(log_probs_N_K: Tensor) -> Tensor:
 
 
 def min_distance(log_probs_N_2: Tensor) -> Tensor:
-    """Return -|f|, the distance to the separating plane of a two-class model: f = log p(1) - log p(0)."""
+    """Return -|f| of a two-class model, f = log p(1) - log p(0): the larger, the nearer its separating plane."""
     if log_probs_N_2.shape[-1] != 2:
         raise UserError("min_distance needs two classes: take strategy=entropy or strategy=margin for more")
     return -(log_probs_N_2[..., 1] - log_probs_N_2[..., 0]).abs()
@@ -75,15 +74,6 @@ def mean_std(log_probs_T_N_K: Tensor) -> Tensor:
 def variation_ratio(log_probs_T_N_K: Tensor) -> Tensor:
     """Return 1 - the share of the T votes that the most voted class gets."""
     return 1 - reduce(torch.maximum, _shares(log_probs_T_N_K))
-
-
-def vote_entropy(log_probs_T_N_K: Tensor) -> Tensor:
-    """Return the entropy in nats of the classes that the T members vote for.
-
-    "Committee-Based Sample Selection for Probabilistic Classifiers", Shlomo Argamon-Engelson and Ido Dagan, 1999,
-    https://arxiv.org/abs/1106.0220
-    """
-    return sum((torch.special.entr(share) for share in _shares(log_probs_T_N_K)), torch.zeros(()))
 
 
 def variance(log_probs_T_N_K: Tensor) -> Tensor:

@@ -21,7 +21,7 @@ def coreset(
     folder: str,
     known: Tensor | None = None,
 ) -> Tensor:
-    """Draw n times the image whose features lie farthest from those known and of all drawn before.
+    """Draw n times the image whose features lie farthest from those of the known images and of all drawn before.
 
     Where no image is known the first one is drawn at random.
 

@@ -1,4 +1,4 @@
-"""What Hydra finds of alsuite: a sweeper, a launcher, and the names of the folders that runs lie in.
+"""What Hydra finds of alsuite: a sweeper, launchers, and the names of the folders that runs lie in.
 
 Hydra imports every module of `hydra_plugins` at each start, also when another program starts it: so nothing of
 alsuite that takes long is imported here before it is used.
@@ -44,7 +44,7 @@ class ExperimentSweeper(Sweeper):
 
 
 class ProcessLauncher(Launcher):
-    """Runs jobs side by side: a core each, or as many as a GPU's memory holds."""
+    """Runs jobs side by side: a core each where there are enough, on a GPU as many as its memory holds."""
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         self.loader = hydra_context.config_loader

@@ -4,7 +4,7 @@ python scripts/mutants.py            apply each fault to a copy of the project, 
 python scripts/mutants.py vaal asal  those alone whose name or file holds one of these words
 python scripts/mutants.py --list     only list the faults
 
-A fault is killed when a test fails that passes without it; the exit status is 1 if one survives.
+A fault is killed when a test fails that passes without it; the exit status is 1 unless all are killed.
 """
 
 from __future__ import annotations

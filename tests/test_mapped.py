@@ -13,7 +13,7 @@ from torch import Generator, Tensor
 
 from alsuite import mapped
 from alsuite.data import load
-from alsuite.data.dataset import Split, first, statistics
+from alsuite.data.dataset import Split, drawn, statistics
 from alsuite.errors import UserError
 from alsuite.mapped import Mapped, in_windows, large, memory, parts, windows
 from alsuite.nets.classifiers import linear
@@ -224,7 +224,7 @@ def test_a_data_set_in_its_file_has_the_images_of_one_in_memory(tmp_path: Path) 
     in_file, in_memory = (load("made", print, shuffle=shuffle, **options) for shuffle in ("blocks", "full"))
     assert isinstance(in_file.train.images, Mapped)
     assert isinstance(in_memory.train.images, Tensor)
-    for ours, theirs in ((in_file.train, in_memory.train), (first(in_file.train, 3), first(in_memory.train, 3))):
+    for ours, theirs in ((in_file.train, in_memory.train), (drawn(in_file.train, 3), drawn(in_memory.train, 3))):
         assert torch.equal(Split(ours.images, ours.targets).images[torch.arange(len(ours.targets))], theirs.images)
         assert torch.equal(ours.targets, theirs.targets)
     assert (in_file.mean, in_file.std) == (in_memory.mean, in_memory.std)

@@ -25,7 +25,7 @@ __all__ = ["finish", "handed_over", "left_to_do"]
 
 
 def left_to_do(jobs: Sequence[Job], progress: Progress) -> list[int]:
-    """Return the places of the jobs that are to be run: those not finished, and with again=true those made otherwise.
+    """Return the places of the jobs that are to be run: those not finished, with again=true all.
 
     A job whose folder holds a run of other code or data is refused, since its numbers would be mixed with other ones;
     with again=true the old run is set aside. All are looked at before any is, so that a refusal leaves all as they

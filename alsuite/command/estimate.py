@@ -129,7 +129,7 @@ def _sum(cycles: Sequence[Cycle], counts: Sequence[int], done: int) -> float:
         done: how many cycles, from the first, are left out
     """
     first, last = cycles[0], cycles[-1]
-    learn, query = 1.0 * first.learn / first.labelled, 0.0
+    learn, query = first.learn / first.labelled, 0.0
     if last.labelled > first.labelled:
         learn, query = ((b - a) / (last.labelled - first.labelled) for a, b in zip(first[1:3], last[1:3], strict=True))
     learning = sum(max(0.0, first.learn + learn * (count - first.labelled)) for count in counts[done:])

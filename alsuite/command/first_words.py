@@ -30,7 +30,8 @@ def tell(job: Job, setting: Setting, config: DictConfig, hydra: HydraConf, progr
     """Print what the run is, how it reads images that memory cannot hold, and about how long it takes, or
     what is left of it.
 
-    On a CPU it also tells how long it takes at a smaller scale, but where that would have to shrink the images first.
+    On a CPU it tells at the paper's scale how long it takes at the laptop's, too, but where that would have to shrink
+    the images first.
 
     At the smoke scale, which takes seconds, nothing is estimated, nor where a person has been asked and comes back.
 

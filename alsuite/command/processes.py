@@ -1,9 +1,9 @@
 """Runs side by side, a process each.
 
-On a CPU a core with one thread takes a run; on a GPU as many run together as its memory holds, judged by what the
-first ones use. A process sends what it has to tell through a pipe: ("cycle", ...) for each cycle, ("error", error)
-before it ends early. Where the system can fork, processes come from a server that has imported torch once, so that
-each starts at once and none inherits threads or a GPU's state.
+On a CPU runs share the cores, one each where there are enough; on a GPU as many run together as there are cores and its
+memory holds, judged by what the first ones use. A process sends what it has to tell through a pipe: ("cycle", ...) for
+each cycle, ("say", text) for a line, ("error", error) before it ends early. Where the system can fork, processes come
+from a server that has imported torch once, so that each starts at once and none inherits threads or a GPU's state.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """What a command shows of its runs: bars on a terminal, lines in a log.
 
-On a terminal a bar stands for each run that goes on, one for all of them, and one for work that takes long. In a log a
-single run has a line for each cycle, and of several a line comes when one ends, or after half a minute of silence.
+On a terminal a bar stands for each run that has done a cycle and goes on, one for all of them, and one for work that
+takes long. In a log a single run has a line for each cycle, and of several a line comes when one ends, or after half a
+minute of silence.
 """
 
 from __future__ import annotations
@@ -89,10 +90,6 @@ class Progress:
         if self.bars is None and number == 0 and count > 1:
             self.say(text)
         self._bar("reading", "", number, count, lambda _: text)
-
-    def started(self, number: int) -> None:
-        """Show that a run has begun, before its first cycle."""
-        self._bar(number, self.names[number], 0, None, lambda _: "starting")
 
     def cycle(self, number: int, record: Brief, cycles: int, old: bool) -> None:
         """Show a cycle that has been done, or was done before.

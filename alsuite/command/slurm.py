@@ -147,7 +147,7 @@ class Array:
         return queued
 
     def tell_of_earlier(self, jobs: Sequence[Job], progress: Progress) -> None:
-        """Say which jobs had a task already that has left the queue before the run had ended, and why the last did."""
+        """Say how many jobs had a task that left the queue before the run had ended, and of the last of them why."""
         from submitit import SlurmJob
 
         last: dict[Path, Handed[None]] = {}

@@ -31,7 +31,7 @@ from alsuite.command.papers import completed, disputed, key_of, parsed
 from alsuite.errors import UserError, reason
 from alsuite.files import check_folder
 
-__all__ = ["Composer", "expanded", "given_once", "jobs_of", "lines_of", "loader", "swept_here"]
+__all__ = ["Composer", "check_given", "expanded", "jobs_of", "lines_of", "loader", "swept_here"]
 
 SETTLING = ("experiment", "scale", "strategy", "dataset", "paper", "hydra.searchpath")  # decide which settings join
 CHOSEN = ("dataset.", "task_model.", "budget.", "strategy.", "generator.", "features.", "oracle.")  # of a choice
@@ -88,8 +88,9 @@ class Composer:
         return completed(overrides, self.settled, apart)
 
 
-def given_once(overrides: Sequence[str]) -> None:
-    """Refuse an option with two values, of which the last would win silently, and more than one experiment."""
+def check_given(overrides: Sequence[str]) -> None:
+    """Refuse an option with two values, of which the last would win silently, several experiments, a group that is left
+    out, and an empty root."""
     given = parsed(overrides)
     keys = [key_of(one) for one in given]
     if whole := next((key for one, key in zip(given, keys, strict=True) if one.is_delete() and "." not in key), None):

@@ -131,7 +131,7 @@ def _joined(runs: Runs) -> pd.DataFrame:
 
 
 def own_experiment(name: str, root: Path, configuration: Path = CONF) -> Measured:
-    """Read the finished runs of an experiment below the root, of all scales or of its figure's largest.
+    """Read the finished runs of an experiment below the root, of the largest scale that has any.
 
     Arguments:
         name: a file in the configuration's experiment/, or a folder of runs

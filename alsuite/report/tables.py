@@ -154,7 +154,7 @@ def classes(title: str, frame: pd.DataFrame) -> list[Table]:
 
 
 def _shares(title: str, last: pd.DataFrame) -> Table:
-    """Show the shares of runs of the same classes, by the last row of each; shaded, as many."""
+    """Show the shares of runs of the same classes, by the last row of each, shaded by their share of the largest."""
     first = last.iloc[0]
     heads = ["Series", *(class_name(first["classes"], k) for k in range(len(first["label_counts"])))]
     rows = {str(name): np.mean([*map(shares, part["label_counts"])], axis=0) for name, part in last.groupby("series")}

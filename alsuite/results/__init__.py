@@ -164,7 +164,7 @@ def select(frame: pd.DataFrame, where: Options) -> pd.DataFrame:
     where: column -> value, or list of values
 
     Values match however they are spelt: see `key_of`. A column that there isn't is refused, and a filter that leaves no
-    row, with the values that there are: an empty figure would not tell which of them was wrong.
+    row, with the values that there are but none: an empty figure would not tell which of them was wrong.
     """
     for column, wanted in where.items():
         if column not in frame:
@@ -172,7 +172,7 @@ def select(frame: pd.DataFrame, where: Options) -> pd.DataFrame:
         values = {key_of(value) for value in (wanted if isinstance(wanted, list | tuple) else [wanted])}
         keys = frame[column].map(key_of)
         if not keys.isin(values).any():
-            there = sorted({*keys} - {"none"}) or ["none"]
+            there = sorted({*keys} - {"none", "null"}) or ["none"]
             raise UserError(f"no runs where {column}={wanted}: there are {', '.join(there)}")
         frame = frame[keys.isin(values)]
     return frame

@@ -68,7 +68,7 @@ class ACGAN:
         self.embedded = embedded
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
-        pool.takes_images()
+        pool.check_takes_images()
         start = clock(pool.device)
         game = trained_on_labelled(self.game(pool, task), pool)
         seconds = clock(pool.device) - start

@@ -204,7 +204,7 @@ class GAAL:
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         log_probs = differentiable(task, pool, self.ascent.score)
-        pool.takes_images()
+        pool.check_takes_images()
         trained = self.trained(pool)
         start, z = self.ascent.codes(trained, log_probs, n, pool.device)
         with torch.no_grad():
@@ -229,7 +229,7 @@ def generative(generator: Generator) -> Generator:
 
 
 def differentiable(task: Task, pool: Pool, score: Callable[[Tensor], Tensor]) -> LogProbs:
-    pool.one_label_each("this strategy", "strategy=entropy")
+    pool.check_one_label_each("this strategy", "strategy=entropy")
     if score is min_distance and pool.classes != 2:
         raise UserError(
             f"min_distance needs two classes, not {pool.classes}: set strategy.score.path=alsuite.scores.entropy"

@@ -219,10 +219,9 @@ def test_a_terminal_shows_the_running_runs_below_all_of_them(
         assert bars(progress) == ["reading the configuration of 4 runs"]
         progress.runs(["a", "b[0]", "c", "d"])
         assert bars(progress) == ["all runs 0/4 0:00 spent"]
-        progress.started(0)
         progress.cycle(1, cycle(1, accuracy=0.25), 4, False)
         now(5)
-        assert bars(progress)[1:] == ["a starting", "b[0] cycle 2/4 10 labelled accuracy 0.250 0:25 left"]
+        assert bars(progress)[1:] == ["b[0] cycle 2/4 10 labelled accuracy 0.250 0:25 left"]
         progress.ended(0, "it broke")
         progress.waiting(2, "labels")
         assert bars(progress)[0] == "all runs 2/4, 1 failed, 1 waiting 0:05 spent, 0:40 left"

@@ -183,8 +183,9 @@ def test_the_game_is_played_with_the_batch_and_the_margin_that_it_was_given(monk
 
 @pytest.mark.parametrize("option", ["ranking", "margin"])
 def test_weights_below_zero_are_refused(option: str) -> None:
+    wrong: dict[str, Any] = {option: -1}
     with pytest.raises(UserError, match=rf"^strategy\.{option}=-1 must be a number from 0"):
-        AALU(SMALL, **{option: -1})
+        AALU(SMALL, **wrong)
 
 
 @pytest.mark.parametrize("layers", [3, 4])

@@ -17,7 +17,7 @@ from alsuite.mapped import Mapped
 from alsuite.metrics import confusion, counted, measured
 from alsuite.nets.classifiers import linear
 from alsuite.pool import VOID, Pool
-from alsuite.scores import bald, entropy, margin, vote_entropy
+from alsuite.scores import bald, entropy, margin
 from alsuite.tasks.classification import Classification
 from alsuite.tasks.segmentation import Segmentation, coloured, mask_pictures, of_pixels, pairs
 from alsuite.training.augment import flip_together
@@ -171,15 +171,6 @@ def test_pictures_have_a_row_each(learned: tuple[Segmentation, Pool, Tensor]) ->
         "entropy": (2, 1, 16, 24),
     }
     assert not coloured(torch.full((1, 1, 1), VOID, dtype=torch.uint8), 3).any()
-
-
-def test_votes_that_are_split_have_the_largest_entropy() -> None:
-    votes = torch.tensor([[0, 0, 0], [0, 1, 0], [0, 2, 1]])  # (T, N)
-    log_probs = torch.nn.functional.one_hot(votes, 3).float().clamp(min=1e-6).log()
-    found = vote_entropy(log_probs)
-    torch.testing.assert_close(found[1], torch.tensor(3.0).log())
-    assert found[0] == 0
-    assert found[0] < found[2] < found[1]
 
 
 def test_a_task_of_whole_images_refuses_masks_and_the_other_way_round() -> None:
