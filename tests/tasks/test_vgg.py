@@ -118,7 +118,7 @@ def test_other_weights_have_a_file_of_their_own(tmp_path: Path, images: Tensor) 
 
 
 def test_no_image_is_refused_in_one_line(tmp_path: Path, images: Tensor) -> None:
-    with pytest.raises(UserError, match=r"^there is no image left"):
+    with pytest.raises(UserError, match=r"^there is no image to compute anything of"):
         kept(tmp_path)(images[:0])
 
 

@@ -277,7 +277,7 @@ def test_a_signal_ends_a_fit_within_its_block() -> None:
 @pytest.mark.parametrize("rows", [(), (3,), (3, 65), (1, 64)])
 def test_what_is_no_row_for_each_image_is_refused(rows: tuple[int, ...]) -> None:
     """A table of uninitialised memory would be filled in part."""
-    with pytest.raises(UserError, match=r"shape \(.*\) for 64 images: it must give each its own"):
+    with pytest.raises(UserError, match=r"of 64 images has the shape \(.*\): it must be a row for each"):
         infer(lambda chunk: torch.zeros(rows), torch.zeros(65, 1, 8, 8))
 
 
