@@ -50,3 +50,25 @@ def test_what_can_be_mended_is_told_to_another_process_in_its_line() -> None:
         raise AwaitingLabels("4 labels")
     with pytest.raises(ZeroDivisionError), plainly():
         raise ZeroDivisionError
+
+
+def test_ctrl_c_ends_a_command_in_a_line_of_its_own(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="130"), complaining():
+        raise KeyboardInterrupt
+    assert capsys.readouterr().err == "stopped; the same command goes on after the last finished cycle\n"
+
+
+def test_a_pipe_that_nobody_reads_is_passed_on() -> None:
+    with pytest.raises(BrokenPipeError), complaining():
+        raise BrokenPipeError("nobody reads")
+
+
+def test_a_package_that_lacks_is_named_and_an_import_that_fails_keeps_its_traceback(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit, match="2"), complaining():
+        raise ModuleNotFoundError("No module named 'umap'")
+    told = "alsuite: No module named 'umap': install it, or see that its folder is on PYTHONPATH\n"
+    assert capsys.readouterr().err == told
+    with pytest.raises(ImportError, match="partially initialized"), complaining():
+        raise ImportError("cannot import name 'x' from partially initialized module")

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from matplotlib.figure import Figure
 
-from alsuite.figures import draw
-from alsuite.figures.masks import ROWS, masks
-from alsuite.figures.parts import part_named
+from alsuite import CONF
+from alsuite.figures.layout import compose
+from alsuite.figures.masks import ROWS
+from alsuite.figures.parts import parts_of
 from alsuite.figures.spec import Panel
 from alsuite.results import load_runs
 from helpers.journals import synthetic_curve, write_run
@@ -26,19 +26,13 @@ def stored(root: Path, shown: int = 3) -> None:
 
 def test_each_image_has_a_column_and_each_class_an_entry(tmp_path: Path) -> None:
     stored(tmp_path)
-    axes = Figure().add_subplot()
-    masks(axes, part_named(Panel("masks", experiment="toy"), load_runs("toy", "smoke", tmp_path)), {})
-    assert len(axes.images) == 3 * len(ROWS)
+    panels = [Panel("accuracy", experiment="toy"), Panel("masks", experiment="toy", columns=2)]
+    runs, table = load_runs("toy", "smoke", tmp_path), CONF / "published.csv"
+    figure = compose([part for panel in panels for part in parts_of(panel, runs, table)])
+    axes = figure.axes[1]
+    assert len(axes.images) == 2 * len(ROWS)
     extents = np.array([image.get_extent() for image in axes.images])
     width, height = extents[:, 1] - extents[:, 0], extents[:, 3] - extents[:, 2]
     assert (height + 0.06) / (width + 0.06) == pytest.approx(12 / 16)  # no image is squeezed
     assert [text.get_text() for text in axes.texts] == list(ROWS)
-    assert axes.get_legend_handles_labels()[1] == ["0", "1"]
-
-
-@pytest.mark.slow
-def test_it_stands_beside_curves(tmp_path: Path) -> None:
-    stored(tmp_path)
-    panels = [Panel("accuracy", experiment="toy"), Panel("masks", experiment="toy", columns=2)]
-    picture, _ = draw("toy", "smoke", tmp_path, panels=panels)
-    assert picture.stat().st_size > 5_000
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["VAAL", "0", "1"]

@@ -28,7 +28,9 @@ def test_each_pixel_has_an_output_and_each_parameter_a_gradient(
     outputs = made(torch.randn(2, 3, *sides))
     assert outputs.shape == (2, 5, *sides)
     outputs.square().mean().backward()
-    assert all(parameter.grad is not None for parameter in made.parameters())
+    for key, parameter in made.named_parameters():
+        assert parameter.grad is not None, key
+        assert parameter.ndim == 1 or parameter.grad.any(), key
     assert len(made) == 3
     assert isinstance(made[1], nn.Dropout)
 
