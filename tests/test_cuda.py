@@ -382,6 +382,15 @@ def test_core_set_waits_for_the_gpu_once_for_many_picks(gpu: PretendedGPU | Real
     assert found[0] == found[1][:20] == k_center_greedy(features[3:], features[:3], 20)[0].tolist()
 
 
+@pytest.mark.parametrize(("share", "moved"), [(0.4, True), (0.6, False)])
+def test_images_that_fill_more_than_half_of_what_is_free_stay_behind(
+    share: float, moved: bool, pretended_gpu: PretendedGPU, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = torch.zeros(10, 3, 8, 8, dtype=torch.uint8)
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (round(images.nbytes / share), 10**9))
+    assert (machine.onto(images, torch.device("cuda")).device.type == "cuda") == moved
+
+
 def test_void_pixels_alone_have_no_loss_and_no_gradient() -> None:
     for labels, alone in ((torch.full((2, 4, 4), VOID, dtype=torch.uint8), True), (torch.zeros(2, 4, 4).byte(), False)):
         outputs = torch.randn(2, 3, 4, 4, requires_grad=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import doctest
 import importlib
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -12,10 +13,12 @@ import torch
 
 from alsuite import CONF
 from alsuite.budget import Budget
+from alsuite.command.sweeps import jobs_of
 from alsuite.journal import Journal
 from alsuite.loop import Run
 from alsuite.oracle import Ideal
 from alsuite.strategies import Strategy
+from helpers.configs import composer
 from helpers.pools import digit_pool
 from helpers.tasks import fast_task
 
@@ -69,3 +72,14 @@ def test_the_readme_lists_all_there_is_to_choose() -> None:
     there["generator"] -= {"none", "no_vae", "autoencoder"}  # which their strategies and features bring
     assert {*listed} == {"strategy", "dataset", "task_model", "generator", "features", "oracle", "initial"}
     assert {group: sorted(names) for group, names in listed.items()} == {g: sorted(names) for g, names in there.items()}
+
+
+def test_the_commands_that_documents_show_compose() -> None:
+    """But those of a folder of one's own, which isn't there, and what a launcher of Hydra's is told."""
+    pages = [README, *sorted((README.parent / "docs").glob("*.md"))]
+    text = "\n".join(page.read_text() for page in pages).replace("\\\n", " ")
+    made, lines = composer(), [shlex.split(found) for found in re.findall(r"python -m alsuite ([^`\n#]+)", text)]
+    complete = [options for options in lines if not {"-cd", "--help"} & {*options}]
+    assert len(complete) > 5
+    for options in complete:
+        assert jobs_of([one for one in options if one != "-m" and not one.startswith("hydra")], made), options
