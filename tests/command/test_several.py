@@ -57,6 +57,25 @@ def test_a_run_is_written_and_shown_once(command: Command, tmp_path: Path) -> No
 
 
 @pytest.mark.slow
+def test_a_person_is_asked_by_one_of_the_processes(command: Command, tmp_path: Path) -> None:
+    sizes = ("budget.initial=10", "budget.query=5", "budget.end=15")
+    told = []
+    for count in (10, 5):
+        ended = command("strategy=margin", *LEARNING, *sizes, "oracle=human", "devices=2")
+        assert ended.status == 3, ended.err
+        assert f"{count} images await labels" in ended.line
+        sheet = max(tmp_path.rglob("labels_*.csv"))
+        head, *rows = sheet.read_text().splitlines()
+        told.append([int(row.split(",")[0]) % 10 for row in rows])
+        filled = [row + str(label) for row, label in zip(rows, told[-1], strict=True)]
+        sheet.write_text("\n".join([head, *filled, ""]))
+    ended = command("strategy=margin", *LEARNING, *sizes, "oracle=human", "devices=2")
+    assert ended.status == 0, ended.err
+    first, last = records(run_of(tmp_path))
+    assert [first["initial"]["labels"], first["queried"]["labels"], last["queried"]] == [*told, None]
+
+
+@pytest.mark.slow
 def test_first_labels_that_a_scan_chooses_are_those_of_one_process(command: Command, tmp_path: Path) -> None:
     firsts = []
     for count in ("1", "2"):
