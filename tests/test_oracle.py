@@ -395,7 +395,10 @@ def test_a_wrong_label_is_named_by_its_row_and_nothing_is_lost(desk: Desk, label
         (lambda rows: [*rows[:2], ["3", *rows[2][1:]], rows[3]], r"line 3 \(index 3\): this index was not asked for"),
         (lambda rows: [*rows[:2], ["", *rows[2][1:]], rows[3]], r"line 3 \(index \): this index was not asked for"),
         (lambda rows: rows[:3], "lacks a row for index 11"),
-        (lambda rows: [*rows, [*rows[1][:2], "ant"]], r"line 5 \(index 7\)"),
+        (
+            lambda rows: [*rows, [*rows[1][:2], "ant"]],
+            r"line 5 \(index 7\): this index stands here a second time; delete",
+        ),
     ],
 )
 def test_extra_changed_lacking_and_repeated_rows_are_refused(desk: Desk, change: object, message: str) -> None:

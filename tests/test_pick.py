@@ -173,7 +173,7 @@ def test_a_file_with_labels_is_not_written_over(tmp_path: Path, capsys: pytest.C
     np.save(table, FEATURES)
     filled = tmp_path / "next.csv"
     filled.write_text("index,label\n3,cat\n")
-    for out, told in ((filled, "is there already"), (tmp_path / "none" / "next.csv", "there is no folder")):
+    for out, told in ((filled, "is there already"), (tmp_path / "none" / "next.csv", "make it, or name another")):
         with pytest.raises(SystemExit):
             main(["--features", str(table), "--strategy", "coreset", "-n", "2", "--out", str(out)])
         assert told in capsys.readouterr().err

@@ -34,7 +34,7 @@ REFUSED = {
     "train_targets are int32, they must be int64": ("train", GOOD["train"][0], GOOD["train"][1].astype(np.int32)),
     "train_images have 3 dimensions, they must have 4": ("train", GOOD["train"][0][:, 0], GOOD["train"][1]),
     "test_targets have 2 dimensions, they must have 1": ("test", GOOD["test"][0], GOOD["test"][1][:, None]),
-    r"train_images are \(6, 32, 32, 3\), with their channels last: save them as \(N, C, H, W\)": (
+    r"train_images are \(6, 32, 32, 3\), with their channels last: save .*, by images\.transpose\(0, 3, 1, 2\)": (
         "train",
         np.zeros((6, 32, 32, 3), np.uint8),
         GOOD["train"][1],

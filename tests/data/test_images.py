@@ -80,8 +80,10 @@ def test_an_odd_image_becomes_what_a_person_sees(name: str, tmp_path: Path) -> N
     assert square(tmp_path / name, SIDE, SIDE).shape == (3, SIDE, SIDE)
 
 
-def test_a_bomb_is_refused_before_it_is_unfolded(tmp_path: Path) -> None:
-    bomb(tmp_path / "x.png")
+@pytest.mark.parametrize("side", [10_000, 30_000])
+def test_a_bomb_is_refused_before_it_is_unfolded(side: int, tmp_path: Path) -> None:
+    """PIL warns of the smaller one, and refuses the larger one itself."""
+    bomb(tmp_path / "x.png", side)
     for read in (lambda path: square(path, SIDE, SIDE), read_mask):
         with pytest.raises(UserError, match=r"x\.png has more than 89 million pixels: make it smaller, or delete it"):
             read(tmp_path / "x.png")

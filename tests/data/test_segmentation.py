@@ -243,7 +243,7 @@ def spoiled(own: Path, fault: str) -> None:
     ("fault", "message"),
     [
         ("missing", r"05\.png is missing \(1 of 8 masks\): each image needs one"),
-        ("size", r"05\.png is \(10, 30\) pixels large, its image \(20, 30\)"),
+        ("size", r"05\.png is \(10, 30\) pixels large, its image \(20, 30\): make them the same"),
         ("number", r"05\.png holds the number 7, which is no class"),
         ("colour", r"05\.png is no mask: save it gray or with a palette"),
         ("broken", r"cannot read the image .*05\.png"),
