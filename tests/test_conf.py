@@ -118,15 +118,6 @@ def test_no_line_is_too_long_to_read() -> None:
     assert [(name, line) for name, line in lines if len(line) > 120] == []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("group", "choice"), CHOICES)
-def test_every_choice_composes(group: str, choice: str) -> None:
-    found = composed(f"{group}={choice}")
-    assert found.choices[group] == choice
-    own = {"folder": {"dataset.path"}, "folder_masks": {"dataset.path"}, "shards": {"dataset.train", "dataset.test"}}
-    assert OmegaConf.missing_keys(found.config) == own.get(choice, set())
-
-
 @pytest.mark.parametrize("choice", sorted({*choices_of("task_model")} - {"svm_vgg", "lite_unet"}))
 @pytest.mark.parametrize("protocol", choices_of("protocol"))
 def test_every_task_model_builds_a_network(choice: str, protocol: str) -> None:
@@ -244,7 +235,10 @@ def test_smoke_has_pictures_for_the_data_of_every_experiment() -> None:
 
 @pytest.mark.parametrize("choice", choices_of("dataset"))
 def test_every_dataset_names_functions_that_take_its_options(choice: str) -> None:
-    dataset = composed(f"dataset={choice}").values["dataset"]
+    found = composed(f"dataset={choice}")
+    own = {"folder": {"dataset.path"}, "folder_masks": {"dataset.path"}, "shards": {"dataset.train", "dataset.test"}}
+    assert OmegaConf.missing_keys(found.config) == own.get(choice, set())
+    dataset = found.values["dataset"]
     for node in (dataset, dataset.get("build", {})):
         if "_target_" in node:
             options = {key: value for key, value in node.items() if not key.startswith("_")}
