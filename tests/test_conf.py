@@ -239,6 +239,9 @@ def test_every_dataset_names_functions_that_take_its_options(choice: str) -> Non
     own = {"folder": {"dataset.path"}, "folder_masks": {"dataset.path"}, "shards": {"dataset.train", "dataset.test"}}
     assert OmegaConf.missing_keys(found.config) == own.get(choice, set())
     dataset = found.values["dataset"]
+    if "build" in dataset:
+        assert dataset["name"] == choice
+        assert dataset.get("source", choice) == dataset["build"]["_target_"].rpartition(".")[2]
     for node in (dataset, dataset.get("build", {})):
         if "_target_" in node:
             options = {key: value for key, value in node.items() if not key.startswith("_")}

@@ -9,13 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hydra.utils import get_object, instantiate
+from hydra.utils import instantiate
 from omegaconf import OmegaConf
 
 from alsuite.data import load
 from alsuite.data.dataset import assemble, check_classes, statistics
 from alsuite.data.digits import digits
-from alsuite.data.segmentation import bdd100k, camvid, cityscapes
 from alsuite.errors import UserError
 from helpers import REPOSITORY
 from helpers.configs import composed
@@ -209,24 +208,8 @@ def test_importing_is_cheap() -> None:
     assert done.stdout == "[]\n"
 
 
-EXPECTED = "digits mnist mnist57 fashion_mnist usps usps57 cifar10 cifar10_two cifar100 svhn celeba_hat celeba_bangs"
-EXPECTED += " celeba_blond caltech256 tiny_imagenet imagenet folder cityscapes bdd100k camvid folder_masks"
-OF_PIXELS = {build.__name__: build for build in (bdd100k, camvid, cityscapes)}
-
-
 def configured(name: str, *overrides: str) -> dict:
     return OmegaConf.to_container(composed(f"dataset={name}", *overrides).dataset)  # pyright: ignore
-
-
-@pytest.mark.parametrize("name", sorted({path.stem for path in CONF.glob("*.yaml")} | set(EXPECTED.split())))
-def test_configurations_name_what_exists(name: str) -> None:
-    config = configured(name)
-    assert callable(get_object(config["_target_"]))
-    if "build" in config:
-        assert config["name"] == name
-        builds = {**BUILDS, **OF_PIXELS}
-        assert instantiate(config["build"]).func is builds[config["build"]["_target_"].rpartition(".")[2]]
-        assert config.get("source", name) == instantiate(config["build"]).func.__name__
 
 
 def test_configured_extra_tests_are_off_until_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
