@@ -88,15 +88,6 @@ def test_sizes_as_in_torchvision() -> None:
     assert size(on_paper(vgg16, (3, 224, 224), 256, head="vaal")) == size(theirs) - biases
 
 
-def test_celeba_cnn_is_table_1_of_asal() -> None:
-    net = on_paper(celeba_cnn, (3, 64, 64), 1)
-    convolutions = [(m.in_channels, m.out_channels) for m in net if isinstance(m, nn.Conv2d)]
-    layers = [(m.in_features, m.out_features) for m in net if isinstance(m, nn.Linear)]
-    assert convolutions == [(3, 16), (16, 32), (32, 64)]
-    assert layers == [(4096, 1024), (1024, 1)]
-    assert [m.p for m in net if isinstance(m, nn.Dropout)] == [0.5]
-
-
 @pytest.mark.parametrize("net", SCALED)
 def test_width_scales_every_hidden_layer(net: Net) -> None:
     whole, half = (on_paper(net, (3, 32, 32), 10, width=width) for width in (1.0, 0.5))
