@@ -74,12 +74,6 @@ def test_parameter_counts(net: Net, shape: tuple[int, int, int], outputs: int, e
     assert size(on_paper(net, shape, outputs)) == expected
 
 
-def test_allcnn_counted_by_hand() -> None:
-    convolutions = [(3, 96, 9), (96, 96, 9), (96, 96, 9), (96, 192, 9), (192, 192, 9), (192, 192, 9), (192, 192, 9)]
-    by_hand = sum(a * b * kernel + b for a, b, kernel in [*convolutions, (192, 192, 1), (192, 10, 1)])
-    assert size(on_paper(allcnn, (3, 32, 32), 10)) == by_hand
-
-
 def test_sizes_as_in_torchvision() -> None:
     theirs = on_paper(torchvision.models.resnet18, num_classes=1000)
     assert size(on_paper(resnet18, (3, 224, 224), 1000)) == size(theirs)
