@@ -262,21 +262,3 @@ def test_a_network_sees_images_as_it_normalises_them() -> None:
     with torch.no_grad():
         expected = task.net(OwnRange.normalise(pool.images)).log_softmax(1)
     torch.testing.assert_close(task.log_probs(pool.images), expected)
-
-
-def test_a_schedule_sets_the_rate_of_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    rates: list[float] = []
-    step = torch.optim.SGD.step
-
-    def noted(self: torch.optim.SGD, *given: Any) -> Any:
-        rates.append(self.param_groups[0]["lr"])
-        return step(self, *given)
-
-    monkeypatch.setattr(torch.optim.SGD, "step", noted)
-    pool, _ = digit_pool(100)
-    fast_task(linear, optimiser="sgd", epochs=3, lr=0.5, schedule="triangle").learn(pool)
-    peak = rates.index(max(rates))
-    assert 0 < peak < len(rates) - 1
-    assert max(rates) <= 0.5
-    assert rates == [*sorted(rates[:peak]), *sorted(rates[peak:], reverse=True)]
-    assert rates[-1] < 0.2
