@@ -216,19 +216,6 @@ def test_an_unknown_choice_is_refused_by_name(option: str) -> None:
         Classification(linear, **{option: "nonsense"})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize(
-    ("limit", "epochs_at", "epochs"),
-    [(None, None, 10), (3, None, 3), (20, None, 10), (None, 400, 20), (30, 400, 20), (15, 400, 15), (4, 25, 4)],
-)
-def test_a_limit_caps_the_epochs_that_so_many_labels_take(
-    limit: int | None, epochs_at: int | None, epochs: float, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    asked: dict[str, float] = {}
-    monkeypatch.setattr("alsuite.tasks.classification.fit", lambda *_, **options: asked.update(options))
-    Classification(linear, epochs=10, limit=limit, epochs_at=epochs_at).learn(digit_pool(100)[0])
-    assert asked["epochs"] == epochs
-
-
 def test_training_images_are_normalised_after_augmentation() -> None:
     """What moves in from outside the image is black, not grey."""
     pool, _ = synthetic_pool()

@@ -121,11 +121,21 @@ def test_the_number_of_optimiser_steps(rates: list[float], labelled: int, epochs
     assert len(rates) == epochs * 4
 
 
-@pytest.mark.parametrize(("labelled", "limit", "epochs"), [(25, None, 16), (100, None, 8), (400, None, 4), (25, 3, 3)])
-def test_epochs_fall_with_the_root_of_the_labels(
-    rates: list[float], labelled: int, limit: int | None, epochs: int
+@pytest.mark.parametrize(
+    ("labelled", "epochs_at", "limit", "epochs"),
+    [
+        (25, 100, None, 16),
+        (100, 100, None, 8),
+        (400, 100, None, 4),
+        (25, 100, 3, 3),
+        (100, 100, 20, 8),
+        (100, None, 3, 3),
+    ],
+)
+def test_epochs_fall_with_the_root_of_the_labels_and_a_limit_caps_them(
+    rates: list[float], labelled: int, epochs_at: int | None, limit: int | None, epochs: int
 ) -> None:
-    fast_task(epochs=8, epochs_at=100, limit=limit, batch=25).learn(digit_pool(labelled)[0])
+    fast_task(epochs=8, epochs_at=epochs_at, limit=limit, batch=25).learn(digit_pool(labelled)[0])
     assert len(rates) == epochs * labelled / 25
 
 
