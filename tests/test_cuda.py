@@ -40,7 +40,7 @@ from alsuite.nets.fastnet import Whitening, fastnet
 from alsuite.nets.gans import Pair, res_wgan_gp
 from alsuite.nets.vae import VAE, discriminator, small_vae
 from alsuite.oracle import Ideal
-from alsuite.pool import VOID, Pool, Rows, gather
+from alsuite.pool import Pool, Rows, gather
 from alsuite.strategies.coreset import k_center_greedy
 from alsuite.strategies.uncertainty import Uncertainty
 from alsuite.tasks import classification
@@ -50,7 +50,6 @@ from alsuite.tasks.segmentation import mask_pictures
 from alsuite.training.augment import augmentations, flip_together
 from alsuite.training.fit import Stream, chunk_size, infer
 from alsuite.training.game import AdversarialGame, AdversarialRules, play
-from alsuite.training.losses import pixel_cross_entropy
 from helpers.configs import composed
 from helpers.features import svm
 from helpers.masks import fast_segmentation, mask_pool
@@ -389,15 +388,6 @@ def test_images_that_fill_more_than_half_of_what_is_free_stay_behind(
     images = torch.zeros(10, 3, 8, 8, dtype=torch.uint8)
     monkeypatch.setattr(torch.cuda, "mem_get_info", lambda _: (round(images.nbytes / share), 10**9))
     assert (machine.onto(images, torch.device("cuda")).device.type == "cuda") == moved
-
-
-def test_void_pixels_alone_have_no_loss_and_no_gradient() -> None:
-    for labels, alone in ((torch.full((2, 4, 4), VOID, dtype=torch.uint8), True), (torch.zeros(2, 4, 4).byte(), False)):
-        outputs = torch.randn(2, 3, 4, 4, requires_grad=True)
-        loss = pixel_cross_entropy(outputs, labels)
-        loss.backward()
-        assert outputs.grad is not None
-        assert (float(loss.detach()) == 0, bool((outputs.grad == 0).all())) == (alone, alone)
 
 
 @pytest.mark.parametrize("net", [fastnet, lenet])
