@@ -1,18 +1,15 @@
 """The command line: what it refuses in one line, what it lists, and whole experiments and sweeps."""
 
-import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
 from alsuite import CONF
-from alsuite.journal import Journal
 from helpers import REPOSITORY, importing
 from helpers.commands import SMALL, Command, records, started
 from helpers.configs import GROUPS
@@ -56,25 +53,6 @@ def test_a_dataset_that_cannot_be_fetched_says_where_to_put_it(
     line = alsuite("dataset=usps").line
     assert "cannot download usps.bz2" in line
     assert f"put it at {tmp_path / 'data' / 'raw' / 'usps' / 'usps.bz2'}" in line
-
-
-def test_a_truncated_array_is_named(alsuite: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = tmp_path / "data" / "usps"
-    folder.mkdir(parents=True)
-    for split in ("train", "test"):
-        np.save(folder / f"{split}_images.npy", np.zeros((50, 1, 16, 16), np.uint8))
-        np.save(folder / f"{split}_targets.npy", np.arange(50) % 10)
-    os.truncate(folder / "train_images.npy", 5000)
-    monkeypatch.setenv("ALSUITE_DATA", str(tmp_path / "data"))
-    line = alsuite("dataset=usps").line
-    assert str(folder / "train_images.npy") in line
-    assert f"delete the folder {folder}" in line
-
-
-def test_a_run_that_another_process_holds_is_refused(alsuite: Command, tmp_path: Path) -> None:
-    journal = Journal(tmp_path / "adhoc" / "smoke" / "strategy=margin")
-    assert "another process runs in" in alsuite("strategy=margin").line
-    journal.close()
 
 
 @pytest.mark.slow
