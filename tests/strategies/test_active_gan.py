@@ -687,9 +687,6 @@ def test_wrong_rules_give_one_clear_line(name: str, value: Any) -> None:
 def test_the_configuration_is_the_cited_one(name: str, iterations: int, rates: tuple[float, float]) -> None:
     strategy = instantiate(composed("strategy=active_gan", f"dataset={name}").strategy)
     assert (strategy.rules.steps, strategy.rules.lr, strategy.rules.discriminator_lr) == (iterations, *rates)
-    assert strategy.terms == (0.2, 0.5, 0.0)
-    assert strategy.guidance.weight == 0.1
-    assert instantiate(composed("strategy=acgan_filtered").strategy).thresholds == [0.1, 0.15, 0.2, 0.25, 0.3]
 
 
 @pytest.mark.slow

@@ -463,10 +463,3 @@ def test_gaal_brings_the_annotator_and_others_no_features() -> None:
         config = composed(f"strategy={name}", "generator=none")
         assert config.oracle._target_.endswith(f".{oracle}")
         assert ("features" in config) is (name == "asal")
-
-
-@pytest.mark.slow
-def test_queries_of_the_paper_are_the_default() -> None:
-    config = composed("strategy=asal", "generator=none").strategy
-    assert (config.steps, config.lr, config.dimensions, config.batch, config.diversity) == (100, 0.01, 50, None, 0)
-    assert composed("strategy=asal_min_distance", "generator=none").strategy.score.path.endswith(".min_distance")
