@@ -241,13 +241,7 @@ def test_a_discriminator_that_says_the_same_of_all_is_warned_of() -> None:
     assert "can't tell labelled from unlabelled" in warning(Dumb(VAE_OF_DIGITS, **LIVE))
 
 
-def test_the_configuration_is_table_3_of_vaal() -> None:
-    found = composed("strategy=vaal", "task_model=vgg16")
-    assert found.generator.latent == 32
-    named = {
-        name: found.strategy[name] for name in ("epochs", "batch", "lr", "discriminator_lr", "discriminator_layers")
-    }
-    assert named == {"epochs": 100, "batch": 64, "lr": 5e-4, "discriminator_lr": 5e-4, "discriminator_layers": 5}
-    assert [found.strategy[name] for name in ("transductive", "adversarial", "beta", "vae_steps")] == [1, 1, 1, 1]
-    assert (found.strategy.augment, found.strategy.kl_reduction, found.strategy.limit) == ("flip", "elbo", None)
+def test_the_configuration_says_what_table_3_of_vaal_does_not() -> None:
+    found = composed("strategy=vaal", "task_model=vgg16").strategy
+    assert [found[name] for name in ("vae_steps", "augment", "kl_reduction", "limit")] == [1, "flip", "elbo", None]
     assert composed("strategy=vaal", "task_model=linear").strategy.augment == "none"
