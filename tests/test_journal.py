@@ -245,11 +245,6 @@ def test_a_finished_run_is_known_as_such(tmp_path: Path) -> None:
     assert not ended_as(tmp_path / "elsewhere", {"config": config})
 
 
-def test_a_run_that_would_query_on_is_not_finished(tmp_path: Path) -> None:
-    written(tmp_path, 2)
-    assert not ended_as(tmp_path, {"config": ABOUT["config"]})
-
-
 OTHER_CODE: list[tuple[dict[str, str], str]] = [
     ({"alsuite.scores": "5"}, "alsuite.scores changed since"),
     ({"alsuite.scores": "5", "mine": "5"}, "alsuite.scores and mine changed since"),
