@@ -11,15 +11,10 @@ import torch
 
 from alsuite import CONF
 from helpers import REPOSITORY, importing
-from helpers.commands import SMALL, Command, records, started
+from helpers.commands import SMALL, Command, records
 from helpers.configs import GROUPS
 
 PACKAGES = ("torch", "pytorch_lightning", "wandb", "pandas", "matplotlib", "sklearn", "faiss")
-
-
-@pytest.fixture
-def alsuite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    return started(tmp_path, monkeypatch, capsys)
 
 
 def test_a_root_that_is_no_folder_ends_in_one_line(alsuite: Command, tmp_path: Path) -> None:

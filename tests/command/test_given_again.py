@@ -15,13 +15,8 @@ from alsuite.figures.layout import compose
 from alsuite.figures.parts import parts_of
 from alsuite.figures.spec import Panel
 from alsuite.results import load_runs
-from helpers.commands import Command, started
+from helpers.commands import Command
 from helpers.data_files import write_mnist
-
-
-@pytest.fixture
-def alsuite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    return started(tmp_path, monkeypatch, capsys)
 
 
 @pytest.mark.slow

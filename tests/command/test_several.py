@@ -14,16 +14,11 @@ from alsuite.command.job import Job, processes_of
 from alsuite.command.progress import Progress
 from alsuite.command.several import own_gpu
 from alsuite.errors import UserError
-from helpers.commands import Command, records, started
+from helpers.commands import Command, records
 
 SHORT = ("dataset=digits", "scale.cycles=3", "scale.epochs=5")
 LEARNING = (*SHORT, "task_model.lr=0.01")
 WANTED = ("run.json", "cycles.jsonl", "curve.png")
-
-
-@pytest.fixture
-def command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    return started(tmp_path, monkeypatch, capsys)
 
 
 def run_of(root: Path) -> Path:
@@ -32,11 +27,11 @@ def run_of(root: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_two_processes_end_where_one_does(command: Command, tmp_path: Path) -> None:
+def test_two_processes_end_where_one_does(alsuite: Command, tmp_path: Path) -> None:
     """They start from the same labels, and are as right as one is to within what its seeds differ by."""
     ends = {}
     for name, options in {"0": (), "1": ("seed=1",), "two": ("devices=2",)}.items():
-        ended = command("strategy=full", *LEARNING, *options, f"root={tmp_path / name}")
+        ended = alsuite("strategy=full", *LEARNING, *options, f"root={tmp_path / name}")
         assert ended.status == 0, ended.err
         ends[name] = records(run_of(tmp_path / name))[-1]["metrics"]["digits"]["accuracy"]
     assert min(ends.values()) > 0.7
@@ -44,24 +39,24 @@ def test_two_processes_end_where_one_does(command: Command, tmp_path: Path) -> N
 
 
 @pytest.mark.slow
-def test_a_run_is_written_and_shown_once(command: Command, tmp_path: Path) -> None:
-    ended = command("strategy=random", *LEARNING, "devices=2")
+def test_a_run_is_written_and_shown_once(alsuite: Command, tmp_path: Path) -> None:
+    ended = alsuite("strategy=random", *LEARNING, "devices=2")
     assert ended.status == 0, ended.err
     run = run_of(tmp_path)
     assert sorted(path.name for path in run.iterdir() if not path.name.startswith("images")) == sorted(WANTED)
     assert [record["cycle"] for record in records(run)] == [0, 1, 2]
     assert sum(line.startswith("cycle ") for line in ended.out.splitlines()) == 3
     assert '"processes": 2' in (run / "run.json").read_text()
-    again = command("strategy=random", *LEARNING)
+    again = alsuite("strategy=random", *LEARNING)
     assert "1 of 1 runs are finished already" in again.out
 
 
 @pytest.mark.slow
-def test_a_person_is_asked_by_one_of_the_processes(command: Command, tmp_path: Path) -> None:
+def test_a_person_is_asked_by_one_of_the_processes(alsuite: Command, tmp_path: Path) -> None:
     sizes = ("budget.initial=10", "budget.query=5", "budget.end=15")
     told = []
     for count in (10, 5):
-        ended = command("strategy=margin", *LEARNING, *sizes, "oracle=human", "devices=2")
+        ended = alsuite("strategy=margin", *LEARNING, *sizes, "oracle=human", "devices=2")
         assert ended.status == 3, ended.err
         assert f"{count} images await labels" in ended.line
         sheet = max(tmp_path.rglob("labels_*.csv"))
@@ -69,54 +64,54 @@ def test_a_person_is_asked_by_one_of_the_processes(command: Command, tmp_path: P
         told.append([int(row.split(",")[0]) % 10 for row in rows])
         filled = [row + str(label) for row, label in zip(rows, told[-1], strict=True)]
         sheet.write_text("\n".join([head, *filled, ""]))
-    ended = command("strategy=margin", *LEARNING, *sizes, "oracle=human", "devices=2")
+    ended = alsuite("strategy=margin", *LEARNING, *sizes, "oracle=human", "devices=2")
     assert ended.status == 0, ended.err
     first, last = records(run_of(tmp_path))
     assert [first["initial"]["labels"], first["queried"]["labels"], last["queried"]] == [*told, None]
 
 
 @pytest.mark.slow
-def test_first_labels_that_a_scan_chooses_are_those_of_one_process(command: Command, tmp_path: Path) -> None:
+def test_first_labels_that_a_scan_chooses_are_those_of_one_process(alsuite: Command, tmp_path: Path) -> None:
     firsts = []
     for count in ("1", "2"):
         chosen = ("initial._target_=helpers.ranks.brightest", f"devices={count}", f"root={tmp_path / count}")
-        ended = command("strategy=full", *SHORT, "budget.initial=10", "budget.end=10", *chosen)
+        ended = alsuite("strategy=full", *SHORT, "budget.initial=10", "budget.end=10", *chosen)
         assert ended.status == 0, ended.err
         firsts.append(records(run_of(tmp_path / count))[0]["initial"])
     assert firsts[0] == firsts[1]
 
 
 @pytest.mark.slow
-def test_a_process_that_is_killed_ends_the_run_in_a_line_and_it_goes_on(command: Command, tmp_path: Path) -> None:
+def test_a_process_that_is_killed_ends_the_run_in_a_line_and_it_goes_on(alsuite: Command, tmp_path: Path) -> None:
     killing = ("+strategy.file=" + str(tmp_path / "killed"), "strategy._target_=helpers.ranks.KilledOnce")
-    killed = command("strategy=random", *killing, *LEARNING, "devices=2", f"root={tmp_path / 'root'}")
+    killed = alsuite("strategy=random", *killing, *LEARNING, "devices=2", f"root={tmp_path / 'root'}")
     assert killed.line == "alsuite: process 2 of the run was killed (status -9); start the same command again"
     run = run_of(tmp_path / "root")
     (first,) = records(run)
-    gone_on = command("strategy=random", *killing, *LEARNING, "devices=2", f"root={tmp_path / 'root'}")
+    gone_on = alsuite("strategy=random", *killing, *LEARNING, "devices=2", f"root={tmp_path / 'root'}")
     assert gone_on.status == 0, gone_on.err
     assert records(run)[0] == first
-    whole = command("strategy=random", *killing, *LEARNING, "devices=2", f"root={tmp_path / 'whole'}")
+    whole = alsuite("strategy=random", *killing, *LEARNING, "devices=2", f"root={tmp_path / 'whole'}")
     assert whole.status == 0, whole.err
     pairs = zip(records(run), records(run_of(tmp_path / "whole")), strict=True)
     assert all((a["queried"], a["metrics"]) == (b["queried"], b["metrics"]) for a, b in pairs)
 
 
 @pytest.mark.slow
-def test_what_goes_wrong_in_all_processes_is_told_once(command: Command) -> None:
-    line = command("strategy=bald", *SHORT, "devices=2").line
+def test_what_goes_wrong_in_all_processes_is_told_once(alsuite: Command) -> None:
+    line = alsuite("strategy=bald", *SHORT, "devices=2").line
     assert line.startswith("alsuite: cycle 1: this strategy needs dropout")
 
 
 @pytest.mark.slow
-def test_a_batch_has_an_image_for_each_process(command: Command) -> None:
-    line = command("strategy=random", *LEARNING, "devices=3", "task_model.batch=2").line
+def test_a_batch_has_an_image_for_each_process(alsuite: Command) -> None:
+    line = alsuite("strategy=random", *LEARNING, "devices=3", "task_model.batch=2").line
     assert line == "alsuite: cycle 1: 3 processes share batches of 2 images: take devices=2 at the most"
 
 
 @pytest.mark.slow
-def test_runs_of_several_processes_take_turns(command: Command, tmp_path: Path) -> None:
-    ended = command("-m", "strategy=random,margin", *LEARNING, "devices=2")
+def test_runs_of_several_processes_take_turns(alsuite: Command, tmp_path: Path) -> None:
+    ended = alsuite("-m", "strategy=random,margin", *LEARNING, "devices=2")
     assert ended.status == 0, ended.err
     assert len([*tmp_path.rglob("cycles.jsonl")]) == 2
     assert "[2/2]" in ended.out
@@ -128,21 +123,21 @@ def test_a_wrong_number_is_refused(number: object) -> None:
         processes_of({"devices": number})
 
 
-def test_several_machines_are_a_clusters(command: Command) -> None:
-    line = command("strategy=random", "dataset=digits", "nodes=2").line
+def test_several_machines_are_a_clusters(alsuite: Command) -> None:
+    line = alsuite("strategy=random", "dataset=digits", "nodes=2").line
     assert line == "alsuite: nodes=2 is for a cluster: add -m hydra/launcher=slurm, or leave it out"
 
 
-def test_runs_side_by_side_have_a_process_each(command: Command) -> None:
-    ended = command("-m", "strategy=random", "seed=0,1", "dataset=digits", "devices=2", "parallel=2")
+def test_runs_side_by_side_have_a_process_each(alsuite: Command) -> None:
+    ended = alsuite("-m", "strategy=random", "seed=0,1", "dataset=digits", "devices=2", "parallel=2")
     assert ended.line == "alsuite: parallel=2 runs of several processes would share the machine: leave parallel out"
 
 
 @pytest.mark.slow
-def test_runs_of_several_processes_are_not_joblibs(command: Command) -> None:
+def test_runs_of_several_processes_are_not_joblibs(alsuite: Command) -> None:
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
     by_joblib = ("hydra/launcher=joblib", "hydra.launcher.n_jobs=1")  # one job stays in this process
-    line = command("-m", "strategy=random", "seed=0,1", "dataset=digits", "devices=2", *by_joblib).line
+    line = alsuite("-m", "strategy=random", "seed=0,1", "dataset=digits", "devices=2", *by_joblib).line
     advice = "leave hydra/launcher=joblib out, or devices"
     assert line == f"alsuite: runs of several processes take turns: {advice} (2 runs)"
 

@@ -28,16 +28,11 @@ from alsuite.nets.classifiers import linear
 from alsuite.oracle import ideal
 from alsuite.strategies.random import Random
 from alsuite.tasks.classification import Classification
-from helpers.commands import Command, started
+from helpers.commands import Command
 from helpers.configs import composer, jobs_with
 from helpers.journals import write_run
 from helpers.ranks import on_ranks, own_picks
 from helpers.runs import UNCUT, perform
-
-
-@pytest.fixture
-def alsuite(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    return started(tmp_path, monkeypatch, capsys)
 
 
 @pytest.mark.slow
