@@ -25,6 +25,7 @@ from alsuite.strategies import Query, Strategy
 from alsuite.strategies.uncertainty import Uncertainty
 from alsuite.tasks import Task
 from alsuite.tasks.segmentation import Segmentation
+from helpers.commands import lasting
 from helpers.masks import fast_segmentation, masks_of
 from helpers.pools import digit_pool
 from helpers.tasks import fast_task
@@ -83,10 +84,6 @@ def all_targets() -> Tensor:
     return torch.cat([targets, torch.arange(20) % 10])  # of the synthetic images, too
 
 
-def lasting(journal: Journal) -> list[dict[str, object]]:
-    return [{k: v for k, v in record.items() if not k.endswith("seconds")} for record in journal.records]
-
-
 def away(made: Run) -> None:
     """Go until somebody is awaited, and end as a process does."""
     with pytest.raises(AwaitingLabels):
@@ -120,7 +117,7 @@ def test_a_run_that_waits_for_each_answer_ends_in_the_same_records(strategy: Str
             continue
         break
     assert waits == 2
-    assert lasting(made.journal) == lasting(whole.journal)
+    assert lasting(folder) == lasting(tmp_path / "whole")
     for cycle in (0, 1):
         ours, theirs = made.journal, whole.journal
         if isinstance(strategy, Negatives):
@@ -256,7 +253,7 @@ def test_what_nobody_can_label_is_followed_by_the_next_best(tmp_path: Path) -> N
         away(made("waits", person, 1))
     waits = made("waits", person, 1)
     waits.go()
-    assert lasting(waits.journal) == lasting(whole.journal)
+    assert lasting(tmp_path / "waits") == lasting(tmp_path / "whole")
     waits.journal.close()
     replayed = made("waits", person, 1)
     replayed.go()
@@ -292,7 +289,7 @@ def test_masks_that_are_awaited_need_no_training_either(tmp_path: Path) -> None:
     again = segmenting(tmp_path / "waits", Ideal(targets), never)
     with pytest.raises(AssertionError, match="nothing may be trained"):
         again.go()
-    assert lasting(again.journal)[0] == lasting(whole.journal)[0]
+    assert lasting(tmp_path / "waits")[0] == lasting(tmp_path / "whole")[0]
     ours, theirs = again.journal.images(0), whole.journal.images(0)
     assert {name: rows.tolist() for name, rows in ours.items()} == {k: rows.tolist() for k, rows in theirs.items()}
 

@@ -1,24 +1,15 @@
 """A run on a disk that is full ends in one line, and goes on once there is space."""
 
-import json
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from alsuite import __main__
+from helpers.commands import Ended, lasting, started
 
 RUN = "adhoc/paper/strategy=entropy,task_model.epochs=1"
-
-
-def records(root: Path) -> list[dict[str, Any]]:
-    """What the journal holds, without the times."""
-    lines = map(json.loads, (root / RUN / "cycles.jsonl").read_text().splitlines())
-    return [{key: value for key, value in line.items() if not key.endswith("_seconds")} for line in lines]
 
 
 @pytest.fixture
@@ -41,50 +32,33 @@ def fill(disk: Path, left: int) -> Path:
 
 
 @pytest.fixture
-def status(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], object]:
-    """The exit status of one and the same command below another root."""
-    monkeypatch.setenv("HYDRA_FULL_ERROR", "1")
-
-    def started(root: Path) -> object:
-        options = ["wandb=disabled", "device=cpu", "strategy=entropy", "task_model.epochs=1", f"root={root}"]
-        monkeypatch.setattr(sys, "argv", ["alsuite", *options])
-        try:
-            __main__.main()
-        except SystemExit as ended:
-            return ended.code
-        return 0
-
-    return started
-
-
-def the_line(capsys: pytest.CaptureFixture[str]) -> str:
-    (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("alsuite: ")
-    return line
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Callable[[Path], Ended]:
+    """One and the same command below another root."""
+    alsuite = started(tmp_path, monkeypatch, capsys)
+    return lambda root: alsuite("scale=paper", "strategy=entropy", "task_model.epochs=1", f"root={root}")
 
 
 @pytest.mark.slow
 def test_a_full_disk_ends_in_one_line_and_the_run_goes_on_when_there_is_space(
-    disk: Path, tmp_path: Path, status: Callable[[Path], object], capsys: pytest.CaptureFixture[str]
+    disk: Path, tmp_path: Path, run: Callable[[Path], Ended]
 ) -> None:
-    assert status(tmp_path) == 0
+    assert run(tmp_path).status == 0
     pages = [-(-(tmp_path / RUN / file).stat().st_size // 4096) for file in ("run.json", "cycles.jsonl")]
     ballast = fill(disk, left=4096 * (pages[0] + pages[1] // 2))
-    assert status(disk) == 2
-    assert "No space left on device" in the_line(capsys)
-    assert 0 < (disk / RUN / "cycles.jsonl").read_bytes().count(b"\n") < len(records(tmp_path))
+    full = run(disk)
+    assert full.status == 2
+    assert "No space left on device" in full.line
+    assert 0 < (disk / RUN / "cycles.jsonl").read_bytes().count(b"\n") < len(lasting(tmp_path / RUN))
     ballast.unlink()
-    assert status(disk) == 0
-    assert records(disk) == records(tmp_path)
+    assert run(disk).status == 0
+    assert lasting(disk / RUN) == lasting(tmp_path / RUN)
 
 
 @pytest.mark.slow
-def test_a_disk_too_full_for_the_picture_ends_in_one_line(
-    disk: Path, status: Callable[[Path], object], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert status(disk) == 0
+def test_a_disk_too_full_for_the_picture_ends_in_one_line(disk: Path, run: Callable[[Path], Ended]) -> None:
+    assert run(disk).status == 0
     (disk / RUN / "curve.png").unlink()
     fill(disk, left=0)
-    capsys.readouterr()
-    assert status(disk) == 2
-    assert "No space left on device" in the_line(capsys)
+    full = run(disk)
+    assert full.status == 2
+    assert "No space left on device" in full.line

@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -38,6 +37,7 @@ from alsuite.strategies.uncertainty import Uncertainty
 from alsuite.tasks import Task
 from alsuite.tasks.classification import Classification
 from helpers import importing
+from helpers.commands import lasting
 from helpers.masks import fast_segmentation, masks_of
 from helpers.runs import perform
 
@@ -135,17 +135,6 @@ def work(
     )
 
 
-def records(folder: Path) -> list[dict[str, Any]]:
-    """What the journal holds, without the times."""
-    return [untimed(json.loads(line)) for line in (folder / "cycles.jsonl").read_text().splitlines()]
-
-
-def untimed(tree: Any) -> Any:
-    if not isinstance(tree, dict):
-        return tree
-    return {key: untimed(value) for key, value in tree.items() if not key.endswith("_seconds")}
-
-
 def lines_of(folder: Path) -> int:
     path = folder / "cycles.jsonl"
     return path.read_bytes().count(b"\n") if path.exists() else 0
@@ -219,8 +208,8 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.xdist_group("killed")  # what is killed once serves all
 @pytest.mark.parametrize("name", STRATEGIES)
 def test_a_run_killed_at_random_moments_ends_in_the_same_record(name: str, killed: Path) -> None:
-    assert len(records(killed / name / "whole")) == CYCLES
-    assert records(killed / name / "killed") == records(killed / name / "whole")
+    assert len(lasting(killed / name / "whole")) == CYCLES
+    assert lasting(killed / name / "killed") == lasting(killed / name / "whole")
 
 
 @pytest.mark.parametrize("name", ["random", "dreaming", "dreaming_labels"])
@@ -243,7 +232,7 @@ def test_a_run_stopped_between_images_and_record_goes_on(
         work(name, tmp_path / "stopped")
     monkeypatch.undo()
     work(name, tmp_path / "stopped")
-    assert records(tmp_path / "stopped") == records(tmp_path / "whole")
+    assert lasting(tmp_path / "stopped") == lasting(tmp_path / "whole")
 
 
 def test_a_run_goes_on_with_as_many_threads_as_it_began_with(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from alsuite import __main__, pick
 
-__all__ = ["SMALL", "Command", "Ended", "accuracies", "journals", "records", "started"]
+__all__ = ["SMALL", "Command", "Ended", "accuracies", "journals", "lasting", "records", "started"]
 
 SMALL = ("scale=smoke", "device=cpu", "wandb=disabled")
 
@@ -89,9 +89,12 @@ def records(folder: Path) -> list[dict[str, Any]]:
 
 def journals(root: Path) -> dict[str, list[Any]]:
     """All that each run below a root wrote down, but for how long it took."""
-    return {
-        file.parent.name: [untimed(record) for record in records(file.parent)] for file in root.rglob("cycles.jsonl")
-    }
+    return {file.parent.name: lasting(file.parent) for file in root.rglob("cycles.jsonl")}
+
+
+def lasting(folder: Path) -> list[Any]:
+    """All that a run wrote down, but for how long it took."""
+    return [untimed(record) for record in records(folder)]
 
 
 def untimed(value: Any) -> Any:

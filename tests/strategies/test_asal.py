@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -32,6 +31,7 @@ from alsuite.strategies.asal import ASAL, GAAL, Ascent
 from alsuite.strategies.random import Random
 from alsuite.tasks.classification import Classification
 from alsuite.tasks.vgg import VGG16
+from helpers.commands import lasting
 from helpers.configs import composed
 from helpers.generators import Gaussian, Trainer
 from helpers.pools import digit_pool, synthetic_pool
@@ -331,10 +331,7 @@ def run(folder: Path, strategy: Any) -> list[dict[str, Any]]:
         wandb="disabled",
         show=lambda *_: None,
     )
-    lines = [json.loads(line) for line in (folder / "cycles.jsonl").read_text().splitlines()]
-    for asked in (line["queried"] for line in lines if line["queried"]):  # each start of a run prepares anew
-        asked["notes"] = {key: asked["notes"][key] for key in asked["notes"] if not key.endswith("_seconds")}
-    return [{key: value for key, value in line.items() if not key.endswith("_seconds")} for line in lines]
+    return lasting(folder)
 
 
 @pytest.mark.slow
