@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from hydra.utils import instantiate
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from alsuite import __main__
 from alsuite.data.digits import digits
 from alsuite.errors import UserError
 from alsuite.journal import Journal
@@ -27,6 +25,7 @@ from alsuite.tasks.classification import Classifier
 from alsuite.tasks.m2 import M2, Objective
 from alsuite.training.game import AdversarialRules
 from alsuite.training.losses import cross_entropy
+from helpers.commands import started
 from helpers.configs import composed
 from helpers.pools import digit_pool, laid_out, synthetic_pool
 from helpers.tasks import FixedTask
@@ -378,10 +377,10 @@ def test_a_strategy_brings_its_task_and_the_task_its_discriminator(strategy: str
 
 @pytest.mark.slow
 @pytest.mark.parametrize("strategy", ["m2_vaal", "m2_alg1"])
-def test_a_run_from_the_command_line(strategy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    options = [f"strategy={strategy}", "scale=smoke", "device=cpu", "wandb=disabled", f"root={tmp_path}"]
-    monkeypatch.setattr(sys, "argv", ["alsuite", *options])
-    __main__.main()
+def test_a_run_from_the_command_line(
+    strategy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert started(tmp_path, monkeypatch, capsys)(f"strategy={strategy}").status == 0
     (folder,) = {path.parent for path in tmp_path.rglob("cycles.jsonl")}
     first, last = Journal(folder).records
     assert first["queried"]["notes"]["active_latents"] > 0
