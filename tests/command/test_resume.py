@@ -212,12 +212,19 @@ def test_a_run_killed_at_random_moments_ends_in_the_same_record(name: str, kille
     assert lasting(killed / name / "killed") == lasting(killed / name / "whole")
 
 
-@pytest.mark.parametrize("name", ["random", "dreaming", "dreaming_labels"])
+@pytest.fixture(scope="module", params=["random", "dreaming", "dreaming_labels"])
+def whole(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """The name and the folder of a run that nothing stopped."""
+    name, folder = request.param, tmp_path_factory.mktemp("whole")
+    work(name, folder)
+    return name, folder
+
+
 @pytest.mark.parametrize("cycle", [0, 3, CYCLES - 1])
 def test_a_run_stopped_between_images_and_record_goes_on(
-    name: str, cycle: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    whole: tuple[str, Path], cycle: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    synced = journal._synced
+    (name, expected), synced = whole, journal._synced
 
     def stopped(path: Path, content: bytes, mode: str) -> None:
         before = path.read_bytes() if mode == "ab" and path.exists() else b""
@@ -226,13 +233,12 @@ def test_a_run_stopped_between_images_and_record_goes_on(
             raise KeyboardInterrupt
         synced(path, content, mode)
 
-    work(name, tmp_path / "whole")
     monkeypatch.setattr(journal, "_synced", stopped)
     with pytest.raises(KeyboardInterrupt):
-        work(name, tmp_path / "stopped")
+        work(name, tmp_path)
     monkeypatch.undo()
-    work(name, tmp_path / "stopped")
-    assert lasting(tmp_path / "stopped") == lasting(tmp_path / "whole")
+    work(name, tmp_path)
+    assert lasting(tmp_path) == lasting(expected)
 
 
 def test_a_run_goes_on_with_as_many_threads_as_it_began_with(tmp_path: Path) -> None:

@@ -16,9 +16,9 @@ from helpers.masks import fast_segmentation, mask_pool
 from helpers.nets import lite_weights, size
 
 
-@pytest.fixture
-def weights(tmp_path: Path) -> str:
-    return str(lite_weights(tmp_path))
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(lite_weights(tmp_path_factory.mktemp("weights")))
 
 
 def test_the_encoder_is_as_large_as_its_authors_and_halves_five_times(weights: str) -> None:

@@ -154,20 +154,27 @@ def state() -> dict[str, Tensor]:
     return {f"features.{name}": value for name, value in make_layers(cfgs["D"]).state_dict().items()}
 
 
+@pytest.fixture(scope="module")
+def weights(state: dict[str, Tensor], tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A file of 59 MB, which no test changes."""
+    path = tmp_path_factory.mktemp("weights") / "vgg16.pth"
+    torch.save(state, path)
+    return str(path)
+
+
 @pytest.mark.slow
 def test_weights_are_read_alike_from_every_place(
-    tmp_path: Path, state: dict[str, Tensor], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, state: dict[str, Tensor], weights: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "vgg16").mkdir()
     arrays: dict[str, Any] = {name: value.numpy() for name, value in state.items()}
     np.savez(tmp_path / "vgg16" / "vgg16_features.npz", **arrays)
-    torch.save(state, tmp_path / "vgg16.pth")
     monkeypatch.setenv("ALSUITE_DATA", str(tmp_path))
-    for path in (None, tmp_path / "vgg16" / "vgg16_features.npz", str(tmp_path / "vgg16.pth")):
+    for path in (None, tmp_path / "vgg16" / "vgg16_features.npz", weights):
         found = convolutions(path)
         assert {f"features.{name}" for name in found} == {*state}
         assert all(torch.equal(found[name.removeprefix("features.")], value) for name, value in state.items())
-    assert VGG16(side=32).name == VGG16(str(tmp_path / "vgg16.pth"), side=32).name
+    assert VGG16(side=32).name == VGG16(weights, side=32).name
 
 
 @pytest.mark.parametrize("damage", ["cut", "renamed"])
@@ -184,11 +191,10 @@ def test_weights_that_cannot_be_read_are_told_in_one_line(
     assert "\n" not in str(error.value)
 
 
-def test_every_block_has_its_size_and_sees_floats_as_it_sees_bytes(tmp_path: Path, state: dict[str, Tensor]) -> None:
-    path, (pool, _) = tmp_path / "vgg16.pth", synthetic_pool(6)
-    torch.save(state, path)
+def test_every_block_has_its_size_and_sees_floats_as_it_sees_bytes(weights: str) -> None:
+    pool, _ = synthetic_pool(6)
     for block in range(1, 6):
-        vgg16 = VGG16(str(path), side=32, block=block)
+        vgg16 = VGG16(weights, side=32, block=block)
         features = vgg16.on(CPU)
         found = features(pool.images)
         assert found.shape == (6, vgg16.size)
@@ -199,9 +205,8 @@ def test_every_block_has_its_size_and_sees_floats_as_it_sees_bytes(tmp_path: Pat
 
 @pytest.mark.parametrize(("block", "layers"), [(1, 4), (2, 9)])
 def test_features_are_means_of_what_torchvisions_layers_make_of_images_as_imagenets(
-    tmp_path: Path, state: dict[str, Tensor], block: int, layers: int
+    state: dict[str, Tensor], weights: str, block: int, layers: int
 ) -> None:
-    torch.save(state, tmp_path / "vgg16.pth")
     images = torch.randint(0, 256, (5, 3, 50, 50), dtype=torch.uint8)
     net = make_layers(cfgs["D"])
     net.load_state_dict({name.removeprefix("features."): value for name, value in state.items()})
@@ -209,14 +214,13 @@ def test_features_are_means_of_what_torchvisions_layers_make_of_images_as_imagen
     seen = normalize(seen, [0.485, 0.456, 0.406], [0.229, 0.224, 0.225])
     with torch.no_grad():
         expected = net[:layers](seen).mean((2, 3))
-    found = VGG16(str(tmp_path / "vgg16.pth"), side=32, block=block).on(CPU)(images)
+    found = VGG16(weights, side=32, block=block).on(CPU)(images)
     torch.testing.assert_close(found, expected, atol=1e-5, rtol=1e-3)
 
 
-def test_reading_the_weights_draws_no_random_number(tmp_path: Path, state: dict[str, Tensor]) -> None:
-    torch.save(state, tmp_path / "vgg16.pth")
+def test_reading_the_weights_draws_no_random_number(weights: str) -> None:
     before = torch.get_rng_state()
-    VGG16(str(tmp_path / "vgg16.pth")).on(CPU)
+    VGG16(weights).on(CPU)
     assert torch.equal(torch.get_rng_state(), before)
 
 
@@ -226,8 +230,7 @@ def test_a_side_or_block_out_of_range_is_refused(option: str, value: int) -> Non
         VGG16(None, **{option: value})  # type: ignore[arg-type]
 
 
-def test_images_of_four_channels_are_refused(tmp_path: Path, state: dict[str, Tensor]) -> None:
-    torch.save(state, tmp_path / "vgg16.pth")
-    see = VGG16(str(tmp_path / "vgg16.pth"), side=32).on(CPU)
+def test_images_of_four_channels_are_refused(weights: str) -> None:
+    see = VGG16(weights, side=32).on(CPU)
     with pytest.raises(UserError, match="these have 4 channels"):
         see(torch.zeros(1, 4, 8, 8))
