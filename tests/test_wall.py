@@ -155,10 +155,6 @@ def cheated(folder: Path, leak: Callable[[Pool, Dataset], None]) -> list[bool]:
         oracle=ideal,
         strategy=Cheat(look),
         seed=0,
-        scale={"pool": None, "test": None, "side": None, "cycles": None},
-        device="cpu",
-        wandb="disabled",
-        show=lambda record, cycles, old: None,
     )
     return found
 

@@ -129,8 +129,6 @@ def work(
         strategy=Slow(strategy, slow),
         seed=3,
         scale={"pool": 400, "test": 100, "side": None, "cycles": None},
-        device="cpu",
-        wandb="disabled",
         show=show,
     )
 

@@ -60,7 +60,6 @@ def run(folder: Path, mode: str, stop: int = 9) -> list[int]:
         strategy=Uncertainty(margin),
         seed=0,
         scale={"pool": None, "test": 100, "side": None, "cycles": None},
-        device="cpu",
         wandb=mode,
         show=show,
     )

@@ -222,9 +222,6 @@ def run(root: Path, name: str, strategy: Any) -> dict[str, Any]:
         strategy=strategy,
         seed=0,
         scale={"pool": 300, "test": 50, "side": None, "cycles": None},
-        device="cpu",
-        wandb="disabled",
-        show=lambda *_: None,
         enlarge=2000,
     )
     return json.loads((folder / "run.json").read_text())

@@ -327,9 +327,6 @@ def run(folder: Path, strategy: Any) -> list[dict[str, Any]]:
         strategy=strategy,
         seed=3,
         scale={"pool": 400, "test": 100, "side": None, "cycles": None},
-        device="cpu",
-        wandb="disabled",
-        show=lambda *_: None,
     )
     return lasting(folder)
 
