@@ -70,9 +70,9 @@ BLANK = Part(Panel("labels"), note=" ")  # fills a row up
 
 def letters(parts: Sequence[Part]) -> Iterator[str]:
     """Yield the letter of each part of several, none for a part that only fills a row up."""
-    letters = itertools.count(ord("a"))
+    alphabet = itertools.count(ord("a"))
     for part in parts:
-        yield "" if part is BLANK or len(parts) == 1 else chr(next(letters))
+        yield "" if part is BLANK or len(parts) == 1 else chr(next(alphabet))
 
 
 def heading(panel: Panel) -> str:
