@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
-from hydra import version
-from hydra.core.utils import setup_globals
 from omegaconf import DictConfig, OmegaConf
 
 from alsuite.command.papers import beyond_the_paper
-from alsuite.command.sweeps import Composer, loader
+from helpers.configs import composer
 
 Composed = Callable[..., DictConfig]
 
@@ -18,10 +16,8 @@ Composed = Callable[..., DictConfig]
 @pytest.fixture(scope="module")
 def short() -> Composed:
     """What a short command is composed to."""
-    version.setbase("1.3")
-    setup_globals()
-    composer = Composer(loader(None))
-    return lambda *options: composer(composer.with_paper(options))
+    compose = composer()
+    return lambda *options: compose(compose.with_paper(options))
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from alsuite.command.progress import Progress
 from alsuite.command.shown import Brief
 from alsuite.errors import UserError
 from helpers import importing
+from helpers.slurm import until
 
 RECORD: Brief = {
     "cycle": 0,
@@ -144,13 +145,6 @@ def test_the_runs_of_a_killed_sweep_end_with_it(tmp_path: Path) -> None:
     sweep.kill()
     sweep.wait()
     until(lambda: not alive(int(written.read_text())))
-
-
-def until(true: Callable[[], bool], seconds: float = 50) -> None:
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def alive(pid: int) -> bool:

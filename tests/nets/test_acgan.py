@@ -9,13 +9,10 @@ import torch
 from torch import nn
 
 from alsuite.nets.acgan import Gaussian, acgan
+from helpers.nets import size
 
 MNIST, CIFAR = (1, 28, 28), (3, 32, 32)
 SHAPES = [MNIST, CIFAR, (1, 8, 8), (3, 8, 8), (3, 64, 64), (3, 30, 21), (1, 21, 30)]
-
-
-def weights(net: nn.Module) -> int:
-    return sum(p.numel() for p in net.parameters())
 
 
 def convolved(kernel: int, *channels: int, bias: bool = True) -> int:
@@ -88,11 +85,11 @@ def test_acgan_for_cifar_is_the_papers() -> None:
     assert pair.latent + pair.classes == 110
     assert channels(pair.generator, nn.ConvTranspose2d) == [(384, 192, 2), (192, 96, 2), (96, 3, 2)]
     made = dense(110, 384 * 16) + convolved(5, 384, 192, 96, 3) + norms(192, 96)
-    assert weights(pair.generator) == made
+    assert size(pair.generator) == made
     sizes = (3, 16, 32, 64, 128, 256, 512)
     assert channels(pair.discriminator, nn.Conv2d) == list(zip(sizes, sizes[1:], (2, 1) * 3, strict=False))
     judged = convolved(3, *sizes, bias=False) + norms(*sizes[2:]) + dense(512 * 16, 11)
-    assert weights(pair.discriminator) == judged
+    assert size(pair.discriminator) == judged
     assert dropouts(pair) == [0.5] * 6
     convolutions = [layer for layer in pair.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)]
     assert [float(layer.weight.detach().std()) for layer in convolutions] == pytest.approx([0.02] * 9, rel=0.15)
@@ -104,10 +101,10 @@ def test_the_networks_for_mnist_are_infogans_without_codes() -> None:
     assert pair.latent == 62
     assert channels(pair.generator, nn.ConvTranspose2d) == [(128, 64, 2), (64, 1, 2)]
     flat = 128 * 7 * 7
-    assert weights(pair.generator) == dense(72, 1024, flat) + convolved(4, 128, 64, 1) + norms(1024, flat, 64)
+    assert size(pair.generator) == dense(72, 1024, flat) + convolved(4, 128, 64, 1) + norms(1024, flat, 64)
     assert channels(pair.discriminator, nn.Conv2d) == [(1, 64, 2), (64, 128, 2)]
     body = convolved(4, 1, 64, 128) + dense(flat, 1024) + norms(128, 1024)
-    assert weights(pair.discriminator) == body + dense(1024, 1) + dense(1024, 128, 10) + norms(128)
+    assert size(pair.discriminator) == body + dense(1024, 1) + dense(1024, 128, 10) + norms(128)
 
 
 def test_a_quarter_of_the_width_is_a_quarter_of_the_channels() -> None:

@@ -17,6 +17,7 @@ from alsuite.errors import UserError
 from alsuite.generators.gan import GANGame, GANRules, consistency, penalty
 from alsuite.nets.autoencoders import autoencoder
 from alsuite.nets.gans import Critic, Pair, dcgan, res_wgan_gp, sides_of, wgan_gp
+from helpers.nets import size
 
 BUILDERS = {"dcgan": dcgan, "wgan_gp": wgan_gp, "res": res_wgan_gp, "ct": partial(res_wgan_gp, dropout=True)}
 SHAPES = [(1, 28, 28), (3, 32, 32), (3, 64, 64), (1, 8, 8), (3, 30, 20)]
@@ -32,10 +33,6 @@ def sizes(net: nn.Module, *kinds: type[nn.Module]) -> list[tuple[int, int]]:
 
 def names(net: nn.Module) -> list[str]:
     return [type(layer).__name__ for layer in net.modules() if not [*layer.children()]]
-
-
-def weights(net: nn.Module) -> int:
-    return sum(p.numel() for p in net.parameters())
 
 
 def convolved(kernel: int, *channels: int) -> int:
@@ -88,19 +85,19 @@ def test_wgan_gp_for_mnist_is_the_release() -> None:
         assert sizes(finder, nn.Conv2d) == [(1, 64), (64, 128), (128, 256)]
         assert sizes(finder, nn.Linear) == [(4096, 1)]
         assert any("Norm" in name for name in names(pair)) == any(norms)
-        assert weights(generator) == 129 * 4096 + convolved(5, 256, 128, 64, 1) + norms[0]
-        assert weights(finder) == convolved(5, 1, 64, 128, 256) + 4097 + norms[1]
+        assert size(generator) == 129 * 4096 + convolved(5, 256, 128, 64, 1) + norms[0]
+        assert size(finder) == convolved(5, 1, 64, 128, 256) + 4097 + norms[1]
         assert sides_of(MNIST) == [(28, 28), (14, 14), (7, 7), (4, 4)]
 
 
 def test_wgan_gp_for_cifar_has_batch_norm_in_the_generator_and_dcgan_in_the_discriminator_too() -> None:
     pair, other = wgan_gp(CIFAR), dcgan(CIFAR)
     norms = 2 * 8192 + 2 * (256 + 128)
-    assert weights(pair.generator) == 129 * 8192 + convolved(5, 512, 256, 128, 3) + norms
-    assert weights(pair.generator) == weights(other.generator)
+    assert size(pair.generator) == 129 * 8192 + convolved(5, 512, 256, 128, 3) + norms
+    assert size(pair.generator) == size(other.generator)
     assert names(pair.generator)[-1] == "Tanh"
-    assert weights(pair.discriminator) == convolved(5, 3, 128, 256, 512) + 8193
-    assert weights(other.discriminator) == weights(pair.discriminator) + 2 * (256 + 512)
+    assert size(pair.discriminator) == convolved(5, 3, 128, 256, 512) + 8193
+    assert size(other.discriminator) == size(pair.discriminator) + 2 * (256 + 512)
     assert names(other.discriminator)[:3] == ["Conv2d", "LeakyReLU", "Conv2d"]
 
 
@@ -111,17 +108,17 @@ def test_asal_tab1_generator_and_discriminator() -> None:
     assert names(pair.generator) == [*head, *step * 3, "ConvTranspose2d", "Crop", "Tanh"]
     assert names(pair.discriminator) == [*["Conv2d", "LeakyReLU"] * 4, "Flatten", "Linear"]
     norms = 2 * (4096 + 256 + 128 + 64)
-    assert weights(pair.generator) == 129 * 4096 + convolved(5, 256, 256, 128, 64, 3) + norms
-    assert weights(pair.discriminator) == convolved(5, 3, 128, 256, 512, 512) + 8193
+    assert size(pair.generator) == 129 * 4096 + convolved(5, 256, 256, 128, 64, 3) + norms
+    assert size(pair.discriminator) == convolved(5, 3, 128, 256, 512, 512) + 8193
 
 
 @pytest.mark.parametrize("dropout", [False, True])
 def test_the_residual_networks_for_cifar_are_the_release(dropout: bool) -> None:
     pair = res_wgan_gp(CIFAR, dropout=dropout)
     two, one = convolved(3, 128, 128, 128), convolved(1, 128, 128)
-    assert weights(pair.generator) == 129 * 2048 + 3 * (two + one + 4 * 128) + 2 * 128 + convolved(3, 128, 3)
+    assert size(pair.generator) == 129 * 2048 + 3 * (two + one + 4 * 128) + 2 * 128 + convolved(3, 128, 3)
     first = convolved(3, 3, 128, 128) + convolved(1, 3, 128)
-    assert weights(pair.discriminator) == first + (two + one) + 2 * two + 129
+    assert size(pair.discriminator) == first + (two + one) + 2 * two + 129
     assert not any("Norm" in name for name in names(pair.discriminator))
     rates = [x.p for x in pair.discriminator.modules() if isinstance(x, nn.Dropout)]
     assert rates == ([0.2, 0.5, 0.5] if dropout else [])
@@ -134,7 +131,7 @@ def test_asal_tab2_auto_encoder() -> None:
     assert names(net.encoder) == [*down * 3, "Conv2d", "Flatten"]
     assert names(net.decoder) == ["Unflatten", *up * 3, "ConvTranspose2d", "Crop", "Tanh"]
     norms = 2 * 2 * (128 + 64 + 32)
-    assert weights(net) == convolved(5, 3, 128, 64, 32, 16) + convolved(5, 16, 32, 64, 128, 3) + norms
+    assert size(net) == convolved(5, 3, 128, 64, 32, 16) + convolved(5, 16, 32, 64, 128, 3) + norms
     assert autoencoder(CELEBA, features=128).encode(torch.zeros(2, *CELEBA)).shape == (2, 128)
 
 

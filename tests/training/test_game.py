@@ -20,6 +20,7 @@ from alsuite.training import game as adversary
 from alsuite.training.fit import Stream
 from alsuite.training.game import AdversarialGame, AdversarialRules, Conditioning, play
 from alsuite.training.losses import bound
+from helpers.vaal import state
 
 FEATURES, LATENT = 6, 3
 SIZES = [(4, 4), (3, 9), (8, 2)]
@@ -60,10 +61,6 @@ def finder(of: AdversarialGame) -> nn.Module:
 def streams(unlabelled: int = 30, labelled: int = 10, batch: int = 5, *shape: int) -> tuple[Stream, Stream]:
     shape = shape or (FEATURES,)
     return Stream(torch.randn(unlabelled, *shape), batch=batch), Stream(torch.randn(labelled, *shape) + 1, batch=batch)
-
-
-def state(net: nn.Module) -> dict[str, Tensor]:
-    return {key: value.clone() for key, value in net.state_dict().items()}
 
 
 def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
