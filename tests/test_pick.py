@@ -148,7 +148,7 @@ def test_a_seed_decides_what_is_drawn_and_what_is_learned() -> None:
     assert [*learned[0]["score"]] != [*learned[1]["score"]]
 
 
-def test_a_folders_images_are_made_as_small_as_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folders_images_are_made_as_small_as_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pick, "read", lambda images, config: pytest.fail(f"{images} at {config['dataset']['size']}"))
     with pytest.raises(pytest.fail.Exception, match="photos at 9"):
         alsuite.query("photos", n=1, options=["dataset.size=9"])

@@ -175,9 +175,7 @@ def test_of_a_sweep_the_configuration_of_the_first_run_is_shown(alsuite: Command
     assert "path: alsuite.scores.margin" in shown.out
 
 
-def test_info_and_shell_completion_are_hydras(
-    alsuite: Command, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_info_and_shell_completion_are_hydras(alsuite: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     assert "hydra_plugins.alsuite" in alsuite("--info", "plugins").out
     monkeypatch.setenv("COMP_LINE", "alsuite strategy=rand")
     assert "strategy=random" in alsuite("-sc", "query=bash").out

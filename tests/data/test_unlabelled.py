@@ -233,7 +233,7 @@ def test_test_images_that_are_the_pools_are_refused(where: str, photos: Path, te
         folder(photos, 8, labelled="none", classes=NAMES, test=tests, root=tmp_path / "data")
 
 
-def test_runs_among_the_images_are_refused(alsuite: Command, photos: Path, tmp_path: Path) -> None:
+def test_runs_among_the_images_are_refused(alsuite: Command, photos: Path) -> None:
     given = [*ASKED, f"dataset.path={photos}", *SIZES, "oracle=human", f"root={photos}/outputs"]
     masks = ["dataset=folder_masks", f"dataset.path={photos}", f"root={photos}/outputs"]
     for command in (given, masks):
@@ -352,7 +352,7 @@ def test_a_photo_that_is_added_costs_no_label(alsuite: Command, photos: Path, tm
     assert "cycle 1: 4 images await labels" in alsuite(*command).line
 
 
-def test_labels_drawn_by_class_are_refused(alsuite: Command, photos: Path, tmp_path: Path) -> None:
+def test_labels_drawn_by_class_are_refused(alsuite: Command, photos: Path) -> None:
     given = [*ASKED, f"dataset.path={photos}", *SIZES, "oracle=human", "initial=stratified"]
     assert "take initial=uniform or coreset" in alsuite(*given).line
 

@@ -183,7 +183,7 @@ def test_a_folder_in_anothers_place_is_refused_by_name(changes: dict[str, Any], 
         gan(tmp_path).trained(pool_of())
 
 
-def test_weights_of_other_layers_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_weights_of_other_layers_are_refused(tmp_path: Path) -> None:
     gan(tmp_path).trained(pool_of())
 
     def changed(shape: Any, **_: Any) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import TypeVar
 
 import pytest
 import torch
@@ -18,7 +17,6 @@ from alsuite.nets.layers import MaxPool
 from helpers.nets import on_paper, size
 
 Net = Callable[..., nn.Sequential]
-Module = TypeVar("Module", bound=nn.Module)
 NETS: dict[str, Net] = {
     "linear": linear,
     "lenet": lenet,

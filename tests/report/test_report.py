@@ -155,7 +155,7 @@ def test_a_run_tells_its_course_queries_pictures_configuration_and_versions(site
     assert "0, 1, 2, 3, 4, 5, 6, 7, 8, 9" in published.text
 
 
-def test_pages_of_an_earlier_site_go(root: Path, tmp_path: Path) -> None:
+def test_pages_of_an_earlier_site_go(tmp_path: Path) -> None:
     old, other = tmp_path / "site" / "figures" / "gone.html", tmp_path / "site" / "notes.txt"
     old.parent.mkdir(parents=True)
     old.write_text("old")
