@@ -1,4 +1,4 @@
-"""What a cycle writes down of its query."""
+"""What a cycle writes down, and the random numbers that it draws."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Oracles, and the wall between hidden labels and strategies."""
+"""Who answers: the truth, noise, a network that knows all labels, and a person with a sheet."""
 
 from __future__ import annotations
 
