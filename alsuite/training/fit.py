@@ -203,7 +203,8 @@ def _check_rows(made: Sequence[Tensor], n: int) -> None:
     """Refuse what isn't a row for each of n images, as a network or score gives it that is meant for other ones."""
     for part in made:
         if not part.ndim or len(part) != n:
-            raise UserError(f"what is computed of {n} images has the shape {(*part.shape,)}: it must be a row for each")
+            wrong = f"what is computed of {n} images has the shape {(*part.shape,)}"
+            raise UserError(f"{wrong}: a score, or a network, must give each a row")
 
 
 def chunk_size(images: Images, device: torch.device | None = None, steady: bool = False) -> int:

@@ -128,7 +128,7 @@ SLOW_MISTAKES = {
     "oracle=noisy oracle.flip=2": ["oracle.flip=2", "between 0 and 1"],
     "oracle=noisy oracle.confusion={cat:[dog]}": ["oracle.confusion must list classes of 0..9"],
     "oracle=noisy oracle.confusion={3:5}": ["oracle.confusion must list classes", "{class: [classes]}"],
-    "strategy=ensemble strategy.score.path=alsuite.scores.entropy": ["a score", "shape", "each its own"],
+    "strategy=ensemble strategy.score.path=alsuite.scores.entropy": ["a score, or a network", "shape"],
     "strategy=coreset strategy.candidates=0": ["strategy.candidates=0", "whole number from 1"],
     "initial=biased initial.only=[2,99]": ["initial.only names 99", "choose from"],
     "dataset.classes=[3]": ["dataset.classes=[3]", "at least two"],

@@ -287,7 +287,7 @@ def test_a_signal_ends_a_fit_within_its_block() -> None:
 @pytest.mark.parametrize("rows", [(), (3,), (3, 65), (1, 64)])
 def test_what_is_no_row_for_each_image_is_refused(rows: tuple[int, ...]) -> None:
     """A table of uninitialised memory would be filled in part."""
-    with pytest.raises(UserError, match=r"of 64 images has the shape \(.*\): it must be a row for each"):
+    with pytest.raises(UserError, match=r"64 images has the shape \(.*\): a score, or a network, must give each a"):
         infer(lambda chunk: torch.zeros(rows), torch.zeros(65, 1, 8, 8))
 
 
