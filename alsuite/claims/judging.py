@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from alsuite.claims.claim import Claim, Series
-from alsuite.claims.series import Height, in_one_setting, not_averaged, places, rows_of, said, values
+from alsuite.claims.series import Chosen, Height, in_one_setting, not_averaged, places, rows_of, said, values
 from alsuite.errors import UserError
 from alsuite.results.intervals import SIGNIFICANT
 from alsuite.results.measures import BYTES
@@ -76,41 +76,41 @@ def judged(claim: Claim, runs: pd.DataFrame) -> Judgement:
         claim: what is judged
         runs: a row for each cycle and test, as `alsuite.results` loads them; they may hold more than the claim needs
     """
-    frame = in_one_setting(claim, runs)
+    chosen = Chosen(in_one_setting(claim, runs))
     comparisons = [
         _compared(claim, gain, measure in BYTES)
         for better, than in claim.pairs
         for measure in claim.measures
-        for gain in _effects(claim, frame, measure, better, than)
+        for gain in _effects(claim, chosen, measure, better, than)
     ]
     weakest = max(comparisons, key=lambda one: (one.p_for, -one.effect))
     named = [one for pair in claim.pairs for one in pair if one is not None]
-    lacking = [text for one in named for text in not_averaged(claim, frame, one, claim.measures[0])]
+    lacking = [text for one in named for text in not_averaged(claim, chosen, one, claim.measures[0])]
     return replace(
         weakest,
         comparisons=len(comparisons),
         tested=any(one.tested for one in comparisons),
         without=tuple(dict.fromkeys(lacking)),
-        task_models=_unlike_models(claim, frame, named),
+        task_models=_unlike_models(claim, chosen, named),
         p_against=min(1.0, len(comparisons) * min(one.p_against for one in comparisons)),
     )
 
 
-def _unlike_models(claim: Claim, frame: pd.DataFrame, named: Sequence[Series]) -> tuple[str, ...]:
+def _unlike_models(claim: Claim, runs: Chosen, named: Sequence[Series]) -> tuple[str, ...]:
     """Return each series with its task models, if these differ without the claim's saying so."""
     if any("task_model" in one for one in (claim.where, *named)):
         return ()
-    found = {said(one): sorted(rows_of(claim, frame, one, claim.measures[0])["task_model"].unique()) for one in named}
+    found = {said(one): sorted(rows_of(claim, runs, one, claim.measures[0])["task_model"].unique()) for one in named}
     if len({*map(tuple, found.values())}) < 2:
         return ()
     return tuple(f"{name} has {' or '.join(models)}" for name, models in found.items())
 
 
-def _effects(claim: Claim, frame: pd.DataFrame, measure: str, better: Series, than: Series | None) -> Iterator[Array]:
+def _effects(claim: Claim, runs: Chosen, measure: str, better: Series, than: Series | None) -> Iterator[Array]:
     """Yield, for each place on the curve that the claim speaks of, the effects of the common seeds."""
-    for at in places(claim, frame, measure, better, than):
-        height = _height(claim, frame, measure, than)
-        pair = [values(claim, frame, one, measure, at, height) for one in (better, than) if one is not None]
+    for at in places(claim, runs, measure, better, than):
+        height = _height(claim, runs, measure, than)
+        pair = [values(claim, runs, one, measure, at, height) for one in (better, than) if one is not None]
         both = pd.concat(pair, axis=1, join="inner")
         if both.empty:
             raise UserError(f"{' and '.join(said(one) for one in (better, than) if one)} have no common seed")
@@ -134,12 +134,12 @@ def _effect(claim: Claim, values: Array) -> Array:
         return (values[:, 1] - values[:, 0]) if fewer else (values[:, 0] - values[:, 1])
 
 
-def _height(claim: Claim, frame: pd.DataFrame, measure: str, than: Series | None) -> Height:
+def _height(claim: Claim, runs: Chosen, measure: str, than: Series | None) -> Height:
     """Return the height that curves are to reach, if the claim speaks of one: a number, or where the worse one ends."""
     if claim.to_reach != "last":
         return None if claim.to_reach is None else float(claim.to_reach)
     assert than is not None
-    return values(replace(claim, to_reach=None), frame, than, measure, "last")
+    return values(replace(claim, to_reach=None), runs, than, measure, "last")
 
 
 def _compared(claim: Claim, gain: Array, counted: bool = False) -> Judgement:

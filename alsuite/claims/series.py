@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from functools import cache
 
 import pandas as pd
@@ -23,10 +24,22 @@ from alsuite.results.heights import common
 from alsuite.results.measures import PER_CLASS, factor, timed
 from alsuite.results.statistics import FULL, RUN, unique_seeds, with_series
 
-__all__ = ["Height", "in_one_setting", "not_averaged", "places", "rows_of", "said", "values"]
+__all__ = ["Chosen", "Height", "in_one_setting", "not_averaged", "places", "rows_of", "said", "values"]
 
 Rows = pd.DataFrame
 Height = float | pd.Series | None  # that curves are to reach, one for all seeds or one for each
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The runs that one claim speaks of.
+
+    frame: their rows
+    selected: those of each series that was looked at, by what it is called and its measure
+    """
+
+    frame: Rows
+    selected: dict[tuple[str, str], Rows] = field(default_factory=dict)
 
 
 def in_one_setting(claim: Claim, frame: Rows) -> Rows:
@@ -41,7 +54,7 @@ def in_one_setting(claim: Claim, frame: Rows) -> Rows:
     return frame if own.empty or "test" in claim.where else own
 
 
-def places(claim: Claim, frame: Rows, measure: str, *wanted: Series | None) -> list[At]:
+def places(claim: Claim, runs: Chosen, measure: str, *wanted: Series | None) -> list[At]:
     """List the places on the curves that a claim speaks of.
 
     Of every budget they are those that all its series have; of the area the range that all have. Seconds are averaged.
@@ -51,42 +64,49 @@ def places(claim: Claim, frame: Rows, measure: str, *wanted: Series | None) -> l
     if claim.at not in ("each", "area") or claim.exponent or claim.to_reach is not None:
         return [claim.at]
     named = [one for one in wanted if one is not None]
-    named += [_instead(claim, frame, one) for one in named if claim.over is not None]
-    curves = [rows for one in named if not _alone(rows := rows_of(claim, frame, one, measure))]
+    named += [_instead(claim, runs, one) for one in named if claim.over is not None]
+    curves = [rows for one in named if not _alone(rows := rows_of(claim, runs, one, measure))]
     if claim.at == "area":
         if not curves:
             return [claim.at]
-        runs = [run.to_numpy(float) for rows in curves for _, run in rows.groupby(RUN)["labelled"]]
-        if not (shared := common(*runs)):
+        counts = [run.to_numpy(float) for rows in curves for _, run in rows.groupby(RUN)["labelled"]]
+        if not (shared := common(*counts)):
             raise UserError("the curves share no range of labelled counts")
         return [shared]
-    counts = set.intersection(*({*one["labelled"]} for one in curves))
-    if not counts:
+    everywhere = set.intersection(*({*one["labelled"]} for one in curves))
+    if not everywhere:
         raise UserError("the series share no labelled count")
-    return [int(count) for count in sorted(counts)[1:] or sorted(counts)]
+    return [int(count) for count in sorted(everywhere)[1:] or sorted(everywhere)]
 
 
-def values(claim: Claim, frame: Rows, wanted: Series, measure: str, at: At, height: Height = None) -> pd.Series:
+def values(claim: Claim, runs: Chosen, wanted: Series, measure: str, at: At, height: Height = None) -> pd.Series:
     """Return the value of each seed, less that of the strategy that it is told over.
 
     Arguments:
         claim: says how runs are selected and reduced
-        frame: the runs of the experiment, in one setting
+        runs: those of the experiment, in one setting
         wanted: the series
         measure: what of it
         at: where on the curve, unless the series names a place of its own
         height: that the curve is to reach, for a claim of how many labels that takes
     """
-    found = _values(claim, rows_of(claim, frame, wanted, measure), _place(wanted, at), height)
+    found = _values(claim, rows_of(claim, runs, wanted, measure), _place(wanted, at), height)
     if claim.over is None:
         return found
-    return found - _values(
-        claim, rows_of(claim, frame, _instead(claim, frame, wanted), measure), _place(wanted, at), height
-    )
+    over = rows_of(claim, runs, _instead(claim, runs, wanted), measure)
+    return found - _values(claim, over, _place(wanted, at), height)
 
 
-def rows_of(claim: Claim, frame: Rows, wanted: Series, measure: str) -> Rows:
-    """Return a series' rows that have the measure, with it as `value`; a series without any is refused.
+def rows_of(claim: Claim, runs: Chosen, wanted: Series, measure: str) -> Rows:
+    """Return a series' rows that have the measure, with it as `value`; they are selected and checked once."""
+    key = said(wanted), measure
+    if key not in runs.selected:
+        runs.selected[key] = _selected(claim, runs.frame, wanted, measure)
+    return runs.selected[key]
+
+
+def _selected(claim: Claim, frame: Rows, wanted: Series, measure: str) -> Rows:
+    """Select a series' rows that have the measure, with it as `value`; a series without any is refused.
 
     Unless the claim is of how something grows, a seed may have one run only for each value that is averaged over, and
     of those only values count that every seed has, so that averages are of the same.
@@ -115,13 +135,13 @@ def _with_all_seeds(rows: Rows, columns: list[str]) -> Rows:
     return kept
 
 
-def not_averaged(claim: Claim, frame: Rows, wanted: Series, measure: str) -> list[str]:
+def not_averaged(claim: Claim, runs: Chosen, wanted: Series, measure: str) -> list[str]:
     """List what a series was to be averaged over, too, and of which there are no runs, or not of all seeds."""
     named = {**claim.where, **(wanted if isinstance(wanted, Mapping) else {})}
     listed = [(column, value) for column, values in named.items() if isinstance(values, list) for value in values]
     if not listed:
         return []
-    rows = rows_of(claim, frame, wanted, measure)
+    rows = rows_of(claim, runs, wanted, measure)
     return [f"{column}={value}" for column, value in listed if not rows[column].astype(str).eq(str(value)).any()]
 
 
@@ -156,11 +176,11 @@ def _of_class(counts: list[float], classes: list[str], name: str) -> tuple[float
     return counts[[*map(str, classes)].index(name)], sum(counts)
 
 
-def _instead(claim: Claim, frame: Rows, wanted: Series) -> Series:
+def _instead(claim: Claim, runs: Chosen, wanted: Series) -> Series:
     """Return the series of the strategy that gains are told over, in the same setting where it has one."""
     if isinstance(wanted, str):
         return str(claim.over)
-    rows = frame[frame["strategy"] == claim.over]
+    rows = runs.frame[runs.frame["strategy"] == claim.over]
     has = [column for column in wanted if column in rows and not _empty(rows[column])]
     return {**{column: wanted[column] for column in has}, "strategy": claim.over}
 
