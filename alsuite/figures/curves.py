@@ -110,7 +110,7 @@ def crowded(part: Part) -> bool:
     """Tell whether a panel has so many curves with an interval that their bands would hide one another."""
     measured = part.frame[part.frame["strategy"] != FULL]
     seeds = measured.groupby("series")["seed"].nunique()
-    return part.panel.kind in ("accuracy", "entropy") and int((seeds >= ENOUGH).sum()) >= CROWD
+    return part.panel.curved and int((seeds >= ENOUGH).sum()) >= CROWD
 
 
 def _bar(axes: "Axes", table: pd.DataFrame, style: Style, along: str, place: int) -> None:

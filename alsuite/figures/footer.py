@@ -66,7 +66,7 @@ def _late(parts: Sequence[Part]) -> Iterator[str]:
     """Yield from which counts on curves are shown, and in which panels if not in all that have curves."""
     begun: dict[float, list[str]] = {}
     for part, letter in zip(parts, letters(parts), strict=True):
-        if not part.note and part.panel.x == "labelled" and part.panel.kind in ("accuracy", "entropy"):
+        if not part.note and part.panel.x == "labelled" and part.panel.curved:
             labelled, since = part.frame["labelled"], part.panel.since
             begun.setdefault(since if labelled.min() < since <= labelled.max() else 0, []).append(letter)
     for since in sorted({*begun} - {0}):
@@ -82,8 +82,8 @@ def _spread(parts: Sequence[Part], seeds: pd.Series) -> list[str]:
     bands = any(part.panel.kind not in WITHOUT_BANDS for part in parts)
     sentences = []
     if bands and seeds.max() >= ENOUGH:
-        along = [part.panel.x == "labelled" and part.panel.kind in ("accuracy", "entropy") for part in parts]
-        cut = ", wide ones cut at the axis" if any(along) else ""
+        along_labels = any(part.panel.x == "labelled" and part.panel.curved for part in parts)
+        cut = ", wide ones cut at the axis" if along_labels else ""
         shown = "Bands and bars"
         if any(crowded(part) for part in parts if not part.note):
             shown = "Bands, or bars beside the last point where curves are many"

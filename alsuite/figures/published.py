@@ -115,7 +115,7 @@ def _x(row: Mapping[str, str], whole: float) -> tuple[str, float]:
 
 def _fits(x_name: str, x: float, panel: Panel) -> bool:
     """Tell whether a value at this x has a place: anywhere beside bars, on a curve only at the curve's own x."""
-    beside = panel.kind not in ("accuracy", "entropy") and panel.x == "labelled"
+    beside = not panel.curved and panel.x == "labelled"
     return beside or (x_name == bare(panel.x) and not math.isnan(x))
 
 

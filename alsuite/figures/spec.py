@@ -67,6 +67,11 @@ class Panel:
     varied: Entry = field(default_factory=dict)  # the values of `for_each` that are this panel's own
     swept: tuple[Entry, ...] = ()  # what the experiment's sweeps make of its series: columns -> values of each
 
+    @property
+    def curved(self) -> bool:
+        """Tell whether it shows learning curves."""
+        return self.kind in ("accuracy", "entropy")
+
 
 FIELDS = [one.name for one in fields(Panel) if one.name not in ("varied", "swept")]
 

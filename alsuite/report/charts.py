@@ -42,7 +42,7 @@ def chart_of(part: Part, look: Look) -> Chart:
         return classes_chart(part.panel.title, part.frame)
     if part.panel.kind == "plane":
         return _plane(part)
-    curved = part.panel.kind in ("accuracy", "entropy") or part.panel.x != "labelled"
+    curved = part.panel.curved or part.panel.x != "labelled"
     return _curves(part, look) if curved else _dots(part, look)
 
 
