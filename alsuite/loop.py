@@ -211,9 +211,8 @@ class Run:
         """Add to what a query shows what the task makes of the pixels of its first images, and where it is unsure."""
         if not self.pool.per_pixel:
             return query
-        return replace(
-            query, images={**query.images, **mask_pictures(self.pool, of_pixels(task), query.indices[:SHOWN])}
-        )
+        pictures = mask_pictures(self.pool, of_pixels(task), query.indices[:SHOWN])
+        return replace(query, images={**query.images, **pictures})
 
     def _judged(self, query: Query) -> Record:
         """Return the labels that an oracle sees in the images that the samples stand for, if it can."""

@@ -225,7 +225,6 @@ def nearest(targets: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def drawn(split: Split, n: int | None) -> Split:
-    """Draw n of a split's images, always the same; None takes all."""
     if n is not None and (type(n) is not int or n < 1):
         raise UserError(f"a subset of {n} images was asked for: give scale.pool and scale.test whole numbers from 1")
     if n is None or n >= len(split.targets):
@@ -235,10 +234,9 @@ def drawn(split: Split, n: int | None) -> Split:
 
 
 def statistics(images: Tensor, most: int = 10_000) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation per channel, in exact integer sums over evenly spaced images.
+    """Mean and standard deviation per channel, in exact integer sums over evenly spaced images, 256 MB at the most.
 
-    These are 10,000 at most, and 256 MB. The deviation of a channel in which nothing differs is 1, which can be divided
-    by.
+    That of a channel in which nothing differs is 1, so that it can be divided by.
     """
     n = min(len(images), most, max(1, 2**28 // images[0].numel()))
     total = squares = torch.zeros(images.shape[1], dtype=torch.int64)
