@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
 import torch
+import tune_fair
+import tune_game
 import tune_steps as steps
 from hydra.utils import instantiate
+from torch import nn
+
+from alsuite.loop import seed_all
+from alsuite.pool import Pool
 
 
 @pytest.fixture
@@ -95,3 +103,80 @@ def test_a_row_that_the_table_holds_is_not_measured_again(tune_steps: Any, tmp_p
     assert [seed for seed, *_ in asked] == [0, 1, 2]
     assert pd.read_csv(table)["seed"].tolist() == [0, 1, 2]
     assert "| digits | strategy=random | smoke | 3 | 60.00% ± 5.77% | 1 |" in table.with_suffix(".md").read_text()
+
+
+def test_a_recipe_is_judged_by_held_out_images_and_more_labels_teach_more() -> None:
+    dataset, task_model = tune_fair.composed("dataset=digits", "task_model=linear", "fair.epochs=10")
+    dataset = replace(dataset, tests={})
+    few, many = (tune_fair.tried(dataset, task_model, labelled, 400, 0) for labelled in (20, 800))
+    assert 0.1 < few[0] < many[0] - 0.05 < 1
+    assert min(few[1], many[1]) > 0
+
+
+def test_a_grid_has_each_value_of_each_option() -> None:
+    assert tune_fair.listed("fair.lr=0.1,0.2") == ["fair.lr=0.1", "fair.lr=0.2"]
+    config = tune_fair.configured("protocol=fair", "fair.lr=0.2")
+    assert config.task_model.lr == 0.2
+
+
+@pytest.fixture
+def small_game(monkeypatch: pytest.MonkeyPatch) -> Any:
+    for name, count in {"LABELLED": 100, "UNLABELLED": 900, "HELD_OUT": 300}.items():
+        monkeypatch.setattr(tune_game, name, count)
+    return tune_game
+
+
+def test_a_game_is_played_without_labels_of_some_classes_and_without_the_held_out_images(small_game: Any) -> None:
+    dataset = replace(instantiate(small_game.configured("dataset=digits").dataset), tests={})
+    seed_all(0, -1)
+    pool, held_out, missing = small_game.divided(dataset)
+    assert (len(pool), len(pool.labelled), len(held_out)) == (700, 100, 300)
+    ours = {tuple(image.flatten().tolist()) for image in dataset.train.images}
+    played, kept = ({tuple(image.flatten().tolist()) for image in images} for images in (pool.images, held_out))
+    assert played | kept <= ours
+    twice = len(dataset.train.images) - len(ours)  # which the data set has
+    assert len(played | kept) >= 1000 - twice
+    known = pool.labels[pool.labelled].unique()
+    assert len(known) == 7
+    by_image = {
+        tuple(image.flatten().tolist()): int(c)
+        for image, c in zip(dataset.train.images, dataset.train.targets, strict=True)
+    }
+    expected = [by_image[tuple(image.flatten().tolist())] not in known for image in held_out]
+    assert missing.tolist() == expected
+
+
+class Sees(nn.Module):
+    """A discriminator that takes dark images for unlabelled, as its logits say; `sign=-1` is the other way round."""
+
+    def __init__(self, sign: float) -> None:
+        super().__init__()
+        self.sign = sign
+
+    def forward(self, codes: torch.Tensor) -> torch.Tensor:
+        return self.sign * codes.mean(1)
+
+
+@pytest.mark.parametrize(("sign", "ranking", "found"), [(1, 1.0, 10 / 3), (-1, 0.0, 0.0)])
+def test_what_d_takes_for_unlabelled_is_compared_with_what_is_missing(
+    sign: float, ranking: float, found: float
+) -> None:
+    missing = torch.arange(100) % 10 < 3
+    images = torch.where(missing[:, None, None, None], 0, 255).to(torch.uint8).expand(100, 1, 4, 4)
+    pool = Pool(images, 10, [0.5], [0.25])
+
+    vae = SimpleNamespace(encode=lambda x: (x.flatten(1), x.flatten(1)), decoder=lambda codes: codes.view(-1, 1, 4, 4))
+    game: Any = SimpleNamespace(vae=vae, discriminator=Sees(sign))
+    told = tune_game.judged(game, pool, images, missing)
+    assert told["ranking"] == ranking
+    assert told["found"] == pytest.approx(found)
+    assert told["explained"] == pytest.approx(1)
+
+
+def test_a_game_tells_its_steps_and_what_became_of_it(small_game: Any) -> None:
+    row = small_game.played(0, "dataset=digits", "scale=smoke", "strategy.limit=3")
+    assert row["steps"] == 3
+    assert 0 <= row["ranking"] <= 1
+    assert 0 <= row["adversary_share"] <= 1
+    page = "\n".join(small_game.page(pd.DataFrame([{"dataset": "digits", "options": "", "scale": "smoke", **row}])))
+    assert "| digits | smoke | 3 |" in page
