@@ -38,7 +38,7 @@ import pandas as pd
 
 from alsuite import CONF
 from alsuite.errors import UserError
-from alsuite.figures.layout import save_figure
+from alsuite.figures.layout import WIDEST, save_figure
 from alsuite.figures.names import name_of
 from alsuite.figures.panels import KINDS
 from alsuite.figures.parts import BLANK, Part, part_named, parts_of
@@ -92,13 +92,13 @@ def draw(
         raise UserError(f"{stem}: no kind of panel is called {unknown[0]}; there are {', '.join(KINDS)}")
     runs = runs_of(panels, stem, scale, Path(root)) if published is None else kept_runs(panels, published)
     table = table_of(configuration)
-    parts = in_rows([parts_of(panel, runs[panel.experiment], table) for panel in panels])
+    parts, columns = in_rows([parts_of(panel, runs[panel.experiment], table) for panel in panels])
     if all(part.note for part in parts):
         raise UserError(parts[0].note)
     if published is not None:
         parts = [replace(part, note=NOT_MEASURED) if part.note.strip() else part for part in parts]
     folder = Path(out) if out else Path(root, "figures", scale)
-    return save_figure(parts, [folder / f"{stem}.png", folder / f"{stem}.pdf"], beneath)
+    return save_figure(parts, [folder / f"{stem}.png", folder / f"{stem}.pdf"], beneath, columns)
 
 
 def table_of(configuration: Path) -> Path:
@@ -120,15 +120,17 @@ def runs_of(panels: Sequence[Panel], stem: str, scale: str, root: Path) -> dict[
     return found
 
 
-def in_rows(groups: Sequence[Sequence[Part]]) -> list[Part]:
-    """Give the parts of each panel a row of their own where several panels of class shares have many parts each.
+def in_rows(groups: Sequence[Sequence[Part]]) -> tuple[list[Part], int | None]:
+    """Give the parts of each panel rows of their own where several panels of class shares have many parts each.
 
-    Rows are filled up with blank parts, so that they have one length.
+    Rows are filled up with blank parts, so that they have one length, which is returned with the parts; elsewhere
+    their number tells how many stand in a row.
     """
-    length = max(map(len, groups))
-    if length < 3 or len(groups) == 1 or not all(part.panel.kind == "labels" for parts in groups for part in parts):
-        return [part for parts in groups for part in parts]
-    return [part for parts in groups for part in (*parts, *[BLANK] * (length - len(parts)))]
+    most = max(map(len, groups))
+    if most < 3 or len(groups) == 1 or not all(part.panel.kind == "labels" for parts in groups for part in parts):
+        return [part for parts in groups for part in parts], None
+    columns = min(most, WIDEST)
+    return [part for parts in groups for part in (*parts, *[BLANK] * (-len(parts) % columns))], columns
 
 
 def kept_runs(panels: Sequence[Panel], folder: Path) -> dict[str, pd.DataFrame | str]:

@@ -24,38 +24,42 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["compose", "save_figure"]
+__all__ = ["WIDEST", "compose", "save_figure"]
 
+WIDEST = 4  # columns of a sheet
 COLUMNS = {1: 1, 2: 2, 3: 3, 4: 2, 5: 3, 6: 3, 7: 4, 8: 4, 9: 3, 12: 3}
 METADATA: dict[str, dict[str, None]] = {".png": {"Software": None}, ".pdf": {"CreationDate": None}}
 
 
-def save_figure(parts: Sequence[Part], paths: Sequence[Path], beneath: str = "") -> list[Path]:
+def save_figure(
+    parts: Sequence[Part], paths: Sequence[Path], beneath: str = "", columns: int | None = None
+) -> list[Path]:
     """Draw the parts once, store them under each path and return the paths; the same parts give the same bytes.
 
     paths: their suffixes tell the format; folders that lack are made
     beneath: a sentence at the end of the footer
+    columns: how many parts stand in a row, by default as suits their number
     """
     import matplotlib as mpl
 
     with mpl.rc_context(RC):
-        figure = compose(parts, beneath)
+        figure = compose(parts, beneath, columns)
         for path in paths:
             path.parent.mkdir(parents=True, exist_ok=True)
             figure.savefig(path, metadata=METADATA.get(path.suffix))
     return list(paths)
 
 
-def compose(parts: Sequence[Part], beneath: str = "") -> "Figure":
+def compose(parts: Sequence[Part], beneath: str = "", columns: int | None = None) -> "Figure":
     """Lay the parts out on one sheet, with a footer that ends in the sentence given.
 
-    The sheet has as many columns as suit the number of parts, one alone where there are pictures. A series has the same
-    style in all panels, and panels of class shares one range.
+    Without a number of columns there are as many as suit the parts, one alone where there are pictures. A series has
+    the same style in all panels, and panels of class shares one range.
     """
     from matplotlib.figure import Figure
 
     pictures = any(part.panel.kind == "images" for part in parts)
-    columns = 1 if pictures else COLUMNS.get(len(parts), 4)
+    columns = columns or (1 if pictures else COLUMNS.get(len(parts), WIDEST))
     rows = math.ceil(len(parts) / columns)
     width = 7.0 if pictures else {1: 4.6, 2: 6.2}.get(columns, 2.65 * columns)
     heights = [max(_height(part, columns) for part in parts[r * columns : (r + 1) * columns]) for r in range(rows)]

@@ -164,7 +164,7 @@ def test_a_sweeps_picture_is_what_the_figures_command_draws(tmp_path: Path, monk
     (own / "published.csv").write_text(
         "figure,dataset,series,x_name,x,y_name,y,source\nmine,mnist57,random,labelled,20,accuracy_percent,60,x\n"
     )
-    monkeypatch.setattr(figures, "save_figure", lambda parts, paths, beneath: shown.append(parts) or paths)
+    monkeypatch.setattr(figures, "save_figure", lambda parts, paths, beneath, _: shown.append(parts) or paths)
     monkeypatch.setattr(claims, "verdicts_on", lambda stem, runs: [])
     monkeypatch.setattr(claims, "below_a_picture", lambda verdicts: "")
     jobs = []

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from matplotlib.lines import Line2D
 from alsuite import CONF, figures
 from alsuite.errors import UserError
 from alsuite.figures import __main__ as command
-from alsuite.figures import draw, draw_curves
+from alsuite.figures import draw, draw_curves, layout
 from alsuite.figures.__main__ import main
 from alsuite.figures.layout import compose
 from alsuite.figures.parts import BLANK, Part, parts_of
@@ -488,7 +489,7 @@ def test_a_sentence_ends_the_footer_of_whoever_draws(
     where, told = conf([{"kind": "accuracy"}]), []
     parts = parts_of(read_panels("fig1", where)[0], load_runs("toy", "smoke", toy), where / "published.csv")
     assert compose(parts, "It is so.").texts[0].get_text().endswith("It is so.")
-    monkeypatch.setattr(figures, "save_figure", lambda parts, paths, beneath: told.append(beneath) or paths)
+    monkeypatch.setattr(figures, "save_figure", lambda parts, paths, beneath, _: told.append(beneath) or paths)
     draw("fig1", "smoke", toy, configuration=where, beneath="It is so.")
     monkeypatch.setattr(command, "_claims", lambda stem, root, scale: f"{stem} at {scale}.")
     main(["fig1", "--scale", "smoke", "--root", str(toy), "--config-dir", str(where)])
@@ -537,6 +538,28 @@ def test_a_blank_part_takes_no_letter(tmp_path: Path) -> None:
     (part,) = parts_of(Panel("accuracy"), load_runs("toy", root=tmp_path), tmp_path / "published.csv")
     drawn = compose([part, BLANK, part])
     assert [axes.get_title("left") for axes in drawn.axes] == ["$\\bf{a}$  ", "", "$\\bf{b}$  "]
+
+
+@pytest.mark.parametrize(
+    ("counts", "kind", "rows", "columns"),
+    [
+        ([3, 3, 3, 3, 3], "labels", ["aaa", "bbb", "ccc", "ddd", "eee"], 3),
+        ([4, 4, 4], "labels", ["aaaa", "bbbb", "cccc"], 4),
+        ([5, 2], "labels", ["aaaa", "a   ", "bb  "], 4),
+        ([2, 2], "labels", ["aabb"], 2),
+        ([3, 3], "accuracy", ["aaabbb"], 3),
+    ],
+)
+def test_class_shares_of_each_panel_have_rows_of_their_own(
+    monkeypatch: pytest.MonkeyPatch, counts: list[int], kind: str, rows: list[str], columns: int
+) -> None:
+    groups = [[replace(BLANK, panel=Panel(kind, title))] * count for title, count in zip("abcde", counts, strict=False)]
+    parts, found = figures.in_rows(groups)
+    assert "".join(part.panel.title or " " for part in parts) == "".join(rows)
+    monkeypatch.setattr(layout, "footer", lambda parts: "")
+    spec = compose(parts, columns=found).axes[0].get_subplotspec()
+    assert spec is not None
+    assert spec.get_gridspec().ncols == columns
 
 
 def test_task_models_share_a_panel_that_asks_for_both(tmp_path: Path) -> None:
