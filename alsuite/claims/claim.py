@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -66,12 +67,43 @@ class Claim:
 
     @property
     def said(self) -> str:
-        """Return what it says, with how far apart what it calls alike may lie."""
-        if self.within is None:
-            return self.claim
-        unit = unit_of(self.measures[0]).removesuffix("s" if self.within == 1 else "")
-        bound = f"{100 * self.within:g} %" if self.effect == "ratio" else f"{self.within:g} {unit}"
-        return f"{self.claim.removesuffix('.')} (within {bound})."
+        """Return what it says, with what it must be or how far apart it may lie, unless its words tell that."""
+        told = self._alike if self.within is not None else self._bounded
+        return f"{self.claim.removesuffix('.')} ({told})." if told else self.claim
+
+    @property
+    def _alike(self) -> str:
+        """Say within what two series are taken for alike."""
+        assert self.within is not None
+        if self.effect == "ratio":
+            return f"within {100 * self.within:g} %"
+        return f"within {self.within:g} {self.unit.removesuffix('s' if self.within == 1 else '')}"
+
+    @property
+    def _bounded(self) -> str:
+        """Say what the effect, or the value, must be."""
+        limits = [limit for limit in (self.least, self.most) if limit is not None]
+        if all(re.search(rf"(?<![\d.]){_number(limit)}(?![\d.]*\d)", self.claim) for limit in limits):
+            return ""
+        kind, _, name = self.measures[0].partition(".")
+        what = "exponent " if self.exponent else f"{name} " if kind == "notes" else ""
+        unit = f" {'times' if self.effect == 'ratio' else self.unit}".rstrip()
+        if len(limits) > 1:
+            return f"{what}between {' and '.join(map(_number, limits))}{unit}"
+        told = f"{_number(limits[0])}{unit.removesuffix('s') if abs(limits[0]) == 1 else unit}"
+        if limits[0] < 0:
+            return f"to within {told}"
+        return f"{what}at {'most' if self.least is None else 'least'} {told}"
+
+    @property
+    def unit(self) -> str:
+        """The unit of its effect, as it stands behind the number: % of a share, points of a difference of two."""
+        if self.effect == "ratio":
+            return "x"
+        if self.exponent:
+            return ""
+        unit = "labels" if self.to_reach is not None else unit_of(self.measures[0])
+        return "%" if unit == "points" and self.value is not None and self.over is None else unit
 
     @property
     def pairs(self) -> Iterator[tuple[Series, Series | None]]:
@@ -120,6 +152,10 @@ class Claim:
         """Return the folders of runs that its series name beside the figure's own."""
         named = [one for pair in self.pairs for one in pair] + [self.where]
         return [*dict.fromkeys(one["experiment"] for one in named if isinstance(one, Mapping) and "experiment" in one)]
+
+
+def _number(value: float) -> str:
+    return f"{abs(value):,.10g}"
 
 
 def read_claims(path: Path = CONF / "claims.yaml", paper: str | None = None) -> list[Claim]:

@@ -20,16 +20,17 @@ from pathlib import Path
 
 import pandas as pd
 
+from alsuite import CONF
 from alsuite.claims.claim import Claim
 from alsuite.claims.judging import Judgement, deciding, judged
 from alsuite.claims.series import in_one_setting
 from alsuite.errors import UserError
 from alsuite.figures.reduced import reductions
-from alsuite.figures.spec import is_figure, read_panels
+from alsuite.figures.spec import is_figure, own_folder, read_panels
 from alsuite.results import NoRunsError, load_runs
 from alsuite.results.intervals import SIGNIFICANT
 from alsuite.results.kept import TABLE, kept_table
-from alsuite.results.measures import timed, unit_of
+from alsuite.results.measures import timed
 from alsuite.results.statistics import RUN, holm
 
 __all__ = ["COLUMNS", "VERDICTS", "Runs", "by_size", "live_runs", "measured_runs", "published_runs", "verdicts"]
@@ -81,7 +82,7 @@ def _verdict(seeds: float, p: float, holds: object) -> str:
 def _row(claim: Claim, runs: Runs) -> dict[str, object]:
     """Return what is told of a claim, with what was measured, or why nothing was."""
     said = {"claim": claim.key, "paper": claim.paper, "place": claim.place, "says": claim.said}
-    row = {**said, "experiment": claim.experiment, "published": claim.published, "unit": _unit(claim), "p": math.nan}
+    row = {**said, "experiment": claim.experiment, "published": claim.published, "unit": claim.unit, "p": math.nan}
     try:
         parts = [runs(claim.experiment), *map(runs, claim.folders)]
         frame = pd.concat(parts, ignore_index=True).drop_duplicates([*RUN, "cycle", "test"])
@@ -119,15 +120,6 @@ def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, o
     }
 
 
-def _unit(claim: Claim) -> str:
-    """Return the unit of a claim's effect, as it stands behind the number."""
-    if claim.effect == "ratio":
-        return "x"
-    if claim.exponent:
-        return ""
-    return "labels" if claim.to_reach is not None else unit_of(claim.measures[0])
-
-
 def measured_runs(root: Path, scale: str | None = None, live: bool = True) -> Runs:
     """Return what finds a figure's or a folder's published runs, or where there are none those below the root.
 
@@ -144,7 +136,7 @@ def measured_runs(root: Path, scale: str | None = None, live: bool = True) -> Ru
         kept = [*published_runs(name, root, read)]
         found = _first_of(kept, [scale] if scale else by_size(kept))
         if found is None and not live:
-            raise UserError(f"no published runs: make {name}")
+            raise UserError(f"no published runs: make {_makes(name)}")
         return others(name) if found is None else found.drop_duplicates([*RUN, "cycle", "test"])
 
     return runs
@@ -167,6 +159,12 @@ def published_runs(name: str, root: Path, read: Callable[[Path], pd.DataFrame] =
                 yield frame[of_folder]
 
 
+def _makes(name: str) -> str:
+    """Return the figure of this name, or the first whose runs lie in a folder of this name."""
+    stems = [name] if is_figure(name) else sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
+    return next((stem for stem in stems if own_folder(stem) == name), name)
+
+
 def live_runs(root: Path, scale: str | None = None) -> Runs:
     """Return what finds the finished runs that a figure shows, or of a folder, of the largest scale that has any.
 
@@ -181,7 +179,7 @@ def live_runs(root: Path, scale: str | None = None) -> Runs:
         frames = [*_finished(dict.fromkeys(folders), scale, root)]
         found = _first_of(frames, [scale] if scale else [one for one in by_size(frames) if one != SMOKE])
         if found is None:
-            raise UserError(f"no runs: make {name}" + (f" SCALE={scale}" if scale else ""))
+            raise UserError(f"no runs: make {_makes(name)}" + (f" SCALE={scale}" if scale else ""))
         return found
 
     return runs

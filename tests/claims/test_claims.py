@@ -393,10 +393,20 @@ def test_what_a_generator_leads_to_is_tested_by_one_that_was_trained_whole(
     [
         ({"within": 1.0}, "It is so (within 1 point)."),
         ({"within": 0.1, "effect": "ratio", "measure": "query_seconds"}, "It is so (within 10 %)."),
-        ({"least": 1.0}, "It is so."),
+        ({"least": 1.0}, "It is so (at least 1 point)."),
+        ({"least": -0.5, "lower": True}, "It is so (to within 0.5 points)."),
+        ({"least": 2, "effect": "ratio"}, "It is so (at least 2 times)."),
+        ({"most": 2400, "to_reach": 0.5}, "It is so (at most 2,400 labels)."),
+        ({"most": 1, "exponent": "pool"}, "It is so (exponent at most 1)."),
+        ({"better": None, "than": None, "value": "vaal", "least": 65, "most": 75}, "It is so (between 65 and 75 %)."),
+        ({"least": -2.5, "claim": "It is at most 2.5 points below."}, "It is at most 2.5 points below."),
+        (
+            {"least": 2, "claim": "It is at least 2.5 points above."},
+            "It is at least 2.5 points above (at least 2 points).",
+        ),
     ],
 )
-def test_a_claim_says_how_far_apart_alike_is(bound: dict[str, Any], told: str) -> None:
+def test_a_claim_says_what_its_words_leave_out(bound: dict[str, Any], told: str) -> None:
     assert claim(**bound).said == told
     low, high = claim(within=0.1, effect="ratio").bounds
     assert (low, high) == pytest.approx((math.log(0.9), math.log(1.1)))
@@ -519,6 +529,12 @@ def test_smoke_runs_count_where_they_are_asked_for_alone(tmp_path: Path) -> None
     assert len(measured_runs(tmp_path, "smoke")("demo")) == 20
     with pytest.raises(UserError, match="no runs: make demo"):
         measured_runs(tmp_path)("demo")
+
+
+@pytest.mark.parametrize(("live", "told"), [(True, "no runs"), (False, "no published runs")])
+def test_what_lacks_is_called_by_the_figure_that_makes_it(tmp_path: Path, live: bool, told: str) -> None:
+    with pytest.raises(UserError, match=f"{told}: make aalu_fig2_caltech256"):
+        measured_runs(tmp_path, live=live)("aalu_caltech256")
 
 
 def test_the_command_judges_a_scale_alone_and_then_keeps_the_table_of_all(
