@@ -61,13 +61,29 @@ def curves(axes: "Axes", part: Part, look: Look) -> None:
             axes.fill_between(rows[panel.x], *band(rows), color=style.colour, alpha=0.15, linewidth=0)
         _curve(axes, rows, style, panel.x, name)
     for name, runs in per_run(part.frame[full], panel).groupby("series"):
-        style, level = look[str(name)], factor(panel.y) * runs[panel.y].mean()
-        axes.axhline(level, color=style.colour, linestyle=style.dash, linewidth=1.1, label=str(name))
+        _level(axes, runs.assign(value=factor(panel.y) * runs[panel.y]), look[str(name)], part)
     _overlay(axes, part, look)
     axes.set(xlabel=LABELS.get(panel.x, bare(panel.x)), ylabel=y_label(panel))
     if panel.x == "labelled":
         whole_ticks(axes)
         cut_bands(axes)
+
+
+def _level(axes: "Axes", runs: pd.DataFrame, style: Style, part: Part) -> None:
+    """Draw the mean of one series as a dashed line across, with its interval; of few seeds each as a thin line.
+
+    runs: a row for each seed, with its `value`
+    """
+    table = _intervals(runs, ["series"], part)
+    axes.axhline(
+        table["mean"].item(), color=style.colour, linestyle=style.dash, linewidth=1.1, label=table["series"].item()
+    )
+    if 1 < len(runs) < ENOUGH:
+        for value in runs["value"]:
+            axes.axhline(value, color=style.colour, linewidth=0.6, alpha=0.6)
+    elif len(runs) >= ENOUGH:
+        low, high = (float(edge[0]) for edge in band(table))
+        axes.axhspan(low, high, color=style.colour, alpha=0.08, linewidth=0)
 
 
 def along_x(part: Part) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -117,12 +133,13 @@ def _bar(axes: "Axes", table: pd.DataFrame, style: Style, along: str, place: int
     """Draw the interval at the last x of a curve as a bar at its right.
 
     table: a row for each x, as `_intervals` returns it
-    place: how many steps to the right, so that the bars of many curves stand side by side
+    place: how many steps to the right, so that the bars of many curves stand side by side, each with its marker
     """
     x, mean = table[along].to_numpy(float), table["mean"].to_numpy(float)[-1]
     low, high = (edge[-1] for edge in band(table))
     ends = np.nan_to_num([[mean - low], [high - mean]])
-    axes.errorbar([x[-1] + place * np.ptp(x) / 50], [mean], yerr=ends, color=style.colour, capsize=2, elinewidth=1)
+    look = {"color": style.colour, "marker": style.marker if place else "", "markersize": 3}
+    axes.errorbar([x[-1] + place * np.ptp(x) / 50], [mean], yerr=ends, capsize=2, elinewidth=1, **look)
 
 
 def _curve(axes: "Axes", table: pd.DataFrame, style: Style, x: str, label: str) -> None:

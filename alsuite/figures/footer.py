@@ -14,7 +14,7 @@ from alsuite.results.intervals import ENOUGH
 
 __all__ = ["footer", "seeds_counted"]
 
-TOLD = ("scale", "dataset", "protocol", "pool", "side", "device", "series", "seed", "stand_in")
+TOLD = ("scale", "dataset", "protocol", "pool", "device", "series", "seed", "stand_in")
 FEW = 4  # series that are named for their number of seeds
 WITHOUT_BANDS = ("labels", "aubc", "penalty", *STORED)
 
@@ -23,7 +23,9 @@ def footer(parts: Sequence[Part]) -> str:
     """Say what was measured, on what, how it was reduced, and what is missing."""
     frame = pd.concat([part.frame.reindex(columns=TOLD) for part in parts if not part.note])
     scales = ", ".join(sorted(frame["scale"].unique()))
-    seeds = pd.concat([part.frame.groupby("series")["seed"].nunique() for part in parts if not part.note])
+    shown = [part for part in parts if not part.note]
+    compared = [part for part in shown if part.panel.kind not in STORED] or shown  # a picture is of one run
+    seeds = pd.concat([part.frame.groupby("series")["seed"].nunique() for part in compared])
     sentences = [
         f"Measured at scale={scales}: {'; '.join(filter(None, _facts(frame, seeds)))}.",
         *_spread(parts, seeds),
@@ -53,8 +55,6 @@ def _facts(frame: pd.DataFrame, seeds: pd.Series) -> list[str]:
         f"pool {' / '.join(f'{int(pool):,}' for pool in sorted(frame['pool'].dropna().unique()))}",
         ", ".join(sorted(map(str, frame["device"].dropna().unique()))),
     ]
-    if smaller := sorted({f"{side:.0f}" for side in frame["side"].dropna()}):
-        facts.append(f"images scaled down to {', '.join(smaller)} pixels a side at most")
     if made_up := sorted(
         name_of("dataset", name) for name in frame.loc[frame["stand_in"].eq(True), "dataset"].unique()
     ):

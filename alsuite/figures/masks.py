@@ -32,6 +32,8 @@ def masks(axes: "Axes", part: Part, _: Look) -> None:
     axes.set_axis_off()
     for label, title in enumerate(first["classes"]):
         axes.plot([], [], linestyle="none", marker="s", color=shade(label), label=title)
+    if (stored["label"] == 0).all(axis=1).any():
+        axes.plot([], [], linestyle="none", marker="s", color="black", label="void")
 
 
 def _draw(axes: "Axes", image: np.ndarray, place: tuple[int, int], ratio: float) -> None:

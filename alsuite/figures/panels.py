@@ -87,10 +87,10 @@ def penalties(axes: "Axes", part: Part, _: Look) -> None:
 def _share(value: float) -> str:
     """Write a share as shortly as its cell needs, since as many series as ten share the panel's width.
 
-    >>> _share(0.0), _share(0.25), _share(1.0), _share(float("nan"))
-    ('0', '.25', '1', 'nan')
+    >>> _share(0.0), _share(0.075), _share(1.0), _share(float("nan"))
+    ('0', '.08', '1', 'nan')
     """
-    return f"{value:.0f}" if value in (0, 1) else f"{value:.2f}".lstrip("0")
+    return f"{value:.0f}" if value in (0, 1) else f"{np.round(value, 2):.2f}".lstrip("0")
 
 
 def area(axes: "Axes", part: Part, _: Look) -> None:

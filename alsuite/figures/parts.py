@@ -76,7 +76,7 @@ def letters(parts: Sequence[Part]) -> Iterator[str]:
 
 
 def heading(panel: Panel) -> str:
-    """Return what published tables call a panel: what it measures and of which runs, or its title if of all."""
+    """Return what tables call a panel that has no title of its own: what it measures, and of which runs."""
     measure, where = selection(panel)
     return f"{measure}: {where}" if where else panel.title or measure
 

@@ -7,13 +7,14 @@ both numbers are known and the run did less.
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, groupby
 from typing import Any
 
 import pandas as pd
 
+from alsuite.figures.names import name_of
 from alsuite.recorded import Options
 from alsuite.results.statistics import RUN
 
@@ -45,11 +46,38 @@ def reductions(frame: pd.DataFrame, of_task: bool = False) -> list[str]:
     """
     runs = frame.sort_values("labelled").drop_duplicates(RUN, keep="last")
     wholes: dict[str, set[float]] = {}
+    rows: dict[str, list[Row]] = {}
     for row in runs.to_dict("records"):
         for text, whole in _of_task(row) if of_task else chain(_of_task(row), _of_strategy(row)):
             wholes.setdefault(text, set()).add(whole)
+            rows.setdefault(text, []).append(row)
     ends = {text: sorted({min(found), max(found)}) for text, found in wholes.items()}
-    return [text.format(" to ".join(f"{whole:,.0f}" for whole in found)) for text, found in ends.items()]
+    whose = _whose(rows)
+    return [
+        text.format(" to ".join(f"{whole:,.0f}" for whole in found)) + whose.get(text, "")
+        for text, found in ends.items()
+    ]
+
+
+def _whose(rows: Mapping[str, Sequence[Row]]) -> dict[str, str]:
+    """Say of several limits of one thing whose each is, where data sets or generators tell them apart.
+
+    rows: those of the runs that each text is about
+    """
+    told: dict[str, str] = {}
+    for _, alike in groupby(sorted(rows, key=_what), key=_what):
+        texts = [text for text in alike if "{}" in text]
+        for column in ("dataset", "generator") if len(texts) > 1 else ():
+            names = [sorted({name_of(column, row.get(column)) for row in rows[text]}) for text in texts]
+            if sum(map(len, names)) == len({*chain(*names)}):
+                told |= {text: f" ({', '.join(its)})" for text, its in zip(texts, names, strict=True)}
+                break
+    return told
+
+
+def _what(text: str) -> str:
+    """Return what a text says is limited."""
+    return text.partition("{}")[2]
 
 
 def _of_task(row: Row) -> Iterator[tuple[str, float]]:
@@ -61,6 +89,8 @@ def _of_task(row: Row) -> Iterator[tuple[str, float]]:
         yield from _of(_number(row, "pool"), _whole(row), "images")
     if row.get("task_model") in SMALL and row.get("scale") != "paper":
         yield SMALL[row["task_model"]], 0
+    if side := _number(row, "side"):
+        yield f"images scaled down to {side:.0f} pixels a side at most", 0
     yield from _narrow(row, TASK_WIDTHS)
     yield from _of(_limit(row, "task_model"), _number(row, "task_model.epochs"), "epochs")
     if row.get("task_model.epoch_of") == "unlabelled":

@@ -112,6 +112,7 @@ KNOWN = {
     "VAAL": Style(BLUE, "^"),
     "TA-VAAL": Style(SKY, "v", DASHES[1]),
     "M2-VAAL": Style(GREEN, "D"),
+    "M2-VAAL (no adversarial term)": Style(ORANGE, "s", DASHES[3]),
     "AALU": Style(ORANGE, "D"),
     "core-set": Style(GREEN, "P", DASHES[1]),
     "ensemble": Style(ORANGE, "s", DASHES[3]),

@@ -47,10 +47,24 @@ def test_what_differs_in_the_whole_alone_is_said_once() -> None:
     assert reductions(pd.DataFrame(rows)) == ["10 of 90 to 1,200 epochs", "networks of 1/4 width"]
 
 
+def test_of_several_limits_it_is_said_whose_each_is() -> None:
+    same = {**dict.fromkeys(RUN, "of one kind"), **WHOLE, f"{MADE}.iterations": 100_000, f"{MADE}.limit": 3_000}
+    other = {**same, "run": "b", f"{MADE}.limit": 2_000}
+    shorter, longer = (f"{limit},000 of 100,000 iterations of the generator" for limit in (2, 3))
+
+    def both(**changes: str) -> list[str]:
+        return reductions(pd.DataFrame([{**same, "generator": "dcgan"}, {**other, **changes}]))
+
+    assert both(generator="dcgan", dataset="mnist") == [f"{longer} (CIFAR-10)", f"{shorter} (MNIST)"]
+    assert both(generator="wgan_gp") == [f"{longer} (DCGAN)", f"{shorter} (WGAN-GP)"]
+    assert both(generator="dcgan") == [longer, shorter]
+
+
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
         ({"pool": 9_000}, "9,000 of 45,000 images"),
+        ({"side": 16}, "images scaled down to 16 pixels a side at most"),
         ({"pool": 9_000, "whole": 9_000, "dataset": "tiny_imagenet"}, "9,000 of 100,000 images"),
         ({"task_model.net.width": 0.25}, "networks of 1/4 width"),
         ({"strategy.vae.width": 0.0625}, "VAEs of 1/16 width"),
