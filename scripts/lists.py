@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pandas as pd
 from alsuite import CONF, claims
 from alsuite.figures.footer import seeds_counted
 from alsuite.figures.names import name_of
+from alsuite.figures.spec import STORED, read_panels
 from alsuite.results.diagnostics import diagnostics
 from alsuite.results.kept import kept_table
 from alsuite.results.report import markdown
@@ -22,6 +25,27 @@ CORRECTED = (
     "Verdicts are corrected after Holm for all claims of the paper ([the list](../claims.csv)), intervals are not."
 )
 NOTED = "Means over seeds and queries of what strategies noted of themselves: have their networks learned?"
+KINDS = {"figure": "fig", "table": "tab"}
+SERIES = {
+    "active_gan_minus_svm": "ActiveGAN less SVM",
+    "asal_over_random": "ASAL over random",
+    "initial": "first labels",
+}
+UNITS = {
+    "accuracy_percent": "% accuracy",
+    "cycles_until_cheaper_than_max_entropy": "cycles until cheaper than max entropy",
+    "entropy_ratio": "times the entropy",
+    "f1_points": "points of F1",
+    "macro_f1_percent": "% macro F1",
+    "mean_iou_percent": "% mean IoU",
+    "memory_gigabytes": "GB",
+    "percent": "%",
+    "preparation_seconds": "s of preparation",
+    "query_seconds_per_100": "s for 100",
+    "reaches": "",
+    "select_seconds": "s a selection",
+}
+TURNED = {"accuracy_fraction": (0, 100), "error_percent": (100, -1)}  # into % accuracy
 MARK = "<!-- papers: written by scripts/publish.py -->"
 CLAIMS = "<!-- claims -->"
 
@@ -34,6 +58,7 @@ def renew(published: Path, readme: Path) -> None:
     kept = {folder: kept_table(folder) for folder in figures_in(published)}
     for folder, runs in kept.items():
         judged, learned = claims.on_a_page(table[table["experiment"] == folder.name]), diagnosed(runs)
+        judged = "\n\n".join(filter(None, (judged, elsewhere(table, folder.name))))
         parts = [f"## Claims of the paper\n\n{CORRECTED}\n\n{judged}"] if judged else []
         parts += [f"## Diagnostics\n\n{NOTED}\n\n{learned}"] if learned else []
         between(folder / "README.md", CLAIMS, "\n\n".join(parts))
@@ -41,6 +66,23 @@ def renew(published: Path, readme: Path) -> None:
     rows = (row(folder, runs.drop_duplicates(RUN)) for folder, runs in kept.items())
     head = f"# What was measured\n\n{OF_LISTS}\n\n"
     (published / "README.md").write_text(head + markdown(heads, rows) + "\n")
+
+
+def elsewhere(table: pd.DataFrame, stem: str) -> str:
+    """Say on which pages the other claims are that stand at a figure or table of its paper."""
+    counts = Counter(
+        row.experiment
+        for row in table.itertuples()
+        if row.experiment != stem and stem in figures_at(str(row.paper), str(row.place))
+    )
+    told = ", ".join(f"{n} on [{other}](../{other}/README.md)" for other, n in counts.items())
+    return f"Of the paper's claims about it other pages judge {told}." if told else ""
+
+
+def figures_at(paper: str, place: str) -> list[str]:
+    """List the figures and tables that a claim's place names, as in "section 5.7, figures 26 and 27"."""
+    named = re.findall(r"(figure|table)s? (\d+[a-z]?(?:(?:, | and )\d+[a-z]?)*)", place)
+    return [f"{paper}_{KINDS[kind]}{number}" for kind, numbers in named for number in re.findall(r"\d+", numbers)]
 
 
 def diagnosed(runs: pd.DataFrame) -> str:
@@ -62,21 +104,28 @@ def between(path: Path, mark: str, text: str) -> None:
 
 
 def figures_in(published: Path) -> list[Path]:
-    """List the folders of published figures."""
-    return sorted(path.parent for path in published.glob("*/about.json"))
+    """List the folders of published figures, figure 2 before figure 10."""
+    folders = [path.parent for path in published.glob("*/about.json")]
+    return sorted(folders, key=lambda folder: re.sub(r"\d+", lambda number: f"{number[0]:0>3}", folder.name))
 
 
 def row(folder: Path, runs: pd.DataFrame) -> tuple[str, ...]:
     """Return a figure's cells in the list of all that was measured; of each of its runs there is one row."""
     about = json.loads((folder / "about.json").read_text())
     seeds = runs.groupby(["experiment", without_seed(runs)])["seed"].nunique()
-    scale = f"{about['scale']}, {seeds_counted(seeds)}, {about['device']}"
+    shown = ", one of them shown" if seeds.max() > 1 and pictures_alone(folder.name) else ""
+    scale = f"{about['scale']}, {seeds_counted(seeds)}{shown}, {about['device']}"
     measured = [line for line in about["measured"] if not line.endswith(": drawn")] or ["drawn"]
     if len(measured) > 3:
         measured = [measured[0], f"(panels between: {len(measured) - 2})", measured[-1]]
     if absent := about.get("not measured"):
         measured.append(f"(not measured: {absent})")
     return f"[{folder.name}]({folder.name}/README.md)", printed(folder.name, runs), "<br>".join(measured), scale
+
+
+def pictures_alone(stem: str) -> bool:
+    """Tell whether a figure shows nothing but pictures, which are of one seed."""
+    return all(panel.kind in STORED for panel in read_panels(stem))
 
 
 def printed(stem: str, runs: pd.DataFrame) -> str:
@@ -91,14 +140,18 @@ def printed(stem: str, runs: pd.DataFrame) -> str:
     begun = {*runs["dataset"] + runs["labelled"].map(" {:.0f}".format)}
     rows = rows[rows["x_name"] != "setup"].assign(alone=rows["source"].eq("table") & rows["x_name"].eq("labelled"))
     rows = rows[~rows["alone"] | (rows["dataset"] + " " + rows["x"]).isin(begun)]
+    for name, (offset, factor) in TURNED.items():
+        turned = rows["y_name"] == name
+        rows.loc[turned, "y"] = [f"{offset + factor * float(y):.10g}" for y in rows.loc[turned, "y"]]
+        rows.loc[turned, "y_name"] = "accuracy_percent"
     points = rows["x_name"].isin(LABELLED) & ~rows["alone"]
     curves = rows[points].drop_duplicates(["dataset", "series", "x_name", "y_name"], keep="last")
     groups: Any = pd.concat([curves, rows[~points]]).groupby(["dataset", "x_name", "x", "y_name"], sort=False)
     several = rows["dataset"].nunique() > 1
     shown = [
-        f"{name_of('dataset', dataset) + ', ' if several else ''}{f'{int(x):,}' if x.isdigit() else words(x)} "
-        f"{words(x_name)}: "
-        f"{', '.join(named_value(row) for row in found.itertuples())} {words(y_name)}"
+        f"{name_of('dataset', dataset) + ', ' if several else ''}{counted(x)}"
+        f"{' %' if x_name.endswith('_percent') else ''} {words(x_name.removesuffix('_percent'))}: "
+        f"{', '.join(named_value(row) for row in found.itertuples())} {UNITS.get(y_name, words(y_name))}".rstrip()
         for (dataset, x_name, x, y_name), found in groups
     ]
     return "<br>".join(shown) or "curves without numbers"
@@ -108,5 +161,10 @@ def words(name: str) -> str:
     return name.replace("_", " ")
 
 
+def counted(text: str) -> str:
+    return f"{int(text):,}" if text.isdigit() else words(text)
+
+
 def named_value(row: Any) -> str:
-    return f"{words(name_of('strategy', row.series))} {row.y}"
+    name = SERIES.get(row.series) or words(name_of("strategy", row.series))
+    return f"{name} {'reaches ' if row.y_name == 'reaches' else ''}{counted(row.y)}"

@@ -22,7 +22,7 @@ import pandas as pd
 from lists import CLAIMS, renew, without_seed
 
 from alsuite import CONF, claims, figures, results
-from alsuite.claims.told import short
+from alsuite.claims.told import decimals, short
 from alsuite.command.complaints import complaining
 from alsuite.errors import UserError
 from alsuite.figures.images import stored_in
@@ -94,7 +94,7 @@ def publish(stem: str, scale: str, root: Path, folder: Path, add: bool = False) 
     figures.draw(stem, scale, root, out=folder, published=folder)
     facts = {
         **facts_on_all(runs, stem, scale),
-        "on another device": "; ".join(elsewhere(runs)),
+        "on another device": "; ".join(elsewhere(shown)),
         "reduced to": "; ".join(reductions(runs)),
         "measured": measured,
     }
@@ -139,15 +139,25 @@ def facts_on_all(runs: pd.DataFrame, stem: str, scale: str) -> dict[str, object]
     return {**made, "runs": len(runs[RUN].drop_duplicates()), "versions": versions}
 
 
-def elsewhere(runs: pd.DataFrame) -> Iterator[str]:
-    """Yield what ran on another device than most: a seed gives other numbers there, and its pairs are pairs in name."""
-    each = runs.drop_duplicates(RUN)
-    others = each[each["device"] != each["device"].mode()[0]]
-    several = each["dataset"].nunique() > 1
-    for (device, strategy, dataset), part in others.groupby(["device", "strategy", "dataset"]):
+def elsewhere(shown: Sequence[tuple[Panel, pd.DataFrame]]) -> Iterator[str]:
+    """Yield what ran on another device than most: a seed gives other numbers there, and its pairs are pairs in name.
+
+    Of a series that ran on both, on one data set and at one seed, it is told in which panel it was elsewhere.
+    """
+    rows = pd.concat([named(frame, panel).frame.assign(panel=panel.title) for panel, frame in shown])
+    rows = rows.drop_duplicates([*RUN, "panel"]).reset_index()
+    other = rows["device"] != rows.drop_duplicates(RUN)["device"].mode()[0]
+    keys = ["dataset", "series", "seed"]
+    both = other.groupby([rows[key] for key in keys]).transform("nunique") > 1
+    several = rows["dataset"].nunique() > 1
+    on = rows["dataset"].map(lambda name: f" on {name_of('dataset', name)}" if several else "")
+    places = on.mask(both, " in " + rows["panel"].replace("\n", " "))
+    found: dict[tuple[str, str, str], list[str]] = {}
+    for (device, place, series), part in rows[other].groupby(["device", places[other], "series"], sort=False):
         seeds = ", ".join(f"{seed:.0f}" for seed in sorted(part["seed"].unique()))
-        on = f" on {name_of('dataset', dataset)}" if several else ""
-        yield f"{name_of('strategy', strategy)}{on} at seed {seeds} ({device})"
+        found.setdefault((str(device), str(place), seeds), []).append(str(series))
+    for (device, place, seeds), names in found.items():
+        yield f"{', '.join(names)}{place} at seed {seeds} ({device})"
 
 
 def record(runs: pd.DataFrame, shown: Sequence[tuple[Panel, pd.DataFrame]], folder: Path) -> None:
@@ -204,9 +214,9 @@ def compared(
     for panel in panels:
         where = json.dumps(dict(panel.where), sort_keys=True, default=str)
         different.setdefault((panel.experiment, selection(panel)[0], panel.x, panel.cycle, where), panel)
-    alike = Counter(map(heading, different.values()))  # of two experiments
+    titles = Counter(panel.title for panel in different.values())
     for panel in different.values():
-        title = heading(panel) if alike[heading(panel)] == 1 else panel.title
+        title = panel.title.replace("\n", ", ") if panel.title and titles[panel.title] == 1 else heading(panel)
         yield title, selected(runs[panel.experiment], panel), panel
 
 
@@ -268,10 +278,11 @@ def last_or_mean(frame: pd.DataFrame, y: str) -> pd.Series:
 
 
 def cell(name: object, mean: float, sd: float, digits: str | None) -> str:
-    """Write a mean and its deviation, if there is one, with these digits or with three that count."""
-    values = [mean, sd] if sd == sd and (digits or sd > 0) else [mean]
-    told = [f"{value:{digits}}" if digits else short(value) for value in values]
-    return f"{name} {' ± '.join(told)}"
+    """Write a mean and its deviation, if there is one, with these digits, or with as many decimals as the mean has."""
+    told = f"{mean:{digits}}" if digits else short(mean)
+    if sd == sd and (digits or sd > 0):
+        told += f" ± {sd:{digits or f',.{decimals(mean)}f'}}"
+    return f"{name} {told}"
 
 
 if __name__ == "__main__":

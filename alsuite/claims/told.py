@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 from alsuite.claims.judging import MANY
 from alsuite.figures.reduced import Row
 
-__all__ = ["short", "told", "what_was_measured"]
+__all__ = ["decimals", "short", "told", "what_was_measured"]
 
 
 def told(row: Row) -> str:
@@ -43,5 +45,15 @@ def what_was_measured(row: Row) -> str:
 
 
 def short(value: float) -> str:
-    """Write the three digits of a number that count, and no exponent."""
-    return f"{float(f'{value:.3g}'):,.10g}"
+    """Write the three digits of a number that count, and no exponent.
+
+    >>> short(12_745), short(10.03), short(-0.41), short(9.996), short(0)
+    ('12,700', '10.0', '-0.410', '10.0', '0')
+    """
+    rounded = float(f"{value:.3g}")
+    return f"{rounded:,.{decimals(rounded)}f}" if rounded else "0"
+
+
+def decimals(value: float) -> int:
+    """Return how many decimals show three digits that count."""
+    return max(0, 2 - math.floor(math.log10(abs(value)))) if value and math.isfinite(value) else 0

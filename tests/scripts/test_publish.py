@@ -4,6 +4,7 @@ import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import lists
 import numpy as np
@@ -68,12 +69,12 @@ def test_a_line_of_means_for_what_is_no_metric(root: Path) -> None:
     assert isinstance(frame, pd.DataFrame)
     random = frame[(frame["strategy"] == "random") & (frame["test"] == "mnist")]
     panel = Panel("timing", title="Seconds", x="pool", y="query_seconds")
-    assert publish.headline(random, panel) == "Seconds: random pool=1000 0.2 s"
+    assert publish.headline(random, panel) == "Seconds: random pool=1000 0.200 s"
     pools = pd.concat([random.assign(pool=pool, run=random["run"] + str(pool)) for pool in (1000, 5000, 9000)])
-    assert publish.headline(pools, panel) == "Seconds: random pool=1000 0.2, random pool=9000 0.2 s"
+    assert publish.headline(pools, panel) == "Seconds: random pool=1000 0.200, random pool=9000 0.200 s"
     held = pools.assign(**{"notes.memory": 1e6 * pools["pool"]})
     told = publish.headline(held, replace(panel, title="Held", y="notes.memory"))
-    assert told == "Held: random pool=1000 1, random pool=9000 9 GB"
+    assert told == "Held: random pool=1000 1.00, random pool=9000 9.00 GB"
     assert publish.headline(random, Panel("labels", title="Shares")) == "Shares: drawn"
 
 
@@ -199,20 +200,67 @@ def test_of_a_papers_table_is_printed_what_was_measured() -> None:
         "MNIST, 500 labelled", "MNIST, 1,000 labelled", "Tiny-ImageNet, 10,000 labelled"
     ]  # fmt: skip
     assert "core-set 75.33" in printed("vaal_tab1", cifar10=[5000])
-    assert "setup" not in printed("asal_fig8", celeba_hat=[100])
+    assert "setup" not in (preparing := printed("asal_fig8", celeba_hat=[100]))
+    assert "generator 90,000, " in preparing
+    assert printed("asal_fig4", cifar10=[1000]) == (
+        "50,000 labelled: fully supervised 88.2 % accuracy<br>"
+        "30,000 labelled: max entropy reaches fully supervised quality"
+    )
     assert printed("asal_fig18", usps57=[10]) == "curves without numbers"
+
+
+def test_a_page_tells_where_the_other_claims_about_its_figure_are() -> None:
+    places = {"figure 4b": "asal_fig22", "section 5.7, figures 4 and 27": "asal_fig24", "figure 14": "asal_fig14"}
+    table = pd.DataFrame(places.items(), columns=["place", "experiment"]).assign(paper="asal")
+    told = (
+        "Of the paper's claims about it other pages judge 1 on [asal_fig22](../asal_fig22/README.md), 1 on [asal_fig24]"
+    )
+    assert lists.elsewhere(table, "asal_fig4").startswith(told)
+    assert lists.elsewhere(table, "asal_fig24") == lists.elsewhere(table, "asal_fig14") == ""
+
+
+def test_figures_are_listed_by_their_numbers(tmp_path: Path) -> None:
+    for name in ("vaal_tab1", "asal_fig10", "asal_fig2", "m2vaal_fig3", "aalu_tab2"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "about.json").touch()
+    names = [folder.name for folder in lists.figures_in(tmp_path)]
+    assert names == ["aalu_tab2", "asal_fig2", "asal_fig10", "m2vaal_fig3", "vaal_tab1"]
+
+
+@pytest.mark.parametrize(
+    ("mean", "sd", "digits", "told"),
+    [
+        (10.03, 0.434, None, "10.0 ± 0.4"),
+        (2.731, 0.0996, None, "2.73 ± 0.10"),
+        (1632.0, 264.4, None, "1,630 ± 264"),
+        (0.41, 0.0, None, "0.410"),
+        (85.31, 0.0, ".1f", "85.3 ± 0.0"),
+        (85.31, float("nan"), ".1f", "85.3"),
+    ],
+)
+def test_a_deviation_has_no_more_decimals_than_its_mean(mean: float, sd: float, digits: str | None, told: str) -> None:
+    assert publish.cell("VAAL", mean, sd, digits) == f"VAAL {told}"
 
 
 def test_a_page_tells_which_runs_had_another_device() -> None:
     common = {"experiment": "one", "scale": "paper", "dataset": "mnist"}
-    rows = [{**common, "run": f"{n}", "strategy": "vaal", "seed": n, "device": "cpu"} for n in range(3)]
+    rows = [{**common, "run": f"{n}", "strategy": "vaal", "seed": n, "device": "cpu"} for n in range(5)]
     other = {**common, "strategy": "random", "device": "gpu"}
     rows += [{**other, "run": f"random {n}", "seed": n} for n in (1, 0)]
-    assert [*publish.elsewhere(pd.DataFrame(rows))] == ["random at seed 0, 1 (gpu)"]
-    assert [*publish.elsewhere(pd.DataFrame(rows[:3]))] == []
+
+    def told(*parts: list[dict[str, Any]]) -> list[str]:
+        titles = (Panel("accuracy", title) for title in ("First", "Second"))
+        return [*publish.elsewhere([*zip(titles, map(pd.DataFrame, parts), strict=False)])]
+
+    assert told(rows) == ["random at seed 0, 1 (gpu)"]
+    assert told(rows + [{**row, "strategy": "full", "run": f"full {row['seed']}"} for row in rows[5:]]) == [
+        "random, fully supervised at seed 0, 1 (gpu)"
+    ]
+    assert told(rows[:5]) == []
+    here = [{**row, "run": f"more {row['run']}", "device": "cpu"} for row in rows]
+    assert told(rows, here) == ["random in First at seed 0, 1 (gpu)"]
     rows[-1] |= {"dataset": "usps"}
-    told = ["random on MNIST at seed 1 (gpu)", "random on USPS at seed 0 (gpu)"]
-    assert [*publish.elsewhere(pd.DataFrame(rows))] == told
+    assert told(rows) == ["random on MNIST at seed 1 (gpu)", "random on USPS at seed 0 (gpu)"]
 
 
 def test_no_two_parts_of_a_page_are_called_alike() -> None:
