@@ -165,7 +165,7 @@ def transition(axes: "Axes", part: Part, look: Look) -> None:
         axes.axvline(x, color=look[name].colour, linestyle=":", linewidth=0.8)
         axes.text(x, 0.97, "never", color=look[name].colour, rotation=90, ha="right", va="top", transform=edge)
     if part.frame["notes.generator_iterations"].max():
-        axes.set_xlabel(f"{axes.get_xlabel()}\nthe generator's training counted whole")
+        axes.set_xlabel(f"{axes.get_xlabel()}\n(the generator's training counted whole)")
 
 
 def placed_groups(axes: "Axes", part: Part, _: Look) -> None:

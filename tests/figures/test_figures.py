@@ -388,7 +388,7 @@ def test_a_preparation_pays_after_as_many_cycles_as_it_lasts_savings(
     assert np.asarray(line.get_xdata()).tolist() == [4000, 20000]
     assert np.asarray(line.get_ydata()).tolist() == [12, 2]
     assert [(text.get_text(), text.get_position()[0]) for text in transition.texts] == [("never", 1000)]
-    assert transition.get_xlabel() == "Pool size (samples)\nthe generator's training counted whole"
+    assert transition.get_xlabel() == "Pool size (samples)\n(the generator's training counted whole)"
     parts = {name: np.asarray(drawn_lines(preparation, name)[0].get_ydata()) for name in legend(figure)[1:]}
     assert {name: part.tolist() for name, part in parts.items()} == {
         "generator": [40, 40, 40],
