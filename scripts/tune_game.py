@@ -60,10 +60,16 @@ def page(frame: pd.DataFrame) -> Iterator[str]:
     yield f"{MISSING:.0%} of the classes (of one, where there are two), {UNLABELLED - HELD_OUT:,} are not, and"
     yield f"{HELD_OUT:,} are held out and asked about. Where these are all of the missing class a game tells nothing,"
     yield "and is left out. Means over the seeds:\n"
+    yield "- bound (`strategy.kl_reduction`): how squared error and KL are summed: elbo over all that an image holds;"
+    yield "  elbo_per_value the same over its number of values; sample the KL of a code beside the mean squared error"
+    yield "- active latents: the dimensions of the code that are in use"
     yield "- explained: the share of the held-out images' variance that the VAE gives back"
     yield "- ranking: the chance that D ranks an image of a missing class above another as unlabelled; by luck 0.5"
     yield "- found: the share of missing classes in the tenth that D is surest of, as a multiple of their share"
     yield "- adversary share: of the gradient that moves the encoder\n"
+    yield "`elbo` with lambda_2 = 1 is the default: where the adversary pulls harder, by a larger lambda_2 or a mean"
+    yield "over values, the VAE gives images back worse and D finds missing classes less often; with `sample` the code"
+    yield "collapses.\n"
     measures = ["explained", "active_latents", "ranking", "found", "adversary_share"]
     rows = []
     alike = ["dataset", "scale", "steps", "options"]
