@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -82,6 +82,13 @@ class Job:
             "code": code_of(config),
             "data": data_of(self.config["dataset"]),
         }
+
+    def refuse_changes(self) -> None:
+        """Refuse code or data that have changed since this job was read: seeds of one series would differ in them."""
+        now = replace(self).about
+        for what in ("code", "data"):
+            if self.about[what] and now[what] not in ("", self.about[what]):
+                raise UserError(f"its {what} changed after the command was given: give the same command again")
 
     def begun_from(self, made_up: bool) -> Record:
         """Return the same once the data is here.

@@ -16,7 +16,7 @@ from alsuite.command.processes import side_by_side
 from alsuite.command.progress import Progress
 from alsuite.command.shown import Shown
 
-__all__ = ["executed", "in_processes", "in_this_process", "launched"]
+__all__ = ["as_it_was_read", "executed", "in_processes", "in_this_process", "launched"]
 
 Running = Callable[[Sequence[Job], Progress], dict[int, Exception]]
 
@@ -68,8 +68,14 @@ def in_processes(jobs: Sequence[Job], progress: Progress) -> dict[int, Exception
     if any(processes_of(job.config) > 1 for job in jobs):
         from alsuite.command.several import one_after_another
 
-        return one_after_another(executed, jobs, parallel, progress)
-    return side_by_side(executed, jobs, parallel, progress)
+        return one_after_another(as_it_was_read, jobs, parallel, progress)
+    return side_by_side(as_it_was_read, jobs, parallel, progress)
+
+
+def as_it_was_read(job: Job, shown: Shown) -> None:
+    """Run a job in a process of its own, which reads modules and images anew: they must be those of the command."""
+    job.refuse_changes()
+    executed(job, shown)
 
 
 def executed(job: Job, shown: Shown) -> None:

@@ -16,7 +16,8 @@ import torch
 
 from alsuite import claims, figures, ranks
 from alsuite.budget import Budget, uniform
-from alsuite.command import first_words, processes, run, slurm
+from alsuite.command import first_words, launching, processes, run, slurm
+from alsuite.command import job as job_module
 from alsuite.command.around import finish
 from alsuite.command.job import Job
 from alsuite.command.setting import Parts, Setting
@@ -92,6 +93,25 @@ def test_a_task_that_waited_looks_at_the_code_anew(monkeypatch: pytest.MonkeyPat
     job.__dict__["about"] = {"code": {"alsuite.loop": "old"}}
     slurm.Resuming(lambda job, shown: seen.append("about" in job.__dict__))(job)
     assert seen == [False]
+
+
+@pytest.mark.parametrize("what", ["code", "data"])
+def test_a_run_of_a_sweep_refuses_what_changed_after_the_command(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, what: str
+) -> None:
+    found: dict[str, Any] = {"code": {"mine": "old"}, "data": "old"}
+    monkeypatch.setattr(job_module, "code_of", lambda config: found["code"])
+    monkeypatch.setattr(job_module, "data_of", lambda dataset: found["data"])
+    ran: list[Job] = []
+    monkeypatch.setattr(launching, "executed", lambda job, shown: ran.append(job))
+    nothing: Any = None
+    job = Job({"scale": {}, "dataset": {}}, {}, tmp_path)
+    assert job.about[what]
+    launching.as_it_was_read(job, nothing)
+    found[what] = {"mine": "new"} if what == "code" else "new"
+    with pytest.raises(UserError, match=f"its {what} changed after the command was given"):
+        launching.as_it_was_read(job, nothing)
+    assert ran == [job]
 
 
 def test_a_data_set_is_loaded_anew_for_another_oracle(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
