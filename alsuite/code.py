@@ -16,7 +16,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 
-__all__ = ["INSTALLED", "code_behind", "digest", "own_file"]
+from alsuite.errors import UserError
+
+__all__ = ["INSTALLED", "code_at_work", "code_behind", "digest", "own_file"]
 
 NO_RESULT = {"__init__", "__main__", "code", "command", "data", "errors", "figures", "files", "journal", "labelling"}
 NO_RESULT |= {"pick", "recorded", "results"}
@@ -26,6 +28,7 @@ YET = {"alsuite.data.dataset", "alsuite.data.enlarged"}  # which change the imag
 INSTALLED = {"site-packages", "dist-packages"}
 
 Read = tuple[str, tuple[str, ...]]  # a module's hash, and the dotted names that it imports
+_first: dict[Path, str] = {}  # the hash of each file as it was first read
 
 
 def code_behind(names: Iterable[str]) -> dict[str, str]:
@@ -49,6 +52,17 @@ def code_behind(names: Iterable[str]) -> dict[str, str]:
             found[name], imported = _read(name, path)
             waiting += imported
     return dict(sorted(found.items()))
+
+
+def code_at_work(names: Iterable[str]) -> dict[str, str]:
+    """Return the same; a module that has changed since this process first looked at it, and so runs as it was, is
+    refused."""
+    found = code_behind(names)
+    for name in found:
+        path = own_file(name)
+        if path and _first[path] != found[name]:
+            raise UserError(f"{name} changed after this process began: start it again")
+    return found
 
 
 def own_file(name: str) -> Path | None:
@@ -92,7 +106,9 @@ def _spec(name: str) -> ModuleSpec | None:
 def _read(name: str, path: Path) -> Read:
     """Return a file's hash and imports, from memory as long as it hasn't been written again."""
     status = path.stat()
-    return _read_once(name, path, status.st_mtime_ns, status.st_size)
+    read = _read_once(name, path, status.st_mtime_ns, status.st_size)
+    _first.setdefault(path, read[0])
+    return read
 
 
 @functools.cache

@@ -24,7 +24,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from alsuite import ranks
-from alsuite.code import code_behind, digest
+from alsuite.code import code_at_work, digest
 from alsuite.errors import UserError
 from alsuite.files import unlock, written_whole
 from alsuite.training import rehearsal
@@ -47,7 +47,7 @@ def about(images: Tensor, net: Callable[..., nn.Module], trainer: str, **config:
     """
     called, options = (net.func, net.keywords) if isinstance(net, partial) else (net, {})
     pictures = {"shape": [*images.shape[1:]], "images": len(images), "fingerprint": fingerprint(images)}
-    code = digest(*(file.encode() for file in code_behind([trainer, called.__module__]).values()))
+    code = digest(*(file.encode() for file in code_at_work([trainer, called.__module__]).values()))
     told = {**config, **pictures, "net": {"name": called.__name__, **options}, "code": code}
     return json.dumps(told, sort_keys=True, default=_told)
 

@@ -16,8 +16,10 @@ import torch
 from omegaconf import OmegaConf
 
 from alsuite import code
+from alsuite.code import code_at_work
 from alsuite.command import identity
 from alsuite.command.identity import code_of, data_of, provenance
+from alsuite.errors import UserError
 from helpers import REPOSITORY
 from helpers.configs import composed
 
@@ -309,6 +311,20 @@ def test_a_large_folder_is_sampled(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert len(read) == 4
     added(tmp_path / "pets")
     assert fresh(dataset) != before
+
+
+def test_code_that_was_edited_after_it_was_imported_trains_nothing_under_its_new_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    module = tmp_path / "edited_meanwhile.py"
+    module.write_text("A = 1\n")
+    found = code_at_work(["edited_meanwhile"])
+    module.write_text("A = 1  # as before\n")
+    assert code_at_work(["edited_meanwhile"]) == found
+    module.write_text("A = 22\n")
+    with pytest.raises(UserError, match="edited_meanwhile changed after this process began"):
+        code_at_work(["edited_meanwhile"])
 
 
 def arrays(root: Path, name: str, seed: int = 0) -> dict[str, Any]:
