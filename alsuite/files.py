@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from alsuite.errors import UserError
 
@@ -18,6 +18,7 @@ __all__ = [
     "check_folder",
     "data_root",
     "lies_among",
+    "lock_of",
     "locked",
     "place_of",
     "remove_empty",
@@ -76,12 +77,22 @@ def written_whole(path: Path) -> Iterator[Path]:
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
     """Let no other process into a block that holds the same lock, whose file is gone afterwards."""
-    lock = FileLock(path)
+    lock = FileLock(path, mode=0o666)  # for whoever shares the folder
     lock.acquire()
     try:
         yield
     finally:
         unlock(lock)
+
+
+def lock_of(folder: Path) -> FileLock:
+    """Return the folder's lock, held; a folder in which another process runs is refused."""
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"another process runs in {folder}: wait for it, or change an option") from None
+    return lock
 
 
 def data_root(given: str | Path | None = None) -> Path:

@@ -8,20 +8,18 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
-from itertools import count
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from alsuite.errors import UserError
-from alsuite.files import remove_empty, sync, unlock, written_whole
+from alsuite.files import lock_of, remove_empty, sync, unlock, written_whole
 from alsuite.recorded import ASKED, ASKED_ARRAYS, WENT_ON, Record, about_of, compared, records_of, whole_lines
 
-__all__ = ["INCIDENTAL", "Journal", "Record", "set_aside"]
+__all__ = ["INCIDENTAL", "Journal", "Record"]
 
 INCIDENTAL = (
     "again",
@@ -65,13 +63,17 @@ class Journal:
         self.path = folder / "cycles.jsonl"
         with self._explained("create it"):
             folder.mkdir(parents=True, exist_ok=True)
-            self._lock = _locked(folder)
+            self._lock = lock_of(folder)
+            self._lock_file = os.stat(self._lock.lock_file).st_ino
         self.records = self._read()
         self.made_by: Record = {}
 
     def close(self) -> None:
         """Give the folder free for others; one in which nothing was recorded is removed."""
         if not self._lock.is_locked:
+            return
+        if not self._owned:
+            self._lock.release()
             return
         bare = not self.records and {path.name for path in self.folder.glob("*")} <= OURS
         if bare:
@@ -80,6 +82,14 @@ class Journal:
         unlock(self._lock)
         if bare:
             remove_empty(self.folder, *self.folder.parents[:2])  # those of its scale and its experiment, too
+
+    @property
+    def _owned(self) -> bool:
+        """Whether the folder is still the one whose lock this process holds: none that came in its place since."""
+        try:
+            return os.stat(self._lock.lock_file).st_ino == self._lock_file
+        except FileNotFoundError:
+            return False
 
     @property
     def finished(self) -> bool:
@@ -136,6 +146,7 @@ class Journal:
         """
         if arrays:
             self._save(ASKED_ARRAYS, arrays)
+        self._refuse_another()
         with self._explained("write a query"), written_whole(self.folder / ASKED) as part:
             part.write_text(json.dumps({**record, "made_by": self.made_by}))
 
@@ -155,6 +166,7 @@ class Journal:
             record: what JSON can hold; its `queried` is None in the last cycle
             images: name -> array of what the query shows, kept in a file of their own that is there before the line is
         """
+        self._refuse_another()
         if images:
             self._save(_pictures(record["cycle"]), images)
         line = json.dumps(record).encode() + b"\n"
@@ -165,6 +177,10 @@ class Journal:
         self.records.append(record)
         for name in (ASKED, ASKED_ARRAYS):
             (self.folder / name).unlink(missing_ok=True)
+
+    def _refuse_another(self) -> None:
+        if not self._owned:
+            raise UserError(f"{self.folder} was moved or deleted under this run, which ends: start the command again")
 
     def images(self, cycle: int) -> dict[str, np.ndarray]:
         """Return what a cycle's query showed, by the names that it was kept under."""
@@ -205,30 +221,6 @@ def _pictures(cycle: int) -> str:
 def _arrays(path: Path) -> dict[str, np.ndarray]:
     with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
         return dict(arrays)
-
-
-def set_aside(runs: Sequence[Path]) -> list[Path]:
-    """Rename the folders of runs, or none of them where another process runs in one as they are looked at.
-
-    Each becomes the first free of <name>~1, <name>~2, ... beside it, which results leave out.
-    """
-    with ExitStack() as held:
-        for folder in (folders := dict.fromkeys(runs)):
-            held.callback(unlock, _locked(folder))
-    return [
-        folder.rename(next(path for i in count(1) if not (path := folder.with_name(f"{folder.name}~{i}")).exists()))
-        for folder in folders
-    ]
-
-
-def _locked(folder: Path) -> FileLock:
-    """Return the folder's lock, held; a folder in which another process runs is refused."""
-    lock = FileLock(folder / "lock")
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UserError(f"another process runs in {folder}: wait for it, or change an option") from None
-    return lock
 
 
 def _synced(path: Path, content: bytes, mode: str) -> None:

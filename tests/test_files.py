@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from alsuite.files import written_whole
+from alsuite.files import locked, written_whole
 
 
 def test_a_file_is_replaced_when_the_block_ends_well(tmp_path: Path) -> None:
@@ -45,3 +46,12 @@ def test_it_reaches_the_disk_before_it_gets_its_name(tmp_path: Path, monkeypatch
     with written_whole(tmp_path / "a") as part:
         part.write_text("whole")
     assert synced == [False, True]
+
+
+def test_a_lock_of_one_user_can_be_taken_by_another(tmp_path: Path) -> None:
+    before = os.umask(0o022)
+    try:
+        with locked(tmp_path / ".data.lock"):
+            assert (tmp_path / ".data.lock").stat().st_mode & 0o666 == 0o666
+    finally:
+        os.umask(before)

@@ -7,14 +7,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import rmtree
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from alsuite.command.around import set_aside
 from alsuite.errors import UserError
-from alsuite.journal import Journal, set_aside
+from alsuite.journal import Journal
 from alsuite.recorded import changed, ended_as
 from alsuite.results import load_runs
 from alsuite.results.kept import facts_of
@@ -333,6 +335,29 @@ def test_a_run_is_set_aside_beside_others(tmp_path: Path) -> None:
         assert (tmp_path / f"seed=1~{i}" / "cycles.jsonl").read_bytes() == whole
         assert not run.exists()
     assert not [*tmp_path.rglob("lock")]
+
+
+def test_what_has_been_set_aside_by_another_command_is_not_made_again(tmp_path: Path) -> None:
+    assert set_aside([tmp_path / "gone"]) == []
+    assert [*tmp_path.iterdir()] == []
+
+
+def test_a_run_whose_folder_was_replaced_leaves_the_new_one_alone(tmp_path: Path) -> None:
+    old = Journal(tmp_path / "run")
+    old.start(ABOUT)
+    rmtree(tmp_path / "run")
+    whole = written(tmp_path / "run", 2)
+    new = Journal(tmp_path / "run")
+    for end in (lambda: old.append(record(0)), lambda: old.ask(record(0))):
+        with pytest.raises(UserError, match="was moved or deleted under this run"):
+            end()
+    old.close()
+    assert (tmp_path / "run" / "cycles.jsonl").read_bytes() == whole
+    with pytest.raises(UserError, match=r"^another process runs in"):
+        Journal(tmp_path / "run")
+    new.append(record(2))
+    new.close()
+    assert len(reopened(tmp_path / "run")) == 3
 
 
 def test_a_run_that_another_process_holds_is_not_set_aside(tmp_path: Path, holder: subprocess.Popen[str]) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import nullcontext, suppress
+from contextlib import ExitStack, nullcontext, suppress
+from itertools import count
 from pathlib import Path
 
 from hydra.core.utils import JobReturn, JobStatus
@@ -18,10 +19,10 @@ from alsuite.command.complaints import mendable
 from alsuite.command.job import Job
 from alsuite.command.progress import Progress
 from alsuite.errors import AwaitingLabels, UserError, reason
-from alsuite.journal import set_aside
+from alsuite.files import lock_of, unlock
 from alsuite.recorded import BY_HAND, changed, ended_as
 
-__all__ = ["finish", "handed_over", "left_to_do"]
+__all__ = ["finish", "handed_over", "left_to_do", "set_aside"]
 
 
 def left_to_do(jobs: Sequence[Job], progress: Progress) -> list[int]:
@@ -135,3 +136,18 @@ def complaints(errors: Sequence[Exception]) -> list[str]:
     """Return a line for each thing that went wrong, and in how many runs it did where these are several."""
     counts = Counter(mendable(error) or reason(error) for error in errors)
     return [f"alsuite: {text}{f' ({n} runs)' if n > 1 else ''}" for text, n in counts.items()]
+
+
+def set_aside(runs: Sequence[Path]) -> list[Path]:
+    """Rename the folders of runs, or none of them where another process runs in one as they are looked at.
+
+    Each becomes the first free of <name>~1, <name>~2, ... beside it, which results leave out.
+    """
+    folders = [folder for folder in dict.fromkeys(runs) if folder.is_dir()]
+    with ExitStack() as held:
+        for folder in folders:
+            held.callback(unlock, lock_of(folder))
+    return [
+        folder.rename(next(path for i in count(1) if not (path := folder.with_name(f"{folder.name}~{i}")).exists()))
+        for folder in folders
+    ]

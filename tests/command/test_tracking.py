@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from alsuite.budget import Budget, uniform
+from alsuite.command.around import set_aside
 from alsuite.command.tracking import STEPS, Tracker, scalars
 from alsuite.data.digits import digits
 from alsuite.errors import AwaitingLabels, UserError
-from alsuite.journal import set_aside
 from alsuite.nets.classifiers import linear
 from alsuite.oracle import ideal
 from alsuite.scores import margin
