@@ -224,6 +224,7 @@ def _picked(given: argparse.Namespace) -> None:
         return
     with written_whole(given.out) as part:
         table.to_csv(part)
+        _check_free(given.out)  # it took a while
     print(f"{len(table)} images to label: {given.out}", file=sys.stderr)
 
 

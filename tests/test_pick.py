@@ -8,6 +8,7 @@ import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -178,6 +179,25 @@ def test_a_file_with_labels_is_not_written_over(tmp_path: Path, capsys: pytest.C
             main(["--features", str(table), "--strategy", "coreset", "-n", "2", "--out", str(out)])
         assert told in capsys.readouterr().err
     assert filled.read_text() == "index,label\n3,cat\n"
+
+
+def test_a_file_with_labels_that_came_meanwhile_is_not_written_over(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, filled = tmp_path / "features.npy", tmp_path / "next.csv"
+    np.save(table, FEATURES)
+    picked = pick.query
+
+    def meanwhile(*given: Any, **options: Any) -> pd.DataFrame:
+        filled.write_text("index,label\n3,cat\n")
+        return picked(*given, **options)
+
+    monkeypatch.setattr(pick, "query", meanwhile)
+    with pytest.raises(SystemExit):
+        main(["--features", str(table), "--strategy", "coreset", "-n", "2", "--out", str(filled)])
+    assert "is there already" in capsys.readouterr().err
+    assert filled.read_text() == "index,label\n3,cat\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["features.npy", "next.csv"]
 
 
 def test_a_strategy_of_ones_own_picks_and_one_that_makes_images_does_not(monkeypatch: pytest.MonkeyPatch) -> None:

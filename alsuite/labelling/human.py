@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -70,7 +71,9 @@ class Human:
         sheet = Sheet(self.folder / f"labels_{looked_at:06d}.csv", self.names)
         wanted = indices.tolist()
         if not sheet.path.exists():
-            sheet.write([{"index": str(i), "image": f"images/{self._show(pool, i)}", "label": ""} for i in wanted])
+            rows = [{"index": str(i), "image": f"images/{self._show(pool, i)}", "label": ""} for i in wanted]
+            getattr(os, "sync", lambda: None)()  # once the sheet is there, its images are not written again
+            sheet.write(rows)
         if isinstance(self.page, LabelStudio):
             self.page.exchange(sheet)
         answers = sheet.answers(wanted)

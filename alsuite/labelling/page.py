@@ -65,9 +65,15 @@ class Page:
             self.sheet, self.rows, self.one_at_least = sheet, sheet.rows(), one_at_least
             left = sum(not row["label"] for row in self.rows)
             say(f"label {left} images ({', '.join(self.names[:12])}) at {self.url} ; the run goes on by itself")
-            while (rest := self._rest()) is None or rest > 0:
-                self.changed.wait(1.0 if rest is None else rest)
-                self._read_again()
+            refused: UserError | None = None
+            while refused or (rest := self._rest()) is None or rest > 0:
+                self.changed.wait(1.0 if refused or rest is None else rest)
+                try:
+                    refused = self._read_again()
+                except UserError as error:
+                    if refused:
+                        raise
+                    refused = error  # an editor may be saving it
             self.sheet, self.rows = None, []
 
     def state(self) -> dict[str, object]:
@@ -113,11 +119,13 @@ class Page:
             return None
 
     def _read_again(self) -> None:
-        """Take over what somebody has filled in beside the page; what is none of the classes is refused."""
+        """Take over what somebody has filled in beside the page; none of the classes, or other rows, are refused."""
         assert self.sheet is not None
         rows = self.sheet.rows()
         for row in rows:
             self.sheet.label(row["label"], f"{self.sheet.path} (index {row['index']})")
+        if {row["index"] for row in rows} != {row["index"] for row in self.rows}:
+            raise UserError(f"{self.sheet.path} has other rows than it was written with: mend them, then start again")
         self.rows = rows
 
     def _named(self, row: Mapping[str, str]) -> str:

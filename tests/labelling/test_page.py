@@ -144,6 +144,25 @@ def test_a_sheet_that_is_filled_in_beside_the_page_ends_the_wait_or_is_refused(t
         assert len(told) == (folder == "bad")
 
 
+def test_a_sheet_that_an_editor_is_saving_takes_no_answer_and_ends_no_wait(visit: Visit) -> None:
+    whole = visit.sheet.path.read_bytes()
+    for saved in (b"", whole[: whole.index(b"2,") or None]):
+        visit.sheet.path.write_bytes(saved)
+        assert visit.say(7, "bee") == 500
+        assert visit.sheet.path.read_bytes() == saved
+        visit.sheet.path.write_bytes(whole)
+        assert visit.say(7, "bee") == 200
+        whole = visit.sheet.path.read_bytes()
+    with visit.page.changed:
+        visit.sheet.path.write_bytes(b"")
+        visit.page.changed.notify_all()
+        visit.page.changed.wait(0.1)  # in which the run reads it
+        visit.sheet.path.write_bytes(whole)
+    assert visit.waiting.is_alive()
+    assert visit.say(2, "cat") == 200
+    assert visit.sheet.answers([7, 2, 11]) == [1, 2, None]
+
+
 def test_nothing_need_be_sure_once_there_are_labels(tmp_path: Path) -> None:
     visit = Visit(tmp_path)
     visit.waiting = Thread(target=visit.page.until_filled, args=(visit.sheet, False), daemon=True)
