@@ -40,13 +40,19 @@ def cifar100(folder: Path, raw: Path) -> None:
 def read_records(files: Sequence[Path], labels: int) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Return the (N, 3, 32, 32) images and (N, labels) labels of some binary files, one after the other.
 
+    Files that do not hold as many as one another are refused: one of them lacks some.
+
     labels: how many bytes of labels stand before the pixels: 1 in CIFAR-10, 2 in CIFAR-100, the coarse one first
     """
 
     def read(file: Path) -> NDArray[np.uint8]:
         return np.fromfile(file, np.uint8).reshape(-1, labels + 3072)
 
-    records = np.concatenate([parse(read, file) for file in files])
+    parts = [parse(read, file) for file in files]
+    for file, part in zip(files, parts, strict=True):
+        if not len(part) or len(part) != len(parts[0]):
+            raise UserError(f"{file} has {len(part):,} images: delete the folder {file.parent} and start again")
+    records = np.concatenate(parts)
     return records[:, labels:].reshape(-1, 3, 32, 32), records[:, :labels].astype(np.int64)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from alsuite.errors import MissingDataError, UserError, first_line
-from alsuite.files import written_whole
+from alsuite.files import sync, written_whole
 from alsuite.training.progress import watched
 
 __all__ = ["fetch", "fetch_tree", "parse"]
@@ -95,6 +95,8 @@ def unpack(archive: Path, tree: Path) -> None:
         extract(archive, scratch)
         if not (scratch / tree.name).is_dir():
             raise UserError(f"{archive} holds no folder {tree.name}: replace it by the original archive")
+        for written in (scratch / tree.name).rglob("*"):
+            sync(written)
         (scratch / tree.name).rename(tree)
     except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError) as error:
         raise UserError(f"{archive} is damaged ({error}): delete it and start again") from error

@@ -18,7 +18,7 @@ from functools import partial
 from glob import glob, has_magic
 from itertools import islice
 from pathlib import Path
-from shutil import copyfileobj, rmtree
+from shutil import copyfile, copyfileobj, rmtree
 from threading import Event
 from typing import BinaryIO
 
@@ -129,11 +129,11 @@ def imported(folder: Path, raw: Path, *, splits: Mapping[str, Sequence[str]], si
 
 
 def kept_in_both(source: Path, target: Path) -> None:
-    """Give a file a second name, so that it isn't lost if the folder is never whole; else move it."""
+    """Give a file a second name, so that it isn't lost if the folder is never whole; where there are none, copy it."""
     try:
         os.link(source, target)
     except OSError:
-        source.replace(target)
+        copyfile(source, target)
 
 
 def grown(raw: Path, split: str, some: Sequence[str], side: int, names: Sequence[str]) -> list[int]:

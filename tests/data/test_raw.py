@@ -5,6 +5,7 @@ import re
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from shutil import rmtree
 from threading import Thread
 from typing import Any
 
@@ -59,6 +60,16 @@ def test_cifar100_has_its_superclasses(tmp_path: Path) -> None:
     assert dataset.classes[:2] == ("fine0", "fine1")
     assert dataset.superclasses == tuple(i % 20 for i in range(100))
     assert built("cifar100", tmp_path, classes=[41, 7]).superclasses == (1, 7)
+
+
+@pytest.mark.parametrize("left", [0, 2 * (1 + 3072)])
+def test_a_batch_of_cifar10_that_lacks_images_is_told(tmp_path: Path, left: int) -> None:
+    built("cifar10", tmp_path)
+    rmtree(tmp_path / "cifar10")
+    (batch,) = (tmp_path / "raw").rglob("data_batch_3.bin")
+    os.truncate(batch, left)
+    with pytest.raises(UserError, match=rf"{batch} has . images: delete the folder"):
+        built("cifar10", tmp_path)
 
 
 def test_celeba_attribute_is_the_class(tmp_path: Path) -> None:

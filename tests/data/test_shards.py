@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import pickle
 from collections.abc import Sequence
 from io import BytesIO
@@ -115,6 +116,20 @@ def test_an_import_that_was_killed_goes_on_after_the_last_shard(
     assert sorted(read) == ["train-01.tar", "train-02.tar", "val.tar"]
     assert torch.equal(data.train.images, whole.train.images)
     assert torch.equal(data.train.targets, whole.train.targets)
+
+
+def test_images_stay_where_they_grew_if_the_disk_knows_no_second_names(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError("not supported")
+
+    monkeypatch.setattr(os, "link", fail)
+    monkeypatch.setattr(module.np, "save", fail)
+    with pytest.raises(UserError):
+        of(home)
+    monkeypatch.undo()
+    assert len(of(home).train.images) == len(of(home, root=home / "other").train.images)
 
 
 def test_shards_are_read_side_by_side(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
