@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import mmap
+import os
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
@@ -35,5 +36,8 @@ def room(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> Tens
 def in_file(shape: Sequence[int], dtype: torch.dtype, folder: Path) -> Tensor:
     """Return room for a table in a file that has no name."""
     with TemporaryFile(dir=folder) as file:
-        file.truncate(math.prod(shape) * dtype.itemsize)
+        size = math.prod(shape) * dtype.itemsize
+        file.truncate(size)
+        if hasattr(os, "posix_fallocate"):  # a sparse file on a full disk kills the process at some later write
+            os.posix_fallocate(file.fileno(), 0, size)
         return torch.frombuffer(mmap.mmap(file.fileno(), 0), dtype=dtype).view(*shape)

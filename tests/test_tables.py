@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -55,6 +57,15 @@ def test_a_table_stays_in_memory_where_the_disk_has_less_room(
 ) -> None:
     monkeypatch.setattr(tables.shutil, "disk_usage", lambda folder: SimpleNamespace(free=left))
     assert in_a_file(tables.room((100, 51), torch.uint8, torch.device("cpu"))) is expected
+
+
+def test_a_disk_without_room_is_told_before_it_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(OSError, match="No space left"):
+        tables.in_file((10, 10), torch.uint8, tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
+from alsuite.errors import UserError, first_line
 from alsuite.matching.neighbours import finite
 from alsuite.training.progress import watched
 
@@ -90,7 +91,13 @@ def inverted_file(features: Tensor, folder: Path | None) -> InvertedFile:
     if folder is None:
         return built
     path = folder / FILE
-    faiss.write_index(built.index, str(path))
+    try:
+        faiss.write_index(built.index, str(path))
+    except RuntimeError as error:
+        advice = "free some space, or set root to where there is more"
+        raise UserError(
+            f"the index of the images cannot be written to {folder} ({first_line(error)}): {advice}"
+        ) from None
     return InvertedFile(read_index(path), built.unit, built.nprobe, built.recall)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from alsuite.errors import UserError
+from alsuite.matching import inverted_file
 from alsuite.matching.index import FeatureIndex
 from alsuite.matching.inverted_file import InvertedFile
 from alsuite.matching.neighbours import Exact
@@ -210,6 +211,15 @@ def test_a_row_set_free_is_as_before() -> None:
     assert exact.squares.isinf().nonzero().squeeze(1).equal(rows)
     exact.mark(rows, free=True)
     assert exact.squares.allclose(before)
+
+
+def test_a_disk_without_room_for_the_index_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("Error in faiss: write error")
+
+    monkeypatch.setattr(inverted_file.faiss, "write_index", full)
+    with pytest.raises(UserError, match=r"cannot be written to .* free some space, or set root"):
+        FeatureIndex(torch.randn(500, 8), kind="ivf", folder=tmp_path)
 
 
 def test_a_file_in_the_folder_is_read_as_a_memory_map(tmp_path: Path) -> None:
