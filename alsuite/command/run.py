@@ -113,7 +113,8 @@ def perform(
     keep_freed_memory()
     alone = ranks.count() == 1
     with closing(Journal(folder) if alone else SharedJournal(folder)) as journal:
-        keep_threads(folder)
+        if journal.records or journal.asked:
+            keep_threads(folder)
         journal.start({**about, "seed": seed, **setting.facts(), **provenance(device, about.get("code", ()))})
         for record in journal.records:
             shown.cycle(0, brief(record), setting.cycles, True)

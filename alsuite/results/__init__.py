@@ -89,6 +89,8 @@ def _run_rows(journal: Path, complete: bool, base: Path | None = None) -> Iterat
     if not records or not about_path.exists() or (complete and records[-1]["queried"] is not None):
         return
     about = about_of(about_path)
+    if about is None and not about_path.exists():  # it has just been set aside
+        return
     if about is None:
         raise UserError(f"{about_path} is damaged: delete its folder to start afresh")
     place = {**_place(journal.parent, about["config"], base), "folder": str(journal.parent)}
@@ -108,7 +110,10 @@ def _place(folder: Path, config: Record, base: Path | None) -> Record:
 
 def _records(journal: Path) -> list[Record]:
     """Read the lines of a journal; a torn last line, as a killed process leaves it, is dropped, any other refused."""
-    return records_of(journal, whole_lines(journal))
+    try:
+        return records_of(journal, whole_lines(journal))
+    except FileNotFoundError:  # the run has just been set aside
+        return []
 
 
 def _about(about: Record) -> Record:

@@ -124,6 +124,8 @@ def trained_once(
         home = next(same, folder / name)  # another data set may hold the same images
         if state := ranks.told(lambda: weights.read(home / WEIGHTS, facts)):
             training.restore(state, home)
+            if ranks.first() and not rehearsal.under_way():
+                (home / CHECKPOINT).unlink(missing_ok=True)  # of a process that was killed before it did so
         elif came := ranks.told(lambda: shipped.found(shipped.about(facts, makers(net, game)))):
             training.restore(came.state, home)
             _keep(training, home, facts, came.row)

@@ -251,6 +251,13 @@ def test_a_run_goes_on_with_as_many_threads_as_it_began_with(tmp_path: Path) -> 
     assert json.loads((tmp_path / "run.json").read_text())["threads"] == 1
 
 
+def test_a_run_that_left_nothing_to_go_on_with_begins_with_all_threads(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"threads": 1}')
+    work("random", tmp_path, threads=2)
+    assert torch.get_num_threads() == 2
+    assert json.loads((tmp_path / "run.json").read_text())["threads"] == 2
+
+
 def test_a_strategy_that_labels_more_than_it_returns_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
