@@ -11,9 +11,12 @@ from typing import Any
 import pandas as pd
 
 from alsuite import CONF, claims
+from alsuite.errors import UserError
 from alsuite.figures.footer import seeds_counted
 from alsuite.figures.names import name_of
 from alsuite.figures.spec import STORED, read_panels
+from alsuite.files import written_whole
+from alsuite.report.titles import natural
 from alsuite.results.diagnostics import diagnostics
 from alsuite.results.kept import kept_table
 from alsuite.results.report import markdown
@@ -53,7 +56,8 @@ CLAIMS = "<!-- claims -->"
 def renew(published: Path, readme: Path) -> None:
     """Judge all claims anew, and write the lists that follow from what lies in the published folders."""
     table = claims.verdicts(claims.read_claims(), claims.measured_runs(published.parent, live=False))
-    table.round(5).to_csv(published / "claims.csv", index=False)
+    with written_whole(published / "claims.csv") as part:
+        table.round(5).to_csv(part, index=False)
     between(readme, MARK, claims.of_papers(table, published))
     kept = {folder: kept_table(folder) for folder in figures_in(published)}
     for folder, runs in kept.items():
@@ -65,7 +69,8 @@ def renew(published: Path, readme: Path) -> None:
     heads = ("figure", "published", "measured: mean ± sd over seeds", "scale")
     rows = (row(folder, runs.drop_duplicates(RUN)) for folder, runs in kept.items())
     head = f"# What was measured\n\n{OF_LISTS}\n\n"
-    (published / "README.md").write_text(head + markdown(heads, rows) + "\n")
+    with written_whole(published / "README.md") as part:
+        part.write_text(head + markdown(heads, rows) + "\n")
 
 
 def elsewhere(table: pd.DataFrame, stem: str) -> str:
@@ -98,15 +103,18 @@ def without_seed(runs: pd.DataFrame) -> pd.Series:
 
 
 def between(path: Path, mark: str, text: str) -> None:
-    """Replace what stands in a page between two marks."""
-    before, _, rest = path.read_text().partition(mark)
-    path.write_text(f"{before}{mark}\n{text}\n{mark}{rest.partition(mark)[2]}")
+    """Replace what stands in a page between two marks; a page without them is refused."""
+    before, *within = path.read_text().split(mark)
+    if len(within) != 2:
+        raise UserError(f"{path} lacks its two lines {mark}: take it from the repository again")
+    with written_whole(path) as part:
+        part.write_text(f"{before}{mark}\n{text}\n{mark}{within[1]}")
 
 
 def figures_in(published: Path) -> list[Path]:
     """List the folders of published figures, figure 2 before figure 10."""
     folders = [path.parent for path in published.glob("*/about.json")]
-    return sorted(folders, key=lambda folder: re.sub(r"\d+", lambda number: f"{number[0]:0>3}", folder.name))
+    return sorted(folders, key=lambda folder: natural(folder.name))
 
 
 def row(folder: Path, runs: pd.DataFrame) -> tuple[str, ...]:

@@ -31,6 +31,7 @@ from alsuite.figures.parts import derived, heading, runs_shown, selection
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import METRICS, STORED, Panel, description_of, read_panels
 from alsuite.figures.tabled import named, tabled
+from alsuite.files import locked, written_whole
 from alsuite.recorded import SYNTHETIC
 from alsuite.results.kept import (
     PICTURED,
@@ -59,7 +60,7 @@ def main() -> None:
     parser.add_argument("--root", type=Path, default=Path("outputs"))
     parser.add_argument("--add", action="store_true", help="to the runs that were published before")
     options = parser.parse_args()
-    with complaining():
+    with complaining(), locked(PUBLISHED / ".lock"):
         try:
             for stem in options.stems:
                 publish(stem, options.scale, options.root, PUBLISHED / stem, options.add)
@@ -162,8 +163,8 @@ def elsewhere(shown: Sequence[tuple[Panel, pd.DataFrame]]) -> Iterator[str]:
 
 def record(runs: pd.DataFrame, shown: Sequence[tuple[Panel, pd.DataFrame]], folder: Path) -> None:
     """Keep what draws the figure again: the runs' table, what they queried, and the images that panels show."""
-    keep(runs, folder)
     keep_queried(runs, folder)
+    keep(runs, folder)  # last, so that what each run of the table queried is there
     pictured: dict[Path, bytes] = {}
     for panel, frame in shown:
         if panel.kind in STORED:
@@ -191,12 +192,14 @@ def drawable(stored: Path) -> bytes:
 
 def write_about(stem: str, facts: Mapping[str, object], texts: Sequence[str], folder: Path) -> None:
     """Write what the runs were, for machines and for readers; `renew` adds what became of the claims."""
-    (folder / "about.json").write_text(json.dumps(facts, indent=1) + "\n")
+    with written_whole(folder / "about.json") as part:
+        part.write_text(json.dumps(facts, indent=1) + "\n")
     head = "\n".join(f"- {name}: {value}" for name, value in facts.items() if name not in ("versions", "measured"))
     read = f"{description}\n\n" if (description := description_of(stem)) else ""
     body = "\n\n".join(filter(None, texts))
     page = f"# {stem}\n\n{head}\n\n![{stem}]({stem}.png)\n\n{read}{CLAIMS}\n{CLAIMS}\n\n{body}\n"
-    (folder / "README.md").write_text(page)
+    with written_whole(folder / "README.md") as part:
+        part.write_text(page)
 
 
 def compared(

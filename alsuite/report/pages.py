@@ -13,6 +13,7 @@ import pandas as pd
 from alsuite import CONF
 from alsuite.claims import measured_runs, read_claims, verdicts
 from alsuite.claims.pages import count_of_each, counted, figures_of, paper_of
+from alsuite.files import locked
 from alsuite.recorded import Options
 from alsuite.report import tables
 from alsuite.report.charts import section_of
@@ -165,20 +166,22 @@ def write_report(root: Path, out: Path, experiments: Sequence[str] = (), configu
     judged = _verdicts(root)
     figures = [FigurePage(one) for one in published_figures(root / "published", judged)]
     figures.sort(key=lambda page: natural(page.of.name))
-    site = Site(out)
-    site.clear()
-    addresses = {page.of.name: page.address for page in figures}
-    made = [
-        PaperPage(name, judged[judged["paper"] == name], _of_paper(figures, name))
-        for name in dict.fromkeys(judged["paper"])
-    ]
-    for page in made:
-        table = tables.claims(page.verdicts, lambda stem: addresses.get(stem, ""))
-        site.write("paper.html", page.address, page=page, claims=table)
-    papers = {paper.name: paper for paper in made}
-    for page in (*figures, *own):
-        _write_figure(site, page, papers)
-    site.write("start.html", "index.html", papers=made, own=own, others=_of_paper(figures, ""))
+    out.mkdir(parents=True, exist_ok=True)
+    with locked(out / ".lock"):  # another report would remove its pages
+        site = Site(out)
+        site.clear()
+        addresses = {page.of.name: page.address for page in figures}
+        made = [
+            PaperPage(name, judged[judged["paper"] == name], _of_paper(figures, name))
+            for name in dict.fromkeys(judged["paper"])
+        ]
+        for page in made:
+            table = tables.claims(page.verdicts, lambda stem: addresses.get(stem, ""))
+            site.write("paper.html", page.address, page=page, claims=table)
+        papers = {paper.name: paper for paper in made}
+        for page in (*figures, *own):
+            _write_figure(site, page, papers)
+        site.write("start.html", "index.html", papers=made, own=own, others=_of_paper(figures, ""))
     return out / "index.html"
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from alsuite.errors import UserError
+from alsuite.files import written_whole
 from alsuite.recorded import WENT_ON, Record
 from alsuite.results.statistics import RUN
 
@@ -44,7 +45,8 @@ def keep(frame: pd.DataFrame, folder: Path) -> None:
     They would name places of one machine; `kept_table` puts those of the pictures in their stead.
     """
     columns = {str(name): column.tolist() for name, column in frame.drop(columns="folder").items()}
-    (folder / TABLE).write_bytes(lzma.compress(json.dumps(columns).encode(), preset=9))
+    with written_whole(folder / TABLE) as part:
+        part.write_bytes(lzma.compress(json.dumps(columns).encode(), preset=9))
 
 
 def kept_table(folder: Path) -> pd.DataFrame:
@@ -86,7 +88,8 @@ def keep_queried(frame: pd.DataFrame, folder: Path) -> None:
         arrays[f"{name}:steps"] = np.diff(np.concatenate(cycles), prepend=0).astype(np.int32)
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
-    (folder / QUERIED).write_bytes(lzma.compress(buffer.getvalue(), preset=9))
+    with written_whole(folder / QUERIED) as part:
+        part.write_bytes(lzma.compress(buffer.getvalue(), preset=9))
 
 
 def facts_of(frame: pd.DataFrame, command: str, scale: str) -> Record:

@@ -33,6 +33,8 @@ from stage import laid_out, prepared  # noqa: E402
 from surroundings import OTHERS, Skipped  # noqa: E402
 from trial import State, Trial, counted  # noqa: E402
 
+from alsuite.files import written_whole  # noqa: E402
+
 LANES = 2  # processes that each have one run at a time
 EACH = 25  # kills for one trial of each other fault
 
@@ -97,7 +99,8 @@ def tried(name: str, kills: int, seed: int, home: Path, data: Path) -> None:
             except Skipped as reason:
                 row["told"] = str(reason)
         (home / f"{number} {name} {fault}.json").write_text(json.dumps(row))
-    kept.write_text(json.dumps({**state, "others": True}))
+    with written_whole(kept) as part:
+        part.write_text(json.dumps({**state, "others": True}))
     shutil.rmtree(trial.folder, ignore_errors=True)
 
 

@@ -10,6 +10,8 @@ from random import Random
 from processes import NEVER, Ended, Moment
 from trial import State, Trial
 
+from alsuite.files import written_whole
+
 __all__ = ["drawn", "killed"]
 
 
@@ -21,7 +23,8 @@ def killed(trial: Trial, kills: int, state: State, kept: Path) -> State:
         if trial.run(trial.fresh("killed"), state, lambda draw=draw: draw() if state["times"] < kills else NEVER):
             break
         state["seconds lost a kill"] = round((state["cpu"] - state["runs"] * trial.cpu) / max(1, state["times"]), 3)
-        kept.write_text(json.dumps(state))
+        with written_whole(kept) as part:
+            part.write_text(json.dumps(state))
     return state
 
 

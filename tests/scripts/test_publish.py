@@ -189,6 +189,15 @@ def test_the_lists_name_what_the_paper_prints_and_how_its_claims_came_out(root: 
     assert {*pd.read_csv(kept / "claims.csv")["paper"]} == {"vaal", "aalu", "m2vaal", "asal", "active_gan"}
 
 
+def test_a_page_that_lost_its_marks_is_left_as_it_is(tmp_path: Path) -> None:
+    page = tmp_path / "README.md"
+    for text in ("", f"above\n{lists.MARK}\ntorn"):
+        page.write_text(text)
+        with pytest.raises(UserError, match="lacks its two lines"):
+            lists.between(page, lists.MARK, "new")
+        assert page.read_text() == text
+
+
 def test_of_a_papers_table_is_printed_what_was_measured() -> None:
     def printed(stem: str, **begun: list[int]) -> str:
         rows = [(name, n) for name, counts in begun.items() for n in counts]
