@@ -43,8 +43,7 @@ class Page:
         self.folder = folder
         self.names = list(names)
         self.grace = grace
-        self.url = ""
-        self.token = ""
+        self.url = self.token = ""
         self.changed = Condition()
         self.sheet: Sheet | None = None
         self.one_at_least = True
@@ -65,8 +64,8 @@ class Page:
             self.sheet, self.rows, self.one_at_least = sheet, sheet.rows(), one_at_least
             left = sum(not row["label"] for row in self.rows)
             say(f"label {left} images ({', '.join(self.names[:12])}) at {self.url} ; the run goes on by itself")
-            refused: UserError | None = None
-            while refused or (rest := self._rest()) is None or rest > 0:
+            refused, rest = None, self._rest()
+            while refused or rest is None or rest > 0:
                 self.changed.wait(1.0 if refused or rest is None else rest)
                 try:
                     refused = self._read_again()
@@ -74,6 +73,7 @@ class Page:
                     if refused:
                         raise
                     refused = error  # an editor may be saving it
+                rest = self._rest()
             self.sheet, self.rows = None, []
 
     def state(self) -> dict[str, object]:
