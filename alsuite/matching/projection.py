@@ -22,6 +22,7 @@ __all__ = ["LARGE", "Projection", "pca", "reduced"]
 BLOCK = 2**24  # values of features at once
 WHOLE = 1024  # values of an image up to which their covariance is made
 ROUNDS, SPARE = 5, 10  # how often a few vectors meet the covariance, and how many more there are than axes
+ROUNDING = 1e-10  # of a vector's length, up to which what is left of it is none
 PCA_VALUES = 2**27  # of features that the components are found from; 512 MB
 LARGE = 2**28  # bytes of features from which on a file holds them
 JOINED = 2**16  # images whose features are joined before they go there
@@ -81,13 +82,25 @@ def _krylov(features: Tensor, mean: Tensor, kept: int) -> Tensor:
     known = torch.linalg.qr(torch.randn(len(mean), kept + SPARE, generator=random).to(mean))[0]
     products = [spread(known)]
     for _ in range(ROUNDS):
-        fresh = products[-1]
-        for _ in range(2):  # once leaves a trace of what is known
-            fresh = torch.linalg.qr(fresh - known @ (known.T @ fresh))[0]
+        if not (fresh := _added(products[-1], known)).shape[1]:
+            break
         known = torch.cat([known, fresh], 1)
         products.append(spread(fresh))
     seen = known.T @ torch.cat(products, 1)
     return known @ torch.linalg.eigh((seen + seen.T) / 2)[1][:, -kept:].flip(1)
+
+
+def _added(vectors: Tensor, known: Tensor) -> Tensor:
+    """Return (D, k) directions that vectors add to the (D, m) known ones; where they add but rounding errors, fewer."""
+    size = vectors.norm()
+    for _ in range(2):  # once leaves a trace of what is known
+        rest = vectors - known @ (known.T @ vectors)
+        vectors, upper = torch.linalg.qr(rest)
+        if (upper.diagonal().abs() < ROUNDING * size).any():
+            left, sizes, _right = torch.linalg.svd(rest, full_matrices=False)
+            vectors = left[:, sizes > ROUNDING * size]
+        size = torch.ones_like(size)
+    return vectors
 
 
 def _centred(features: Tensor, mean: Tensor) -> Iterator[Tensor]:

@@ -302,9 +302,23 @@ def test_pca_of_many_values_makes_no_covariance(monkeypatch: pytest.MonkeyPatch)
     assert few.equal(pca(features, 20).axes)
     assert not few.equal(whole)
     assert (few * whole).sum(0).min() > 1 - 1e-6
-    eight = features[:8]
-    norms = pca(eight, 20)(eight).norm(dim=1)
-    assert torch.allclose(norms, (eight - eight.mean(0)).norm(dim=1), atol=1e-3)
+
+
+@pytest.mark.parametrize("images", [8, 40, 120])
+@pytest.mark.parametrize("copies", [1, 5])
+def test_axes_stand_upright_where_images_span_fewer_directions(
+    monkeypatch: pytest.MonkeyPatch, images: int, copies: int
+) -> None:
+    monkeypatch.setattr("alsuite.matching.projection.WHOLE", 500)
+    features = (cloud(images, 600) * torch.arange(1, 601).pow(-0.7) + 3).repeat(copies, 1)
+    projection = pca(features, 20)
+    axes = projection.axes.double()
+    assert (axes.T @ axes - torch.eye(axes.shape[1])).abs().max() < 1e-5
+    norms = projection(features).norm(dim=1)
+    lengths = (features - features.mean(0)).norm(dim=1)
+    assert (norms < lengths + 1e-3).all()
+    assert images > 8 or torch.allclose(norms, lengths, atol=1e-3)
+    assert axes.shape[1] == min(20, len(features))
 
 
 def test_pca_of_images_in_a_memory_map(tmp_path: Path) -> None:
