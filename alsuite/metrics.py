@@ -16,7 +16,7 @@ def confusion(predicted: Tensor, targets: Tensor, classes: int) -> Tensor:
     >>> confusion(torch.tensor([0, 1, 1]), torch.tensor([0, 0, 1]), classes=2).tolist()
     [[1, 1], [0, 1]]
     """
-    return torch.bincount(targets * classes + predicted, minlength=classes * classes).view(classes, classes)
+    return torch.bincount(targets.long() * classes + predicted, minlength=classes * classes).view(classes, classes)
 
 
 def metrics(predicted: Tensor, targets: Tensor, classes: int) -> dict[str, float | list[float]]:

@@ -35,14 +35,14 @@ def entropy(log_probs_N_K: Tensor) -> Tensor:
 
 
 def margin(log_probs_N_K: Tensor) -> Tensor:
-    """Return -(p1 - p2) of the two likeliest classes."""
-    top = log_probs_N_K.exp().topk(2, dim=-1).values
-    return top[..., 1] - top[..., 0]
+    """Return -(p1 - p2) of the two likeliest classes, as doubles, which tell those apart that are all but sure."""
+    second = log_probs_N_K.topk(2, dim=-1).values[..., 1].exp()
+    return (least_confidence(log_probs_N_K) + second).double() - 1
 
 
 def least_confidence(log_probs_N_K: Tensor) -> Tensor:
-    """Return 1 - max p."""
-    return 1 - log_probs_N_K.exp().amax(-1)
+    """Return 1 - max p, as the sum of all other p, whose small ones keep their digits."""
+    return log_probs_N_K.exp().scatter(-1, log_probs_N_K.argmax(-1, keepdim=True), 0).sum(-1)
 
 
 def min_distance(log_probs_N_2: Tensor) -> Tensor:

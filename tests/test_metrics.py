@@ -48,7 +48,10 @@ def test_a_class_that_is_tested_but_never_predicted_counts_as_zero() -> None:
 def test_confusion_has_a_row_a_true_class() -> None:
     predicted, targets = drawn([0, 1, 4])
     expected = confusion_matrix(targets, predicted, labels=range(CLASSES))
-    assert confusion(predicted, targets, CLASSES).tolist() == expected.tolist()
+    for kind in (torch.int64, torch.uint8):
+        assert confusion(predicted.to(kind), targets.to(kind), CLASSES).tolist() == expected.tolist()
+    many = torch.tensor([19, 18, 19], dtype=torch.uint8)
+    assert confusion(many, many, 20).diag().tolist() == [0] * 18 + [1, 2]
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -20,7 +20,7 @@ PROBS = torch.tensor([[0.5, 0.3, 0.2], [0.1, 0.7, 0.2]])
 
 
 def close(found: Tensor, expected: float | list[float]) -> None:
-    torch.testing.assert_close(found, torch.tensor(expected).expand_as(found), atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(found, torch.tensor(expected, dtype=found.dtype).expand_as(found), atol=1e-6, rtol=1e-6)
 
 
 def test_entropy() -> None:
@@ -36,6 +36,15 @@ def test_margin_and_least_confidence() -> None:
     close(scores.least_confidence(UNIFORM), 0.8)
     close(scores.margin(ONE_HOT), -1.0)
     close(scores.least_confidence(ONE_HOT), 0.0)
+
+
+@pytest.mark.parametrize("score", [scores.margin, scores.least_confidence])
+@pytest.mark.parametrize("classes", [2, 5])
+def test_what_is_all_but_sure_keeps_its_order(score: Callable[[Tensor], Tensor], classes: int) -> None:
+    logits = torch.linspace(18, 30, 2000)[torch.randperm(2000)]
+    others = torch.arange(classes).mul(-1.0).expand(2000, -1)
+    log_probs = torch.cat([others[:, :1] + logits[:, None], others[:, 1:]], 1).log_softmax(-1)
+    assert logits[scores.best(score(log_probs), 50)].tolist() == logits.sort().values[:50].tolist()
 
 
 @pytest.mark.parametrize("score", ONE_MODEL + MANY)

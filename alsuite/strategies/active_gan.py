@@ -46,7 +46,7 @@ Notes = dict[str, Any]
 
 def uncertainty(log_probs: Tensor, epsilon: float, alpha: float, floor_reward: float) -> Tensor:
     """Return (N,) rewards by eq. 9: alpha parts of that of the margin, eq. 8, and 1 - alpha of the entropy's, eq. 7."""
-    margins = -margin(log_probs)
+    margins = -margin(log_probs).to(log_probs.dtype)
     smallest = torch.where(margins <= epsilon, (-margins).exp(), floor_reward)
     return alpha * smallest + (1 - alpha) * entropy(log_probs).exp()
 

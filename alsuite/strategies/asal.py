@@ -81,7 +81,8 @@ class Ascent:
         z = z.clone().requires_grad_()
         climb = torch.optim.Adam([z], self.lr, maximize=True)
         for _ in range(self.steps):
-            worth = self.score(log_probs(trained.images(z)).clamp(min=LEAST)).sum()
+            told = log_probs(trained.images(z))
+            worth = self.score(told if self.score is min_distance else told.clamp(min=LEAST)).sum()
             if self.diversity and len(z) > 1:
                 worth = worth + self.diversity * len(z) * torch.pdist(z).mean()
             (z.grad,) = torch.autograd.grad(worth, [z])

@@ -82,12 +82,12 @@ class Cover:
     """All samples, their centres, and for each the squared distance to the nearest of the first `seen` centres."""
 
     def __init__(self, features: Tensor, centres: Tensor, n: int) -> None:
-        self.shift = features.mean(0)  # so that features far from 0 lose no digits
+        self.shift = features.mean(0, dtype=torch.float32)  # so that features far from 0 lose no digits
         self.n = n
         self.features = features
         self.squares = squares(features, self._shifted)
         self.given = centres
-        self.added = features.new_empty(n, features.shape[1])  # room for the picks, which are shifted already
+        self.added = self.shift.new_empty(n, features.shape[1])  # room for the picks, which are shifted already
         self.count, first = len(centres), min(FIRST, len(centres))
         unknown = torch.full_like(self.squares, torch.inf)
         self.nearest = self._approached(unknown, features, self.squares, 0, first)
@@ -148,7 +148,7 @@ class Cover:
 
     def _shifted(self, features: Tensor) -> Tensor:
         """Shift a block of the features, of which no second table is ever held."""
-        return features - self.shift
+        return features.float() - self.shift
 
 
 def squares(vectors: Tensor, prepare: Callable[[Tensor], Tensor] | None = None) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -220,6 +221,17 @@ def test_codes_start_normal_and_climb_alike_in_batches_of_any_size() -> None:
     whole = climbed()
     assert torch.allclose(climbed(batch=3), whole, atol=1e-4)
     assert float((whole - climbed(steps=0)).abs().mean()) > 0.3
+
+
+@pytest.mark.parametrize("far", [10, 500])
+def test_codes_climb_to_the_plane_however_far_it_is(far: float) -> None:
+    def log_probs(images: Tensor) -> Tensor:
+        f = far + images.flatten(1).sum(1)
+        return torch.stack([torch.zeros_like(f), f], -1).log_softmax(-1)
+
+    trained: Any = SimpleNamespace(latent=4, images=lambda z: z)
+    start, end = Ascent(scores.min_distance, steps=20, lr=0.05).codes(trained, log_probs, 6, torch.device("cpu"))
+    assert (start - end - 1).abs().max() < 0.05
 
 
 def test_no_more_codes_than_a_batch_climb_at_once() -> None:

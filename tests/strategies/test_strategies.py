@@ -157,6 +157,12 @@ def test_core_set_is_the_same_a_few_centres_at_a_time(monkeypatch: pytest.Monkey
     torch.testing.assert_close(distances, whole[1])
 
 
+def test_core_set_of_half_precision_is_that_of_the_same_values() -> None:
+    features = (torch.randn(300, 512) * 20).half()
+    halves, whole = (k_center_greedy(some, some[:5], 50) for some in (features, features.float()))
+    assert halves[0].tolist() == whole[0].tolist()
+
+
 @pytest.mark.parametrize("candidates", [8, 1024])
 def test_core_set_with_repeated_points(candidates: int) -> None:
     features = torch.randn(40, 5).repeat(5, 1)
