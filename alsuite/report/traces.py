@@ -63,7 +63,8 @@ def curve(
     if known.any():
         around = [*numbers(high[known]), *numbers(low[known][::-1])]
         along = [*numbers(x[known]), *numbers(x[known])[::-1]]
-        shade = {"fill": "toself", "fillcolor": f"{style.colour}2b", "line": {"width": 0}, "hoverinfo": "skip"}
+        shade = {"fill": "toself", "fillcolor": style.colour, "opacity": 0.17, "line": {"width": 0}}
+        shade |= {"hoverinfo": "skip"}
         yield {"type": "scatter", "mode": "lines", "x": along, "y": around, "legendgroup": name, "name": name, **shade}
     told = [f" [{a:.4g}, {b:.4g}]" if sure else "" for a, b, sure in zip(low, high, known, strict=True)]
     hover = {"customdata": told, "hovertemplate": "%{y:.4g}%{customdata}"}

@@ -163,8 +163,8 @@ def penalty_matrix(frame: pd.DataFrame, series: Columns = "strategy", value: str
         budgets = [gain.to_numpy(float) for _, gain in gains.groupby(level="labelled") if len(gain) > 1]
         wins = [gain.mean() > 0 and _paired_t(gain) < SIGNIFICANT for gain in budgets]
         matrix.loc[i, j] = float(np.mean(wins)) if wins else math.nan
-    matrix.loc["mean"] = matrix.mean().where(matrix.notna().sum() > 1)
-    return matrix
+    means = matrix.mean().where(matrix.notna().sum() > 1)
+    return pd.concat([matrix, means.rename("mean").to_frame().T])
 
 
 def paired_tests(frame: pd.DataFrame, series: Columns = "strategy", value: str = "accuracy") -> pd.DataFrame:
