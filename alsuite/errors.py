@@ -13,6 +13,7 @@ __all__ = [
     "one_of",
     "positive",
     "reason",
+    "whole_if_given",
     "whole_number",
 ]
 

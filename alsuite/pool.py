@@ -175,7 +175,7 @@ class Pool:
             self.label(indices, labels)
         return indices
 
-    def one_label_each(self, what: str, instead: str) -> None:
+    def check_one_label_each(self, what: str, instead: str) -> None:
         """Refuse a label per pixel for what takes one label of each image; `instead` is the option to take."""
         if self.per_pixel:
             raise UserError(f"{what} takes one label for each image, and these have one per pixel: take {instead}")
@@ -204,7 +204,7 @@ class Pool:
 
     def check_takes_images(self) -> None:
         """Refuse a pool that no synthetic image can join; whoever makes them asks before."""
-        self.one_label_each("a strategy that makes images", "strategy=entropy")
+        self.check_one_label_each("a strategy that makes images", "strategy=entropy")
         if not isinstance(self.images, Tensor):
             kind = "an enlarged pool" if hasattr(self.images, "originals") else "a pool that is read from its file"
             option = "enlarge=null" if hasattr(self.images, "originals") else "++dataset.shuffle=full"

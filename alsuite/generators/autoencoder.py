@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Adam
 
-from alsuite.errors import positive, whole_number
+from alsuite.errors import positive, whole_if_given, whole_number
 from alsuite.generators.latest import Latest
 from alsuite.nets.autoencoders import AutoEncoderNet
 from alsuite.nets.ranges import from_range
@@ -25,6 +25,7 @@ from alsuite.training.once import Kept, chosen, originals, trained_once
 __all__ = ["AutoEncoder", "Reconstruction"]
 
 Number = float | Mapping[str, float]
+OF = "features.autoencoder."  # the options here
 
 
 class AutoEncoder:
@@ -47,12 +48,13 @@ class AutoEncoder:
         seed: int = 0,
     ) -> None:
         options = {"epochs": epochs, "batch": batch, "lr": lr, "features": features, "limit": limit}
-        own = {key: chosen(key, value, Path(folder).name) for key, value in options.items()}
+        own = {key: chosen(key, value, Path(folder).name, OF) for key, value in options.items()}
         self.net = net
         self.folder = folder
         self.limit: int | None = own.pop("limit")
-        positive("generator.", epochs=own["epochs"], lr=own["lr"])
-        whole_number("generator.", batch=own["batch"], limit=1 if self.limit is None else self.limit)
+        positive(OF, epochs=own["epochs"], lr=own["lr"])
+        whole_number(OF, batch=own["batch"])
+        whole_if_given(OF, features=own["features"], limit=self.limit)
         self.config = {"name": name, "seed": seed, **own}
         self.latest = Latest(self._trained)
 

@@ -22,7 +22,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 from torch.optim import Adam
 
-from alsuite.errors import UserError, positive, whole_number
+from alsuite.errors import UserError, not_negative, one_of, positive, whole_if_given, whole_number
 from alsuite.generators.latest import Latest
 from alsuite.mapped import pieces
 from alsuite.nets.gans import Critic, Pair
@@ -53,13 +53,13 @@ class GANRules:
     dequantise: bool = False
 
     def __post_init__(self) -> None:
-        if self.loss not in LOSSES:
-            raise UserError(f"generator.loss={self.loss} is unknown: choose {' or '.join(LOSSES)}")
+        one_of("generator.loss", self.loss, LOSSES)
         positive("generator.", lr=self.lr)
         whole_number("generator.", batch=self.batch, critic_steps=self.critic_steps)
-        for name in ("penalty", "consistency"):
-            if not (isinstance(value := getattr(self, name), int | float) and value >= 0):
-                raise UserError(f"generator.{name}={value} must be a number, 0 or more")
+        whole_if_given("generator.", generator_batch=self.generator_batch)
+        not_negative("generator.", penalty=self.penalty, consistency=self.consistency)
+        if len(self.betas) != 2 or not all(0 <= beta < 1 for beta in self.betas):
+            raise UserError(f"generator.betas={[*self.betas]} must be two numbers from 0 and below 1")
 
 
 class GAN:

@@ -122,6 +122,7 @@ def _resnet_stem(shape: Shape, size: int) -> Layers:
 
 def celeba_cnn(shape: Shape, outputs: int, dropout: float = 0.5) -> nn.Sequential:
     """Build ASAL's classifier for CelebA (table 1, left column)."""
+    check_sides("celeba_cnn", shape, 8)
     channels, height, width = shape
     layers: Layers = []
     for inputs, size in ((channels, 16), (16, 32), (32, 64)):

@@ -230,7 +230,7 @@ def generative(generator: Generator) -> Generator:
 
 
 def differentiable(task: Task, pool: Pool, score: Callable[[Tensor], Tensor]) -> LogProbs:
-    pool.one_label_each("this strategy", "strategy=entropy")
+    pool.check_one_label_each("this strategy", "strategy=entropy")
     if score is min_distance and pool.classes != 2:
         raise UserError(
             f"min_distance needs two classes, not {pool.classes}: set strategy.score.path=alsuite.scores.entropy"

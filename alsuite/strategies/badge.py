@@ -28,7 +28,7 @@ class Badge:
     """Asks for samples whose gradients are long and point apart."""
 
     def query(self, pool: Pool, task: Task, n: int) -> Query:
-        pool.one_label_each("this strategy", "strategy=entropy")
+        pool.check_one_label_each("this strategy", "strategy=entropy")
         among = pool.unlabelled
         errors, features = gradients(task, pool.rows(among), precision(len(among) * pool.classes))
         return Query(among[k_means_plus_plus(errors, features, n)])

@@ -194,7 +194,7 @@ class Classification:
         """Build a new network, and serve the labelled images that it learns from."""
         if self.loss is hinge and pool.classes != 2:
             raise UserError("task_model.loss=hinge needs two classes: take cross_entropy, or dataset=mnist57")
-        pool.one_label_each("this task model", "task_model=segnet_small")
+        pool.check_one_label_each("this task model", "task_model=segnet_small")
         self.device, outputs = pool.device, 1 if pool.classes == 2 else pool.classes
         net = self.make_net(tuple(pool.images.shape[1:]), outputs).to(pool.device)
         self.normalise = getattr(net[0], "normalise", pool.normalise)

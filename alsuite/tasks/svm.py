@@ -77,7 +77,7 @@ class SVM:
         Without a search it keeps the settings, the temperature and the features of the last time;
         `copy(task).learn(...)` leaves the task as it is.
         """
-        pool.one_label_each("this task model", "task_model=segnet_small")
+        pool.check_one_label_each("this task model", "task_model=segnet_small")
         self.classes, self.device, self.originals = pool.classes, pool.device, pool.originals
         if search:
             self.store = FeatureStore(self.extractor, self.folder, pool.device)

@@ -151,13 +151,16 @@ def originals(pool: Pool) -> Tensor:
     return getattr(pool.images, "originals", pool.original_images)
 
 
-def chosen(option: str, values: object, dataset: str) -> Any:
-    """Return the value whose key is the longest that the data set's name begins with, else the default."""
+def chosen(option: str, values: object, dataset: str, of: str = "generator.") -> Any:
+    """Return the value whose key is the longest that the data set's name begins with, else the default.
+
+    of: whose option it is
+    """
     if not isinstance(values, Mapping):
         return values
     key = max((key for key in values if dataset.startswith(key)), key=len, default="default")
     if key not in values:
-        raise UserError(f"generator.{option} has no value for {dataset}: set +generator.{option}.{dataset}=...")
+        raise UserError(f"{of}{option} has no value for {dataset}: set +{of}{option}.{dataset}=...")
     return values[key]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 import resource
 import runpy
 import subprocess
@@ -51,6 +52,15 @@ def gan(root: Path, dataset: str = "digits", net: Callable[..., Any] = wgan_gp, 
 def encoder(root: Path, dataset: str = "digits", **changes: Any) -> AutoEncoder:
     options = {"name": "autoencoder", "epochs": 1.0, "batch": 15, **changes}
     return AutoEncoder(partial(autoencoder, width=1 / 4), folder=f"{root}/pretrained/{dataset}", **options)
+
+
+@pytest.mark.parametrize("wrong", [{"epochs": 0}, {"lr": -1.0}, {"batch": 0}, {"features": 0}, {"limit": 1.5}])
+def test_wrong_options_of_an_auto_encoder_are_told_by_their_path(tmp_path: Path, wrong: dict[str, Any]) -> None:
+    ((name, value),) = wrong.items()
+    with pytest.raises(UserError, match=re.escape(f"features.autoencoder.{name}={value} must be")):
+        encoder(tmp_path, **wrong)
+    with pytest.raises(UserError, match=rf"features\.autoencoder\.{name} has no value for digits"):
+        encoder(tmp_path, **{name: {"usps": 1}})
 
 
 def pool_of(shape: tuple[int, int, int] = (1, 8, 8), n: int = 120) -> Pool:

@@ -108,3 +108,10 @@ def test_pooling_is_the_same_with_and_without_a_gradient(side: int, memory_forma
     images = torch.randn(3, 6, side, side + 3).contiguous(memory_format=memory_format)
     assert torch.equal(MaxPool()(images), nn.MaxPool2d(2)(images))
     assert torch.equal(MaxPool()(images.clone().requires_grad_()), nn.MaxPool2d(2)(images))
+
+
+@pytest.mark.parametrize(("name", "least"), [("celeba_cnn", 8), ("lenet", 16), ("allcnn", 9)])
+def test_images_that_are_too_small_are_refused_in_one_line(name: str, least: int) -> None:
+    assert NETS[name]((3, least, least), 2)(torch.rand(2, 3, least, least)).shape == (2, 2)
+    with pytest.raises(UserError, match=f"{name} needs images of {least} x {least} at the least"):
+        NETS[name]((3, least, least - 1), 2)
