@@ -7,7 +7,7 @@ import pandas as pd
 from alsuite.figures.parts import Part, derived, part_named, per_run
 from alsuite.figures.spec import STORED, Panel
 from alsuite.results.intervals import interval
-from alsuite.results.measures import largest
+from alsuite.results.measures import factor, largest
 from alsuite.results.report import report
 
 __all__ = ["named", "tabled"]
@@ -30,4 +30,8 @@ def tabled(frame: pd.DataFrame, panel: Panel) -> tuple[str, dict[str, pd.DataFra
     part = named(frame, panel)
     table = interval(per_run(part.frame, panel), ["series"], panel.y, largest(panel.y, frame))
     table = table.sort_values("series", key=lambda names: names.map(part.order.index))
-    return table.to_string(index=False, float_format="{:.4g}".format), {"values": table.assign(measure=panel.y)}
+    numbers = ["mean", "sd", "low", "high"]
+    shown = table.assign(**{name: factor(panel.y) * table[name] for name in numbers})  # fractions in percent
+    return shown.to_string(index=False, na_rep="", float_format="{:.4g}".format), {
+        "values": table.assign(measure=panel.y)
+    }

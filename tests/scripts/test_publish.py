@@ -96,6 +96,14 @@ def test_a_timing_is_tabled_by_a_value_for_each_run(root: Path) -> None:
     assert made["values"]["mean"].tolist() == pytest.approx([0.2])
 
 
+def test_a_table_of_values_tells_fractions_in_percent(root: Path) -> None:
+    frame = load_runs("asal_mnist", "smoke", root)
+    text, made = publish.tabled(frame[(frame["test"] == "mnist") & (frame["strategy"] == "random")], Panel("bars"))
+    mean = made["values"]["mean"].item()
+    assert 0 < mean < 1
+    assert text.splitlines()[1].split()[:3] == ["random", "3", f"{100 * mean:.4g}"]
+
+
 @pytest.mark.slow
 def test_a_published_figure_is_drawn_again_without_its_runs(root: Path, tmp_path: Path) -> None:
     folder = tmp_path / "published" / "asal_fig18"
