@@ -62,7 +62,7 @@ def renew(published: Path, readme: Path) -> None:
     kept = {folder: kept_table(folder) for folder in figures_in(published)}
     for folder, runs in kept.items():
         judged, learned = claims.on_a_page(table[table["experiment"] == folder.name]), diagnosed(runs)
-        judged = "\n\n".join(filter(None, (judged, elsewhere(table, folder.name))))
+        judged = "\n\n".join(filter(None, (judged, judged_elsewhere(table, folder.name))))
         parts = [f"## Claims of the paper\n\n{CORRECTED}\n\n{judged}"] if judged else []
         parts += [f"## Diagnostics\n\n{NOTED}\n\n{learned}"] if learned else []
         between(folder / "README.md", CLAIMS, "\n\n".join(parts))
@@ -73,7 +73,7 @@ def renew(published: Path, readme: Path) -> None:
         part.write_text(head + markdown(heads, rows) + "\n")
 
 
-def elsewhere(table: pd.DataFrame, stem: str) -> str:
+def judged_elsewhere(table: pd.DataFrame, stem: str) -> str:
     """Say on which pages the other claims are that stand at a figure or table of its paper."""
     counts = Counter(
         row.experiment

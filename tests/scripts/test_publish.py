@@ -232,8 +232,8 @@ def test_a_page_tells_where_the_other_claims_about_its_figure_are() -> None:
     told = (
         "Of the paper's claims about it other pages judge 1 on [asal_fig22](../asal_fig22/README.md), 1 on [asal_fig24]"
     )
-    assert lists.elsewhere(table, "asal_fig4").startswith(told)
-    assert lists.elsewhere(table, "asal_fig24") == lists.elsewhere(table, "asal_fig14") == ""
+    assert lists.judged_elsewhere(table, "asal_fig4").startswith(told)
+    assert lists.judged_elsewhere(table, "asal_fig24") == lists.judged_elsewhere(table, "asal_fig14") == ""
 
 
 def test_figures_are_listed_by_their_numbers(tmp_path: Path) -> None:
