@@ -138,7 +138,8 @@ def _with_all_seeds(rows: Rows, columns: list[str]) -> Rows:
 def not_averaged(claim: Claim, runs: Chosen, wanted: Series, measure: str) -> list[str]:
     """List what a series was to be averaged over, too, and of which there are no runs, or not of all seeds."""
     named = {**claim.where, **(wanted if isinstance(wanted, Mapping) else {})}
-    listed = [(column, value) for column, values in named.items() if isinstance(values, list) for value in values]
+    lists = {column: values for column, values in named.items() if isinstance(values, list) and column != "at"}
+    listed = [(column, value) for column, values in lists.items() for value in values]
     if not listed:
         return []
     rows = rows_of(claim, runs, wanted, measure)

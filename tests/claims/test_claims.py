@@ -76,6 +76,7 @@ def test_series_of_unlike_task_models_are_told(tmp_path: Path) -> None:
         ({"at": "last", "better": "random", "than": "vaal"}, False, -10),
         ({"at": "last", "lower": True}, False, -10),
         ({"at": 20}, True, 5),
+        ({"at": 20, "better": {"strategy": "vaal", "at": [20, 30]}}, True, 12.5),
         ({"at": "2%"}, True, 5),
         ({"at": "last", "least": 8}, True, 10),
         ({"at": "last", "least": 12}, False, 10),
