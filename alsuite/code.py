@@ -55,8 +55,8 @@ def code_behind(names: Iterable[str]) -> dict[str, str]:
 
 
 def code_at_work(names: Iterable[str]) -> dict[str, str]:
-    """Return the same; a module that has changed since this process first looked at it, and so runs as it was, is
-    refused."""
+    """Return what `code_behind` does, and refuse a module that changed after this process first looked at it, since it
+    runs as it was."""
     found = code_behind(names)
     for name in found:
         path = own_file(name)

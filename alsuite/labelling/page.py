@@ -67,12 +67,9 @@ class Page:
             refused, rest = None, self._rest()
             while refused or rest is None or rest > 0:
                 self.changed.wait(1.0 if refused or rest is None else rest)
-                try:
-                    refused = self._read_again()
-                except UserError as error:
-                    if refused:
-                        raise
-                    refused = error  # an editor may be saving it
+                before, refused = refused, self._read_again()
+                if before and refused:  # once may be an editor that is saving it
+                    raise refused
                 rest = self._rest()
             self.sheet, self.rows = None, []
 
@@ -99,7 +96,8 @@ class Page:
                 return None
             if index not in [row["index"] for row in self.rows]:
                 return None
-            self._read_again()
+            if refused := self._read_again():
+                raise refused
             rows = [{**row, "label": label} if row["index"] == index else row for row in self.rows]
             self.sheet.write(rows)
             self.rows, self.answered = rows, monotonic()
@@ -118,15 +116,14 @@ class Page:
         except UserError:
             return None
 
-    def _read_again(self) -> None:
-        """Take over what somebody has filled in beside the page; none of the classes, or other rows, are refused."""
+    def _read_again(self) -> UserError | None:
+        """Take over what somebody has filled in beside the page, or return what is wrong with it."""
         assert self.sheet is not None
-        rows = self.sheet.rows()
-        for row in rows:
-            self.sheet.label(row["label"], f"{self.sheet.path} (index {row['index']})")
-        if {row["index"] for row in rows} != {row["index"] for row in self.rows}:
-            raise UserError(f"{self.sheet.path} has other rows than it was written with: mend them, then start again")
-        self.rows = rows
+        try:
+            self.rows = self.sheet.filled_in({row["index"] for row in self.rows})
+        except UserError as error:
+            return error
+        return None
 
     def _named(self, row: Mapping[str, str]) -> str:
         """Return a row's label as the page has it, though it may be filled in as a number."""

@@ -34,6 +34,15 @@ class Sheet:
             raise UserError(f"{self.path} lacks a column: save it with {', '.join(COLUMNS)}, and commas between them")
         return [{**row, "label": (row["label"] or "").strip()} for row in rows]
 
+    def filled_in(self, indices: set[str]) -> list[dict[str, str]]:
+        """Return the rows; those of other images than these are refused, and labels that are no class."""
+        rows = self.rows()
+        for row in rows:
+            self.label(row["label"], f"{self.path} (index {row['index']})")
+        if {row["index"] for row in rows} != indices:
+            raise UserError(f"{self.path} has other rows than it was written with: mend them, then start again")
+        return rows
+
     def write(self, rows: Sequence[Mapping[str, str]]) -> None:
         """Write all rows; once this returns, not even a power cut loses them."""
         columns = dict.fromkeys([*COLUMNS, *(name for row in rows[:1] for name in row if name)])
