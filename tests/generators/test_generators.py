@@ -57,10 +57,11 @@ def encoder(root: Path, dataset: str = "digits", **changes: Any) -> AutoEncoder:
 @pytest.mark.parametrize("wrong", [{"epochs": 0}, {"lr": -1.0}, {"batch": 0}, {"features": 0}, {"limit": 1.5}])
 def test_wrong_options_of_an_auto_encoder_are_told_by_their_path(tmp_path: Path, wrong: dict[str, Any]) -> None:
     ((name, value),) = wrong.items()
+    elsewhere: dict[str, Any] = {name: {"usps": 1}}
     with pytest.raises(UserError, match=re.escape(f"features.autoencoder.{name}={value} must be")):
         encoder(tmp_path, **wrong)
     with pytest.raises(UserError, match=rf"features\.autoencoder\.{name} has no value for digits"):
-        encoder(tmp_path, **{name: {"usps": 1}})
+        encoder(tmp_path, **elsewhere)
 
 
 def pool_of(shape: tuple[int, int, int] = (1, 8, 8), n: int = 120) -> Pool:
