@@ -158,6 +158,7 @@ def test_other_code_is_kept_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     homes = {gan(tmp_path).kept(pool_of()).home}
     for module in ("generators.gan", "nets.gans", "training.descent"):
         with monkeypatch.context() as patch:
+            patch.setattr(code, "_first", {})  # as in a new process
             patch.setattr(code, "own_file", changing(f"alsuite.{module}", tmp_path / "changed.py"))
             homes.add(gan(tmp_path).kept(pool_of()).home)
     assert len(homes) == 4
