@@ -28,7 +28,7 @@ YET = {"alsuite.data.dataset", "alsuite.data.enlarged"}  # which change the imag
 INSTALLED = {"site-packages", "dist-packages"}
 
 Read = tuple[str, tuple[str, ...]]  # a module's hash, and the dotted names that it imports
-_first: dict[Path, str] = {}  # the hash of each file as it was first read
+_first: dict[str, str] = {}  # the hash of each module as it was first read
 
 
 def code_behind(names: Iterable[str]) -> dict[str, str]:
@@ -58,9 +58,8 @@ def code_at_work(names: Iterable[str]) -> dict[str, str]:
     """Return what `code_behind` does, and refuse a module that changed after this process first looked at it, since it
     runs as it was."""
     found = code_behind(names)
-    for name in found:
-        path = own_file(name)
-        if path and _first[path] != found[name]:
+    for name, its in found.items():
+        if its != _first[name]:
             raise UserError(f"{name} changed after this process began: start it again")
     return found
 
@@ -107,7 +106,7 @@ def _read(name: str, path: Path) -> Read:
     """Return a file's hash and imports, from memory as long as it hasn't been written again."""
     status = path.stat()
     read = _read_once(name, path, status.st_mtime_ns, status.st_size)
-    _first.setdefault(path, read[0])
+    _first.setdefault(name, read[0])
     return read
 
 
