@@ -14,6 +14,7 @@ from alsuite import CONF, claims
 from alsuite.errors import UserError
 from alsuite.figures.footer import seeds_counted
 from alsuite.figures.names import name_of
+from alsuite.figures.published import UNITS as PRINTED
 from alsuite.figures.spec import STORED, read_panels
 from alsuite.files import written_whole
 from alsuite.report.titles import natural
@@ -48,7 +49,6 @@ UNITS = {
     "reaches": "",
     "select_seconds": "s a selection",
 }
-TURNED = {"accuracy_fraction": (0, 100), "error_percent": (100, -1)}  # into % accuracy
 MARK = "<!-- papers: written by scripts/publish.py -->"
 CLAIMS = "<!-- claims -->"
 
@@ -148,7 +148,8 @@ def printed(stem: str, runs: pd.DataFrame) -> str:
     begun = {*runs["dataset"] + runs["labelled"].map(" {:.0f}".format)}
     rows = rows[rows["x_name"] != "setup"].assign(alone=rows["source"].eq("table") & rows["x_name"].eq("labelled"))
     rows = rows[~rows["alone"] | (rows["dataset"] + " " + rows["x"]).isin(begun)]
-    for name, (offset, factor) in TURNED.items():
+    for name in ("accuracy_fraction", "error_percent"):
+        _, offset, factor = PRINTED[name]
         turned = rows["y_name"] == name
         rows.loc[turned, "y"] = [f"{offset + factor * float(y):.10g}" for y in rows.loc[turned, "y"]]
         rows.loc[turned, "y_name"] = "accuracy_percent"

@@ -21,25 +21,25 @@ WITHOUT_BANDS = ("labels", "aubc", "penalty", *STORED)
 
 def footer(parts: Sequence[Part]) -> str:
     """Say what was measured, on what, how it was reduced, and what is missing."""
-    frame = pd.concat([part.frame.reindex(columns=TOLD) for part in parts if not part.note])
-    scales = ", ".join(sorted(frame["scale"].unique()))
     shown = [part for part in parts if not part.note]
+    frame = pd.concat([part.frame.reindex(columns=TOLD) for part in shown])
+    scales = ", ".join(sorted(frame["scale"].unique()))
     compared = [part for part in shown if part.panel.kind not in STORED] or shown  # a picture is of one run
     seeds = pd.concat([part.frame.groupby("series")["seed"].nunique() for part in compared])
     sentences = [
         f"Measured at scale={scales}: {'; '.join(filter(None, _facts(frame, seeds)))}.",
         *_spread(parts, seeds),
     ]
-    if reduced := reductions(pd.concat([part.frame for part in parts if not part.note])):
+    if reduced := reductions(pd.concat([part.frame for part in shown])):
         sentences.insert(1, f"Reduced to {', '.join(reduced)}.")
     if points := [point for part in parts for point in part.points]:
         levels = ", at the right edge those for all labels" if any(point.level for point in points) else ""
         sentences.append(f"Hollow: the paper's own numbers{levels}.")
-    if any(part.panel.kind == "labels" for part in parts if not part.note):
+    if any(part.panel.kind == "labels" for part in shown):
         sentences += ["Shares of labels: means over seeds."] if seeds.max() > 1 else []
         sentences.append("Ticks: the classes' shares of the pool.")
     sentences += _late(parts)
-    if absent := told_lacking([(part.panel.title, part.lacking) for part in parts if not part.note]):
+    if absent := told_lacking([(part.panel.title, part.lacking) for part in shown]):
         sentences.append(f"Not measured: {absent}.")
     return " ".join(sentences)
 

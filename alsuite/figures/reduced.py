@@ -45,18 +45,17 @@ def reductions(frame: pd.DataFrame, of_task: bool = False) -> list[str]:
     of_task: only what the task model is, and what it learns from
     """
     runs = frame.sort_values("labelled").drop_duplicates(RUN, keep="last")
-    wholes: dict[str, set[float]] = {}
-    rows: dict[str, list[Row]] = {}
+    found: dict[str, list[tuple[Row, float]]] = {}
     for row in runs.to_dict("records"):
         for text, whole in _of_task(row) if of_task else chain(_of_task(row), _of_strategy(row)):
-            wholes.setdefault(text, set()).add(whole)
-            rows.setdefault(text, []).append(row)
-    ends = {text: sorted({min(found), max(found)}) for text, found in wholes.items()}
-    whose = _whose(rows)
-    return [
-        text.format(" to ".join(f"{whole:,.0f}" for whole in found)) + whose.get(text, "")
-        for text, found in ends.items()
-    ]
+            found.setdefault(text, []).append((row, whole))
+    whose = _whose({text: [row for row, _ in its] for text, its in found.items()})
+    return [text.format(_range([whole for _, whole in its])) + whose.get(text, "") for text, its in found.items()]
+
+
+def _range(wholes: Sequence[float]) -> str:
+    """Write the least and the most, once where they are the same."""
+    return " to ".join(f"{whole:,.0f}" for whole in sorted({min(wholes), max(wholes)}))
 
 
 def _whose(rows: Mapping[str, Sequence[Row]]) -> dict[str, str]:
