@@ -97,6 +97,7 @@ def test_another_network_or_game_is_trained_anew(
     find, path = code.own_file, code.own_file(module)
     assert path is not None
     (tmp_path / "changed.py").write_text(f"{path.read_text()}\nMORE = 1\n")
+    monkeypatch.setattr(code, "_first", {})  # as in a new process
     monkeypatch.setattr(code, "own_file", lambda name: tmp_path / "changed.py" if name == module else find(name))
     assert gan(tmp_path).kept(pool).net.seconds != 50.0
 
