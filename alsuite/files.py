@@ -11,6 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from alsuite.errors import UserError
+from alsuite.training.progress import say
 
 __all__ = [
     "SUFFIXES",
@@ -75,10 +76,17 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Let no other process into a block that holds the same lock, whose file is gone afterwards."""
+def locked(path: Path, other: str = "") -> Iterator[None]:
+    """Let no other process into a block that holds the same lock, whose file is gone afterwards.
+
+    other: what a process that holds it does, told to whoever has to wait
+    """
     lock = FileLock(path, mode=0o666)  # for whoever shares the folder
-    lock.acquire()
+    try:
+        lock.acquire(timeout=0 if other else -1)
+    except Timeout:
+        say(f"waiting for another process that {other}")
+        lock.acquire()
     try:
         yield
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from threading import Thread
 
 import numpy as np
 import pytest
@@ -55,3 +56,21 @@ def test_a_lock_of_one_user_can_be_taken_by_another(tmp_path: Path) -> None:
             assert (tmp_path / ".data.lock").stat().st_mode & 0o666 == 0o666
     finally:
         os.umask(before)
+
+
+def test_whoever_waits_for_a_lock_is_told_what_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    entered: list[int] = []
+
+    def second() -> None:
+        with locked(tmp_path / "lock", "builds mnist"):
+            entered.append(2)
+
+    waits = Thread(target=second)
+    with locked(tmp_path / "lock", "builds mnist"):
+        assert capsys.readouterr().out == ""
+        waits.start()
+        while not (said := capsys.readouterr().out):
+            waits.join(0.01)
+        assert (said, entered) == ("waiting for another process that builds mnist\n", [])
+    waits.join()
+    assert entered == [2]

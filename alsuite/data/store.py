@@ -129,7 +129,7 @@ def build_once(folder: Path, raw: Path, build: Build, files: Sequence[str] = FIL
     """
     with explained(folder, raw):
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with locked(folder.with_name(f".{folder.name}.lock")):
+        with locked(folder.with_name(f".{folder.name}.lock"), f"builds {folder}"):
             if folder.exists():
                 check_complete(folder, files)
             else:

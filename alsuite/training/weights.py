@@ -18,7 +18,6 @@ from typing import Any
 from zipfile import BadZipFile, ZipFile
 
 import torch
-from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
@@ -26,7 +25,7 @@ from torch import Tensor, nn
 from alsuite import ranks
 from alsuite.code import code_at_work, digest
 from alsuite.errors import UserError
-from alsuite.files import unlock, written_whole
+from alsuite.files import locked, written_whole
 from alsuite.training import rehearsal
 from alsuite.training.progress import say
 
@@ -79,16 +78,8 @@ def one_trainer(path: Path, home: Path) -> Iterator[None]:
         yield
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        say(f"waiting for another process that trains {home}")
-        lock.acquire()
-    try:
+    with locked(path, f"trains {home}"):
         yield
-    finally:
-        unlock(lock)
 
 
 def write(path: Path, net: nn.Module, facts: str) -> str:
