@@ -18,6 +18,7 @@ import threading
 import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from multiprocessing import forkserver, resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -31,6 +32,8 @@ from alsuite.errors import AwaitingLabels, UserError
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext, SpawnContext
+
+    Starter = ForkServerContext | SpawnContext
 
 __all__ = ["Told", "Work", "heard", "killed", "limit_threads", "server", "show_end", "side_by_side", "slots", "started"]
 
@@ -50,11 +53,10 @@ def limit_threads(threads: int) -> None:
 def side_by_side(work: Work, jobs: Sequence[Job], parallel: object, progress: Progress) -> dict[int, Exception]:
     """Run all, and return place -> error of those that ended early; one that fails says why, and the others go on.
 
-    Arguments:
-        work: runs one job in a process of its own; it must be picklable, and so must what a job holds
-        jobs: those to be run, started in this order
-        parallel: how many at once, or `auto`, which minds a GPU's memory; they share the cores' threads
-        progress: is told of cycles and ends, by the places of the jobs
+    work: runs one job in a process of its own; it must be picklable, and so must what a job holds
+    jobs: those to be run, started in this order
+    parallel: how many at once, or `auto`, which minds a GPU's memory; they share the cores' threads
+    progress: is told of cycles and ends, by the places of the jobs
     """
     most = slots(parallel)
     threads = max(1, slots("auto") // min(most, len(jobs)))
@@ -70,12 +72,19 @@ def side_by_side(work: Work, jobs: Sequence[Job], parallel: object, progress: Pr
     return runs.errors
 
 
-def server() -> ForkServerContext | SpawnContext:
-    """Return what starts processes."""
-    forks = "forkserver" in mp.get_all_start_methods()
-    context = mp.get_context("forkserver") if forks else mp.get_context("spawn")
+def server() -> Starter:
+    """Return what starts processes; where that is a server, it has begun, and no Ctrl-C reaches it as it imports."""
+    if "forkserver" not in mp.get_all_start_methods():
+        return mp.get_context("spawn")
+    context = mp.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
-    return context
+    resource_tracker.ensure_running()  # it would let Ctrl-C through again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        forkserver.ensure_running()
+        return context
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def slots(parallel: object) -> int:
@@ -99,7 +108,7 @@ class _Runs:
     """
 
     work: Work
-    context: ForkServerContext | SpawnContext
+    context: Starter
     progress: Progress
     by_memory: bool = True
     threads: int = 1
@@ -132,8 +141,7 @@ class _Runs:
 
         The cycles of an earlier start are told before the run has anything on the GPU, and say nothing of it.
 
-        Arguments:
-            held: the share of a GPU's memory that the run took at most; 0.0 on a CPU
+        held: the share of a GPU's memory that the run took at most; 0.0 on a CPU
         """
         if not old:
             self.held = max(self.held, held)
@@ -157,11 +165,11 @@ def heard(running: Running, connection: Connection) -> tuple[int, str, list[Any]
     number, process = running[connection]
     try:
         kind, *told = connection.recv()
+        return number, kind, told
     except EOFError:
         process.join()
         del running[connection]
         return number, "ended", [process.exitcode]
-    return number, kind, told
 
 
 def killed(what: str, status: int | None) -> UserError:
@@ -169,9 +177,7 @@ def killed(what: str, status: int | None) -> UserError:
     return UserError(f"{what} was killed (status {status}); start the same command again")
 
 
-def started(
-    context: ForkServerContext | SpawnContext, work: Work, job: Job, threads: int
-) -> tuple[Connection, BaseProcess]:
+def started(context: Starter, work: Work, job: Job, threads: int) -> tuple[Connection, BaseProcess]:
     """Start a job in a process; this side closes the pipe's other end, so that it hears when the process dies."""
     ours, theirs = context.Pipe(duplex=False)
     process = context.Process(target=_child, args=(work, job, theirs, threads), daemon=True)
@@ -195,11 +201,8 @@ def _child(work: Work, job: Job, parent: Connection, threads: int) -> None:
         temporary = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         with plainly(), temporary as tempfile.tempdir:  # no exit function runs here
             work(job, Told(parent))
-    except UserError as error:
-        parent.send(("error", error))
-        sys.exit(2)
-    except Exception:
-        parent.send(("error", UserError(unexpected(job.folder))))
+    except Exception as error:
+        parent.send(("error", error if isinstance(error, UserError) else UserError(unexpected(job.folder))))
         sys.exit(1)
 
 
@@ -222,9 +225,8 @@ def held() -> float:
     """Return the share of a GPU's memory that this process has taken at most; 0.0 where it computes on the CPU."""
     import torch
 
-    if not torch.cuda.is_initialized():  # to ask would take memory there
-        return 0.0
-    return (torch.cuda.max_memory_reserved() + CONTEXT) / torch.cuda.mem_get_info()[1]
+    used = torch.cuda.is_initialized()  # to ask for more would take memory there
+    return (torch.cuda.max_memory_reserved() + CONTEXT) / torch.cuda.mem_get_info()[1] if used else 0.0
 
 
 def unexpected(folder: Path) -> str:

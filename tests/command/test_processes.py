@@ -1,5 +1,6 @@
 """Runs side by side end each for themselves."""
 
+import multiprocessing as mp
 import os
 import signal
 import subprocess
@@ -153,3 +154,26 @@ def alive(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+CTRL_C = """
+import os, signal
+from multiprocessing import forkserver
+from alsuite.command.processes import server
+
+if __name__ == "__main__":
+    context = server()
+    os.kill(forkserver._forkserver._forkserver_pid, signal.SIGINT)
+    process = context.Process(target=print, args=("started",))
+    process.start()
+    process.join()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("forkserver" not in mp.get_all_start_methods(), reason="no server starts processes here")
+def test_ctrl_c_does_not_reach_the_server_while_it_imports(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(CTRL_C)
+    ran = subprocess.run([sys.executable, script], env=importing(tmp_path), capture_output=True, text=True)
+    assert (ran.stdout, ran.stderr) == ("started\n", "")
