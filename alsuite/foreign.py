@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from alsuite.data.checks import check_pixels
@@ -116,12 +117,26 @@ def _table(values: ArrayLike | None, name: str) -> Tensor | None:
     """Return (N, D) floats, checked."""
     if values is None:
         return None
-    array = np.asarray(values)
+    array = _array(values, name)
     if array.ndim != 2 or array.dtype.kind not in "fiu" or not array.size:
         raise UserError(f"{name} are {array.dtype} of shape {array.shape}: give floats, a row for each image")
-    if np.isnan(array).any() or (name == "features" and np.isinf(array).any()):
-        raise UserError(f"{name} hold what is no number: look whether the model has diverged")
-    return torch.as_tensor(array).float()
+    with np.errstate(over="ignore"):
+        table = torch.from_numpy(array.astype(np.float32))
+    if bool(table.isnan().any()) or (name == "features" and bool(table.isinf().any())):
+        raise UserError(f"{name} hold what is no number of float32: look whether the model has diverged")
+    return table
+
+
+def _array(values: object, name: str) -> NDArray[Any]:
+    """Return an array in this machine's order of bytes, of one piece."""
+    if isinstance(values, Tensor):
+        values = values.detach().cpu()
+        values = (values.float() if values.is_floating_point() else values).numpy()
+    try:
+        array = np.require(values, requirements="C")
+    except (TypeError, ValueError):
+        raise UserError(f"{name} are no array: give numbers, as many for each image") from None
+    return array.astype(array.dtype.newbyteorder("="), copy=False)
 
 
 def read(images: object, config: Mapping[str, Any]) -> tuple[Tensor, Sequence[str] | None]:
@@ -140,9 +155,14 @@ def read(images: object, config: Mapping[str, Any]) -> tuple[Tensor, Sequence[st
             raise UserError(f"root={root} lies in {images}, whose images are all read: add root=... outside of it")
         split = unlabelled(path, size, ("a", "b"), None, None).train
         return split.images, split.files.names if split.files else None
-    array = torch.as_tensor(np.asarray(images))
+    given = _array(images, "images")
+    if given.dtype.kind not in "fiub":
+        raise UserError(f"images are {given.dtype}: give uint8, or floats in 0..1")
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given NumPy array is not writable")
+        array = torch.from_numpy(given.astype(np.float64) if given.dtype == np.longdouble else given)
     array = array[:, None] if array.ndim == 3 else array
-    if array.ndim != 4 or array.shape[1] not in (1, 3):
+    if array.ndim != 4 or array.shape[1] not in (1, 3) or not array.shape[2] * array.shape[3]:
         raise UserError(f"images are {tuple(array.shape)}: give them as (N, C, H, W), of 1 or 3 channels, or (N, H, W)")
     if array.is_floating_point():
         if not (len(array) and float(array.min()) >= 0 and float(array.max()) <= 1):

@@ -18,6 +18,7 @@ import torch
 import alsuite
 from alsuite import pick
 from alsuite.errors import UserError
+from alsuite.foreign import Foreign, read
 from alsuite.labelling.known import by_position, classes_of, read_labels
 from alsuite.pick import main
 from alsuite.pool import Pool
@@ -257,17 +258,40 @@ def test_labels_that_are_numbers_are_those_of_columns() -> None:
             return super().query(pool, task, n)
 
     log_probs = np.full((30, 4), np.log(0.25))
-    for labels in ({0: 2, 1: 3, 2: 3}, {0: "cat", 1: "dog", 2: "dog"}, {0: 7, 1: 8, 2: 9, 3: 12}):
+    gaps = pd.Series([2, None, 3, -1, *[None] * 26])  # which pandas turns into 2.0, nan, 3.0 and -1.0
+    for labels in ({0: 2, 1: 3, 2: 3}, {0: "cat", 1: "dog", 2: "dog"}, {0: 7, 1: 8, 2: 9, 3: 12}, gaps):
         alsuite.query(log_probs=log_probs, labels=labels, strategy=Own(), n=2)
     named = {0: "cat", 1: "dog", 2: "1", 3: "2", 4: "unsure"}
     alsuite.query(log_probs=log_probs, labels=named, strategy=Own(), n=2, options=["dataset.classes=[dog,cat]"])
-    assert seen == [(4, [2, 3, 3]), (4, [0, 1, 1]), (4, [0, 1, 2, 3]), (4, [1, 0, 0, 1])]
+    assert seen == [(4, [2, 3, 3]), (4, [0, 1, 1]), (4, [0, 1, 2, 3]), (4, [2, 3]), (4, [1, 0, 0, 1])]
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        FEATURES[::-1],
+        FEATURES.astype(">f8"),
+        FEATURES.astype(np.longdouble),
+        np.broadcast_to(FEATURES[0], FEATURES.shape),
+        torch.tensor(FEATURES, requires_grad=True),
+    ],
+)
+@pytest.mark.filterwarnings("error")
+def test_an_array_is_read_however_it_is_kept(array: Any) -> None:
+    expected = np.array(array.tolist(), np.float32)
+    table = Foreign.of(array, None).features
+    assert table is not None
+    assert np.array_equal(table.numpy(), expected)
+    shades = (array - array.min()) / (array.max() - array.min())
+    images, _ = read(shades[:, None], {})
+    assert (images.shape, images.dtype) == ((30, 1, 1, 5), torch.uint8)
 
 
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         ({"labels": dict(enumerate(range(9)))}, r"labels are of 9 classes, log_probs of \d: give each a column"),
+        ({"labels": {1: -2}}, "the label -2 is no class: number classes from 0"),
         ({"labels": {1: 12}}, r"the label 12 is no column of log_probs: number them from 0 to \d"),
         ({"n": 2.5}, r"n=2\.5: 28 of 30 images have no label; give a number from 1 to 28"),
         ({"n": 29}, r"n=29: 28 of 30 images have no label; give a number from 1 to 28"),
@@ -294,6 +318,8 @@ def test_labels_that_are_numbers_are_those_of_columns() -> None:
         ({"options": ["oracle=noisy"]}, "has no say"),
         ({"log_probs": LOG_PROBS[0]}, "a row for each image"),
         ({"log_probs": LOG_PROBS * np.nan}, "no number"),
+        ({"log_probs": [[0.0], [1.0, 2.0]]}, "log_probs are no array: give numbers"),
+        ({"features": FEATURES * 1e300}, "features hold what is no number of float32"),
         ({"features": FEATURES[:9]}, "of 9 and 30 images|of 30 and 9 images"),
         (
             {"labels": ["cat", "dog", *["unsure"] * 28]},
@@ -322,6 +348,8 @@ def test_what_cannot_be_picked_from_is_told(given: dict[str, object], message: s
     [
         (np.zeros((4, 8, 8, 3), np.uint8), r"give them as \(N, C, H, W\)"),
         (np.zeros((4, 8, 8), np.int64), "images are torch.int64: give uint8"),
+        (np.zeros((4, 8, 8), object), "images are object: give uint8"),
+        (np.zeros((4, 0, 8), np.uint8), "give them as"),
         (np.full((4, 8, 8), 7.0), "floats outside 0..1"),
         (np.zeros((0, 8, 8), np.uint8), "no images to pick from"),
         ("/nonexistent", "/nonexistent is no folder"),

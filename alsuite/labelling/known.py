@@ -39,7 +39,7 @@ def by_position(labels: object, size: int, names: Sequence[str] | None) -> Known
         place = int(place) if names is None and isinstance(place, str) and place.isdecimal() else place
         if not isinstance(place, int) or not 0 <= place < size:
             raise UserError(f"a label is given for {key!r}, which is none of the {size:,} images: mend or delete it")
-        if not _is_unknown(label) and found.setdefault(place, name := str(label).strip()) != name:
+        if not _is_unknown(label) and found.setdefault(place, name := _named(label)) != name:
             raise UserError(f"{key!r} is labelled {found[place]} and {name}: delete one of both")
     return found
 
@@ -59,6 +59,15 @@ def classes_of(labels: Iterable[str]) -> list[str]:
 def _place(key: str, places: Mapping[str, int]) -> int | str:
     """Return the place of an image, which may be called as its copy beside a sheet is; the key where it has none."""
     return places.get(key, places.get(key.removeprefix("images/"), key))
+
+
+def _named(label: object) -> str:
+    """Return a class's name; numbers with nothing behind their points, as a column with gaps has them, are whole."""
+    if isinstance(label, float | np.floating) and float(label).is_integer():
+        label = int(label)
+    if isinstance(label, int | np.integer) and label < 0:
+        raise UserError(f"the label {label} is no class: number classes from 0, and give None or -1 where unknown")
+    return str(label).strip()
 
 
 def _whole(key: object) -> int | None:
