@@ -41,6 +41,7 @@ __all__ = [
     "version",
 ]
 
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # which PIL reads, of those in SUFFIXES
 KINDS = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp"}
 
 CHUNK = 1024  # images at a time
@@ -77,12 +78,12 @@ def image_files(folder: Path, pattern: str = "**/*") -> list[Path]:
 
 
 def seen(folder: Path, pattern: str = "**/*") -> list[Path]:
-    """Return what lies below a folder, in the order of its names, where neither it nor a folder between is hidden.
+    """Return the files below a folder, in the order of their names, where neither it nor a folder between is hidden.
 
     Editors and systems leave copies of images under such names: `.ipynb_checkpoints/0-checkpoint.png`, `._0.png`.
     """
     if pattern == "**/*":
-        return sorted(Path(entry.path) for entry in below(folder))
+        return sorted(Path(entry.path) for entry in below(folder) if not entry.is_dir())
     found = sorted(folder.glob(pattern))
     return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
 
@@ -207,13 +208,14 @@ def decoded(file: Path | BinaryIO, read: Callable[[Image], Read], name: str = ""
     """Return what is read from an image file, whose size is looked at before a pixel of it is unfolded.
 
     Whatever cannot be decoded is refused by name, since one among a million is hard to find. Few bytes may unfold into
-    more than fits into memory: PIL warns of such an image from 89 million pixels on, and it is refused.
+    more than fits into memory: PIL warns of such an image from 89 million pixels on, and it is refused. So is what only
+    bears an image's suffix, such as PostScript, which PIL would have another program run.
     """
     from PIL import Image
 
     warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
     try:
-        with Image.open(file) as opened:
+        with Image.open(file, formats=FORMATS) as opened:
             return read(opened)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise UserError(f"{name or file} has more than 89 million pixels: make it smaller, or delete it") from None

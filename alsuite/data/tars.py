@@ -22,6 +22,7 @@ from alsuite.files import SUFFIXES
 
 __all__ = ["Sample", "fsspec", "label", "picture", "samples"]
 
+LARGEST = 2**28  # bytes of a sample's file
 LABELS = ("label", "cls", "class")  # keys of a json file
 Sample = tuple[str, dict[str, bytes]]  # its name, and what its files hold, by their suffixes
 
@@ -60,6 +61,8 @@ def grouped(tar: tarfile.TarFile) -> Iterator[Sample]:
         content = tar.extractfile(member) if member.isfile() else None
         if content is None or Path(member.name).name.startswith("."):
             continue
+        if member.size > LARGEST:
+            raise UserError(f"{member.name} has {member.size:,} bytes, which is no image: delete it from its shard")
         at, _, base = member.name.rpartition("/")
         stem, _, suffix = base.partition(".")
         if f"{at}/{stem}" != key and files:
@@ -89,7 +92,7 @@ def in_json(content: bytes) -> Any:
     """Return the label that a json file holds, alone or under its name; None where it is no such file."""
     try:
         told = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return next((told[key] for key in LABELS if key in told), None) if isinstance(told, dict) else told
 

@@ -89,6 +89,19 @@ def test_a_bomb_is_refused_before_it_is_unfolded(side: int, tmp_path: Path) -> N
             read(tmp_path / "x.png")
 
 
+def test_what_only_bears_an_images_suffix_is_refused(tmp_path: Path) -> None:
+    """PIL has another program run PostScript, whatever its file is called."""
+    (tmp_path / "x.jpg").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n")
+    for read in (lambda path: square(path, SIDE, SIDE), read_mask):
+        with pytest.raises(UserError, match=r"cannot read the image \S+x\.jpg \(.*cannot identify image file"):
+            read(tmp_path / "x.jpg")
+
+
+def test_a_folder_is_no_image_whatever_it_is_called(tmp_path: Path) -> None:
+    write_image(tmp_path / "a.png" / "b.png", 0, kind="png")
+    assert image_files(tmp_path) == [tmp_path / "a.png" / "b.png"]
+
+
 def test_hidden_files_are_no_images(tmp_path: Path) -> None:
     tree = tmp_path / ".mine"  # what the folder itself lies in says nothing
     hidden = [f"cat/{name}" for name in ("._0.png", ".ipynb_checkpoints/0-checkpoint.png", "deep/.old/more/2.png")]

@@ -191,6 +191,12 @@ def test_a_shard_that_is_damaged_in_its_middle_is_told(home: Path) -> None:
         of(home)
 
 
+def test_a_file_too_large_for_an_image_is_not_read(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("alsuite.data.tars.LARGEST", 20)
+    with pytest.raises(UserError, match=r"\.\w+ has \d+ bytes, which is no image: delete it from its shard"):
+        of(home)
+
+
 def test_a_torn_compressed_shard_is_told(home: Path) -> None:
     packed = gzip.compress((home / "tars" / "train-00.tar").read_bytes())
     (home / "tars" / "train.tar.gz").write_bytes(packed)
@@ -204,6 +210,7 @@ WRONG = {
     "no label": ({"a/1.jpg": image(0)}, r'train-00\.tar: a/1 has no label: add a/1\.cls, or a/1\.json with "label"$'),
     "json without one": ({"1.jpg": image(0), "1.json": b'{"id": 3}'}, "1 has no label"),
     "json that is none": ({"1.jpg": image(0), "1.json": b"{"}, "1 has no label"),
+    "json too deep": ({"1.jpg": image(0), "1.json": b"[" * 100_000}, "1 has no label"),
     "no number": (
         {"1.jpg": image(0), "1.cls": b"cat"},
         r"the label of 1 is 'cat': it must be a number from 0 of at most 9 digits$",
