@@ -10,6 +10,7 @@ it waits.
 from __future__ import annotations
 
 import json
+import os
 import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, suppress
@@ -36,7 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["Array", "Resuming", "fetched"]
 
 VGG16 = "alsuite.tasks.vgg.VGG16"
-UNREADABLE = (AttributeError, EOFError, ImportError, OSError, PickleError)  # a task of another version, or a torn one
+# Those of a task of another version, or of a torn one.
+UNREADABLE = (AssertionError, AttributeError, EOFError, ImportError, OSError, PickleError)
 
 
 class Resuming:
@@ -151,7 +153,9 @@ class Array:
         from submitit import SlurmJob
 
         last: dict[Path, Handed[None]] = {}
-        submitted = {path: path.stat().st_mtime for path in self.home.rglob("*_submitted.pkl")}
+        found = {path: path.stat() for path in self.home.rglob("*_submitted.pkl")}
+        own = os.getuid()  # to read a pickle is to run it
+        submitted = {path: status.st_mtime for path, status in found.items() if status.st_uid == own}
         for path in sorted(submitted, key=submitted.__getitem__):
             task: Handed[None] = SlurmJob(self.folder, path.name.removesuffix("_submitted.pkl"))
             with suppress(*UNREADABLE):

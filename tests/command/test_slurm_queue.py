@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from alsuite.command import slurm_queue
+from alsuite.command.progress import Progress
+from alsuite.command.slurm import Array
 from alsuite.command.slurm_queue import PATIENCE, Growing, Watch, in_queue
 
 
@@ -126,3 +128,24 @@ def test_a_queue_that_says_nothing_gives_no_run_up(watched: Callable[..., Any]) 
     shown, errors, ended = watched(at)
     assert (errors, shown.ends) == ({}, {0: None, 1: None})
     assert ended == 3 * int(PATIENCE) + 1
+
+
+def test_what_another_user_handed_in_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """To read a pickle is to run what it holds."""
+    submitit = pytest.importorskip("submitit")
+    read: list[Path] = []
+
+    def submission(task: Any) -> Any:
+        read.append(task.paths.submitted_pickle)
+        return SimpleNamespace(args=[SimpleNamespace(folder=tmp_path)])
+
+    monkeypatch.setattr(submitit.SlurmJob, "submission", submission)
+    kept = tmp_path / "7_0" / "7_0_submitted.pkl"
+    kept.parent.mkdir()
+    kept.touch()
+    array = Array(lambda job, shown: None, {"submitit_folder": tmp_path / "%j"})
+    with Progress([]) as progress:
+        for user, expected in ((kept.stat().st_uid + 1, []), (kept.stat().st_uid, [kept])):
+            monkeypatch.setattr("os.getuid", lambda user=user: user)
+            array.tell_of_earlier([], progress)
+            assert read == expected
