@@ -148,7 +148,8 @@ class Page:
         port, self.token = _address(kept)
         try:
             server = _Server(self, port)
-        except (OSError, OverflowError):
+        except (OSError, OverflowError):  # whoever has the port may have heard the token
+            self.token = secrets.token_urlsafe(TOKEN)
             server = _Server(self, 0)
         port = server.server_address[1]
         kept.unlink(missing_ok=True)

@@ -225,7 +225,7 @@ def test_its_address_stays_the_same_and_is_this_machines_own(visit: Visit) -> No
     assert visit.page.url.startswith("http://127.0.0.1:")
     again = Page(visit.page.folder, NAMES)
     again._serve()  # while the first holds the port
-    assert again.token == visit.page.token
+    assert again.token != visit.page.token, "whoever has the port may have heard it"
     assert again.url != visit.page.url
 
 
@@ -250,7 +250,7 @@ def test_a_port_that_cannot_be_is_replaced(visit: Visit) -> None:
     kept.write_text(json.dumps({"port": 70_000, "token": visit.page.token}))
     again = Page(visit.page.folder, NAMES)
     again._serve()
-    assert (again.token, 0 < int(urlsplit(again.url).port or 0) < 65_536) == (visit.page.token, True)
+    assert 0 < int(urlsplit(again.url).port or 0) < 65_536
 
 
 def test_an_answer_that_the_disk_refuses_does_not_count(visit: Visit, monkeypatch: pytest.MonkeyPatch) -> None:
