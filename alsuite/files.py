@@ -95,7 +95,7 @@ def locked(path: Path, other: str = "") -> Iterator[None]:
 
 def lock_of(folder: Path) -> FileLock:
     """Return the folder's lock, held; a folder in which another process runs is refused."""
-    lock = FileLock(folder / "lock")
+    lock = FileLock(folder / "lock", mode=0o666)
     try:
         lock.acquire(timeout=0)
     except Timeout:

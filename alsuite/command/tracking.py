@@ -115,6 +115,7 @@ class Tracker:
 
     def _start(self, mode: str, folder: Path, about: Options) -> None:
         os.environ.setdefault("WANDB_SILENT", "true")
+        os.environ.setdefault("WANDB_DATA_DIR", str(folder / "wandb"))  # else pictures wait in the user's home
         import wandb
 
         settings = wandb.Settings(init_timeout=30, silent=True, console="off", x_disable_stats=True)
