@@ -63,6 +63,8 @@ class Journal:
         self.path = folder / "cycles.jsonl"
         with self._explained("create it"):
             folder.mkdir(parents=True, exist_ok=True)
+            if self.path.is_symlink():  # what it leads to would be cut and written to
+                raise UserError(f"{self.path} is a link: put the file itself in its place, or delete it")
             self._lock = lock_of(folder)
             self._lock_file = os.stat(self._lock.lock_file).st_ino
         self.records = self._read()

@@ -99,7 +99,9 @@ class HumanMasks:
         for name in ("images", "masks"):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         for index in indices:
-            Image.fromarray(picture(pool.images[index])).save(self.folder / "images" / f"{index}.png")
+            target = self.folder / "images" / f"{index}.png"
+            target.unlink(missing_ok=True)  # a link there would lead to another file
+            Image.fromarray(picture(pool.images[index])).save(target)
         lines = [f"{number},{name}\n" for number, name in [*enumerate(self.names), (VOID, "void")]]
         (self.folder / "classes.csv").write_text("".join(["number,class\n", *lines]), encoding="utf-8")
 

@@ -114,7 +114,7 @@ def about_of(path: Path) -> Record | None:
     """Read what a run is; None where the file isn't there, or isn't whole."""
     try:
         about = json.loads(path.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return about if isinstance(about, dict) and "config" in about else None
 

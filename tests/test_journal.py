@@ -17,7 +17,7 @@ import pytest
 from alsuite.command.around import set_aside
 from alsuite.errors import UserError
 from alsuite.journal import Journal
-from alsuite.recorded import changed, ended_as
+from alsuite.recorded import about_of, changed, ended_as
 from alsuite.results import load_runs
 from alsuite.results.kept import facts_of
 from helpers import REPOSITORY
@@ -443,3 +443,17 @@ def test_images_are_there_before_their_cycle_is(tmp_path: Path, monkeypatch: pyt
         journal.append(record(0), {"synthetic": np.zeros((1, 1, 2, 2), np.uint8)})
     journal.close()
     assert reopened(tmp_path) == []
+
+
+def test_a_journal_that_leads_elsewhere_is_refused_and_what_it_leads_to_stays(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("one line")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "cycles.jsonl").symlink_to(tmp_path / "notes.txt")
+    with pytest.raises(UserError, match=r"cycles\.jsonl is a link: put the file itself"):
+        Journal(tmp_path / "run")
+    assert (tmp_path / "notes.txt").read_text() == "one line"
+
+
+def test_a_description_nested_beyond_all_measure_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text("[" * 100_000)
+    assert about_of(tmp_path / "run.json") is None

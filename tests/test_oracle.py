@@ -322,6 +322,24 @@ def test_a_person_gets_images_and_a_sheet(desk: Desk) -> None:
     assert sorted(path.name for path in desk.folder.iterdir()) == ["images", "labels_000000.csv"]
 
 
+def test_an_image_takes_the_place_of_a_link_to_another_file(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "queries")
+    shown = desk.folder / "images" / f"{QUERY[0]}.png"
+    shown.parent.mkdir(parents=True)
+    (tmp_path / "mine").write_text("mine")
+    shown.symlink_to(tmp_path / "mine")
+    with pytest.raises(AwaitingLabels):
+        desk.ask()
+    assert (tmp_path / "mine").read_text() == "mine"
+    assert not shown.is_symlink()
+
+
+@pytest.mark.parametrize("name", ["unsure", "", "cat "])
+def test_a_class_that_is_no_answer_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"a class is called '{name}', which cannot be told as an answer"):
+        Human(tmp_path, ["dog", name])
+
+
 @pytest.mark.parametrize("labels", [["cat", "ant", "bee"], ["3", "1", "2"], [" cat ", "1", "bee"]])
 def test_a_filled_sheet_is_read_in_the_order_of_the_query(desk: Desk, labels: list[str]) -> None:
     desk.fill(labels)

@@ -14,7 +14,7 @@ from alsuite.data.images import Files
 from alsuite.errors import AwaitingLabels, UserError
 from alsuite.labelling.label_studio import LabelStudio
 from alsuite.labelling.page import Page
-from alsuite.labelling.sheet import MADE, Sheet
+from alsuite.labelling.sheet import MADE, UNSURE, Sheet
 from alsuite.palette import picture
 from alsuite.pool import Pool
 
@@ -42,6 +42,8 @@ class Human:
         page: Page | LabelStudio | None = None,
         known: Tensor | None = None,
     ) -> None:
+        if odd := [name for name in names if name in ("", UNSURE) or name != name.strip()]:
+            raise UserError(f"a class is called '{odd[0]}', which cannot be told as an answer: rename it")
         self.folder = folder
         self.names = list(names)
         self.known = torch.empty(0, dtype=torch.int64) if known is None else known
@@ -106,6 +108,7 @@ class Human:
         name = own if index < pool.originals else f"{MADE}/{index}.png"
         target = self.folder / "images" / name
         target.parent.mkdir(parents=True, exist_ok=True)
+        target.unlink(missing_ok=True)  # a link there would lead to another file
         if self.files and index < len(self.files.names):
             shutil.copyfile(self.files.root / name, target)
             return name

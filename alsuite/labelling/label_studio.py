@@ -116,7 +116,7 @@ def _answers(export: Path, names: Sequence[str]) -> dict[str, str]:
     try:
         tasks = json.loads(export.read_text(encoding="utf-8"))
         found = {str(task["data"]["index"]): _choice(task["annotations"]) for task in tasks}
-    except (OSError, ValueError, TypeError, KeyError, IndexError):
+    except (OSError, ValueError, TypeError, KeyError, IndexError, RecursionError):
         raise UserError(f"{export} is no export of these tasks: export the project as JSON, not as JSON-MIN") from None
     for index, name in found.items():
         if name and name not in (*names, UNSURE):

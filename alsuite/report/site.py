@@ -10,6 +10,8 @@ from pathlib import Path
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from plotly.offline import get_plotlyjs
 
+from alsuite.errors import UserError
+
 __all__ = ["Site"]
 
 ASSETS = Path(__file__).parent / "assets"
@@ -38,6 +40,8 @@ class Site:
 
     def clear(self) -> None:
         """Remove the pages of an earlier report; write the style, the script, and plotly as its package brings it."""
+        if self.out.is_symlink():
+            raise UserError(f"{self.out} is a link, and folders in it would be emptied: delete it")
         for folder in FOLDERS:
             shutil.rmtree(self.out / folder, ignore_errors=True)
         shutil.copytree(ASSETS, self.out / "assets")

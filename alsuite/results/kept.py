@@ -69,7 +69,10 @@ def pictured_in(folder: Path, experiment: str, scale: str, run: str) -> Path:
 
 def place_of(experiment: str, scale: str, run: str) -> str:
     """Return the name of a run among all, which is also its folder below that of the pictures."""
-    return f"{experiment}/{scale}/{run}"
+    place = f"{experiment}/{scale}/{run}"
+    if not {"", ".", ".."}.isdisjoint(place.split("/")):
+        raise UserError(f"a published run is called {place}, which leads elsewhere: publish it anew")
+    return place
 
 
 def keep_queried(frame: pd.DataFrame, folder: Path) -> None:

@@ -114,7 +114,7 @@ def test_a_wrong_export_is_told_in_one_line(studio: Studio) -> None:
     studio.answer("cat", "dog", "ant")
     with pytest.raises(UserError, match=r"export_000000\.json, index 2: 'dog' is no class; answer one of ant, "):
         studio.ask()
-    for text in ("not JSON", "{}x", "[1]", json.dumps([{"index": 7, "label": "cat"}])):
+    for text in ("not JSON", "{}x", "[1]", "[" * 100_000, json.dumps([{"index": 7, "label": "cat"}])):
         studio.export.write_text(text)
         with pytest.raises(UserError, match=r"export_000000\.json is no export of these tasks: .* not as JSON-MIN$"):
             studio.ask()

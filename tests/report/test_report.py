@@ -166,6 +166,15 @@ def test_pages_of_an_earlier_site_go(tmp_path: Path) -> None:
     assert other.exists()
 
 
+def test_a_site_that_leads_elsewhere_is_refused_and_nothing_there_is_removed(tmp_path: Path) -> None:
+    (tmp_path / "mine" / "papers").mkdir(parents=True)
+    (tmp_path / "nothing").mkdir()
+    (tmp_path / "site").symlink_to(tmp_path / "mine")
+    with pytest.raises(UserError, match=r"site is a link, and folders in it would be emptied"):
+        write_report(tmp_path / "nothing", tmp_path / "site")
+    assert (tmp_path / "mine" / "papers").is_dir()
+
+
 def test_the_command_says_where_the_site_starts_and_what_is_missing(
     root: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -16,6 +16,7 @@ from alsuite.errors import UserError
 from alsuite.results.__main__ import main
 from alsuite.results.diagnostics import diagnostics
 from alsuite.results.intervals import interval
+from alsuite.results.kept import place_of
 from alsuite.results.measures import largest
 from alsuite.results.report import report
 from alsuite.results.statistics import holm, one_setting, parts_of_series
@@ -396,3 +397,10 @@ def test_reading_needs_no_network_library() -> None:
     code = f"import sys, alsuite.results, alsuite.figures; print({heavy} & set(sys.modules))"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == "set()"
+
+
+def test_a_published_run_leads_nowhere_else() -> None:
+    assert place_of("toy", "smoke", "seed=0") == "toy/smoke/seed=0"
+    for run in ("../../seed=0", "a/../b", "", "/tmp"):
+        with pytest.raises(UserError, match="which leads elsewhere"):
+            place_of("toy", "smoke", run)
