@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from alsuite import ranks
 from alsuite.code import code_at_work, digest
-from alsuite.errors import UserError
+from alsuite.errors import UserError, first_line
 from alsuite.files import locked, written_whole
 from alsuite.training import rehearsal
 from alsuite.training.progress import say
@@ -146,7 +146,7 @@ def _told(value: Any) -> Any:
 
 def _damaged(path: Path, error: Exception) -> Checkpoint:
     """Say that a file is damaged, and return nothing in its place."""
-    say(f"{path} is damaged ({error}): what it held is trained again")
+    say(f"{path} is damaged ({first_line(error)}): what it held is trained again")
     return {}
 
 
