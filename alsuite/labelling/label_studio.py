@@ -115,21 +115,22 @@ def _answers(export: Path, names: Sequence[str]) -> dict[str, str]:
     """Return index -> class, or "unsure", of what somebody has answered; what was skipped is left out."""
     try:
         tasks = json.loads(export.read_text(encoding="utf-8"))
-        found = {str(task["data"]["index"]): _choice(task["annotations"]) for task in tasks}
+        told = [(str(task["data"]["index"]), _choice(task["annotations"])) for task in tasks]
     except (OSError, ValueError, TypeError, KeyError, IndexError, RecursionError):
         raise UserError(f"{export} is no export of these tasks: export the project as JSON, not as JSON-MIN") from None
-    for index, name in found.items():
+    found: dict[str, str] = {}
+    for index, name in told:
         if name and name not in (*names, UNSURE):
             known = ", ".join([*names[:12], UNSURE])
             raise UserError(f"{export}, index {index}: '{name}' is no class; answer one of {known}, and export again")
-    return {index: name for index, name in found.items() if name}
+        if name and found.setdefault(index, name) != name:
+            raise UserError(f"{export}, index {index}: '{found[index]}' and '{name}': delete a task, and export again")
+    return found
 
 
 def _choice(annotations: Sequence[Options]) -> str:
-    """Return what the last person chose who did; "" if nobody did."""
-    given = [each["result"][0]["value"]["choices"][0] for each in annotations if _is_given(each)]
-    return str(given[-1]) if given else ""
-
-
-def _is_given(annotation: Options) -> bool:
-    return bool(annotation["result"]) and not annotation.get("was_cancelled")
+    """Return what was chosen last, by whoever did; "" if nobody did. Other controls than ours are passed over."""
+    in_time = sorted(annotations, key=lambda each: str(each.get("updated_at", "")))
+    values = [one["value"] for each in in_time if not each.get("was_cancelled") for one in each["result"]]
+    chosen = [str(value["choices"][0]) for value in values if "choices" in value]
+    return chosen[-1] if chosen else ""

@@ -129,6 +129,26 @@ def test_of_several_answers_the_last_counts(studio: Studio) -> None:
     assert studio.ask() == [0, 0, 0]
 
 
+def test_the_answer_given_last_counts_wherever_it_stands_and_a_note_is_no_answer(studio: Studio) -> None:
+    last, first = ({**annotation(name), "updated_at": f"2026-0{month}-01"} for name, month in (("cat", 3), ("ant", 2)))
+    note = {"from_name": "note", "to_name": "image", "type": "textarea", "value": {"text": ["blurred"]}}
+    last["result"].insert(0, note)
+    told = [{**task, "annotations": [last, first]} for task in studio.tasks()]
+    studio.export.write_text(json.dumps(told))
+    assert studio.ask() == [2, 2, 2]
+
+
+def test_a_task_that_was_imported_twice_is_answered_once(studio: Studio) -> None:
+    told = [{**task, "annotations": [annotation("cat")]} for task in studio.tasks()]
+    left = [{**task, "annotations": []} for task in studio.tasks()]
+    studio.export.write_text(json.dumps([*told, *left]))
+    assert studio.ask() == [2, 2, 2]
+    other = {**told[0], "annotations": [annotation("ant")]}
+    studio.export.write_text(json.dumps([*told, other]))
+    with pytest.raises(UserError, match=r"index \d+: 'cat' and 'ant': delete a task, and export again"):
+        studio.ask()
+
+
 def test_where_all_is_unsure_the_export_is_named(studio: Studio) -> None:
     studio.answer("unsure", "unsure", "unsure")
     with pytest.raises(UserError, match=r"export_000000\.json is unsure of every image: label one at least"):
