@@ -202,9 +202,8 @@ def resized(split: Split, pad: int, size: int | None) -> Split:
 
 
 def no_larger(split: Split, side: int | None) -> Split:
-    if side is None or max(split.images.shape[2:]) <= side:
+    if side is None or (longest := max(split.images.shape[2:])) <= side:
         return split
-    longest = max(split.images.shape[2:])
     height, width = (max(1, round(pixels * side / longest)) for pixels in split.images.shape[2:])
     images = all_scaled(parts(split.images, 250), split, (height, width), antialias=True)
     return replace(split, images=images, targets=nearest(split.targets, (height, width)))
@@ -229,8 +228,9 @@ def drawn(split: Split, n: int | None) -> Split:
         raise UserError(f"a subset of {n} images was asked for: give scale.pool and scale.test whole numbers from 1")
     if n is None or n >= len(split.targets):
         return split
-    indices = torch.from_numpy(np.random.default_rng(0).permutation(len(split.targets))[:n])
-    return chosen_of(split, indices)
+    indices = torch.from_numpy(np.random.default_rng(0).permutation(len(split.targets)))
+    order = torch.isin(indices, split.known).int().argsort(stable=True, descending=True)  # what is labelled stays
+    return chosen_of(split, indices[order[:n]])
 
 
 def statistics(images: Tensor, most: int = 10_000) -> tuple[tuple[float, ...], tuple[float, ...]]:

@@ -13,6 +13,7 @@ import torch
 from alsuite.budget import Budget, uniform
 from alsuite.command import identity
 from alsuite.command.setting import Parts, Setting, check_apart
+from alsuite.data import dataset
 from alsuite.data.enlarged import enlarged
 from alsuite.data.folders import folder
 from alsuite.errors import AwaitingLabels, UserError
@@ -384,3 +385,13 @@ def test_another_data_set_is_measured_on_beside_a_folder_without_labels(
     assert torch.equal(data.tests["other"].images, other.tests["seen"].images)
     with pytest.raises(UserError, match="the test set seen is its own: call that"):
         folder(photos, 8, test=tests, extra_tests={"seen": other}, **given)
+
+
+def test_a_smaller_pool_keeps_what_is_labelled(photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "known.csv"
+    table.write_text("image,label\nday 1/photo 04.png,cat\nday 0/photo 09.png,dog\n")
+    train = folder(photos, 8, labelled=str(table), classes=["cat", "dog"], root=tmp_path / "data").train
+    for n in (2, 5):
+        some = dataset.drawn(train, n)
+        assert len(some.targets) == n
+        assert sorted(some.targets[some.known].tolist()) == [0, 1]
