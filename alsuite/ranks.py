@@ -171,7 +171,7 @@ def apart() -> Iterator[int]:
     if len(before) > 1:
         torch.cuda.set_rng_state(before[1])
     if not least(int(unchanged)):
-        torch.manual_seed(seed)
+        torch.manual_seed(seed + 1 + ranks.count)
 
 
 @contextmanager

@@ -44,6 +44,7 @@ from alsuite.training.game import (
     separation,
 )
 from alsuite.training.losses import ranking_hinge
+from alsuite.training.together import enough
 
 __all__ = ["AALU", "Assistance"]
 
@@ -122,6 +123,8 @@ class AALU:
         return Query.best(pool.unlabelled, scores, n, {**notes, FIT_SECONDS: seconds})
 
     def trained(self, pool: Pool, features: Tensor, probs: Tensor, losses: Tensor) -> Assistance:
+        if self.ranking:
+            enough(self.rules.batch, 2)  # to be compared
         vae = self.make_vae(features.shape[1:])
         assistant = discriminator(vae.latent + probs.shape[1] * self.prediction, self.layers)
         game = Assistance(vae, assistant, self.rules, self.prediction, self.ranking, self.margin).to(pool.device)

@@ -23,6 +23,7 @@ from alsuite.tasks.classification import Classification, Classifier
 from alsuite.tasks.masked import mean
 from alsuite.training.fit import Stream, infer
 from alsuite.training.losses import ranking_hinge, ranking_logistic
+from alsuite.training.together import enough
 
 __all__ = ["LossModule", "Ranked", "Ranker"]
 
@@ -84,6 +85,7 @@ class Ranked(Classification):
         return infer(predicted, images, self._prepare)
 
     def _begin(self, pool: Pool) -> Stream:
+        enough(self.batch, 2)  # to be compared
         labelled = super()._begin(pool)
         maps, _ = mapped(self.net.eval(), self._prepare(pool.images[:1]))
         self.loss_module = LossModule([x.shape[1] for x in maps]).to(pool.device)

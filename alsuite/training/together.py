@@ -3,7 +3,7 @@
 Each step has the mean of all ranks' gradients, summed after the backward pass: Lightning's own strategy wraps one step
 a call, and here a call is a block of steps, of several players. Batch norm takes the mean and the variance of the whole
 batch, on CPUs as well, which torch's SyncBatchNorm refuses. Losses that compare the images of a batch with one another,
-such as rankings, compare those of a part.
+such as rankings and ActiveGAN's standardised rewards, compare those of a part.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
@@ -37,7 +36,7 @@ def together(module: nn.Module) -> Iterator[None]:
         yield
         return
     _same(module)
-    layers = [layer for layer in module.modules() if isinstance(layer, BatchNorm) and layer.track_running_stats]
+    layers = [layer for layer in module.modules() if isinstance(layer, BatchNorm)]
     hook = register_optimizer_step_pre_hook(lambda optimiser, *_: _average(optimiser))
     for layer in layers:
         layer.__dict__["forward"] = partial(_normalised, layer)
@@ -56,10 +55,10 @@ def permutation(n: int) -> Tensor:
     return torch.randperm(n, generator=ranks.order())
 
 
-def enough(images: int) -> None:
-    """Refuse a batch that has fewer images than there are ranks."""
-    if images < (count := ranks.count()):
-        raise UserError(f"{count} processes share batches of {images} images: take devices={images} at the most")
+def enough(images: int, each: int = 1) -> None:
+    """Refuse a batch of which each rank would have fewer images than it needs."""
+    if (most := max(1, images // each)) < (count := ranks.count()):
+        raise UserError(f"{count} processes share batches of {images} images: take devices={most} at the most")
 
 
 def part(n: int) -> int:
@@ -153,9 +152,11 @@ def _normalised(layer: Any, x: Tensor) -> Tensor:
     """Do what a layer of batch norm does, by the statistics of all ranks."""
     if not layer.training:
         return type(layer).forward(layer, x)
-    ones = torch.ones_like(layer.running_mean)
+    ones = torch.ones(x.shape[1], device=x.device)
     weight, bias = (layer.weight, layer.bias) if layer.affine else (ones, torch.zeros_like(ones))
     y, mean, variance = _Normalised.apply(x, weight, bias, layer.eps)
+    if not layer.track_running_stats:
+        return y
     layer.num_batches_tracked += 1
     n = x.numel() // x.shape[1] * ranks.count()
     share = layer.momentum if layer.momentum is not None else 1 / float(layer.num_batches_tracked)
@@ -178,9 +179,14 @@ class _Normalised(torch.autograd.Function):
         return F.batch_norm(x, mean, variance, weight, bias, False, 0.0, eps), mean, variance
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
-        """Take the gradients at fixed statistics, then add what flows through these."""
+        """Take the gradients at fixed statistics, then add what flows through these.
+
+        They have no gradient of their own. Autograd would leave out, without a word, what should flow on through them.
+        """
+        if torch.is_grad_enabled():
+            what = "a gradient penalty through batch norm cannot be shared by processes"
+            raise UserError(f"{what}: take devices=1, or a discriminator without batch norm")
         (dy, *_), (x, weight, mean, variance) = gradients, ctx.saved_tensors
         fixed = torch.ops.aten.native_batch_norm_backward
         dx, *own = fixed(dy, x, weight, mean, variance, None, None, False, ctx.eps, [True, True, True])

@@ -110,6 +110,13 @@ def test_a_batch_has_an_image_for_each_process(alsuite: Command) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("strategy", [["learning_loss", "task_model.batch=3"], ["aalu", "strategy.batch=3"]])
+def test_losses_that_are_ranked_have_two_for_each_process(strategy: list[str], alsuite: Command) -> None:
+    line = alsuite(f"strategy={strategy[0]}", *LEARNING, strategy[1], "devices=2").line
+    assert line == "alsuite: cycle 1: 2 processes share batches of 3 images: take devices=1 at the most"
+
+
+@pytest.mark.slow
 def test_runs_of_several_processes_take_turns(alsuite: Command, tmp_path: Path) -> None:
     ended = alsuite("-m", "strategy=random,margin", *LEARNING, "devices=2")
     assert ended.status == 0, ended.err

@@ -22,6 +22,7 @@ from alsuite.budget import Budget, uniform
 from alsuite.command.processes import server
 from alsuite.command.several import met
 from alsuite.data.digits import digits
+from alsuite.errors import UserError
 from alsuite.generators.autoencoder import AutoEncoder
 from alsuite.generators.gan import GAN, GANGame, GANRules
 from alsuite.loop import seed_all
@@ -111,11 +112,30 @@ def pool_with(labels: int) -> Pool:
 def classified(batch: int, steps: int = 8) -> dict[str, list[float]]:
     """Return the weights of a classifier with batch norm after some steps."""
     seed_all(0, 0)
-    pool, net = pool_with(60), normed()
+    pool, net = pool_with(60), nn.Sequential(nn.BatchNorm2d(1, track_running_stats=False), *normed())
     stream = Stream(pool.images, pool.labels, batch=batch, indices=pool.labelled, prepare=pool.normalise)
     with nothing_drawn():
         fit(Classifier(net, cross_entropy, {"name": "sgd", "lr": 0.05}), stream, steps=steps)
     return state(net)
+
+
+def penalised() -> str:
+    """Return what a gradient of a gradient through batch norm ends in."""
+    net, images = normed(outputs=1), torch.rand(6, *SHAPE, requires_grad=True)
+    try:
+        with together.together(net):
+            torch.autograd.grad(net(images).sum(), images, create_graph=True)
+    except UserError as error:
+        return str(error)
+    return ""
+
+
+def dice() -> tuple[list[int], list[int]]:
+    """Return an order of a training in which something was drawn, and one that is drawn after it."""
+    with ranks.training():
+        torch.rand(1)
+        order = torch.randperm(9, generator=ranks.order()).tolist()
+    return order, torch.randperm(9).tolist()
 
 
 def served(batch: int, within: int | None = None) -> list[list[int]]:

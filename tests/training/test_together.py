@@ -39,6 +39,18 @@ def test_a_training_is_that_of_one_process(batch: int, count: int) -> None:
     assert not same(by_one, ranks.classified(batch, steps=7))
 
 
+def test_a_penalty_that_would_be_lost_in_silence_is_refused() -> None:
+    refused = "a gradient penalty through batch norm cannot be shared by processes: take devices=1, or a discriminator"
+    assert [told.startswith(refused) for told in on_ranks(ranks.penalised)] == [True, True]
+    assert ranks.penalised() == ""
+
+
+def test_what_is_drawn_after_a_training_is_not_its_order() -> None:
+    one, other = on_ranks(ranks.dice)
+    assert one == other
+    assert one[0] != one[1]
+
+
 def test_an_odd_batch_leaves_all_ranks_alike() -> None:
     one, other = on_ranks(partial(ranks.classified, 15))
     assert one == other
