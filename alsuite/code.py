@@ -18,7 +18,7 @@ from pathlib import Path
 
 from alsuite.errors import UserError
 
-__all__ = ["INSTALLED", "code_at_work", "code_behind", "digest", "own_file"]
+__all__ = ["code_at_work", "code_behind", "digest", "own_file"]
 
 NO_RESULT = {"__init__", "__main__", "code", "command", "data", "errors", "figures", "files", "journal", "labelling"}
 NO_RESULT |= {"pick", "recorded", "results"}
@@ -97,7 +97,7 @@ def _spec(name: str) -> ModuleSpec | None:
             return importlib.util.find_spec(name)
         around = _spec(parent)
         places = around.submodule_search_locations if around else None
-        return None if places is None else PathFinder.find_spec(name, places)
+        return None if places is None else PathFinder.find_spec(name.rpartition(".")[2], [*places])
     except (ImportError, ValueError):
         return None
 

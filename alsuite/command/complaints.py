@@ -17,7 +17,7 @@ from typing import NoReturn
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from alsuite.errors import AwaitingLabels, UserError
+from alsuite.errors import AwaitingLabels, UserError, reason
 
 __all__ = ["complaining", "mendable", "one_line", "plainly"]
 
@@ -26,7 +26,7 @@ SHORT = "there is too little memory: end other programs, or take a smaller task_
 OUT_OF_MEMORY = r"out of memory|can't allocate memory|can't start new thread|bad_alloc|could not create a primitive$"
 LONELY = "Expected more than 1 value per channel"
 OF_TWO = "batch norm learns nothing from a batch of one: raise task_model.batch, strategy.batch or generator.batch"
-EXTRA = "pip install -e '.[launchers]' in alsuite's folder brings Hydra's joblib, submitit and optuna"
+EXTRA = "pip install hydra-joblib-launcher hydra-submitit-launcher hydra-optuna-sweeper brings Hydra's others"
 NOISE = r"\n(?:To append|Config search path|    full_key|full_key|Set the environment|    reference_type)"
 REPHRASED = {
     r"Interpolation key 'fair\.": "protocol=fair has no recipe for this task model: take protocol=paper",
@@ -39,7 +39,7 @@ REPHRASED = {
     r"ConfigLoader is not set": "glob(...) is not looked up here: list its values, as in -m strategy=margin,entropy",
     r"Multiple values for (\S+?)\.": "{0} is given twice: give it once",
     r"Config group override must be a string": "an option of a group cannot be null: leave it out, or name another",
-    r"Error locating target '(.+?)'": "there is no {0} to import: check its name, and that its folder is on PYTHONPATH",
+    r"Could not load 'hydra/launcher/submitit_\w+'": "Slurm is reached through pip install hydra-submitit-launcher",
     r"Error in call to target '(.+?)':\s*\w+\([\"'](.+)[\"']\)": "{0}: {1}; see --cfg job, +name=value adds an option",
     r"Additional config directory '(.+?)' not found": "there is no folder {0} to take configurations from",
     r"Cannot find primary config '(.+?)'": "there is no {0}.yaml to start from: leave out --config-name",
@@ -63,9 +63,19 @@ def one_line(error: Exception, options: Sequence[str] = ()) -> str:
         return f"{absent[1]} has no value: give one, as {absent[1]}=..."
     if circle := re.search(r"Recursive interpolation.*?full_key: (\S+)", whole, re.DOTALL):
         return f"{circle[1]} refers to itself through ${{...}}: give it a value of its own"
-    if inner is None:
+    if located := re.search(r"Error locating target '(.+?)'", text):
+        text = _not_located(located[1], causes[-1])
+    elif inner is None:
         text = _known(text, options) or text + "; see --help, or --cfg job for all keys"
     return " ".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _not_located(target: str, cause: Exception) -> str:
+    """Return why there is no such target: its module isn't there, or what goes wrong in it as it is imported."""
+    absent = f"{target}.".startswith(f"{cause.name}.") if isinstance(cause, ModuleNotFoundError) else False
+    if absent or isinstance(cause, AttributeError):
+        return f"there is no {target} to import: check its name, and that its folder is on PYTHONPATH"
+    return f"{target} cannot be imported: {reason(cause)}"
 
 
 def _known(text: str, options: Sequence[str]) -> str:

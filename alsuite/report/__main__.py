@@ -28,7 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         from alsuite.report.pages import write_report
     except ModuleNotFoundError as error:
-        sys.exit(f'alsuite: the report needs {error.name}: pip install -e ".[report]" in alsuite\'s folder')
+        sys.exit(f"alsuite: the report needs {error.name}: pip install jinja2 plotly")
     with complaining():
         check_folder(options.config_dir)
         print(write_report(options.root, options.root / "report", options.experiments, options.config_dir))

@@ -53,7 +53,7 @@ def kept_table(folder: Path) -> pd.DataFrame:
     """Read the rows again; where pictures of a run were kept, its folder is the one that holds them."""
     path = folder / TABLE
     if not path.exists():
-        raise UserError(f"{folder} holds no table of runs: publish the figure with scripts/publish.py")
+        raise UserError(f"{folder} holds no table of runs, which a clone of alsuite has: name --root CLONE/outputs")
     try:
         frame = pd.DataFrame(json.loads(lzma.decompress(path.read_bytes())))
     except (lzma.LZMAError, ValueError) as error:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
-from hydra.errors import HydraException
+import sys
+from pathlib import Path
 
-from alsuite.command.complaints import complaining, plainly
+import pytest
+from hydra.errors import HydraException, InstantiationException
+from hydra.utils import instantiate
+
+from alsuite.command.complaints import complaining, one_line, plainly
 from alsuite.errors import AwaitingLabels, UserError
 
 
@@ -72,3 +76,25 @@ def test_a_package_that_lacks_is_named_and_an_import_that_fails_keeps_its_traceb
     assert capsys.readouterr().err == told
     with pytest.raises(ImportError, match="partially initialized"), complaining():
         raise ImportError("cannot import name 'x' from partially initialized module")
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("import notthere", "own_broken.Mine cannot be imported: ModuleNotFoundError: No module named 'notthere'"),
+        ("class Mine(:", "own_broken.Mine cannot be imported: SyntaxError: invalid syntax (own_broken.py, line 1)"),
+        ("from math import sinn", "own_broken.Mine cannot be imported: ImportError: cannot import name 'sinn'"),
+        ("class Other: ...", "there is no own_broken.Mine to import: check its name, and that its folder is on"),
+        (None, "there is no own_broken.Mine to import: check its name, and that its folder is on PYTHONPATH"),
+    ],
+)
+def test_a_class_that_cannot_be_imported_is_told_with_its_cause(
+    content: str | None, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_broken", raising=False)
+    if content is not None:
+        (tmp_path / "own_broken.py").write_text(content)
+    with pytest.raises(InstantiationException) as caught:
+        instantiate({"_target_": "own_broken.Mine"})
+    assert one_line(caught.value).startswith(told)

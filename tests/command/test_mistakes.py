@@ -95,8 +95,8 @@ SLOW_MISTAKES = {
     "dataset=cifar10 dataset.valdation=3": ["dataset.valdation", "dataset.validation"],
     "-cd /nonexistent": ["no folder /nonexistent"],
     "strategy=random -cd /nonexistent dataset=digits": ["no folder /nonexistent"],
-    "hydra/launcher=rayy": ["hydra/launcher=rayy", "processes", ".[launchers]"],
-    "-m strategy=random,margin hydra/sweeper=optunaa": ["hydra/sweeper=optunaa", ".[launchers]"],
+    "hydra/launcher=rayy": ["hydra/launcher=rayy", "processes", "pip install hydra-joblib-launcher"],
+    "-m strategy=random,margin hydra/sweeper=optunaa": ["hydra/sweeper=optunaa", "pip install hydra-joblib-launcher"],
     # values
     "seed=-1": ["seed=-1", "seed=0"],
     "seed=1.5": ["seed=1.5"],
