@@ -1,7 +1,8 @@
 """How the folders of runs are called: <root>/<experiment>/<scale>/<what the command line chose>.
 
-Hydra asks for these names by resolvers, as in `${run_name:}`, which `hydra_plugins.alsuite` registers. The name of a
-run is all that tells it apart from others of its experiment, so it must never depend on what changes no result.
+Hydra asks for these names by resolvers, as in `${alsuite.run_name:}`, which `hydra_plugins.alsuite` registers: in every
+program of Hydra's, so that they bear our name. The name of a run is all that tells it apart from others of its
+experiment, so it must never depend on what changes no result.
 """
 
 from __future__ import annotations
@@ -56,26 +57,26 @@ def _shown(value: str) -> str:
 
 
 def _experiment_folder(*, _root_: DictConfig) -> str:
-    """Return the folder of an experiment's runs at its scale, for `${experiment_folder:}`."""
+    """Return the folder of an experiment's runs at its scale, for `${alsuite.experiment_folder:}`."""
     experiment = experiment_of(_root_, _root_.hydra.runtime.choices)
     return f"{_root_.root}/{experiment}/{_root_.scale.name}"
 
 
 def _run_name(*, _root_: DictConfig) -> str:
-    """Return the name of a run's folder, for `${run_name:}`."""
+    """Return the name of a run's folder, for `${alsuite.run_name:}`."""
     choices = _root_.hydra.runtime.choices
     pairs = None if choices.get("experiment") else OmegaConf.select(_root_, "paper.pairs")
     return run_name([*_root_.hydra.overrides.task], pairs, choices.dataset)
 
 
 def _sweep_or_run(sweeps: Sequence[object]) -> str | None:
-    """Return Hydra's mode of a configuration that lists sweeps, for `${sweep_or_run:}`."""
+    """Return Hydra's mode of a configuration that lists sweeps, for `${alsuite.sweep_or_run:}`."""
     return "MULTIRUN" if sweeps else None
 
 
 RESOLVERS: dict[str, Callable[..., object]] = {
-    "experiment_folder": _experiment_folder,
-    "run_name": _run_name,
-    "sweep_or_run": _sweep_or_run,
-    "or": lambda value, other: value or other,
+    "alsuite.experiment_folder": _experiment_folder,
+    "alsuite.run_name": _run_name,
+    "alsuite.sweep_or_run": _sweep_or_run,
+    "alsuite.or": lambda value, other: value or other,
 }
