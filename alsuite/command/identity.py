@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import json
 import os
 import platform
 import subprocess
@@ -16,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alsuite.code import INSTALLED, code_behind, digest, own_file
+from alsuite.code import code_behind, digest, own_file
 from alsuite.files import SUFFIXES, below, data_root, place_of
 from alsuite.recorded import Options
 
@@ -184,7 +185,7 @@ def provenance(device: torch.device, code: Iterable[str] = ()) -> dict[str, obje
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu {platform.machine()} {by}"
     own = _own_commits(code)
     return {
-        "commit": _commit(Path(__file__).parent),
+        "commit": _commit(Path(home)) if (home := _home()) else _installed_from(),
         **({"own_commits": own} if own else {}),
         "versions": {"python": platform.python_version(), **dict(_versions())},
         "device": name,
@@ -204,14 +205,27 @@ def _own_commits(code: Iterable[str]) -> dict[str, str]:
     """Return the commit of each repository, by its folder's name, that holds modules beside alsuite's."""
     files = filter(None, (own_file(name) for name in code if not name.startswith("alsuite.")))
     roots = {_git(folder, "rev-parse", "--show-toplevel") for folder in {file.parent for file in files}}
-    others = sorted(roots - {"", _git(Path(__file__).parent, "rev-parse", "--show-toplevel")})
+    others = sorted(roots - {"", _home()})
     return {Path(root).name: _commit(Path(root)) for root in others}
+
+
+def _home() -> str:
+    """Return the repository that alsuite's files belong to; "" where they only lie in the folder of another."""
+    here = Path(__file__).parent
+    return _git(here, "rev-parse", "--show-toplevel") if _git(here, "ls-files", ".") else ""
+
+
+def _installed_from() -> str:
+    """Return the commit that pip has noted of a package that it took from a repository."""
+    with contextlib.suppress(metadata.PackageNotFoundError, LookupError, ValueError):
+        told = metadata.distribution("alsuite").read_text("direct_url.json") or ""
+        return str(json.loads(told)["vcs_info"]["commit_id"])
+    return "unknown"
 
 
 def _commit(folder: Path) -> str:
     """Return the commit that is checked out, with a mark where files were changed or added since, but for outputs."""
-    head = "" if INSTALLED & {*folder.parts} else _git(folder, "rev-parse", "HEAD")
-    if not head:
+    if not (head := _git(folder, "rev-parse", "HEAD")):
         return "unknown"
     return head + ("+changes" if _git(folder, "status", "--porcelain", "--", ":/", ":(top,exclude)outputs") else "")
 

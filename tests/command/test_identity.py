@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import dedent
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ import torch
 from omegaconf import OmegaConf
 
 from alsuite import code
-from alsuite.code import code_at_work
+from alsuite.code import code_at_work, code_behind
 from alsuite.command import identity
 from alsuite.command.identity import code_of, data_of, provenance
 from alsuite.errors import UserError
@@ -412,3 +413,29 @@ def test_a_network_of_the_users_own_belongs_to_the_code() -> None:
     net = {"_target_": "alsuite.nets.others.network", "name": "helpers.nets.Net"}
     assert "helpers.nets" in code_of({"task_model": {"net": net}})
     assert "helpers.nets" not in code_of({"task_model": {"net": {**net, "name": "resnet50"}}})
+
+
+def test_modules_are_found_in_folders_without_init(own: Path) -> None:
+    """As Python finds them, in a folder of folders."""
+    (own / "__init__.py").unlink()
+    (own / "deep").mkdir()
+    (own / "deep" / "mine.py").write_text(STRATEGY)
+    before = code_behind(["own_code.deep.mine.Mine"])
+    assert "own_code.deep.mine" in before
+    (own / "deep" / "mine.py").write_text(STRATEGY + "\n\nMORE = 1\n")
+    assert code_behind(["own_code.deep.mine.Mine"])["own_code.deep.mine"] != before["own_code.deep.mine"]
+
+
+def test_a_repository_that_only_surrounds_alsuite_is_the_users_own(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git(own, "init", "-q")
+    git(own, "add", "mine.py")
+    git(own, "commit", "-qm", "Begin")
+    installed = own / "libs" / "alsuite" / "command" / "identity.py"
+    installed.parent.mkdir(parents=True)
+    monkeypatch.setattr(identity, "__file__", str(installed))
+    facts = provenance(torch.device("cpu"), ["own_code.mine"])
+    assert facts["own_commits"] == {"own_code": git(own, "rev-parse", "HEAD") + "+changes"}
+    assert facts["commit"] == "unknown"
+    noted = SimpleNamespace(version="0", read_text=lambda name: '{"vcs_info": {"vcs": "git", "commit_id": "abc"}}')
+    monkeypatch.setattr(identity.metadata, "distribution", lambda name: noted)
+    assert provenance(torch.device("cpu"), ["own_code.mine"])["commit"] == "abc"
