@@ -123,7 +123,7 @@ def _table(values: ArrayLike | None, name: str) -> Tensor | None:
     with np.errstate(over="ignore"):
         table = torch.from_numpy(array.astype(np.float32))
     if bool(table.isnan().any()) or (name == "features" and bool(table.isinf().any())):
-        raise UserError(f"{name} hold what is no number of float32: look whether the model has diverged")
+        raise UserError(f"{name} hold what is no number: look whether the model has diverged")
     return table
 
 

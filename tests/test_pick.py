@@ -319,7 +319,7 @@ def test_an_array_is_read_however_it_is_kept(array: Any) -> None:
         ({"log_probs": LOG_PROBS[0]}, "a row for each image"),
         ({"log_probs": LOG_PROBS * np.nan}, "no number"),
         ({"log_probs": [[0.0], [1.0, 2.0]]}, "log_probs are no array: give numbers"),
-        ({"features": FEATURES * 1e300}, "features hold what is no number of float32"),
+        ({"features": FEATURES * 1e300}, "features hold what is no number: look"),
         ({"features": FEATURES[:9]}, "of 9 and 30 images|of 30 and 9 images"),
         (
             {"labels": ["cat", "dog", *["unsure"] * 28]},
