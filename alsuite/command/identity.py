@@ -183,9 +183,10 @@ def provenance(device: torch.device, code: Iterable[str] = ()) -> dict[str, obje
 
     by = torch.backends.cpu.get_cpu_capability()  # rounding differs: two points of accuracy, trained on 1,000 images
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else f"cpu {platform.machine()} {by}"
-    own = _own_commits(code)
+    home = _home()
+    own = _own_commits(code, home)
     return {
-        "commit": _commit(Path(home)) if (home := _home()) else _installed_from(),
+        "commit": _commit(Path(home)) if home else _installed_from(),
         **({"own_commits": own} if own else {}),
         "versions": {"python": platform.python_version(), **dict(_versions())},
         "device": name,
@@ -201,11 +202,11 @@ def _versions() -> Iterator[tuple[str, str]]:
             yield package, metadata.version(package)
 
 
-def _own_commits(code: Iterable[str]) -> dict[str, str]:
-    """Return the commit of each repository, by its folder's name, that holds modules beside alsuite's."""
+def _own_commits(code: Iterable[str], home: str) -> dict[str, str]:
+    """Return the commit of each repository but alsuite's, by its folder's name, that holds modules beside alsuite's."""
     files = filter(None, (own_file(name) for name in code if not name.startswith("alsuite.")))
     roots = {_git(folder, "rev-parse", "--show-toplevel") for folder in {file.parent for file in files}}
-    others = sorted(roots - {"", _home()})
+    others = sorted(roots - {"", home})
     return {Path(root).name: _commit(Path(root)) for root in others}
 
 
