@@ -72,7 +72,7 @@ def one_line(error: Exception, options: Sequence[str] = ()) -> str:
 
 def _not_located(target: str, cause: Exception) -> str:
     """Return why there is no such target: its module isn't there, or what goes wrong in it as it is imported."""
-    absent = f"{target}.".startswith(f"{cause.name}.") if isinstance(cause, ModuleNotFoundError) else False
+    absent = isinstance(cause, ModuleNotFoundError) and f"{target}.".startswith(f"{cause.name}.")
     if absent or isinstance(cause, AttributeError):
         return f"there is no {target} to import: check its name, and that its folder is on PYTHONPATH"
     return f"{target} cannot be imported: {reason(cause)}"

@@ -165,11 +165,11 @@ def heard(running: Running, connection: Connection) -> tuple[int, str, list[Any]
     number, process = running[connection]
     try:
         kind, *told = connection.recv()
-        return number, kind, told
     except EOFError:
         process.join()
         del running[connection]
         return number, "ended", [process.exitcode]
+    return number, kind, told
 
 
 def killed(what: str, status: int | None) -> UserError:
@@ -225,8 +225,9 @@ def held() -> float:
     """Return the share of a GPU's memory that this process has taken at most; 0.0 where it computes on the CPU."""
     import torch
 
-    used = torch.cuda.is_initialized()  # to ask for more would take memory there
-    return (torch.cuda.max_memory_reserved() + CONTEXT) / torch.cuda.mem_get_info()[1] if used else 0.0
+    if not torch.cuda.is_initialized():  # to ask would take memory there
+        return 0.0
+    return (torch.cuda.max_memory_reserved() + CONTEXT) / torch.cuda.mem_get_info()[1]
 
 
 def unexpected(folder: Path) -> str:
