@@ -27,7 +27,7 @@ from alsuite.claims.series import in_one_setting
 from alsuite.errors import UserError
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import is_figure, own_folder, read_panels
-from alsuite.results import NoRunsError, load_runs
+from alsuite.results import NoRunsError, command_of, load_runs
 from alsuite.results.intervals import SIGNIFICANT
 from alsuite.results.kept import TABLE, kept_table
 from alsuite.results.measures import timed
@@ -136,7 +136,7 @@ def measured_runs(root: Path, scale: str | None = None, live: bool = True) -> Ru
         kept = [*published_runs(name, root, read)]
         found = _first_of(kept, [scale] if scale else by_size(kept))
         if found is None and not live:
-            raise UserError(f"no published runs: make {_makes(name)}")
+            raise UserError(f"no published runs: {_makes(name, scale)}")
         return others(name) if found is None else found.drop_duplicates([*RUN, "cycle", "test"])
 
     return runs
@@ -159,10 +159,11 @@ def published_runs(name: str, root: Path, read: Callable[[Path], pd.DataFrame] =
                 yield frame[of_folder]
 
 
-def _makes(name: str) -> str:
-    """Return the figure of this name, or the first whose runs lie in a folder of this name."""
+def _makes(name: str, scale: str | None) -> str:
+    """Tell what makes the runs of the figure of this name, or of the first whose runs lie in a folder of this name."""
     stems = [name] if is_figure(name) else sorted(path.stem for path in (CONF / "experiment").glob("*.yaml"))
-    return next((stem for stem in stems if own_folder(stem) == name), name)
+    figure = next((stem for stem in stems if own_folder(stem) == name), name)
+    return f"make them with `{command_of(figure, scale)}`"
 
 
 def live_runs(root: Path, scale: str | None = None) -> Runs:
@@ -179,7 +180,7 @@ def live_runs(root: Path, scale: str | None = None) -> Runs:
         frames = [*_finished(dict.fromkeys(folders), scale, root)]
         found = _first_of(frames, [scale] if scale else [one for one in by_size(frames) if one != SMOKE])
         if found is None:
-            raise UserError(f"no runs: make {_makes(name)}" + (f" SCALE={scale}" if scale else ""))
+            raise UserError(f"no runs: {_makes(name, scale)}")
         return found
 
     return runs

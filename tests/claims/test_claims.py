@@ -460,7 +460,7 @@ def test_each_claim_speaks_of_what_is_there() -> None:
 def test_all_papers_claims_are_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["--root", str(tmp_path)])
     told = capsys.readouterr().out
-    assert "no runs: make vaal_fig2_cifar10" in told
+    assert "no runs: make them with `python -m alsuite experiment=vaal_fig2_cifar10`" in told
     table = pd.read_csv(tmp_path / "claims.csv")
     assert len(table) == len(read_claims()) > 250
     assert {*table["verdict"]} == {"not measured"}
@@ -528,13 +528,13 @@ def test_verdicts_are_corrected_over_the_claims_of_a_paper(tmp_path: Path) -> No
 def test_smoke_runs_count_where_they_are_asked_for_alone(tmp_path: Path) -> None:
     runs(tmp_path, {"vaal": (0.5, 0.8), "random": (0.5, 0.7)})
     assert len(measured_runs(tmp_path, "smoke")("demo")) == 20
-    with pytest.raises(UserError, match="no runs: make demo"):
+    with pytest.raises(UserError, match="no runs: make them with `python -m alsuite experiment=demo`"):
         measured_runs(tmp_path)("demo")
 
 
 @pytest.mark.parametrize(("live", "told"), [(True, "no runs"), (False, "no published runs")])
 def test_what_lacks_is_called_by_the_figure_that_makes_it(tmp_path: Path, live: bool, told: str) -> None:
-    with pytest.raises(UserError, match=f"{told}: make aalu_fig2_caltech256"):
+    with pytest.raises(UserError, match=f"{told}: make them with `python -m alsuite experiment=aalu_fig2_caltech256`"):
         measured_runs(tmp_path, live=live)("aalu_caltech256")
 
 
