@@ -8,6 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator, Sequence
+from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
 
@@ -57,6 +58,9 @@ def _paths(tree: object, prefix: str = "") -> Iterator[str]:
 
 def start() -> None:
     """Start as Hydra does, with flags anywhere among the options, and with what the strategy's paper sets."""
+    if "--version" in sys.argv[1:]:  # Hydra tells its own
+        print("alsuite", metadata.version("alsuite"))
+        return
     parser = get_args_parser()
     parser.error = refuse
     arguments = parser.parse_intermixed_args()

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,11 @@ def test_a_finished_run_says_so_and_does_nothing(alsuite: Command, tmp_path: Pat
     assert "cycle " not in second.out
     assert ((folder / "cycles.jsonl").read_bytes(), (folder / "cycles.jsonl").stat().st_mtime_ns) == before
     assert Path(second.out.splitlines()[-1]) == folder / "curve.png"
+
+
+def test_the_version_told_is_not_that_of_hydra(alsuite: Command) -> None:
+    told = alsuite("--version")
+    assert (told.status, told.out) == (0, f"alsuite {metadata.version('alsuite')}\n")
 
 
 @pytest.mark.slow
