@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")  # which PIL reads, of those in SUFFIXES
-KINDS = {".png": "image/png", ".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".gif": "image/gif", ".webp": "image/webp"}
+KNOWN = ("GIF", "JPEG", "PNG", "WEBP")  # to every browser
 
 CHUNK = 1024  # images at a time
 LONGEST = 100  # times as long as wide
@@ -119,11 +119,19 @@ def version(path: Path, size: int, names: Sequence[str] = ()) -> str:
 
 
 def for_browsers(path: Path) -> tuple[bytes, str]:
-    """Return an image's file as any browser shows it, with what kind it is: PNG, where its own is not widely known."""
-    if kind := KINDS.get(path.suffix.lower()):
+    """Return an image as any browser shows it, with its kind: its file, or else a PNG of what is learned from.
+
+    Browsers show what is transparent on the page's own colour, and other kinds not at all, whatever the file's name is.
+    """
+    if kind := decoded(path, _known_kind):
         return path.read_bytes(), kind
     decoded(path, coloured).save(buffer := BytesIO(), "png")
     return buffer.getvalue(), "image/png"
+
+
+def _known_kind(image: Image) -> str | None:
+    """Return an image's kind, if every browser shows it as it is learned from."""
+    return image.get_format_mimetype() if image.format in KNOWN and not image.has_transparency_data else None
 
 
 def _status(path: Path) -> os.stat_result:

@@ -137,10 +137,16 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
     assert len({*versions}) == 4
 
 
-def test_a_browser_gets_a_kind_that_it_knows(tmp_path: Path) -> None:
-    for kind, expected in (("png", "image/png"), ("jpeg", "image/jpeg"), ("tiff", "image/png")):
+def test_a_browser_gets_what_it_shows_as_it_is_learned(tmp_path: Path) -> None:
+    write_image(tmp_path / "tiff.jpg", 7, kind="tiff")
+    palette(tmp_path / "glass.png")
+    for kind in ("png", "jpeg", "tiff"):
         write_image(tmp_path / f"0.{kind}", 7, kind=kind)
-        content, told = for_browsers(tmp_path / f"0.{kind}")
-        assert told == expected
+    for name, expected in (("0.png", "png"), ("0.jpeg", "jpeg"), ("0.tiff", "png"), ("tiff.jpg", "png")):
+        content, told = for_browsers(tmp_path / name)
+        assert told == f"image/{expected}"
         with Image.open(BytesIO(content)) as image:
-            assert image.get_format_mimetype() == expected
+            assert image.get_format_mimetype() == told
+    with Image.open(BytesIO(for_browsers(tmp_path / "glass.png")[0])) as image:
+        assert image.mode == "RGB"
+        assert image.getpixel((SIDE - 1, 0)) == (255, 255, 255)
