@@ -20,6 +20,7 @@ OPTIONS = ("--headless=new", "--no-sandbox", "--disable-gpu", "--no-first-run", 
 PATIENCE = 60.0  # seconds
 APART = 20  # descriptors from which on none is one of the browser's own
 CODES = {"ArrowLeft": 37, "ArrowRight": 39, "Enter": 13}
+TEXTS = {"Enter": "\r"}
 
 
 class Browser:
@@ -84,13 +85,22 @@ class Browser:
             assert time.monotonic() < deadline, f"never: {expression}; {self.value('document.body.innerText')}"
             time.sleep(0.05)
 
-    def press(self, *keys: str) -> None:
-        """Press keys, one after the other, and let each go."""
+    def press(self, *keys: str, held: int = 0) -> None:
+        """Press keys, one after the other, hold each until it has repeated so often, and let it go."""
         for key in keys:
-            text = {"text": key} if len(key) == 1 else {}
-            code = CODES.get(key) or ord(key.upper())
-            self._ask("Input.dispatchKeyEvent", type="keyDown", key=key, windowsVirtualKeyCode=code, **text)
-            self._ask("Input.dispatchKeyEvent", type="keyUp", key=key, windowsVirtualKeyCode=code)
+            text = {"text": TEXTS.get(key, key)} if key in TEXTS or len(key) == 1 else {}
+            told = {"key": key, "windowsVirtualKeyCode": CODES.get(key) or ord(key.upper())}
+            for i in range(1 + held):
+                self._ask("Input.dispatchKeyEvent", type="keyDown", autoRepeat=i > 0, **told, **text)
+            self._ask("Input.dispatchKeyEvent", type="keyUp", **told)
+
+    def click(self, selector: str, times: int = 1) -> None:
+        """Click at the middle of an element, once or more."""
+        box = f"(box => [box.x + box.width / 2, box.y + box.height / 2])(document.querySelector('{selector}')"
+        x, y = self.value(f"{box}.getBoundingClientRect())")
+        for count in range(1, times + 1):
+            for kind in ("mousePressed", "mouseReleased"):
+                self._ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=count)
 
     def picture(self, path: Path, whole: bool = False) -> None:
         """Store what the window shows, or the whole page."""
