@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.typing import LineStyleType, RcKeyType
 
-__all__ = ["BLACK", "BLUE", "CLASS_COLOURS", "FAINT", "LABELS", "RC", "Look", "Style", "styles"]
+__all__ = ["BLACK", "BLUE", "CLASS_COLOURS", "DASHES", "FAINT", "LABELS", "MARKERS", "RC", "Look", "Style", "styles"]
 
 RC: "dict[RcKeyType, object]" = {
     "font.family": "DejaVu Sans",

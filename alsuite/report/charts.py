@@ -17,7 +17,7 @@ from alsuite.figures.images import groups_of
 from alsuite.figures.panels import class_name, class_shares
 from alsuite.figures.parts import Part, per_run
 from alsuite.figures.spec import bare
-from alsuite.figures.style import BLUE, CLASS_COLOURS, LABELS, Look, Style, styles
+from alsuite.figures.style import BLUE, CLASS_COLOURS, DASHES, LABELS, MARKERS, Look, Style, styles
 from alsuite.report.traces import Chart, Section, Trace, axes_of, curve, dot, hollow, line, numbers
 from alsuite.results.intervals import ENOUGH
 from alsuite.results.measures import factor
@@ -27,6 +27,7 @@ __all__ = ["chart_of", "classes_chart", "lines_chart", "section_of"]
 
 DRAWN = ("accuracy", "entropy", "labels", "bars", "timing", "gains", "preparation", "transition", "plane")
 LOGARITHMIC = ("timing", "preparation", "transition")
+MOST_TOLD = 20  # series that a chart tells of all at once
 
 
 def section_of(parts: Iterable[Part]) -> Section:
@@ -96,7 +97,7 @@ def classes_chart(title: str, frame: pd.DataFrame) -> Chart:
     """Draw the mean share of each class in the labelled set, and a dotted line at its share in the pool."""
     table, pool = class_shares(frame.drop_duplicates(["run", "cycle"]))
     names = [class_name(frame["classes"].iloc[0], k) for k in range(len(table.columns))]
-    look = {name: Style(CLASS_COLOURS[k % len(CLASS_COLOURS)], "o") for k, name in enumerate(names)}
+    look = {name: _class_style(k) for k, name in enumerate(names)}
     traces: list[Trace] = []
     for k, (name, style) in enumerate(look.items()):
         traces.append(line(name, numbers(table.index), numbers(table[k]), style, hovertemplate="%{y:.1f} %"))
@@ -104,7 +105,14 @@ def classes_chart(title: str, frame: pd.DataFrame) -> Chart:
             ends = numbers([table.index[0], table.index[-1]])
             dotted = {"line": {"color": style.colour, "width": 1, "dash": "dot"}, "hoverinfo": "skip", "mode": "lines"}
             traces.append(line(name, ends, numbers([pool[k]] * 2), style, **dotted))
-    return Chart(title, traces, axes_of(LABELS["labelled"], "Share of labels (%)"), look)
+    hover = {"hovermode": "closest"} if len(look) > MOST_TOLD else {}
+    return Chart(title, traces, {**axes_of(LABELS["labelled"], "Share of labels (%)"), **hover}, look)
+
+
+def _class_style(k: int) -> Style:
+    """Return how a class is drawn, of which some hundred look unlike each other."""
+    turn, place = divmod(k, len(CLASS_COLOURS))
+    return Style(CLASS_COLOURS[place], MARKERS[turn % len(MARKERS)], DASHES[turn % len(DASHES)])
 
 
 def _plane(part: Part) -> Chart:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,9 +72,39 @@ def test_a_table_sorts_by_a_head_and_keeps_what_a_filter_names(site: Path, brows
     assert browser.value(seeds) == "0 1 2 3 4 5 6 7 8"
     browser.value(f"{head}.querySelector('button').click()")
     assert browser.value(seeds) == "8 7 6 5 4 3 2 1 0"
-    write = "const box = document.querySelector('#runs ~ .filter input'); box.value = 'seed=4'"
-    browser.value(f"(() => {{ {write}; box.dispatchEvent(new Event('input')); }})()")
-    assert browser.value(seeds) == "4"
+    for words, left in (("seed=4", "4"), ("eed=4", ""), ("", "8 7 6 5 4 3 2 1 0")):
+        write = f"const box = document.querySelector('#runs ~ .filter input'); box.value = '{words}'"
+        browser.value(f"(() => {{ {write}; box.dispatchEvent(new Event('input')); }})()")
+        assert browser.value(seeds) == left, words
+
+
+def test_gaps_come_last_however_a_table_is_sorted(site: Path, browser: Browser) -> None:
+    browser.open(site / "experiments" / "toy" / "index.html")
+    table = "document.querySelector('[data-filter=\"runs\"]')"
+    cell = f"{table}.tBodies[0].rows[3].cells[2]"
+    browser.value(f"({cell}.textContent = '', delete {cell}.dataset.value)")
+    for _ in range(2):
+        browser.value(f"{table}.tHead.rows[0].cells[2].querySelector('button').click()")
+        assert browser.value(f"[...{table}.tBodies[0].rows].findIndex((row) => !row.cells[2].textContent)") == 8
+
+
+def test_a_part_that_is_zoomed_into_stays_when_a_series_is_switched(site: Path, browser: Browser) -> None:
+    browser.open(site / "figures" / FIGURE / "index.html")
+    browser.wait("document.querySelector('.js-plotly-plot')")
+    chart = "document.querySelector('.js-plotly-plot')"
+    zoomed = {"xaxis.range[0]": 12, "xaxis.range[1]": 14}
+    browser.value(f"Plotly.relayout({chart}, {json.dumps(zoomed)}).then(() => true)")
+    browser.value("document.querySelector('.legend [data-series=\"random\"]').click()")
+    assert browser.value(f"{chart}.layout.xaxis.range") == [12, 14]
+
+
+def test_all_charts_are_there_to_be_printed(site: Path, browser: Browser) -> None:
+    browser.shape(1280, 200)
+    browser.open(site / "figures" / FIGURE / "index.html")
+    charts, drawn = (f"document.querySelectorAll('{one}').length" for one in (".chart", ".chart.js-plotly-plot"))
+    assert browser.value(drawn) < browser.value(charts)
+    browser.value("dispatchEvent(new Event('beforeprint'))")
+    assert browser.value(drawn) == browser.value(charts)
 
 
 def test_dark_and_light_can_be_chosen(site: Path, browser: Browser) -> None:

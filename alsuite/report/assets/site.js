@@ -51,10 +51,11 @@ function draw(element) {
     paper_bgcolor: "rgba(0,0,0,0)",
     plot_bgcolor: "rgba(0,0,0,0)",
     font: { family: fontFamily, size: 12, color },
-    hoverlabel: { bgcolor: getComputedStyle(element.closest(".card")).backgroundColor, font: { color } },
+    hoverlabel: { namelength: -1, bgcolor: getComputedStyle(element.closest(".card")).backgroundColor, font: { color } },
     modebar: { bgcolor: "rgba(0,0,0,0)", color: caretColor, activecolor: color },
     margin: { l: 48, r: 12, t: 28, b: 40 },
     showlegend: false,
+    uirevision: "kept", // the part that is zoomed into
     dragmode: touch ? false : "zoom",
   };
   const bar = [["zoom2d", "pan2d"], ["zoomIn2d", "zoomOut2d", "resetScale2d"]];
@@ -80,6 +81,9 @@ const near = new IntersectionObserver(
   },
   { rootMargin: "400px" },
 );
+addEventListener("beforeprint", () => {
+  each(document, ".chart:not(.js-plotly-plot)", (chart) => (near.unobserve(chart), draw(chart)));
+});
 
 function switches(button) {
   button.addEventListener("click", () => {
@@ -91,7 +95,6 @@ function switches(button) {
 // Tables: each head sorts, and long ones can be filtered.
 const valueOf = (row, place) => row.cells[place].dataset.value ?? row.cells[place].textContent.trim();
 function compared(a, b) {
-  if (a === "" || b === "") return (a === "") - (b === ""); // gaps come last
   const [x, y] = [Number(a), Number(b)];
   return Number.isNaN(x) || Number.isNaN(y) ? a.localeCompare(b, undefined, { numeric: true }) : x - y;
 }
@@ -109,10 +112,19 @@ function sortable(table) {
       heads.forEach((one) => one.removeAttribute("aria-sort"));
       head.setAttribute("aria-sort", turn > 0 ? "ascending" : "descending");
       const rows = [...table.tBodies[0].rows];
-      rows.sort((a, b) => turn * compared(valueOf(a, place), valueOf(b, place)));
+      const gap = (row) => valueOf(row, place) === ""; // which comes last either way
+      rows.sort((a, b) => gap(a) - gap(b) || turn * compared(valueOf(a, place), valueOf(b, place)));
       table.tBodies[0].append(...rows);
     });
   });
+}
+
+// Whether a word of the text begins so, as "disagrees" does not with "agrees".
+function begins(text, start) {
+  for (let at = text.indexOf(start); at >= 0; at = text.indexOf(start, at + 1)) {
+    if (at === 0 || !/[\p{L}\p{N}]/u.test(text[at - 1]) || !start) return true;
+  }
+  return false;
 }
 
 function filterable(table) {
@@ -129,7 +141,7 @@ function filterable(table) {
   table.closest(".scroll").before(box);
   input.addEventListener("input", () => {
     const words = input.value.toLowerCase().split(/\s+/);
-    for (const row of rows) row.hidden = !words.every((word) => row.textContent.toLowerCase().includes(word));
+    for (const row of rows) row.hidden = !words.every((word) => begins(row.textContent.toLowerCase(), word));
     count.textContent = `${rows.filter((row) => !row.hidden).length} of ${rows.length}`;
   });
 }
