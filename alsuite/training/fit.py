@@ -162,7 +162,7 @@ def fit(
             precision=precision,  # type: ignore[arg-type]
             barebones=True,
             callbacks=callback,
-            plugins=[LightningEnvironment()] if ranks.count() > 1 else None,  # else a rank looks for its others itself
+            plugins=[LightningEnvironment()],  # else it looks for other processes itself, as those of Slurm's tasks
         )
         trainer.fit(module, train_dataloaders=_Blocks(streams, total, type(module).__name__))
     return module.to(device).eval()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import warnings
 from collections.abc import Iterator
 from functools import partial
 from itertools import chain
@@ -19,6 +20,7 @@ from alsuite.errors import UserError
 from alsuite.loop import seed_all
 from alsuite.nets.classifiers import linear
 from alsuite.tasks import classification
+from alsuite.training import tamed as tamed_module
 from alsuite.training.augment import augmentations, crop, flip, shift
 from alsuite.training.descent import optimiser
 from alsuite.training.fit import Stream, fit, infer
@@ -363,3 +365,43 @@ def test_lightning_is_as_loud_after_a_fit_as_before() -> None:
         assert logger.level == logging.INFO
     finally:
         logger.setLevel(before)
+
+
+def test_what_makes_equal_runs_differ_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Warner(Recorder):
+        def training_step(self, block: Iterator[Any], _: int) -> None:
+            warnings.warn("the workers are few", stacklevel=1)
+            warnings.warn("scatter does not have a deterministic implementation, but you set", stacklevel=1)
+
+    monkeypatch.setattr(tamed_module, "_told", set())
+    for _ in range(2):
+        fit(Warner(), stream(10, 5))
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith("deterministic=true: scatter sums in no fixed order")
+
+
+def test_each_step_of_a_block_sees_the_weights_of_the_one_before_in_half_precision() -> None:
+    class Halving(Recorder):
+        def training_step(self, block: Iterator[Any], _: int) -> None:
+            steps, self.losses = self.optimizers(use_pl_optimizer=False), []
+            with torch.autocast("cpu", torch.bfloat16):
+                for _ in block:
+                    loss = nn.functional.linear(torch.ones(1, 1), self.weight).square().sum()
+                    self.losses.append(float(loss))
+                    self.weight.grad = self.weight.detach() / 2 / 0.1
+                    steps.step()
+
+    module = Halving()
+    module.weight = nn.Parameter(torch.full((1, 1), 4.0))
+    fit(module, stream(20, 5))
+    assert module.losses == [16, 4, 1, 0.25]
+
+
+def test_a_fit_within_an_allocation_of_several_tasks_is_one_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"SLURM_NTASKS": "8", "SLURM_JOB_NAME": "train"}.items():
+        monkeypatch.setenv(name, value)
+    before = signal.getsignal(signal.SIGUSR1)
+    assert len(fit(Recorder(), stream(10, 5)).batches) == 2
+    assert signal.getsignal(signal.SIGUSR1) == before
