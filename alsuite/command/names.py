@@ -16,7 +16,7 @@ from omegaconf import DictConfig, OmegaConf
 from alsuite.command.papers import Pairs, beyond_the_paper, parsed
 from alsuite.journal import INCIDENTAL
 
-__all__ = ["ADHOC", "RESOLVERS", "experiment_of", "run_name"]
+__all__ = ["ADHOC", "RESOLVERS", "experiment_of", "run_name", "shortened"]
 
 ADHOC = "adhoc"
 UNTOLD = (*INCIDENTAL, "scale.seeds", "experiment", "scale")  # change no result, or stand in the folders above
@@ -47,8 +47,17 @@ def run_name(overrides: Sequence[str], pairs: Pairs | None = None, dataset: str 
     safe = re.sub(r"[^\w=.,+\-\[\]{}@]", "_", exact)
     if safe == exact and len(safe.encode()) <= LONGEST:
         return safe or "default"
-    shown = safe.encode()[:LONGEST].decode(errors="ignore")
-    return f"{shown}-{hashlib.sha256(exact.encode()).hexdigest()[:8]}"
+    return _hashed(safe, LONGEST, exact)
+
+
+def shortened(name: str, most: int) -> str:
+    """Return a name of so many bytes at most; one that is longer ends in a hash of the whole."""
+    return name if len(name.encode()) <= most else _hashed(name, most - 9, name)
+
+
+def _hashed(name: str, most: int, whole: str) -> str:
+    shown = name.encode()[:most].decode(errors="ignore")
+    return f"{shown}-{hashlib.sha256(whole.encode()).hexdigest()[:8]}"
 
 
 def _shown(value: str) -> str:

@@ -21,6 +21,7 @@ from typing import Any, Self
 from torch import Tensor
 
 from alsuite.code import digest
+from alsuite.command.names import shortened
 from alsuite.errors import AwaitingLabels, one_of
 from alsuite.journal import Record
 from alsuite.palette import picture
@@ -35,6 +36,8 @@ __all__ = ["Tracker", "scalars"]
 MODES = ("offline", "online", "disabled")
 TAGGED = ("dataset", "task_model", "strategy", "scale", "protocol")  # the groups whose choices are a run's tags
 STEPS = 100_000  # of wandb, for each cycle
+STAGING = "WANDB_DATA_DIR"  # where pictures wait to be sent, else in the user's home
+LONGEST_NAME, LONGEST_TAG = 128, 64  # that wandb takes
 
 
 class Tracker:
@@ -58,6 +61,7 @@ class Tracker:
         self.classes = [*classes]
         self.begun = begun
         self.step = begun * STEPS
+        self.staged = False
         if mode != "disabled":
             self._safely(lambda: self._start(mode, folder, about))
 
@@ -71,6 +75,8 @@ class Tracker:
         failed = kind is not None and not issubclass(kind, AwaitingLabels)
         if self.run is not None:
             self._safely(lambda: self.run.finish(exit_code=int(failed)))
+        if self.staged:
+            os.environ.pop(STAGING, None)
 
     def cycle(self, record: Record, pool: Pool, query: Query | None) -> None:
         """Send a cycle's numbers, a chart of what is labelled, and the first images that were queried."""
@@ -115,7 +121,8 @@ class Tracker:
 
     def _start(self, mode: str, folder: Path, about: Options) -> None:
         os.environ.setdefault("WANDB_SILENT", "true")
-        os.environ.setdefault("WANDB_DATA_DIR", str(folder / "wandb"))  # else pictures wait in the user's home
+        if self.staged or STAGING not in os.environ:
+            self.staged, os.environ[STAGING] = True, str(folder / "wandb")
         import wandb
 
         settings = wandb.Settings(init_timeout=30, silent=True, console="off", x_disable_stats=True)
@@ -123,10 +130,10 @@ class Tracker:
         self.run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "alsuite"),
             group=config["experiment"],
-            name=folder.name,
+            name=shortened(folder.name, LONGEST_NAME),
             id=_identity(folder),
             resume="allow",
-            tags=[choices[group] for group in TAGGED if choices.get(group)],
+            tags=[shortened(choices[group], LONGEST_TAG) for group in TAGGED if choices.get(group)],
             dir=folder,
             config={**config, "choices": choices},
             mode=mode,  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 """wandb: what it's told, and that nothing that goes wrong in it ends a run."""
 
+import os
 import sys
 from collections.abc import Callable
 from functools import partial
@@ -12,7 +13,7 @@ import pytest
 
 from alsuite.budget import Budget, uniform
 from alsuite.command.around import set_aside
-from alsuite.command.tracking import STEPS, Tracker, scalars
+from alsuite.command.tracking import STAGING, STEPS, Tracker, scalars
 from alsuite.data.digits import digits
 from alsuite.errors import AwaitingLabels, UserError
 from alsuite.nets.classifiers import linear
@@ -143,6 +144,36 @@ def test_scalars_are_what_a_dashboard_plots() -> None:
         "queried/agreement": 0.5,
         "queried/steps": 3,
     }
+
+
+@pytest.mark.parametrize("own", [None, "/elsewhere"])
+def test_pictures_wait_in_the_folder_of_each_run_or_where_a_person_says(
+    tmp_path: Path,
+    pretended: Callable[[Recorder], dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+    own: str | None,
+) -> None:
+    monkeypatch.delenv(STAGING, raising=False)
+    if own:
+        monkeypatch.setenv(STAGING, own)
+    pretended(Recorder())
+    for folder in (tmp_path / "one", tmp_path / "two"):
+        folder.mkdir()
+        (folder / "run.json").write_text("{}")
+        with Tracker("offline", folder, ABOUT, []):
+            assert os.environ[STAGING] == (own or str(folder / "wandb"))
+        assert os.environ.get(STAGING) == own
+
+
+def test_names_are_no_longer_than_wandb_takes(tmp_path: Path, pretended: Callable[[Recorder], dict[str, Any]]) -> None:
+    options = pretended(Recorder())
+    (folder := tmp_path / ("a" * 200)).mkdir()
+    (folder / "run.json").write_text("{}")
+    choices = {"strategy": "margin", "task_model": "b" * 65}
+    with Tracker("offline", folder, {**ABOUT, "choices": choices}, []):
+        pass
+    assert len(options["name"]) == 128
+    assert [len(tag) for tag in sorted(options["tags"])] == [64, 6]
 
 
 @pytest.mark.parametrize("failing", ["", "log", "Image"])
