@@ -39,7 +39,7 @@ def network(shape: Shape, outputs: int, name: str, weights: str | None = None, d
     if weights is not None:
         _load(made, weights, place)
     trunk = _Trunk(made)
-    with torch.inference_mode():
+    with torch.no_grad():  # what a module keeps from here on must be fit to learn with
         expected = _tried(trunk.eval(), torch.zeros(1, *shape), name)
         if expected.shape != (1, outputs):
             given = "x".join(map(str, expected.shape[1:]))

@@ -39,6 +39,14 @@ class Normalised(Own):
         return super().forward(x).log_softmax(1)
 
 
+class Remembering(Own):
+    """Keeps what it makes at its first pass."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.mask = getattr(self, "mask", x.new_ones(1, 6, 1, 1).mul(0.5))
+        return self.last((self.convolution(x) * self.mask).relu().mean((2, 3)))
+
+
 class Twelve(Own):
     def __init__(self, num_classes: int) -> None:
         super().__init__(12)
@@ -99,6 +107,11 @@ def test_a_network_of_the_users_own_learns_and_has_features() -> None:
     assert features.shape == (5, 6)
     torch.testing.assert_close(task.net[-1](features).log_softmax(1), log_probs)
     assert len(CoreSet().query(pool, task, 3).indices) == 3
+
+
+def test_what_a_network_keeps_of_its_first_pass_is_fit_to_learn_with() -> None:
+    net = network((1, 8, 8), 10, f"{__name__}.Remembering")
+    net(torch.rand(2, 1, 8, 8)).sum().backward()
 
 
 @pytest.mark.parametrize(
