@@ -116,6 +116,7 @@ def _padded(features: Tensor, unit: float) -> np.ndarray:
 
 def _built(features: Tensor) -> InvertedFile:
     """Build the index in memory from a sample, and measure how many lists it must read on rows outside of it."""
+    faiss.omp_set_num_threads(torch.get_num_threads())
     rows = len(features)
     order, seen = torch.randperm(rows, generator=torch.Generator().manual_seed(0)), rows - min(PROBES, rows // 2)
     lists = min(int(4 * rows**0.5), seen)
