@@ -152,7 +152,7 @@ def elsewhere(shown: Sequence[tuple[Panel, pd.DataFrame]]) -> Iterator[str]:
     both = other.groupby([rows[key] for key in keys]).transform("nunique") > 1
     several = rows["dataset"].nunique() > 1
     on = rows["dataset"].map(lambda name: f" on {name_of('dataset', name)}" if several else "")
-    places = on.mask(both, " in " + rows["panel"].replace("\n", " "))
+    places = on.mask(both, " in " + rows["panel"].str.replace("\n", " "))
     found: dict[tuple[str, str, str], list[str]] = {}
     for (device, place, series), part in rows[other].groupby(["device", places[other], "series"], sort=False):
         seeds = ", ".join(f"{seed:.0f}" for seed in sorted(part["seed"].unique()))

@@ -19,7 +19,7 @@ from alsuite.errors import UserError
 from alsuite.figures.costs import until_cheaper
 from alsuite.figures.reduced import images
 from alsuite.figures.spec import own_folder
-from alsuite.results import select
+from alsuite.results import key_of, select
 from alsuite.results.heights import common
 from alsuite.results.measures import PER_CLASS, factor, timed
 from alsuite.results.statistics import FULL, RUN, unique_seeds, with_series
@@ -128,7 +128,7 @@ def _selected(claim: Claim, frame: Rows, wanted: Series, measure: str) -> Rows:
 
 def _with_all_seeds(rows: Rows, columns: list[str]) -> Rows:
     """Keep the rows of those settings of the columns that every seed was run with."""
-    settings = rows[columns].astype(str).agg(" ".join, axis=1)
+    settings = rows[columns].map(key_of).agg(" ".join, axis=1)
     seeds = rows.groupby(settings)["seed"].transform("nunique")
     if (kept := rows[seeds == rows["seed"].nunique()]).empty:
         raise UserError(f"no {' and '.join(columns)} was run with every seed")
@@ -143,7 +143,7 @@ def not_averaged(claim: Claim, runs: Chosen, wanted: Series, measure: str) -> li
     if not listed:
         return []
     rows = rows_of(claim, runs, wanted, measure)
-    return [f"{column}={value}" for column, value in listed if not rows[column].astype(str).eq(str(value)).any()]
+    return [f"{column}={value}" for column, value in listed if not rows[column].map(key_of).eq(key_of(value)).any()]
 
 
 _folder = cache(own_folder)  # of a figure's runs, for which several files are read

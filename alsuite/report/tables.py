@@ -150,7 +150,7 @@ def classes(title: str, frame: pd.DataFrame) -> list[Table]:
     """Show, for each choice of classes, their shares of the labels at the end of the runs beside those in the pool."""
     frame = frame[frame["label_counts"].map(lambda counts: isinstance(counts, list)) & (frame["strategy"] != FULL)]
     last = frame.sort_values("cycle").drop_duplicates(["series", *RUN], keep="last")
-    return [_shares(title, part) for _, part in last.groupby(last["classes"].astype(str), sort=False)]
+    return [_shares(title, part) for _, part in last.groupby(last["classes"].map(str), sort=False)]
 
 
 def _shares(title: str, last: pd.DataFrame) -> Table:
