@@ -43,19 +43,19 @@ def tamed() -> Iterator[Callback]:
             signal.signal(signal.SIGTERM, before)
 
     recast = register_optimizer_step_post_hook(lambda *_: torch.clear_autocast_cache())
-    try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("ignore")
-            warnings.filterwarnings("once", f".*{DIFFERS}")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("ignore")
+        warnings.filterwarnings("once", f".*{DIFFERS}")
+        try:
             yield LambdaCallback(on_train_start=give_back)
-    except SystemExit as ended:
-        if isinstance(ended.__context__, KeyboardInterrupt):
-            raise ended.__context__ from None
-        raise
-    finally:
-        recast.remove()
-        logger.setLevel(level)
-        tell({str(one.message).partition(DIFFERS)[0] for one in caught})
+        except SystemExit as ended:
+            if isinstance(ended.__context__, KeyboardInterrupt):
+                raise ended.__context__ from None
+            raise
+        finally:
+            recast.remove()
+            logger.setLevel(level)
+    tell({str(one.message).partition(DIFFERS)[0] for one in caught})
 
 
 def tell(differing: Iterable[str]) -> None:

@@ -391,7 +391,7 @@ def test_each_step_of_a_block_sees_the_weights_of_the_one_before_in_half_precisi
                     loss = nn.functional.linear(torch.ones(1, 1), self.weight).square().sum()
                     self.losses.append(float(loss))
                     self.weight.grad = self.weight.detach() / 2 / 0.1
-                    steps.step()
+                    steps.step()  # pyright: ignore[reportAttributeAccessIssue]
 
     module = Halving()
     module.weight = nn.Parameter(torch.full((1, 1), 4.0))
