@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import re
 import tarfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from io import BytesIO
-from pathlib import Path
 from tarfile import EOFHeaderError, HeaderError, ReadError  # pyright: ignore[reportAttributeAccessIssue]
 from types import ModuleType
 from typing import IO, Any
@@ -23,7 +22,9 @@ from alsuite.files import SUFFIXES
 __all__ = ["Sample", "fsspec", "label", "picture", "samples"]
 
 LARGEST = 2**28  # bytes of a sample's file
-LABELS = ("label", "cls", "class")  # keys of a json file
+CLASSES = ("cls", "class")  # suffixes of a file with a label
+LABELS = ("label", *CLASSES)  # keys of a json file
+KINDS = {suffix[1:] for suffix in SUFFIXES}
 Sample = tuple[str, dict[str, bytes]]  # its name, and what its files hold, by their suffixes
 
 
@@ -59,24 +60,28 @@ def grouped(tar: tarfile.TarFile) -> Iterator[Sample]:
     key, files = "", {}
     for member in tar:
         content = tar.extractfile(member) if member.isfile() else None
-        if content is None or Path(member.name).name.startswith("."):
+        at, _, base = member.name.rpartition("/")
+        stem, dot, suffix = base.partition(".")
+        if content is None or not (stem and dot):
             continue
         if member.size > LARGEST:
             raise UserError(f"{member.name} has {member.size:,} bytes, which is no image: delete it from its shard")
-        at, _, base = member.name.rpartition("/")
-        stem, _, suffix = base.partition(".")
         if f"{at}/{stem}" != key and files:
             yield key.lstrip("/"), files
             files = {}
-        key, files[suffix.lower()] = f"{at}/{stem}", content.read()
+        if (suffix := suffix.lower()) in files:
+            raise UserError(f"{member.name} is there twice: give each sample of its shard a name of its own")
+        key, files[suffix] = f"{at}/{stem}", content.read()
     if files:
         yield key.lstrip("/"), files
 
 
 def label(shard: str, key: str, files: Mapping[str, bytes], names: Sequence[str]) -> int:
     """Return a sample's class by its number or its name."""
-    told = files["cls"].decode(errors="replace").strip() if "cls" in files else None
-    if told is None and "json" in files:
+    number, told = next(_ending(files, CLASSES), None), None
+    if number is not None:
+        told = number.decode(errors="replace").strip()
+    elif "json" in files:
         told = in_json(files["json"])
     if told is None:
         raise UserError(f'{shard}: {key} has no label: add {key}.cls, or {key}.json with "label"')
@@ -99,10 +104,16 @@ def in_json(content: bytes) -> Any:
 
 def picture(shard: str, key: str, files: Mapping[str, bytes], side: int) -> NDArray[np.uint8]:
     """Return a sample's image, (3, side, side)."""
-    found = [content for suffix, content in files.items() if f".{suffix}" in SUFFIXES]
+    found = [*_ending(files, KINDS)]
     if len(found) != 1:
         raise UserError(f"{shard}: {key} has {len(found)} images: each sample has one, such as {key}.jpg")
     return square(BytesIO(found[0]), side, side, f"{key} in {shard}")
+
+
+def _ending(files: Mapping[str, bytes], suffixes: Collection[str]) -> Iterator[bytes]:
+    """Yield the files of these kinds, or else those that end so behind another dot, as in 1.input.jpg."""
+    exact = [content for suffix, content in files.items() if suffix in suffixes]
+    yield from exact or (content for suffix, content in files.items() if suffix.rpartition(".")[2] in suffixes)
 
 
 def fsspec(url: str) -> ModuleType:

@@ -225,6 +225,10 @@ WRONG = {
     "two images": ({"1.cls": b"0", "1.jpg": image(0), "1.png": image(0)}, "1 has 2 images"),
     "a damaged image": ({"1.cls": b"0", "1.jpg": image(0)[:90]}, r"cannot read the image 1 in \S+train-00\.tar \("),
     "text as image": ({"1.cls": b"0", "1.jpg": b"hello"}, r"cannot read the image 1 in \S+ \(.+\): replace or delete"),
+    "a name twice": (
+        {"1.jpg": image(0), "1.cls": b"0", "1.JPG": image(9)},
+        r"1\.JPG is there twice: give each sample of its shard a name of its own",
+    ),
     "nothing": ({}, r"train-00\.tar holds no image: leave it out, or replace it"),
 }
 
@@ -251,6 +255,13 @@ def test_nothing_is_unpickled_or_written_elsewhere(home: Path) -> None:
     assert of(home).train.targets[:2].tolist() == [1, 0]
     assert not (home / "trapped").exists()
     assert not [*home.rglob("*escaped*"), *home.rglob("1.jpg")]
+
+
+def test_files_are_known_by_how_they_end_and_others_passed_over(home: Path) -> None:
+    files = {"LICENSE": b"", "a/1.input.jpg": image(0), "a/1.class": b"1", "a/2.seg.png": image(9), "a/2.jpg": image(0)}
+    write_tar(home / "tars" / "train-00.tar", {**files, "a/2.cls": b"2"})
+    assert of(home).train.targets.tolist() == [1, 2, 2, 2, 1, 0, 1]
+    assert of(home).train.images[1].max() < 9
 
 
 def test_a_shard_that_is_learned_from_is_none_to_measure_on(home: Path) -> None:
