@@ -18,6 +18,7 @@ __all__ = [
     "below",
     "check_folder",
     "data_root",
+    "hidden",
     "lies_among",
     "lock_of",
     "locked",
@@ -27,7 +28,24 @@ __all__ = [
     "written_whole",
 ]
 
-SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".ppm", ".pgm", ".webp", ".tif", ".tiff"}  # of image files
+SUFFIXES = {
+    ".jpg",
+    ".jpeg",
+    ".jfif",
+    ".png",
+    ".bmp",
+    ".gif",
+    ".ppm",
+    ".pgm",
+    ".webp",
+    ".tif",
+    ".tiff",
+}  # of image files
+
+
+def hidden(name: str) -> bool:
+    """Tell whether a file or folder is hidden, or holds copies that a system has made beside the images."""
+    return name.startswith(".") or name in ("__MACOSX", "@eaDir")
 
 
 def below(folder: Path, opened: frozenset[str] = frozenset()) -> Iterator[os.DirEntry[str]]:
@@ -37,7 +55,7 @@ def below(folder: Path, opened: frozenset[str] = frozenset()) -> Iterator[os.Dir
     """
     opened = opened or frozenset({os.path.realpath(folder)})
     with os.scandir(folder) as found:
-        entries = [entry for entry in found if not entry.name.startswith(".")]
+        entries = [entry for entry in found if not hidden(entry.name)]
     for entry in entries:
         yield entry
         if entry.is_dir() and (true := os.path.realpath(entry.path)) not in opened:
@@ -128,6 +146,8 @@ def unlock(lock: FileLock) -> None:
 
 def sync(path: Path) -> None:
     """Wait until the disk has it; a process that dies loses nothing then, nor does a machine."""
+    if os.name == "nt":  # Windows opens no folder, and waits for no file that is opened to be read
+        return
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

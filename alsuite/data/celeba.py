@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from alsuite.data.checks import check_there
 from alsuite.data.images import save_images
 from alsuite.data.raw import fetch, fetch_tree
 from alsuite.data.store import save_lines
@@ -35,6 +36,7 @@ def celeba64(folder: Path, raw: Path) -> None:
     tree = fetch_tree(raw, "img_align_celeba", *IMAGES)
     for split, part in (("train", "0"), ("test", "2")):
         files = [file for file, its in partition if its == part]
+        check_there([tree / file for file in files])
         save_images(folder / f"{split}_images.npy", [tree / file for file in files], crop=64)
         present = np.array([attributes[file] for file in files]).astype(np.int8) > 0
         np.save(folder / f"{split}_targets.npy", present.astype(np.int8))

@@ -1,14 +1,30 @@
 """What makes arrays and options unfit for a data set, each told in one line."""
 
-from collections.abc import Sequence
+import functools
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alsuite.errors import UserError
+from alsuite.files import below
 from alsuite.pool import VOID
+from alsuite.training.progress import say
 
-__all__ = ["check_arrays", "check_labels", "check_pixels", "numbers"]
+__all__ = [
+    "check_arrays",
+    "check_labels",
+    "check_pixels",
+    "check_splits",
+    "check_there",
+    "in_both",
+    "numbers",
+    "tell_unread",
+]
+
+UNREAD = {".avif", ".heic", ".heif", ".jp2", ".jxl"}  # suffixes of images that are not read
 
 
 def check_pixels(option: str, value: object, least: int = 1) -> None:
@@ -73,3 +89,34 @@ def highest(targets: NDArray) -> int:
 def spaced(targets: NDArray, most: int = 2**26) -> NDArray:
     """Return the pixels of evenly spaced masks, at most 64 MB of them."""
     return targets[:: max(1, -(-targets.size // most))].ravel()
+
+
+def check_there(files: Sequence[Path]) -> None:
+    """Refuse listed files that lie elsewhere, or are lost."""
+    if absent := [file for file in files if not file.exists()]:
+        found = f"{absent[0]} is missing ({len(absent):,} of {len(files):,})"
+        raise UserError(f"{found}: lay all out as they are published")
+
+
+def tell_unread(folder: Path) -> None:
+    """Say which images below a folder are left out for their kind."""
+    kinds = [Path(entry.name).suffix.lower() for entry in below(folder)]
+    if left := [kind for kind in kinds if kind in UNREAD]:
+        say(f"{len(left):,} images of {folder} are left out ({', '.join(sorted({*left}))}): save them as JPEG or PNG")
+
+
+def in_both(train: Iterable[Path], test: Iterable[Path]) -> Path | None:
+    """Return a test image that is one to learn from as well, if only by a link; None where there is none."""
+    true = functools.cache(os.path.realpath)  # of folders, which are few
+
+    def place(file: Path) -> str:
+        return os.path.realpath(file) if file.is_symlink() else os.path.join(true(file.parent), file.name)
+
+    tests = {place(file): file for file in test}
+    return next((tests[place] for place in map(place, train) if place in tests), None)
+
+
+def check_splits(train: Iterable[Path], test: Iterable[Path]) -> None:
+    """Refuse a test image that is one to learn from as well."""
+    if same := in_both(train, test):
+        raise UserError(f"{same} is learned from and measured on, by a link: take it out of one of both")

@@ -57,8 +57,8 @@ def digits(
 
 
 def mnist(folder: Path, raw: Path) -> None:
-    """Write MNIST's arrays from its four IDX files; a mirror is asked before its own site."""
-    mirrors = ("https://ossci-datasets.s3.amazonaws.com/mnist", "http://yann.lecun.com/exdb/mnist")
+    """Write MNIST's arrays from its four IDX files, of a mirror, since its own site is gone."""
+    mirrors = ("https://ossci-datasets.s3.amazonaws.com/mnist",)
     idx_files(folder, raw, MNIST_MD5, mirrors)
 
 

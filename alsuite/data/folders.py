@@ -4,6 +4,7 @@ Caltech-256, Tiny-ImageNet and ImageNet are builds for `alsuite.data.store`; `fo
 own images, whose arrays are kept as the others' are, and made anew when a file has changed.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -13,14 +14,14 @@ from pathlib import Path
 
 import numpy as np
 
-from alsuite.data.checks import check_pixels
+from alsuite.data.checks import check_pixels, check_splits, check_there, tell_unread
 from alsuite.data.dataset import Dataset, with_borrowed
-from alsuite.data.images import Labelled, check_splits, labelled_files, save_images, version
+from alsuite.data.images import Labelled, labelled_files, save_images, version
 from alsuite.data.raw import fetch_tree
 from alsuite.data.store import load, save_lines
 from alsuite.data.unlabelled import unlabelled
 from alsuite.errors import MissingDataError, UserError
-from alsuite.files import place_of
+from alsuite.files import hidden, place_of
 
 __all__ = ["caltech256", "folder", "imagenet", "tiny_imagenet"]
 
@@ -78,6 +79,7 @@ def own_images(folder: Path, raw: Path, *, path: Path, size: int) -> None:
     Refused are splits whose classes differ or that share an image, fewer than two classes with images, and too few
     images for a test split.
     """
+    tell_unread(path)
     if (path / "train").is_dir() and (path / "test").is_dir():
         names = class_folders(path / "train")
         if class_folders(path / "test") != names:
@@ -85,8 +87,9 @@ def own_images(folder: Path, raw: Path, *, path: Path, size: int) -> None:
         train, test = (labelled_files(path / split, names, "**/*") for split in ("train", "test"))
     else:
         names = class_folders(path)
-        if names and SPLITS.issuperset(names):
-            raise UserError(f"dataset.path={path} holds {', '.join(names)}: call them train and test, or name a class")
+        splits = [name for name in names if _bare(name) in SPLITS]
+        if len(splits) > 1 or (names and splits == names):
+            raise UserError(f"dataset.path={path} holds {', '.join(splits)}: call them train and test, or name a class")
         train, test = divided(labelled_files(path, names, "**/*"), lambda n: range(4, n, 5))
     if len({label for _, label in train}) < 2:
         raise UserError(f"dataset.path={path} holds no images of two classes: give each class a folder with images")
@@ -121,6 +124,7 @@ def tiny_imagenet(folder: Path, raw: Path) -> None:
     words = dict(line.split("\t", 1) for line in (tree / "words.txt").read_text().splitlines())
     annotations = [line.split("\t")[:2] for line in (tree / "val" / "val_annotations.txt").read_text().splitlines()]
     test = [(tree / "val" / "images" / file, wnids.index(wnid)) for file, wnid in annotations]
+    check_there([file for file, _ in test])
     save_files(folder, labelled_files(tree / "train", wnids, "images/*"), test, [words[wnid] for wnid in wnids], 64)
 
 
@@ -143,7 +147,12 @@ def imagenet(folder: Path, raw: Path) -> None:
 
 def class_folders(tree: Path) -> list[str]:
     """Return the sorted names of the folders in a tree, hidden ones apart; their order numbers the classes."""
-    return sorted(path.name for path in tree.iterdir() if path.is_dir() and not path.name.startswith("."))
+    return sorted(path.name for path in tree.iterdir() if path.is_dir() and not hidden(path.name))
+
+
+def _bare(name: str) -> str:
+    """Return a folder's name without what often stands beside that of a split: seg_train, test1, Train_images."""
+    return re.sub(r"^seg_|[\W_]*(images|set)?[\W_\d]*$", "", name.lower())
 
 
 def divided(items: Labelled, tests: Callable[[int], Iterable[int]]) -> tuple[Labelled, Labelled]:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from alsuite.errors import UserError, reason
-from alsuite.files import SUFFIXES, below
+from alsuite.files import SUFFIXES, below, hidden
 from alsuite.training.progress import watched
 
 if TYPE_CHECKING:
@@ -27,13 +27,11 @@ __all__ = [
     "Files",
     "Labelled",
     "allocate",
-    "check_splits",
     "coloured",
     "convert_all",
     "decoded",
     "for_browsers",
     "image_files",
-    "in_both",
     "labelled_files",
     "read_mask",
     "save_images",
@@ -85,24 +83,7 @@ def seen(folder: Path, pattern: str = "**/*") -> list[Path]:
     if pattern == "**/*":
         return sorted(Path(entry.path) for entry in below(folder) if not entry.is_dir())
     found = sorted(folder.glob(pattern))
-    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
-
-
-def in_both(train: Iterable[Path], test: Iterable[Path]) -> Path | None:
-    """Return a test image that is one to learn from as well, if only by a link; None where there is none."""
-    true = functools.cache(os.path.realpath)  # of folders, which are few
-
-    def place(file: Path) -> str:
-        return os.path.realpath(file) if file.is_symlink() else os.path.join(true(file.parent), file.name)
-
-    tests = {place(file): file for file in test}
-    return next((tests[place] for place in map(place, train) if place in tests), None)
-
-
-def check_splits(train: Iterable[Path], test: Iterable[Path]) -> None:
-    """Refuse a test image that is one to learn from as well."""
-    if same := in_both(train, test):
-        raise UserError(f"{same} is learned from and measured on, by a link: take it out of one of both")
+    return [path for path in found if not any(map(hidden, path.relative_to(folder).parts))]
 
 
 def version(path: Path, size: int, names: Sequence[str] = ()) -> str:
@@ -129,7 +110,7 @@ def for_browsers(path: Path) -> tuple[bytes, str]:
     return buffer.getvalue(), "image/png"
 
 
-def _known_kind(image: Image) -> str | None:
+def _known_kind(image: Any) -> str | None:
     """Return an image's kind, if every browser shows it as it is learned from."""
     return image.get_format_mimetype() if image.format in KNOWN and not image.has_transparency_data else None
 
@@ -206,10 +187,17 @@ def square(file: Path | BinaryIO, crop: int, short: int, name: str = "") -> NDAr
 
 def read_mask(path: Path) -> NDArray[np.uint8]:
     """Return the (H, W) numbers of a PNG, gray or with a palette; any other kind of image is refused."""
-    mask = decoded(path, np.array)
-    if mask.ndim != 2 or mask.dtype != np.uint8:
-        raise UserError(f"{path} is no mask: save it gray or with a palette, 8 bits a pixel, a number for each class")
+    mask = decoded(path, _numbers)
+    if mask is None or mask.ndim != 2 or mask.dtype != np.uint8:
+        advice = "save it as a PNG, gray with 8 bits a pixel or with a palette, a number for each class"
+        raise UserError(f"{path} is no mask: {advice}")
     return mask
+
+
+def _numbers(image: Any) -> NDArray[Any] | None:
+    """Return the numbers that a PNG holds; None where they would be others, as of one with 2 gray bits a pixel."""
+    exact = image.format == "PNG" and not str(image.tile[0][3]).startswith("L;")
+    return np.array(image) if exact else None
 
 
 def decoded(file: Path | BinaryIO, read: Callable[[Image], Read], name: str = "") -> Read:
@@ -231,15 +219,19 @@ def decoded(file: Path | BinaryIO, read: Callable[[Image], Read], name: str = ""
         raise UserError(f"cannot read the image {name or file} ({reason(error)}): replace or delete it") from error
 
 
-def coloured(image: Image) -> Image:
+def coloured(image: Image, upright: bool = True) -> Image:
     """Return an image as it is seen, in RGB: upright, on white where it is transparent, and of an animation the first.
 
     Of 16 bits a pixel the upper 8 are kept; of more nobody knows which values are black and white.
+
+    upright: whether it is turned as a camera has noted, if that can be read
     """
     from PIL import Image, ImageOps
 
-    ImageOps.exif_transpose(image, in_place=True)
-    if image.mode == "F" or (image.mode == "I" and image.format != "PNG"):
+    if upright:
+        with suppress(Exception):
+            ImageOps.exif_transpose(image, in_place=True)
+    if image.mode == "F" or (image.mode == "I" and image.format not in ("PNG", "PPM")):
         raise ValueError("it has 32 bits a pixel, save it with 8 or 16")
     if image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image) // 256).clip(0, 255).astype(np.uint8))

@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from alsuite.errors import MissingDataError, UserError, first_line
 from alsuite.files import sync, written_whole
@@ -22,6 +22,7 @@ from alsuite.training.progress import watched
 __all__ = ["fetch", "fetch_tree", "parse"]
 
 Content = TypeVar("Content")
+DATA: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python 3.11.4 brought it
 
 
 def fetch(raw: Path, file: str, md5: str, *urls: str) -> Path:
@@ -39,7 +40,7 @@ def fetch(raw: Path, file: str, md5: str, *urls: str) -> Path:
             break
         try:
             download(url, path, md5)
-        except (OSError, RuntimeError) as error:
+        except Exception as error:  # gdown's are of no common kind
             if isinstance(error, OSError) and error.errno == errno.ENOSPC:
                 raise
             errors.append(first_line(error))
@@ -113,4 +114,4 @@ def extract(archive: Path, into: Path) -> None:
     else:
         with tarfile.open(archive) as source:
             for member in watched(source, f"unpack {archive.name}"):
-                source.extract(member, into, filter="data")
+                source.extract(member, into, **DATA)

@@ -1,20 +1,28 @@
 """Data sets with a label per pixel: a mask beside each image, whose values are classes, and 255 for void."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from alsuite.data.checks import check_pixels
+from alsuite.data.checks import check_pixels, check_splits
 from alsuite.data.dataset import Dataset
-from alsuite.data.images import allocate, check_splits, coloured, convert_all, decoded, image_files, read_mask, version
+from alsuite.data.images import allocate, coloured, convert_all, decoded, image_files, read_mask, version
 from alsuite.data.raw import unpack
 from alsuite.data.store import lines, load, save_lines
 from alsuite.errors import MissingDataError, UserError
 from alsuite.files import place_of
 from alsuite.pool import VOID
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 __all__ = ["bdd100k", "camvid", "cityscapes", "folder_masks"]
 
@@ -42,14 +50,16 @@ def cityscapes(folder: Path, raw: Path) -> None:
 def bdd100k(folder: Path, raw: Path) -> None:
     """The 7,000 training images are the pool and the 1,000 validation images the test split; where labels of the 2,000
     test images are there, too, these are the test split, and the pool holds both of the others, as the paper's does."""
-    masks = "labels/sem_seg/masks"
-    _need(raw, "bdd100k", [f"{kind}/{split}" for kind in ("images/10k", masks) for split in ("train", "val")])
+    images, masks, ending = "images/10k", "labels/sem_seg/masks", ""
+    if (raw / "seg").is_dir():  # its first release
+        images, masks, ending = "seg/images", "seg/labels", "_train_id"
+    _need(raw, "bdd100k", [f"{kind}/{split}" for kind in (images, masks) for split in ("train", "val")])
     whole = (raw / masks / "test").is_dir()
     splits = {"train": ("train", "val") if whole else ("train",), "test": ("test",) if whole else ("val",)}
     for split, parts in splits.items():
-        images = [image for part in parts for image in image_files(raw / "images/10k" / part, "*.jpg")]
-        found = [(image, raw / masks / image.parent.name / f"{image.stem}.png") for image in images]
-        save_pairs(folder, split, found, (SIDE, SIDE), _plain(19))
+        every = [image for part in parts for image in image_files(raw / images / part, "*.jpg")]
+        pairs = [(image, raw / masks / image.parent.name / f"{image.stem}{ending}.png") for image in every]
+        save_pairs(folder, split, pairs, (SIDE, SIDE), _plain(19))
 
 
 def camvid(folder: Path, raw: Path) -> None:
@@ -103,6 +113,9 @@ def own_masks(folder: Path, raw: Path, *, path: Path, size: int | None) -> None:
     check_splits(*([image for image, _ in pairs] for pairs in splits.values()))
     for split, pairs in splits.items():
         save_pairs(folder, split, pairs, (size, size) if size else None, _plain(len(names)))
+    masks = np.load(folder / "train_targets.npy", mmap_mode="r")
+    if len(names) > 1 and len({*chain.from_iterable(map(np.unique, masks))} - {VOID}) < 2:
+        raise UserError(f"{path}: the masks tell no two classes: number them from 0 as in classes.txt, 255 is void")
     save_lines(folder / "classes.txt", names)
 
 
@@ -121,7 +134,7 @@ def save_pairs(folder: Path, split: str, pairs: Sequence[Pair], sides: Sides | N
         raise UserError(f"there are no images for the {split} split: it takes one at the least")
     if missing := [mask for _, mask in pairs if not mask.is_file()]:
         raise UserError(f"{missing[0]} is missing ({len(missing)} of {len(pairs)} masks): each image needs one")
-    height, width = sides or _sides(pairs[0][0])
+    height, width = sides or read_mask(pairs[0][1]).shape
     images = allocate(folder / f"{split}_images.npy", (len(pairs), 3, height, width))
     targets = allocate(folder / f"{split}_targets.npy", (len(pairs), height, width))
 
@@ -139,8 +152,8 @@ def read_pair(
     """Read an image, scaled bilinearly, and the classes of its mask, scaled to the nearest."""
     from PIL import Image
 
-    picture = decoded(image, coloured)
     values = read_mask(mask)
+    picture = _picture(image, values.shape)
     if values.shape != picture.size[::-1]:
         raise UserError(f"{mask} is {values.shape} pixels large, its image {picture.size[::-1]}: make them the same")
     if not squeezed and values.shape != sides:
@@ -175,9 +188,24 @@ def _of_cityscapes(raw: Path, image: Path) -> Path:
     return raw / "gtFine" / image.parent.parent.name / image.parent.name / name
 
 
-def _sides(image: Path) -> Sides:
-    width, height = decoded(image, coloured).size
-    return height, width
+def _picture(image: Path, sides: tuple[int, ...]) -> Image:
+    """Return an image turned as its mask is: upright, or as it is stored, by which of both has the mask's sides."""
+
+    def read(image: Image) -> tuple[int, Image]:
+        turned, stored = _turned(image), image.size[::-1]
+        return turned, coloured(image, upright=turned <= 4 or stored != sides)
+
+    turned, picture = decoded(image, read)
+    if 1 < turned <= 4 or (turned > 4 and picture.width == picture.height):
+        raise UserError(f"{image} is to be turned, and its mask may be so already: save both upright")
+    return picture
+
+
+def _turned(image: Image) -> int:
+    """Return how a camera says that an image is to be turned: 1 not at all, from 5 on by a quarter."""
+    with suppress(Exception):
+        return int(image.getexif().get(0x0112, 1))
+    return 1
 
 
 def _need(raw: Path, name: str, folders: Iterable[str], source: str = "") -> None:

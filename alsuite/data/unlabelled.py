@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
+from alsuite.data.checks import in_both, tell_unread
 from alsuite.data.dataset import Dataset, Split, as_split, statistics
-from alsuite.data.images import Files, Labelled, image_files, in_both, labelled_files, save_images, version
+from alsuite.data.images import Files, Labelled, image_files, labelled_files, save_images, version
 from alsuite.data.store import build_once, lines, opened, save_lines
 from alsuite.errors import UserError
 from alsuite.files import data_root, place_of
@@ -64,6 +65,7 @@ def unlabelled(
 
 def any_images(folder: Path, raw: Path, *, path: Path, size: int) -> None:
     """Write the arrays of all images below a folder, and the places of their files, in the order of their names."""
+    tell_unread(path)
     names = any_files(path)
     save_images(folder / "train_images.npy", [path / name for name in names], size)
     save_lines(folder / "files.txt", names)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -67,6 +69,36 @@ def test_an_image_of_32_bits_a_pixel_is_refused(kind: type, tmp_path: Path) -> N
     Image.fromarray(np.linspace(0, 1, 64).reshape(8, 8).astype(kind)).save(tmp_path / "deep.tif")
     with pytest.raises(UserError, match=r"deep\.tif \(ValueError: it has 32 bits a pixel, save it with 8 or 16\)"):
         decoded(tmp_path / "deep.tif", coloured)
+
+
+def test_a_camera_s_note_that_cannot_be_read_hinders_no_picture(tmp_path: Path) -> None:
+    plain("RGB", RED).save(tmp_path / "0.jpg", exif=b"Exif\0\0nonsense", dpi=(72, 72))
+    assert np.abs(np.asarray(decoded(tmp_path / "0.jpg", coloured)).astype(int) - RED).max() <= 2
+
+
+def test_sixteen_bits_of_a_plain_map_are_read(tmp_path: Path) -> None:
+    (tmp_path / "0.pgm").write_bytes(b"P5 4 4 65535\n" + b"\x80\xff" * 16)
+    assert {*np.asarray(decoded(tmp_path / "0.pgm", coloured)).ravel().tolist()} == {0x80}
+
+
+@pytest.mark.parametrize("name", ["deep.png", "photo.png"])
+def test_a_mask_whose_numbers_would_be_others_is_refused(name: str, tmp_path: Path) -> None:
+    numbers = Image.fromarray(np.arange(16, dtype=np.uint8).reshape(SIDE, SIDE) % 4)
+    numbers.save(tmp_path / "photo.png", "jpeg")
+    write_gray(tmp_path / "deep.png", bits=2)
+    with pytest.raises(UserError, match="is no mask: save it as a PNG"):
+        read_mask(tmp_path / name)
+
+
+def write_gray(path: Path, bits: int) -> None:
+    """Write a gray PNG of so many bits a pixel, all of them set."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    head = struct.pack(">IIBBBBB", SIDE, SIDE, bits, 0, 0, 0, 0)
+    rows = zlib.compress((b"\0" + b"\xff" * (SIDE * bits // 8)) * SIDE)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", rows) + chunk(b"IEND", b""))
 
 
 @pytest.mark.parametrize("name", ODD)

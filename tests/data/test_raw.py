@@ -16,7 +16,7 @@ import torch
 from alsuite.data import folders, load, raw
 from alsuite.data.folders import folder, imagenet
 from alsuite.data.images import square
-from alsuite.errors import UserError
+from alsuite.errors import MissingDataError, UserError
 from alsuite.mapped import Mapped
 from helpers.data_files import BUILDS, GREY, WRITERS, built, write_class_folders, write_image
 
@@ -97,6 +97,42 @@ def test_caltech256_draws_ten_test_images_per_class_without_clutter(tmp_path: Pa
     assert sorted(values[0] + values[1]) == pytest.approx([*range(13), *range(GREY, GREY + 12)], abs=1)
     again = built("caltech256", tmp_path / "again")
     assert torch.equal(again.train.images, dataset.train.images)
+
+
+def test_a_train_is_a_class_beside_a_car_and_no_system_s_copies_are(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_class_folders(tmp_path / "traffic", ["car", "train", "__MACOSX"], range(10))
+    write_class_folders(tmp_path / "traffic" / "car", ["@eaDir"], range(3))
+    (tmp_path / "traffic" / "car" / "phone.HEIC").write_bytes(b"")
+    data = folder(tmp_path / "traffic", size=8, root=tmp_path)
+    assert data.classes == ("car", "train")
+    assert len(data.train.targets) == 16
+    assert "1 images of" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", ["tiny_imagenet", "celeba64"])
+def test_images_that_are_listed_and_lie_elsewhere_are_told_as_missing(name: str, tmp_path: Path) -> None:
+    options = {"attribute": "Bangs"} if name == "celeba64" else {}
+    built(name, tmp_path, **options)
+    rmtree(tmp_path / name)
+    trees = tmp_path / "raw" / name
+    max(*trees.glob("**/val/images/*.JPEG"), *trees.glob("img_align_celeba/*.jpg")).unlink()
+    with pytest.raises(UserError, match=r"is missing \(1 of \d+\): lay all out as they are published"):
+        built(name, tmp_path, **options)
+
+
+def test_a_failed_download_of_any_kind_says_where_to_put_the_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class QuotaError(Exception): ...
+
+    def refused(url: str, path: Path, md5: str) -> None:
+        raise QuotaError("too many have asked for it")
+
+    monkeypatch.setattr(raw, "download", refused)
+    with pytest.raises(MissingDataError, match=r"cannot download a \(too many .*\): put it at"):
+        raw.fetch(tmp_path, "a", "", "http://drive")
 
 
 def test_tiny_imagenet_names_follow_wnids(tmp_path: Path) -> None:
@@ -187,6 +223,9 @@ def test_all_images_that_cannot_be_read_are_told_at_once(tmp_path: Path) -> None
         ({"cat": 9, "dog": 0}, {}, "holds no images of two classes"),
         ({"cat": 4, "dog": 4}, {}, "holds no image for testing, which is every fifth of a class: give a class five"),
         ({"train": 9, "val": 9}, {}, "holds train, val: call them train and test, or name a class"),
+        ({"Training": 9, "Testing": 9}, {}, "holds Testing, Training: call them train and test"),
+        ({"seg_train": 9, "seg_test": 9, "seg_pred": 9}, {}, "holds seg_test, seg_train: call them train and test"),
+        ({"train": 9, "test1": 9, "readme": 0}, {}, "holds test1, train: call them train and test"),
         ({"cat": 9, "dog": 9}, {"size": 0}, r"dataset\.size=0 is no number of pixels"),
         ({"cat": 9, "dog": 9}, {"size": "big"}, r"dataset\.size=big is no number of pixels"),
         ({"cat": 9, "dog": 9}, {"classes": ["cat", "car"]}, r"dataset\.classes: pets has no class car, .* cat, dog$"),

@@ -209,6 +209,45 @@ def test_masks_of_ones_own_in_two_splits(own: Path, tmp_path: Path) -> None:
     assert data.train.targets.shape == (9, 16, 16)
 
 
+def test_masks_that_tell_one_class_alone_are_refused(own: Path, tmp_path: Path) -> None:
+    for path in (own / "masks").iterdir():
+        mask(path, halves(0, 255, (20, 30)))
+    with pytest.raises(
+        UserError, match=r"the masks tell no two classes: number them from 0 as in classes\.txt, 255 is"
+    ):
+        folder_masks(own, root=tmp_path / "data")
+
+
+@pytest.mark.parametrize(("orientation", "upright"), [(6, True), (6, False), (3, True)])
+def test_a_photo_is_turned_as_its_mask_is(own: Path, tmp_path: Path, orientation: int, upright: bool) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.new("RGB", (30, 20), "red")
+    stored.paste("blue", (0, 0, 15, 20))  # on the left, which is above once it is turned
+    stored.save(own / "images" / "00.jpg", exif=exif, quality=100, subsampling=0)
+    seen = halves(0, 1, (20, 30)) if not upright or orientation == 3 else halves(0, 1, (30, 20))
+    mask(own / "masks" / "00.png", seen)
+    if orientation == 3:
+        with pytest.raises(UserError, match=r"00\.jpg is to be turned, and its mask may be so already: save both"):
+            folder_masks(own, size=30, root=tmp_path / "data")
+        return
+    pixels = folder_masks(own, size=30, root=tmp_path / "data").train.images[0]
+    blue = pixels[2] > 128
+    assert blue[3, 3]
+    assert blue[3, 26] == upright
+    assert blue[26, 3] != upright
+
+
+def test_the_first_release_of_bdd100k_is_laid_out_otherwise(tmp_path: Path) -> None:
+    raw = tmp_path / "raw" / "bdd100k" / "seg"
+    for split, label in (("train", 3), ("val", 4)):
+        picture(raw / "images" / split / "a.jpg", (72, 128))
+        mask(raw / "labels" / split / "a_train_id.png", halves(label, 255, (72, 128)))
+    data = load("bdd100k", bdd100k, names=NAMES, root=tmp_path)
+    assert int(data.train.targets[0, 0, 0]) == 3
+    assert int(data.tests["bdd100k"].targets[0, 0, 0]) == 4
+
+
 def test_masks_that_a_link_puts_into_both_splits_are_refused(own: Path, tmp_path: Path) -> None:
     (own / "train").mkdir()
     for kind in ("images", "masks"):
@@ -245,7 +284,7 @@ def spoiled(own: Path, fault: str) -> None:
         ("missing", r"05\.png is missing \(1 of 8 masks\): each image needs one"),
         ("size", r"05\.png is \(10, 30\) pixels large, its image \(20, 30\): make them the same"),
         ("number", r"05\.png holds the number 7, which is no class"),
-        ("colour", r"05\.png is no mask: save it gray or with a palette"),
+        ("colour", r"05\.png is no mask: save it as a PNG, gray with 8 bits"),
         ("broken", r"cannot read the image .*05\.png"),
         ("classes", r"classes\.txt is missing: write the names of the classes into it"),
         ("many", r"classes\.txt names 256 classes: a mask tells 255, leave some out$"),
