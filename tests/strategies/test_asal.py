@@ -28,6 +28,7 @@ from alsuite.nets.classifiers import linear
 from alsuite.oracle import annotator
 from alsuite.pool import Pool
 from alsuite.strategies import Query
+from alsuite.strategies import asal as module
 from alsuite.strategies.asal import ASAL, GAAL, Ascent
 from alsuite.strategies.random import Random
 from alsuite.tasks.classification import Classification
@@ -214,12 +215,14 @@ def climbed(n: int = 10, **changes: Any) -> Tensor:
 
 
 @pytest.mark.slow
-def test_codes_start_normal_and_climb_alike_in_batches_of_any_size() -> None:
+def test_codes_start_normal_and_climb_alike_in_batches_of_any_size(monkeypatch: pytest.MonkeyPatch) -> None:
     start = climbed(1000, steps=0)
     assert float(start.mean()) == pytest.approx(0, abs=0.02)
     assert float(start.std()) == pytest.approx(1, abs=0.02)
     whole = climbed()
     assert torch.allclose(climbed(batch=3), whole, atol=1e-4)
+    monkeypatch.setattr(module, "AT_ONCE", 7)
+    assert torch.allclose(climbed(), whole, atol=1e-4)
     assert float((whole - climbed(steps=0)).abs().mean()) > 0.3
 
 
@@ -242,9 +245,9 @@ def test_no_more_codes_than_a_batch_climb_at_once() -> None:
         sizes.append(len(images))
         return task.differentiable_log_probs(images)
 
-    for batch in (None, 4):
-        Ascent(scores.entropy, 2, batch=batch).codes(Gaussian(pool.images), log_probs, 10, pool.device)
-    assert sizes == [10, 10, 4, 4, 4, 4, 2, 2]
+    for n, options in ((10, {"batch": 4}), (100, {}), (100, {"diversity": 0.1})):
+        Ascent(scores.entropy, 2, **options).codes(Gaussian(pool.images), log_probs, n, pool.device)
+    assert sizes == [4, 4, 4, 4, 2, 2, *[64, 36] * 2, 100, 100]
 
 
 def test_the_notes_tell_what_the_ascent_has_gained() -> None:
