@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,11 +56,12 @@ CLAIMS = "<!-- claims -->"
 
 def renew(published: Path, readme: Path) -> None:
     """Judge all claims anew, and write the lists that follow from what lies in the published folders."""
-    table = claims.verdicts(claims.read_claims(), claims.measured_runs(published.parent, live=False))
+    read = cache(kept_table)
+    table = claims.verdicts(claims.read_claims(), claims.measured_runs(published.parent, live=False, read=read))
     with written_whole(published / "claims.csv") as part:
         table.round(5).to_csv(part, index=False)
     between(readme, MARK, claims.of_papers(table, published))
-    kept = {folder: kept_table(folder) for folder in figures_in(published)}
+    kept = {folder: read(folder) for folder in figures_in(published)}
     for folder, runs in kept.items():
         judged, learned = claims.on_a_page(table[table["experiment"] == folder.name]), diagnosed(runs)
         judged = "\n\n".join(filter(None, (judged, judged_elsewhere(table, folder.name))))

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
-from omegaconf import OmegaConf
+import yaml
 
 from alsuite import CONF
 from alsuite.errors import UserError
@@ -165,8 +165,7 @@ def read_claims(path: Path = CONF / "claims.yaml", paper: str | None = None) -> 
         path: a file like conf/claims.yaml
         paper: the name of its file in conf/paper; one without claims is refused
     """
-    stated = OmegaConf.to_container(OmegaConf.load(path))
-    assert isinstance(stated, dict)
+    stated: Options = yaml.load(path.read_text(encoding="utf-8"), getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     claims = [_claim(str(key), entry) for key, entry in stated.items()]
     papers = dict.fromkeys(claim.paper for claim in claims)
     if paper is not None and paper not in papers:

@@ -15,7 +15,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 
 import pandas as pd
@@ -57,7 +57,12 @@ def verdicts(claims: Sequence[Claim], runs: Runs) -> pd.DataFrame:
         claims: those to be judged, in the order of the rows
         runs: gives the runs of a figure, or of a folder, by name; a UserError of it makes the claim not measured
     """
-    rows = pd.DataFrame([_row(claim, runs) for claim in claims], columns=[*COLUMNS, "holds", "clear"])
+
+    @lru_cache(2)  # claims of one figure follow one another
+    def joined(*names: str) -> pd.DataFrame:
+        return pd.concat(map(runs, names), ignore_index=True).drop_duplicates([*RUN, "cycle", "test"])
+
+    rows = pd.DataFrame([_row(claim, joined) for claim in claims], columns=[*COLUMNS, "holds", "clear"])
     for _, part in rows.groupby("paper"):
         rows.loc[part.index, "holm_p"] = corrected = holm(part["p"].to_numpy(float))
         open_ = part.index[corrected >= SIGNIFICANT]
@@ -79,13 +84,15 @@ def _verdict(seeds: float, p: float, holds: object) -> str:
     return "agrees" if holds else "disagrees"
 
 
-def _row(claim: Claim, runs: Runs) -> dict[str, object]:
-    """Return what is told of a claim, with what was measured, or why nothing was."""
+def _row(claim: Claim, joined: Callable[..., pd.DataFrame]) -> dict[str, object]:
+    """Return what is told of a claim, with what was measured, or why nothing was.
+
+    joined: gives the runs of all figures or folders that are named
+    """
     said = {"claim": claim.key, "paper": claim.paper, "place": claim.place, "says": claim.said}
     row = {**said, "experiment": claim.experiment, "published": claim.published, "unit": claim.unit, "p": math.nan}
     try:
-        parts = [runs(claim.experiment), *map(runs, claim.folders)]
-        frame = pd.concat(parts, ignore_index=True).drop_duplicates([*RUN, "cycle", "test"])
+        frame = joined(claim.experiment, *claim.folders)
         if len(scales := sorted(frame["scale"].unique())) > 1:
             raise UserError(f"its runs are of several scales ({', '.join(scales)}): judge those of one with --scale")
         return {**row, **_measured(claim, judged(claim, frame), frame)}
@@ -120,7 +127,9 @@ def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, o
     }
 
 
-def measured_runs(root: Path, scale: str | None = None, live: bool = True) -> Runs:
+def measured_runs(
+    root: Path, scale: str | None = None, live: bool = True, read: Callable[[Path], pd.DataFrame] | None = None
+) -> Runs:
     """Return what finds a figure's or a folder's published runs, or where there are none those below the root.
 
     Arguments:
@@ -128,8 +137,9 @@ def measured_runs(root: Path, scale: str | None = None, live: bool = True) -> Ru
         scale: the only one that counts; None takes published runs of any, and of the others the largest that means
             something; smoke runs are judged where they are asked for
         live: whether runs count that are not published
+        read: reads a published folder's table, by default each once
     """
-    others, read = live_runs(root, scale), cache(kept_table)
+    others, read = live_runs(root, scale), read or cache(kept_table)
 
     @cache
     def runs(name: str) -> pd.DataFrame:

@@ -100,17 +100,23 @@ def differing(frame: pd.DataFrame, of_seeds: bool = False) -> list[str]:
     """Return the options that tell apart runs of the same series, setting and seed, or the seeds of a series."""
     runs, keys = frame.drop_duplicates([*RUN, "test"]), ["series", *([] if of_seeds else ["seed"]), *SETTING]
     clashing = runs[runs.duplicated(keys, keep=False)]
-    options = [*_options(frame), *({"pool"} & {*frame} if of_seeds else ())]
-    gaps = {name for name in options if clashing[name].astype(str).str.startswith("[").any()}
-    gaps |= {*OF_IMAGES} & {*options} if of_seeds else set()
-    groups = clashing.assign(**{name: _null_told(clashing, name) for name in gaps}).groupby(keys, dropna=False)[options]
-    told, known = groups.nunique(dropna=False), groups.nunique()  # of lists, which a table that was kept may lack
-    columns = [name for name in options if (known if name in gaps else told)[name].gt(1).any()]
+    every = [*_options(frame), *({"pool"} & {*frame} if of_seeds else ())]
+    options = [name for name in every if clashing[name].nunique(dropna=False) > 1]  # the others tell nothing apart
+    columns = _telling_apart(clashing, options, keys, of_seeds) if options else []
     if of_seeds:  # the draws of a part, as oracle.seed, follow the run's; what a scale's numbers do stands elsewhere
         seeds = [column for column in columns if column == "seeds" or column.rpartition(".")[2] == "seed"]
         limits = [column for column in columns if column.startswith("scale.") and column not in OF_IMAGES]
         return [column for column in columns if column not in (*seeds, *limits)]
     return columns or [column for column in RUN if clashing[column].nunique() > 1]
+
+
+def _telling_apart(clashing: pd.DataFrame, options: list[str], keys: list[str], of_seeds: bool) -> list[str]:
+    """Return the options of which runs that are alike in the keys have more than one value."""
+    gaps = {name for name in options if clashing[name].astype(str).str.startswith("[").any()}
+    gaps |= {*OF_IMAGES} & {*options} if of_seeds else set()
+    groups = clashing.assign(**{name: _null_told(clashing, name) for name in gaps}).groupby(keys, dropna=False)[options]
+    told, known = groups.nunique(dropna=False), groups.nunique()  # of lists, which a table that was kept may lack
+    return [name for name in options if (known if name in gaps else told)[name].gt(1).any()]
 
 
 def _null_told(frame: pd.DataFrame, option: str) -> pd.Series:

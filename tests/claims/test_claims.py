@@ -456,6 +456,11 @@ def test_each_claim_speaks_of_what_is_there() -> None:
         assert stated.bounds[0] < stated.bounds[1], stated.key
 
 
+def test_no_claim_is_stated_twice() -> None:
+    stated = re.findall(r"^\w+:", (CONF / "claims.yaml").read_text(), re.M)
+    assert len({*stated}) == len(stated) == len(CLAIMS)
+
+
 @pytest.mark.slow
 def test_all_papers_claims_are_judged(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     main(["--root", str(tmp_path)])
