@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,7 @@ from alsuite.report import tables
 from alsuite.report.charts import section_of
 from alsuite.report.measured import Measured, own_experiment, published_figures
 from alsuite.report.pictures import Strip, of_part, thumbnail
-from alsuite.report.runs import address_of, pages_of_runs
+from alsuite.report.runs import RunNames, address_of, pages_of_runs, runs_of
 from alsuite.report.site import Site
 from alsuite.report.tables import Cell, Table
 from alsuite.report.titles import natural, paper_name, title_of
@@ -179,8 +179,9 @@ def write_report(root: Path, out: Path, experiments: Sequence[str] = (), configu
             table = tables.claims(page.verdicts, lambda stem: addresses.get(stem, ""))
             site.write("paper.html", page.address, page=page, claims=table)
         papers = {paper.name: paper for paper in made}
+        last = {run: page for page in (*figures, *own) for run in runs_of(page.of)}  # a run may be shown by several
         for page in (*figures, *own):
-            _write_figure(site, page, papers)
+            _write_figure(site, page, papers, [run for run, its in last.items() if its is page])
         site.write("start.html", "index.html", papers=made, own=own, others=_of_paper(figures, ""))
     return out / "index.html"
 
@@ -197,8 +198,8 @@ def _of_paper(figures: Sequence[FigurePage], paper: str) -> list[FigurePage]:
     return [page for page in figures if page.of.paper == paper]
 
 
-def _write_figure(site: Site, page: FigurePage, papers: Mapping[str, PaperPage]) -> None:
-    """Write a figure's page, the files beside it and the pages of its runs."""
+def _write_figure(site: Site, page: FigurePage, papers: Mapping[str, PaperPage], runs: Collection[RunNames]) -> None:
+    """Write a figure's page, the files beside it and the pages of these of its runs."""
     of = page.of
     folder = (site.out / page.address).parent
     folder.mkdir(parents=True)
@@ -207,8 +208,7 @@ def _write_figure(site: Site, page: FigurePage, papers: Mapping[str, PaperPage])
     if of.picture:
         shutil.copyfile(of.picture, folder / "picture.png")
         thumbnail(of.picture, site.out / page.thumbnail)
-    runs = [*pages_of_runs(of)]
     claims = tables.claims(of.verdicts) if len(of.verdicts) else None
     site.write("figure.html", page.address, page=page, of=of, paper=papers.get(of.paper), claims=claims)
-    for run in runs:
+    for run in pages_of_runs(of, runs):
         site.write("run.html", run.address, run=run, of=page)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -24,9 +24,10 @@ from alsuite.results.kept import QUERIED, asked, place_of, queried
 from alsuite.results.measures import factor
 from alsuite.results.statistics import RUN
 
-__all__ = ["RunPage", "address_of", "pages_of_runs"]
+__all__ = ["RunNames", "RunPage", "address_of", "pages_of_runs", "runs_of"]
 
 SHOWN = 12  # indices of a query
+RunNames = tuple[object, ...]  # the experiment, the scale and the name of a run
 
 
 @dataclass(frozen=True)
@@ -139,12 +140,19 @@ class RunPage:
         return self.rows.pivot_table(index="labelled", columns="test", values=measure).reset_index()
 
 
-def pages_of_runs(of: Measured) -> Iterator[RunPage]:
-    """Yield a page for each run of a figure or an experiment."""
-    if of.runs.empty:
+def runs_of(of: Measured) -> list[RunNames]:
+    """List the experiment, scale and name of each run of a figure or an experiment."""
+    return [] if of.runs.empty else [*of.runs[RUN].drop_duplicates().itertuples(index=False, name=None)]
+
+
+def pages_of_runs(of: Measured, wanted: Collection[RunNames]) -> Iterator[RunPage]:
+    """Yield a page for each of the runs of a figure or an experiment that are wanted."""
+    if not wanted:
         return
     kept = queried(of.folder) if of.folder and (of.folder / QUERIED).exists() else {}
     for names, rows in of.runs.groupby(RUN, sort=False):
+        if names not in wanted:
+            continue
         place = place_of(*map(str, names))
         journal = Path(rows["folder"].iloc[0])
         indices = kept.get(place) or ([*asked(journal)] if of.folder is None else ())
