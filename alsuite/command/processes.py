@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 __all__ = ["Told", "Work", "heard", "killed", "limit_threads", "server", "show_end", "side_by_side", "slots", "started"]
 
 GPU = Path("/dev/nvidiactl")
-PRELOADED = ["alsuite.command.run", "alsuite.tasks.classification", "alsuite.nets.classifiers"]
+PRELOADED = ["alsuite.command.run", "alsuite.tasks.classification", "alsuite.nets.classifiers", "pandas"]
 Work = Callable[[Job, Shown], None]
 Running = dict[Connection, tuple[int, BaseProcess]]  # pipe -> the number of a job or a rank, and its process
 SHARE = 0.85  # of a GPU's memory
