@@ -128,6 +128,11 @@ class Claim:
         return bounded and {*self.measures} <= {*METRICS, "wrong"} and (self.value is not None or self.than == FULL)
 
     @property
+    def of_an_end(self) -> bool:
+        """Whether it says where a curve ends beside what all labels give, so that it counts with how many it ends."""
+        return self.at == "last" and self.than == FULL and {*self.measures} <= {*METRICS}
+
+    @property
     def of_a_generator(self) -> bool:
         """Whether it says which classes a generator's images lead to, so that it counts how that was trained."""
         series = self.value if isinstance(self.value, list) else [self.value]

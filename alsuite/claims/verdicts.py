@@ -13,6 +13,7 @@ nor is which classes a generator's images lead to by one that was trained less; 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache, lru_cache
@@ -39,6 +40,7 @@ NOT_MEASURED, NOT_TESTED = "not measured", "not tested"
 WHOLE = "paper"  # the scale that reduces nothing
 REDUCED = "seconds of what a scale has reduced decide nothing"
 MADE = "what a generator makes that a scale has reduced decides nothing"
+ENDS = "where a curve ends that a scale has cut short decides nothing beside all labels"
 LEVELS = "how accurate a task model is that a scale has reduced decides nothing"
 SMOKE = "smoke"  # whose runs, often on made-up pictures, tell nothing of a paper
 SIZES, OWN_SIZE = {WHOLE: 0, "laptop": 1, SMOKE: 3}, 2  # of the scales, and of a user's own
@@ -108,6 +110,8 @@ def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, o
     why = [REDUCED] if reduced and of_time and claim.exponent is None else []
     why += [LEVELS] if reduced and claim.of_a_level and reductions(in_one_setting(claim, runs), of_task=True) else []
     why += [MADE] if reduced and claim.of_a_generator and "of the generator" in " ".join(reductions(runs)) else []
+    cut = claim.of_an_end and any(re.search(r"of [\d,]+ labels", text) for text in reductions(runs))
+    why += [ENDS] if reduced and cut else []
     tested = found.tested and not why
     why += [f"without {', '.join(found.without)}"] if found.without else []
     why += [f"their task models differ: {', '.join(found.task_models)}"] if found.task_models else []

@@ -337,6 +337,15 @@ def test_the_exponent_of_a_time_is_told(tmp_path: Path) -> None:
     assert found.holds
 
 
+@pytest.mark.parametrize(("cut", "verdict"), [(0, "agrees"), (900, "not tested")])
+def test_an_end_beside_all_labels_is_decided_where_no_labels_were_cut(tmp_path: Path, cut: int, verdict: str) -> None:
+    frame = runs(tmp_path, {"vaal": (0.5, 0.8), "full": (0.7, 0.7)}).assign(scale="laptop", pool=1000, whole=1000)
+    frame["budget.end"] = frame["labelled"].max() + cut
+    table = verdicts([claim(than="full", at="last")], lambda _: frame)
+    assert table["verdict"].tolist() == [verdict]
+    assert ("ends that a scale has cut short" in on_a_page(table)) is bool(cut)
+
+
 @pytest.mark.parametrize(("scale", "verdict"), [("paper", "agrees"), ("laptop", "not tested")])
 def test_seconds_are_decided_where_nothing_was_reduced(tmp_path: Path, scale: str, verdict: str) -> None:
     for strategy, seconds in (("vaal", 0.5), ("random", 2.0)):
