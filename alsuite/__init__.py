@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from alsuite.errors import UserError
     from alsuite.pick import query
 
-__all__ = ["CONF", "query"]
+__all__ = ["CONF", "UserError", "query"]
 
 _PACKAGE = Path(__file__).resolve().parent
 
@@ -25,8 +26,16 @@ CONF: Path = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.par
 
 def __getattr__(name: str) -> object:
     """Import what is asked for only now: torch takes seconds."""
+    if name == "UserError":
+        from alsuite.errors import UserError
+
+        return UserError
     if name != "query":
         raise AttributeError(f"alsuite has no {name}")
     from alsuite.pick import query
 
     return query
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -68,10 +68,8 @@ class Foreign:
             raise UserError(f"{name} looks at {' and '.join(wanted)}: give {missing[0]}, too, or images")
 
     def stand_ins(self) -> Tensor:
-        """Return (N, 1, 1, 1) black images, at which nobody looks."""
-        table = self.features if self.features is not None else self.predicted
-        assert table is not None
-        return torch.zeros(len(table), 1, 1, 1, dtype=torch.uint8)
+        """Return (N, 1, 1, 1) black images, at which no strategy of alsuite's looks."""
+        return torch.zeros(len(self), 1, 1, 1, dtype=torch.uint8)
 
     def count(self, classes: Sequence[str]) -> list[str]:
         """Return a class for each column of the log-probabilities, where a label that is a number is that of a column.
@@ -101,15 +99,23 @@ class Foreign:
         return score(self.log_probs(images))
 
     def outputs(self, images: Images) -> tuple[Tensor, Tensor]:
-        features = _rows(self.features, images)
-        return features, features if self.predicted is None else _rows(self.predicted, images)
+        return self.features_alone(images), self.log_probs(images)
+
+    def features_alone(self, images: Images) -> Tensor:
+        """Return the features of images, of which there may be no log-probabilities."""
+        return _rows(self.features, images)
+
+    def __len__(self) -> int:
+        table = self.features if self.features is not None else self.predicted
+        return 0 if table is None else len(table)
 
 
 def _rows(table: Tensor | None, images: Images) -> Tensor:
     """Return the rows of some images of the pool."""
     if table is None:
         raise UserError("the strategy looks at features and log-probabilities: give both, or images")
-    assert isinstance(images, Rows)
+    if not isinstance(images, Rows):
+        raise UserError("of a model of yours only rows of the pool have outputs: give pool.rows(indices), unsliced")
     return table[images.indices.to(table.device)]
 
 
@@ -148,7 +154,7 @@ def read(images: object, config: Mapping[str, Any]) -> tuple[Tensor, Sequence[st
     if isinstance(images, str | Path):
         path = place_of(images)
         if not path.is_dir():
-            raise UserError(f"{images} is no folder: name one that holds images, or an array file.npy of them")
+            raise UserError(f"{images} is no folder of images: name one, or give an array, such as numpy.load's")
         check_pixels("size", size := config["dataset"]["size"])
         root = config["root"]
         if lies_among(path, root) and _names(config["strategy"], f"{root}/"):
@@ -166,7 +172,7 @@ def read(images: object, config: Mapping[str, Any]) -> tuple[Tensor, Sequence[st
         raise UserError(f"images are {tuple(array.shape)}: give them as (N, C, H, W), of 1 or 3 channels, or (N, H, W)")
     if array.is_floating_point():
         if not (len(array) and float(array.min()) >= 0 and float(array.max()) <= 1):
-            raise UserError("images are floats outside 0..1: divide them by 255, or give uint8")
+            raise UserError("images are floats outside 0..1: bring them there, or give uint8")
         return pixels(array), None
     if array.dtype != torch.uint8:
         raise UserError(f"images are {array.dtype}: give uint8, or floats in 0..1")

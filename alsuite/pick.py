@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -36,13 +35,10 @@ from alsuite.training.progress import Lines, displayed, say
 
 __all__ = ["main", "query"]
 
-HEEDED = ("strategy", "task_model", "generator", "features", "scale", "protocol", "paper", "fair", "recipe", "device")
-HEEDED += ("root", "hydra.searchpath", "dataset.size", "dataset.classes")
-
 
 def query(
     images: str | Path | ArrayLike | None = None,
-    labels: Mapping[Any, object] | ArrayLike = (),
+    labels: Mapping[Any, object] | ArrayLike | str | Path | None = (),
     strategy: str | Strategy = "entropy",
     n: int = 100,
     *,
@@ -55,19 +51,37 @@ def query(
 
     Arguments:
         images: a folder of images, at any depth, or uint8 images, or floats in 0..1, (N, C, H, W) or (N, H, W)
-        labels: those that are known: position or file -> class, or one for each image, None or -1 where it is unknown
+        labels: those that are known: position or file -> class, or one for each image, None or -1 where it is unknown;
+            a pandas Series tells positions by its index; or a CSV, or a table, with the columns image and label
         strategy: as in `python -m alsuite strategy=...`, or one of your own: the dotted path of its class, or itself
         n: how many
-        features: (N, D) of a model of your own, in place of images
-        log_probs: (N, K) of a model of your own, in place of images; a label that is a number is that of a column
+        features: (N, D) of a model of your own, in place of images or beside them, a folder's by their names' order
+        log_probs: (N, K) of the same; a label that is a number is that of a column
         options: of the command line, such as task_model=linear, scale=laptop or dataset.classes=[cat,dog]
         seed: decides all random draws
     """
-    if images is not None and (features is not None or log_probs is not None):
-        raise UserError("images are given beside a model's features or log-probabilities: give either, not both")
-    own = None if images is not None else Foreign.of(features, log_probs)
-    config = _composed([*_named(strategy), *options, f"seed={seed}"])
-    shown, names = (own.stand_ins(), None) if own else read(images, config)
+    from alsuite.command.outside import as_in_a_run, composed
+
+    config = composed([*_named(strategy), *([options] if isinstance(options, str) else options), f"seed={seed}"])
+    with as_in_a_run():
+        own = None if features is None and log_probs is None and images is not None else Foreign.of(features, log_probs)
+        shown, names = (own.stand_ins(), None) if own and images is None else read(images, config)
+        if own and len(own) != len(shown):
+            raise UserError(f"{len(shown):,} images are given beside rows of {len(own):,}: give each its own")
+        return _best(config, strategy, own, shown, names, labels, n, seed)
+
+
+def _best(
+    config: Mapping[str, Any],
+    strategy: str | Strategy,
+    own: Foreign | None,
+    shown: Tensor,
+    names: Sequence[str] | None,
+    labels: object,
+    n: int,
+    seed: int,
+) -> pd.DataFrame:
+    """Return the table of the n best of the images, which may have names."""
     known = by_position(labels, len(shown), names)
     named = config["dataset"]["classes"]
     classes = classes_of(known.values()) if named is None else named_classes(named)
@@ -76,10 +90,7 @@ def query(
         raise UserError(f"all {len(pool):,} images are labelled, or left out as unsure: there is none to pick")
     if not (isinstance(n, int | np.integer) and 0 < n <= left):
         raise UserError(f"n={n}: {left:,} of {len(pool):,} images have no label; give a number from 1 to {left:,}")
-    from alsuite.command.machine import generators_left
-
-    with generators_left():
-        chosen = _chosen(config, strategy, own, pool, int(n), seed)
+    chosen = _chosen(config, strategy, own, pool, int(n), seed)
     if len(pool) > len(shown):
         raise UserError(f"{_called(strategy)} makes images of its own and picks none of yours: take another")
     scores = None if chosen.scores is None else chosen.scores.tolist()
@@ -88,45 +99,11 @@ def query(
     return pd.DataFrame({**files, "score": scores}, index=pd.Index(places, name="index"))
 
 
-def _composed(options: Sequence[str]) -> dict[str, Any]:
-    """Return the configuration of a strategy on images of one's own, as the command line has it."""
-    from hydra import version
-    from hydra.core.utils import setup_globals
-    from hydra.errors import HydraException
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    from alsuite.command.complaints import one_line
-    from alsuite.command.job import ours
-    from alsuite.command.papers import key_of, parsed
-    from alsuite.command.sweeps import Composer, check_given, loader
-
-    version.setbase("1.3")
-    setup_globals()
-    composer = Composer(loader(None))
-    try:
-        check_given(options)
-        _check_heeded({key_of(one): str(one.input_line) for one in parsed(options)})
-        overrides = composer.with_paper(["dataset=folder", "dataset.path=.", *options])
-        config = composer(overrides)
-        values = OmegaConf.to_container(ours(config), resolve=True)
-    except (HydraException, OmegaConfBaseException) as error:
-        raise UserError(one_line(error)) from None
-    assert isinstance(values, dict)
-    return {str(key): value for key, value in values.items()}
-
-
-def _check_heeded(options: Mapping[str, str]) -> None:
-    """Refuse an option of what only a run has, and a data set."""
-    for key, option in options.items():
-        if not {key, re.split("[.@]", key)[0]} & {*HEEDED, "seed"}:
-            known = f"{', '.join(HEEDED[:-1])} and {HEEDED[-1]}"
-            raise UserError(f"{option} has no say in what is picked: leave it out, only {known} have")
-
-
 def _named(strategy: str | Strategy) -> list[str]:
     """Return the options that name a strategy; one of the user's own stands in the place of another."""
     if not isinstance(strategy, str):
+        if isinstance(strategy, type) or not callable(getattr(strategy, "query", None)):
+            raise UserError(f"{strategy!r} is no strategy: give an object with query(pool, task, n), such as Mine()")
         return ["strategy=random"]
     return ["strategy=random", f"strategy._target_={strategy}"] if "." in strategy else [f"strategy={strategy}"]
 

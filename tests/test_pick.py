@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import logging
 import random
 import re
 import sys
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +17,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from hydra import version
+from omegaconf import OmegaConf
 
 import alsuite
 from alsuite import pick
@@ -232,6 +237,97 @@ class Sure:
         return Query.best(pool.unlabelled, task.log_probs(pool.rows(pool.unlabelled)).amax(1), n)
 
 
+class Sliced:
+    """Looks at predictions of images that it has gathered."""
+
+    def query(self, pool: Pool, task: Task, n: int) -> Query:
+        return Query.best(pool.unlabelled, task.log_probs(pool.rows(pool.unlabelled)[:]).amax(1), n)
+
+
+class Embedded(Sure):
+    """Holds what a network has made, and tells of itself."""
+
+    def __init__(self) -> None:
+        self.log = logging.getLogger(__name__)
+        with torch.inference_mode():
+            self.table = torch.ones(3)
+
+    def query(self, pool: Pool, task: Task, n: int) -> Query:
+        self.log.info("asked")
+        return super().query(pool, task, n)
+
+
+def test_a_strategy_may_hold_a_logger_and_what_a_network_has_made() -> None:
+    assert len(alsuite.query(log_probs=LOG_PROBS, labels=LABELS, strategy=Embedded(), n=3)) == 3
+
+
+def test_features_alone_are_no_log_probabilities() -> None:
+    class Both(Sure):
+        def query(self, pool: Pool, task: Task, n: int) -> Query:
+            return Query.best(pool.unlabelled, task.outputs(pool.rows(pool.unlabelled))[1].amax(1), n)
+
+    with pytest.raises(UserError, match="looks at features and log-probabilities: give both"):
+        alsuite.query(features=FEATURES, labels=LABELS, strategy=Both(), n=3)
+
+
+def test_images_may_stand_beside_predictions(tmp_path: Path) -> None:
+    for i in range(30):
+        write_image(tmp_path / f"{29 - i:02}.png", 8 * (29 - i), kind="png")
+
+    class Both(Sure):
+        def query(self, pool: Pool, task: Task, n: int) -> Query:
+            sure, rows = task.log_probs(pool.rows(pool.unlabelled)).amax(1), pool.rows(pool.unlabelled)[:]
+            return Query.best(pool.unlabelled, sure * rows.float().mean((1, 2, 3)), n)
+
+    picked = alsuite.query(tmp_path, log_probs=LOG_PROBS, strategy=Both(), n=3, options="dataset.size=8")
+    expected = LOG_PROBS.max(1) * 8 * np.arange(30)
+    assert picked["score"].to_list() == pytest.approx(np.sort(expected)[:-4:-1], rel=0.02)
+    assert picked["image"].to_list() == [f"{place:02}.png" for place in picked.index]
+
+
+@pytest.mark.parametrize("state", ["inference", "double", "autocast"])
+def test_what_the_caller_has_set_in_torch_has_no_say(state: str) -> None:
+    pool, targets = digit_pool(0)
+    given: Any = (pool.images[:60].numpy(), dict(enumerate(targets[:20].tolist())), "margin", 3)
+    expected = alsuite.query(*given, options=SMALL)
+    if state == "double":
+        torch.set_default_dtype(torch.float64)
+    try:
+        contexts = {"inference": torch.inference_mode, "autocast": partial(torch.autocast, "cpu", torch.bfloat16)}
+        with contexts.get(state, nullcontext)():
+            assert alsuite.query(*given, options=SMALL).equals(expected)
+            assert torch.is_inference_mode_enabled() is (state == "inference")
+        assert torch.get_default_dtype() == (torch.float64 if state == "double" else torch.float32)
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
+def test_another_program_of_hydras_goes_on_as_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    base = version.VersionBase.instance()
+    monkeypatch.setattr(base, "version_base", before := object())
+    OmegaConf.clear_resolver("alsuite.or")
+    assert len(alsuite.query(log_probs=LOG_PROBS, n=3)) == 3
+    assert base.version_base is before
+
+
+def test_labels_come_in_many_forms(tmp_path: Path) -> None:
+    expected = alsuite.query(log_probs=LOG_PROBS, labels=LABELS, n=4)
+    (tmp_path / "known.csv").write_text("index,label\n0,cat\n1,dog\n")
+    table = pd.DataFrame({"label": LABELS})
+    wrapped = {0: np.array("cat"), 1: np.array("dog"), 2: torch.tensor(-1)}
+    for labels in (str(tmp_path / "known.csv"), table, wrapped):
+        assert alsuite.query(log_probs=LOG_PROBS, labels=labels, n=4).equals(expected), labels
+    masked = np.ma.masked_array([0, 1, *[9] * 28], [False, False, *[True] * 28])
+    assert by_position(masked, 30, None) == {0: "0", 1: "1"}
+    assert by_position({Path("a/0.png"): "cat"}, 1, ["a/0.png"]) == {0: "cat"}
+    assert by_position(None, 30, None) == {}
+
+
+def test_what_a_notebook_completes() -> None:
+    assert {"query", "UserError"} <= {*dir(alsuite)}
+    assert alsuite.UserError is UserError
+
+
 def test_an_object_of_ones_own_picks_and_so_does_its_class_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
     pool, targets = digit_pool(0)
     images, known = pool.images[:60].numpy(), dict(enumerate(targets[:20].tolist()))
@@ -300,7 +396,13 @@ def test_an_array_is_read_however_it_is_kept(array: Any) -> None:
         ({"strategy": "entropie"}, "choose entropy"),
         ({"strategy": "coreset"}, "strategy=coreset looks at features: give features, too"),
         ({"log_probs": None}, "nothing to pick from"),
-        ({"images": np.zeros((30, 8, 8), np.uint8)}, "give either, not both"),
+        ({"images": np.zeros((29, 8, 8), np.uint8)}, "29 images are given beside rows of 30: give each its own"),
+        ({"strategy": Sure}, "Sure'> is no strategy: give an object with query"),
+        ({"strategy": object()}, "is no strategy: give an object with query"),
+        ({"labels": {0: ["cat", "dog"]}}, r"the label of 0 is \['cat', 'dog'\]: give one class for each image"),
+        ({"labels": {0: np.array([1, 0])}}, r"the label of 0 is array\(\[1, 0\]\): give one class for each image"),
+        ({"labels": pd.DataFrame({"class": ["cat"]})}, "the table of labels has the columns class: it needs one label"),
+        ({"strategy": Sliced()}, r"only rows of the pool have outputs: give pool\.rows\(indices\), unsliced"),
         ({"log_probs": np.exp(LOG_PROBS)}, "log_probs are no logarithms of probabilities that sum to 1"),
         ({"log_probs": LOG_PROBS - 5}, "log_probs are no logarithms of probabilities that sum to 1"),
         ({"log_probs": np.zeros((30, 1))}, "log_probs are of one class"),

@@ -63,7 +63,7 @@ def onto(images: Tensor, device: torch.device) -> Tensor:
 def generators_left() -> Iterator[None]:
     """Leave the generators of random numbers as they were, whatever is drawn within the block."""
     before = random.getstate(), np.random.get_state()
-    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    devices = range(torch.cuda.device_count()) if torch.cuda.is_available() else []
     try:
         with torch.random.fork_rng(devices):
             yield

@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence, Set
 from functools import cached_property, partial
+from logging import Logger, LoggerAdapter
 from types import BuiltinFunctionType, FunctionType, MethodType, ModuleType, NoneType
 
 import numpy as np
@@ -23,7 +24,7 @@ from alsuite.strategies import Once
 __all__ = ["memory"]
 
 PLAIN = (NoneType, bool, int, float, complex, str, bytes)
-FIXED = (type, ModuleType, FunctionType, MethodType, BuiltinFunctionType, partial, Once)
+FIXED = (type, ModuleType, FunctionType, MethodType, BuiltinFunctionType, partial, Once, Logger, LoggerAdapter)
 
 
 class Same:
@@ -63,7 +64,7 @@ def _state(value: object, seen: dict[int, object]) -> object:
         return Same(value)
     seen[id(value)] = value  # kept alive, so that no id comes twice
     if isinstance(value, Tensor):
-        return Same(value), value._version
+        return Same(value), hash(value.cpu().numpy().tobytes()) if value.is_inference() else value._version
     if isinstance(value, np.ndarray):
         return value.dtype, value.shape, value.tobytes()
     if isinstance(value, Mapping):

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import os
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -209,9 +209,10 @@ def decoded(file: Path | BinaryIO, read: Callable[[Image], Read], name: str = ""
     """
     from PIL import Image
 
-    warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
     try:
         with Image.open(file, formats=FORMATS) as opened:
+            if opened.width * opened.height > (Image.MAX_IMAGE_PIXELS or math.inf):
+                raise Image.DecompressionBombError
             return read(opened)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise UserError(f"{name or file} has more than 89 million pixels: make it smaller, or delete it") from None

@@ -23,17 +23,26 @@ def by_position(labels: object, size: int, names: Sequence[str] | None) -> Known
     """
     import pandas as pd
 
+    if isinstance(labels, str | Path):
+        labels = read_labels([Path(labels)])
+    if isinstance(labels, pd.DataFrame):
+        if "label" not in labels:
+            raise UserError(f"the table of labels has the columns {', '.join(map(str, labels))}: it needs one label")
+        labels = labels.set_index("image")["label"] if "image" in labels else labels["label"]
     if isinstance(labels, pd.Series):  # as the table that `query` returns, by position
         labels = labels.to_dict()
     if not isinstance(labels, Mapping):
-        listed = np.asarray(labels, dtype=object).ravel()
+        if isinstance(labels, np.ma.MaskedArray):
+            labels = labels.tolist()  # None where it is masked
+        listed = np.asarray(() if labels is None else labels, dtype=object).ravel()
         if len(listed) not in (0, size):
             raise UserError(f"there are {len(listed):,} labels of {size:,} images: give one each, None where unknown")
         labels = dict(enumerate(listed))
     places = {name: place for place, name in enumerate(names or ())}
     found: Known = {}
-    for key, label in labels.items():
-        place = _place(key, places) if isinstance(key, str) else _whole(key)
+    for given, told in labels.items():
+        key = given.as_posix() if isinstance(given, Path) else given
+        place, label = _place(key, places) if isinstance(key, str) else _whole(key), _one(told, key)
         if isinstance(place, str) and place.startswith(f"images/{MADE}/"):
             continue  # a strategy has made it for the run that asked
         place = int(place) if names is None and isinstance(place, str) and place.isdecimal() else place
@@ -42,6 +51,15 @@ def by_position(labels: object, size: int, names: Sequence[str] | None) -> Known
         if not _is_unknown(label) and found.setdefault(place, name := _named(label)) != name:
             raise UserError(f"{key!r} is labelled {found[place]} and {name}: delete one of both")
     return found
+
+
+def _one(label: object, key: object) -> object:
+    """Return a label that may be wrapped as an array of none but itself; several are refused."""
+    if getattr(label, "ndim", None) == 0 and hasattr(label, "item"):
+        return label.item()  # pyright: ignore[reportAttributeAccessIssue]
+    if hasattr(label, "__len__") and not isinstance(label, str):
+        raise UserError(f"the label of {key!r} is {label!r}: give one class for each image")
+    return label
 
 
 def classes_of(labels: Iterable[str]) -> list[str]:

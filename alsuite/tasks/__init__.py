@@ -72,4 +72,6 @@ def precision(values: int) -> torch.dtype:
 
 def features_of(task: Task, rows: Rows) -> Tensor:
     """Return (N, D) features, without a table of the log-probabilities beside them."""
+    if (alone := getattr(task, "features_alone", None)) is not None:
+        return alone(rows)
     return scanned(task, rows, lambda indices, features, log_probs: features)

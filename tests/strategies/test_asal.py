@@ -245,7 +245,8 @@ def test_no_more_codes_than_a_batch_climb_at_once() -> None:
         sizes.append(len(images))
         return task.differentiable_log_probs(images)
 
-    for n, options in ((10, {"batch": 4}), (100, {}), (100, {"diversity": 0.1})):
+    climbs: list[tuple[int, dict[str, Any]]] = [(10, {"batch": 4}), (100, {}), (100, {"diversity": 0.1})]
+    for n, options in climbs:
         Ascent(scores.entropy, 2, **options).codes(Gaussian(pool.images), log_probs, n, pool.device)
     assert sizes == [4, 4, 4, 4, 2, 2, *[64, 36] * 2, 100, 100]
 
