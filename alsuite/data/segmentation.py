@@ -16,7 +16,7 @@ from alsuite.data.checks import check_pixels, check_splits
 from alsuite.data.dataset import Dataset
 from alsuite.data.images import allocate, coloured, convert_all, decoded, image_files, read_mask, version
 from alsuite.data.raw import unpack
-from alsuite.data.store import lines, load, save_lines
+from alsuite.data.store import lines, load, opened, save_lines
 from alsuite.errors import MissingDataError, UserError
 from alsuite.files import place_of
 from alsuite.pool import VOID
@@ -113,7 +113,7 @@ def own_masks(folder: Path, raw: Path, *, path: Path, size: int | None) -> None:
     check_splits(*([image for image, _ in pairs] for pairs in splits.values()))
     for split, pairs in splits.items():
         save_pairs(folder, split, pairs, (size, size) if size else None, _plain(len(names)))
-    masks = np.load(folder / "train_targets.npy", mmap_mode="r")
+    masks = opened(folder / "train_targets.npy")
     if len(names) > 1 and len({*chain.from_iterable(map(np.unique, masks))} - {VOID}) < 2:
         raise UserError(f"{path}: the masks tell no two classes: number them from 0 as in classes.txt, 255 is void")
     save_lines(folder / "classes.txt", names)

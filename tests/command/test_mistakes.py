@@ -247,7 +247,7 @@ DAMAGED = {
         MASKS,
         masks,
         {
-            "in colours": (lambda at: mask(at, "RGB"), "5.png is no mask: save it gray"),
+            "in colours": (lambda at: mask(at, "RGB"), "5.png is no mask: save it as a PNG, gray"),
             "16 bits": (lambda at: mask(at, "I;16"), "5.png is no mask...8 bits a pixel"),
             "names that are no text": (lambda at: written(at / "classes.txt", b"\xff\xfe"), "classes.txt...UTF-8"),
         },
