@@ -213,12 +213,14 @@ def _plain(arguments: Sequence[str]) -> list[str]:
 
 
 def _seeds(config: DictConfig, arguments: Sequence[str]) -> int:
-    """Return how many seeds an experiment is run with: what is given, else its own number, or the scale's if fewer."""
+    """Return how many seeds an experiment is run with: what is given, else its number at the scale, which may be more
+    than a paper's, else its own or the scale's, whichever is fewer."""
     own = config.seeds
     if not isinstance(own, int) or isinstance(own, bool) or own < 1:
         raise UserError(f"seeds={own} is no number of seeds: give one from 1, or list them as seed=0,1")
     given = any(key_of(one) == "seeds" for one in parsed(arguments))
-    return own if given else min(own, limited(config, arguments)["seeds"] or own)
+    most, at_scale = limited(config, arguments)["seeds"], config.at_scale.get(config.scale.name, {}).get("seeds")
+    return own if given else most if most and most == at_scale else min(own, most or own)
 
 
 def _sweep(options: DictConfig) -> Sweep:

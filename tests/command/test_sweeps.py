@@ -59,6 +59,13 @@ def test_the_command_line_wins_over_what_an_experiment_limits(jobs: Callable[...
 
 
 @pytest.mark.slow
+@pytest.mark.slow
+def test_an_experiment_may_have_more_seeds_at_a_scale_than_its_paper(jobs: Callable[..., list[Job]]) -> None:
+    given = ("experiment=asal_fig14", "strategy=random")
+    for options, seeds in ((("scale=laptop",), 10), (("scale=laptop", "scale.seeds=2"), 2), (("scale=smoke",), 1)):
+        assert len(jobs(*given, *options)) == seeds
+
+
 def test_each_of_several_scales_has_its_own_seeds(jobs: Callable[..., list[Job]]) -> None:
     counts = {
         scales: len(jobs("experiment=adversarial_fashion_mnist", "strategy=vaal", "protocol=paper", f"scale={scales}"))
