@@ -36,8 +36,8 @@ def celeba64(folder: Path, raw: Path) -> None:
     tree = fetch_tree(raw, "img_align_celeba", *IMAGES)
     for split, part in (("train", "0"), ("test", "2")):
         files = [file for file, its in partition if its == part]
-        check_there([tree / file for file in files])
-        save_images(folder / f"{split}_images.npy", [tree / file for file in files], crop=64)
+        check_there(images := [tree / file for file in files])
+        save_images(folder / f"{split}_images.npy", images, crop=64)
         present = np.array([attributes[file] for file in files]).astype(np.int8) > 0
         np.save(folder / f"{split}_targets.npy", present.astype(np.int8))
     save_lines(folder / "attributes.txt", header.split())

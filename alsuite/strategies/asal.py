@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alsuite.errors import UserError, positive, whole_if_given, whole_number
+from alsuite.errors import UserError, whole_number
 from alsuite.generators import Generator, Trained
 from alsuite.generators.autoencoder import AutoEncoder
 from alsuite.matching.features import Code, Features
@@ -31,71 +31,17 @@ from alsuite.notes import FIT_SECONDS, MEMORY
 from alsuite.pool import Pool, pixels
 from alsuite.scores import entropy, min_distance
 from alsuite.strategies import Once, Query
+from alsuite.strategies.ascent import Ascent, LogProbs
 from alsuite.tasks import Task
 from alsuite.training.clock import clock
-from alsuite.training.fit import check_finite
 
 __all__ = ["ASAL", "GAAL", "Ascent"]
 
-LEAST = -80.0  # well before p = exp(log p) is 0, at -104, and the gradient of the entropy no number
 SHOWN = 10  # images that are kept
-AT_ONCE = 64  # codes whose gradients a CPU takes at once; the maps of 384 leave its caches, and take 1.4 times as long
-
-LogProbs = Callable[[Tensor], Tensor]
 
 
 class Index(Protocol):
     def search(self, queries: Tensor, known: Tensor) -> Tensor: ...
-
-
-@dataclass(frozen=True)
-class Ascent:
-    """How codes climb, by gradient steps (Adam).
-
-    Where the task is confident of an image, the gradient of its entropy sinks below Adam's eps of 1e-8, and the code
-    stays where it is; `entropy_started` beside `entropy_generated` in the notes tells what the ascent has gained.
-
-    score: log-probabilities (B, K) -> (B,), larger = less certain: entropy, eq. 3, or minimum distance, eq. 1
-    steps: gradient steps (the paper: 100)
-    lr: of Adam (the paper: 0.01)
-    batch: codes that climb at once; None takes all of them
-    diversity: weight of the mean distance between the codes of a batch, which the paper leaves to the future
-    """
-
-    score: Callable[[Tensor], Tensor]
-    steps: int = 100
-    lr: float = 0.01
-    batch: int | None = None
-    diversity: float = 0.0
-
-    def __post_init__(self) -> None:
-        whole_number("strategy.", 0, steps=self.steps)
-        whole_if_given("strategy.", batch=self.batch)
-        positive("strategy.", lr=self.lr)
-
-    def codes(self, trained: Trained, log_probs: LogProbs, n: int, device: torch.device) -> tuple[Tensor, Tensor]:
-        """Return (n, latent) random codes, and those that they have climbed to."""
-        start = torch.randn(n, trained.latent).to(device)
-        return start, torch.cat([self._climbed(z, trained, log_probs) for z in start.split(self.batch or n)])
-
-    def _climbed(self, z: Tensor, trained: Trained, log_probs: LogProbs) -> Tensor:
-        z = z.clone()
-        climb = torch.optim.Adam([z], self.lr, maximize=True)
-        at_once = len(z) if z.is_cuda or self.diversity else AT_ONCE
-        for _ in range(self.steps):
-            z.grad = torch.cat([self._slope(part, trained, log_probs) for part in z.split(at_once)])
-            climb.step()
-        check_finite(z.sum(), "ascent over z")
-        return z
-
-    def _slope(self, z: Tensor, trained: Trained, log_probs: LogProbs) -> Tensor:
-        """Return the gradient of what the codes are worth, each for itself but for their diversity."""
-        z = z.detach().requires_grad_()
-        told = log_probs(trained.images(z))
-        worth = self.score(told if self.score is min_distance else told.clamp(min=LEAST)).sum()
-        if self.diversity and len(z) > 1:
-            worth = worth + self.diversity * len(z) * torch.pdist(z).mean()
-        return torch.autograd.grad(worth, z)[0]
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from alsuite.nets.classifiers import linear
 from alsuite.oracle import annotator
 from alsuite.pool import Pool
 from alsuite.strategies import Query
-from alsuite.strategies import asal as module
+from alsuite.strategies import ascent as module
 from alsuite.strategies.asal import ASAL, GAAL, Ascent
 from alsuite.strategies.random import Random
 from alsuite.tasks.classification import Classification
