@@ -25,6 +25,7 @@ __all__ = [
     "place_of",
     "remove_empty",
     "unlock",
+    "write_text",
     "written_whole",
 ]
 
@@ -91,6 +92,12 @@ def written_whole(path: Path) -> Iterator[Path]:
         sync(path.parent)
     finally:
         remove(part)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    with written_whole(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from alsuite.errors import UserError
-from alsuite.files import lock_of, remove_empty, sync, unlock, written_whole
+from alsuite.files import lock_of, remove_empty, sync, unlock, write_text, written_whole
 from alsuite.recorded import ASKED, ASKED_ARRAYS, WENT_ON, Record, about_of, compared, records_of, whole_lines
 
 __all__ = ["INCIDENTAL", "Journal", "Record"]
@@ -103,8 +103,8 @@ class Journal:
         path = self.folder / "run.json"
         self.made_by = {key: about[key] for key in MADE_BY if key in about}
         if not self.records and not self.asked:
-            with self._explained("write run.json"), written_whole(path) as part:
-                part.write_text(json.dumps(about, indent=1))
+            with self._explained("write run.json"):
+                write_text(path, json.dumps(about, indent=1))
             return
         before = about_of(path)
         if before is None:
@@ -123,8 +123,8 @@ class Journal:
         if self.finished or all(last.get(key) == now.get(key) for key in MADE_BY if key != "code"):
             return
         noted = [*before.get(WENT_ON, []), {"cycle": len(self.records), **now}]
-        with self._explained("write run.json"), written_whole(path) as part:
-            part.write_text(json.dumps({**before, WENT_ON: noted}, indent=1))
+        with self._explained("write run.json"):
+            write_text(path, json.dumps({**before, WENT_ON: noted}, indent=1))
 
     @property
     def asked(self) -> Record | None:
@@ -149,8 +149,8 @@ class Journal:
         if arrays:
             self._save(ASKED_ARRAYS, arrays)
         self._refuse_another()
-        with self._explained("write a query"), written_whole(self.folder / ASKED) as part:
-            part.write_text(json.dumps({**record, "made_by": self.made_by}))
+        with self._explained("write a query"):
+            write_text(self.folder / ASKED, json.dumps({**record, "made_by": self.made_by}))
 
     def asked_arrays(self) -> dict[str, np.ndarray]:
         """Return the arrays that were kept with what was asked."""

@@ -17,7 +17,7 @@ from alsuite.figures.footer import seeds_counted
 from alsuite.figures.names import name_of
 from alsuite.figures.published import UNITS as PRINTED
 from alsuite.figures.spec import STORED, read_panels
-from alsuite.files import written_whole
+from alsuite.files import write_text, written_whole
 from alsuite.report.titles import natural
 from alsuite.results.diagnostics import diagnostics
 from alsuite.results.kept import kept_table
@@ -71,8 +71,7 @@ def renew(published: Path, readme: Path) -> None:
     heads = ("figure", "published", "measured: mean ± sd over seeds", "scale")
     rows = (row(folder, runs.drop_duplicates(RUN)) for folder, runs in kept.items())
     head = f"# What was measured\n\n{OF_LISTS}\n\n"
-    with written_whole(published / "README.md") as part:
-        part.write_text(head + markdown(heads, rows) + "\n")
+    write_text(published / "README.md", head + markdown(heads, rows) + "\n")
 
 
 def judged_elsewhere(table: pd.DataFrame, stem: str) -> str:
@@ -109,8 +108,7 @@ def between(path: Path, mark: str, text: str) -> None:
     before, *within = path.read_text().split(mark)
     if len(within) != 2:
         raise UserError(f"{path} lacks its two lines {mark}: take it from the repository again")
-    with written_whole(path) as part:
-        part.write_text(f"{before}{mark}\n{text}\n{mark}{within[1]}")
+    write_text(path, f"{before}{mark}\n{text}\n{mark}{within[1]}")
 
 
 def figures_in(published: Path) -> list[Path]:

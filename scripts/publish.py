@@ -31,7 +31,7 @@ from alsuite.figures.parts import derived, heading, runs_shown, selection
 from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import METRICS, STORED, Panel, description_of, read_panels
 from alsuite.figures.tabled import named, tabled
-from alsuite.files import locked, written_whole
+from alsuite.files import locked, write_text
 from alsuite.recorded import SYNTHETIC
 from alsuite.results.kept import (
     PICTURED,
@@ -192,14 +192,12 @@ def drawable(stored: Path) -> bytes:
 
 def write_about(stem: str, facts: Mapping[str, object], texts: Sequence[str], folder: Path) -> None:
     """Write what the runs were, for machines and for readers; `renew` adds what became of the claims."""
-    with written_whole(folder / "about.json") as part:
-        part.write_text(json.dumps(facts, indent=1) + "\n")
+    write_text(folder / "about.json", json.dumps(facts, indent=1) + "\n")
     head = "\n".join(f"- {name}: {value}" for name, value in facts.items() if name not in ("versions", "measured"))
     read = f"{description}\n\n" if (description := description_of(stem)) else ""
     body = "\n\n".join(filter(None, texts))
     page = f"# {stem}\n\n{head}\n\n![{stem}]({stem}.png)\n\n{read}{CLAIMS}\n{CLAIMS}\n\n{body}\n"
-    with written_whole(folder / "README.md") as part:
-        part.write_text(page)
+    write_text(folder / "README.md", page)
 
 
 def compared(

@@ -23,7 +23,7 @@ from torch import Tensor
 from alsuite import CONF
 from alsuite.command.papers import of_scale
 from alsuite.data import Dataset
-from alsuite.files import written_whole
+from alsuite.files import write_text, written_whole
 from alsuite.loop import seed_all
 from alsuite.pool import Images, Pool
 from alsuite.tasks import Task
@@ -97,8 +97,7 @@ def fill(
         print(rows[-1], flush=True)
         with written_whole(table) as file:
             pd.DataFrame(rows).to_csv(file, index=False, float_format="%.4g")
-    with written_whole(table.with_suffix(".md")) as file:
-        file.write_text("\n".join(page(pd.DataFrame(rows))))
+    write_text(table.with_suffix(".md"), "\n".join(page(pd.DataFrame(rows))))
     print(table.with_suffix(".md"))
 
 

@@ -132,7 +132,7 @@ def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, o
 
 
 def measured_runs(
-    root: Path, scale: str | None = None, live: bool = True, read: Callable[[Path], pd.DataFrame] | None = None
+    root: str | Path, scale: str | None = None, live: bool = True, read: Callable[[Path], pd.DataFrame] | None = None
 ) -> Runs:
     """Return what finds a figure's or a folder's published runs, or where there are none those below the root.
 
@@ -147,7 +147,7 @@ def measured_runs(
 
     @cache
     def runs(name: str) -> pd.DataFrame:
-        kept = [*published_runs(name, root, read)]
+        kept = [*published_runs(name, Path(root), read)]
         found = _first_of(kept, [scale] if scale else by_size(kept))
         if found is None and not live:
             raise UserError(f"no published runs: {_makes(name, scale)}")
@@ -180,7 +180,7 @@ def _makes(name: str, scale: str | None) -> str:
     return f"make them with `{command_of(figure, scale)}`"
 
 
-def live_runs(root: Path, scale: str | None = None) -> Runs:
+def live_runs(root: str | Path, scale: str | None = None) -> Runs:
     """Return what finds the finished runs that a figure shows, or of a folder, of the largest scale that has any.
 
     Arguments:
@@ -191,7 +191,7 @@ def live_runs(root: Path, scale: str | None = None) -> Runs:
     @cache
     def runs(name: str) -> pd.DataFrame:
         folders = [panel.experiment for panel in read_panels(name)] if is_figure(name) else [name]
-        frames = [*_finished(dict.fromkeys(folders), scale, root)]
+        frames = [*_finished(dict.fromkeys(folders), scale, Path(root))]
         found = _first_of(frames, [scale] if scale else [one for one in by_size(frames) if one != SMOKE])
         if found is None:
             raise UserError(f"no runs: {_makes(name, scale)}")

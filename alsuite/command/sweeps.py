@@ -218,9 +218,11 @@ def _seeds(config: DictConfig, arguments: Sequence[str]) -> int:
     own = config.seeds
     if not isinstance(own, int) or isinstance(own, bool) or own < 1:
         raise UserError(f"seeds={own} is no number of seeds: give one from 1, or list them as seed=0,1")
-    given = any(key_of(one) == "seeds" for one in parsed(arguments))
-    most, at_scale = limited(config, arguments)["seeds"], config.at_scale.get(config.scale.name, {}).get("seeds")
-    return own if given else most if most and most == at_scale else min(own, most or own)
+    most = limited(config, arguments)["seeds"]
+    if not most or any(key_of(one) == "seeds" for one in parsed(arguments)):
+        return own
+    at_scale = config.at_scale.get(config.scale.name, {}).get("seeds")
+    return most if most == at_scale else min(own, most)
 
 
 def _sweep(options: DictConfig) -> Sweep:

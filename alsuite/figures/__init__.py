@@ -72,7 +72,7 @@ def draw(
     out: str | Path | None = None,
     panels: Sequence[Panel] | None = None,
     configuration: Path = CONF,
-    published: Path | None = None,
+    published: str | Path | None = None,
     beneath: str = "",
 ) -> list[Path]:
     """Draw a figure from the runs there are, as PNG and PDF; a panel that has none says so in its place.
@@ -90,7 +90,7 @@ def draw(
     panels = panels or read_panels(stem, configuration)
     if unknown := [panel.kind for panel in panels if panel.kind not in KINDS]:
         raise UserError(f"{stem}: no kind of panel is called {unknown[0]}; there are {', '.join(KINDS)}")
-    runs = runs_of(panels, stem, scale, Path(root)) if published is None else kept_runs(panels, published)
+    runs = runs_of(panels, stem, scale, Path(root)) if published is None else kept_runs(panels, Path(published))
     table = table_of(configuration)
     parts, columns = in_rows([parts_of(panel, runs[panel.experiment], table) for panel in panels])
     if all(part.note for part in parts):

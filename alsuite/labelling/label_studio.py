@@ -17,7 +17,7 @@ import numpy as np
 
 from alsuite.data.images import for_browsers
 from alsuite.errors import UserError
-from alsuite.files import written_whole
+from alsuite.files import write_text
 from alsuite.labelling.sheet import UNSURE, Sheet
 from alsuite.recorded import ASKED, ASKED_ARRAYS, PREDICTED, Options
 
@@ -66,8 +66,7 @@ class LabelStudio:
         return sheet.path.with_name(f"{sheet.path.stem.replace('labels', kind)}.json")
 
     def _write(self, path: Path, text: str) -> None:
-        with written_whole(path) as part:
-            part.write_text(text, encoding="utf-8")
+        write_text(path, text)
 
     def _tasks(self, sheet: Sheet) -> Iterator[Mapping[str, object]]:
         """Yield a task for each image, with what the model takes it for, if one has learned yet."""

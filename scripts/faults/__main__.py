@@ -33,7 +33,7 @@ from stage import laid_out, prepared  # noqa: E402
 from surroundings import OTHERS, Skipped  # noqa: E402
 from trial import State, Trial, counted  # noqa: E402
 
-from alsuite.files import written_whole  # noqa: E402
+from alsuite.files import write_text  # noqa: E402
 
 LANES = 2  # processes that each have one run at a time
 EACH = 25  # kills for one trial of each other fault
@@ -99,8 +99,7 @@ def tried(name: str, kills: int, seed: int, home: Path, data: Path) -> None:
             except Skipped as reason:
                 row["told"] = str(reason)
         (home / f"{number} {name} {fault}.json").write_text(json.dumps(row))
-    with written_whole(kept) as part:
-        part.write_text(json.dumps({**state, "others": True}))
+    write_text(kept, json.dumps({**state, "others": True}))
     shutil.rmtree(trial.folder, ignore_errors=True)
 
 

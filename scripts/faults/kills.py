@@ -10,7 +10,7 @@ from random import Random
 from processes import NEVER, Ended, Moment
 from trial import State, Trial
 
-from alsuite.files import written_whole
+from alsuite.files import write_text
 
 __all__ = ["drawn", "killed"]
 
@@ -23,8 +23,7 @@ def killed(trial: Trial, kills: int, state: State, kept: Path) -> State:
         if trial.run(trial.fresh("killed"), state, lambda draw=draw: draw() if state["times"] < kills else NEVER):
             break
         state["seconds lost a kill"] = round((state["cpu"] - state["runs"] * trial.cpu) / max(1, state["times"]), 3)
-        with written_whole(kept) as part:
-            part.write_text(json.dumps(state))
+        write_text(kept, json.dumps(state))
     return state
 
 
