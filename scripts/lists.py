@@ -16,7 +16,7 @@ from alsuite.errors import UserError
 from alsuite.figures.footer import seeds_counted
 from alsuite.figures.names import name_of
 from alsuite.figures.published import UNITS as PRINTED
-from alsuite.figures.spec import STORED, read_panels
+from alsuite.figures.spec import STORED, read_panels, seeds_of
 from alsuite.files import write_text, written_whole
 from alsuite.report.titles import natural
 from alsuite.results.diagnostics import diagnostics
@@ -27,7 +27,8 @@ from alsuite.results.statistics import RUN
 OF_LISTS = "Each page has its tables, claims, command, commit, device, seeds; of published curves the ends stand here."
 LABELLED = ("labelled", "labelled_percent")  # the x of published curves
 CORRECTED = (
-    "Verdicts are corrected after Holm for all claims of the paper ([the list](../claims.csv)), intervals are not."
+    "Verdicts are corrected after Holm for all claims of the paper that are tested ([the list](../claims.csv)), "
+    "intervals are not. A strategy is judged as the scale has reduced it."
 )
 NOTED = "Means over seeds and queries of what strategies noted of themselves: have their networks learned?"
 KINDS = {"figure": "fig", "table": "tab"}
@@ -65,13 +66,21 @@ def renew(published: Path, readme: Path) -> None:
     for folder, runs in kept.items():
         judged, learned = claims.on_a_page(table[table["experiment"] == folder.name]), diagnosed(runs)
         judged = "\n\n".join(filter(None, (judged, judged_elsewhere(table, folder.name))))
-        parts = [f"## Claims of the paper\n\n{CORRECTED}\n\n{judged}"] if judged else []
+        parts = [told] if (told := lacking(runs, folder.name)) else []
+        parts += [f"## Claims of the paper\n\n{CORRECTED}\n\n{judged}"] if judged else []
         parts += [f"## Diagnostics\n\n{NOTED}\n\n{learned}"] if learned else []
         between(folder / "README.md", CLAIMS, "\n\n".join(parts))
     heads = ("figure", "published", "measured: mean ± sd over seeds", "scale")
     rows = (row(folder, runs.drop_duplicates(RUN)) for folder, runs in kept.items())
     head = f"# What was measured\n\n{OF_LISTS}\n\n"
     write_text(published / "README.md", head + markdown(heads, rows) + "\n")
+
+
+def lacking(runs: pd.DataFrame, stem: str) -> str:
+    """Say how many series have fewer seeds than are planned."""
+    seeds, planned = seeds_of_series(runs), seeds_of(stem)
+    fewer = int((seeds < planned).sum())
+    return f"Planned are {planned} seeds; of {len(seeds)} series {fewer} have fewer yet." if fewer else ""
 
 
 def judged_elsewhere(table: pd.DataFrame, stem: str) -> str:
@@ -103,6 +112,11 @@ def without_seed(runs: pd.DataFrame) -> pd.Series:
     return runs["run"].str.replace(r"seed=\d+,?", "", regex=True)
 
 
+def seeds_of_series(runs: pd.DataFrame) -> pd.Series:
+    """Return how many seeds each series of runs has."""
+    return runs.groupby(["experiment", without_seed(runs)])["seed"].nunique()
+
+
 def between(path: Path, mark: str, text: str) -> None:
     """Replace what stands in a page between two marks; a page without them is refused."""
     before, *within = path.read_text().split(mark)
@@ -120,7 +134,7 @@ def figures_in(published: Path) -> list[Path]:
 def row(folder: Path, runs: pd.DataFrame) -> tuple[str, ...]:
     """Return a figure's cells in the list of all that was measured; of each of its runs there is one row."""
     about = json.loads((folder / "about.json").read_text())
-    seeds = runs.groupby(["experiment", without_seed(runs)])["seed"].nunique()
+    seeds = seeds_of_series(runs)
     shown = ", one of them shown" if seeds.max() > 1 and pictures_alone(folder.name) else ""
     scale = f"{about['scale']}, {seeds_counted(seeds)}{shown}, {about['device']}"
     measured = [line for line in about["measured"] if not line.endswith(": drawn")] or ["drawn"]

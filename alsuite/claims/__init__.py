@@ -12,14 +12,13 @@ conf/claims.yaml holds the claims; each compares series of an experiment's runs,
     lower        the smaller value is ahead: differences and ratios are turned round
     over         take from each series first what this strategy has in the same setting
     at           area (the mean height of the curves where both have values; of seconds their mean), last, each (every
-                 labelled count but the first), a labelled count, the mean over a list of them, or a share of all
-                 training images such as 40%
+                 labelled count but the first), a labelled count, or a share of all training images such as 40%
     since        leave out what lies before this labelled count, or share
     to_reach     compare the labels that it takes to reach this height, or that where the worse series ends (last);
                  a curve that never does takes more than any other
     exponent     compare the exponent with which the measure grows in this column
     effect       difference, or ratio
-    least, most  what the effect, or the value, must be; with neither one series is ahead
+    least, most  what the effect, or the value, must be, as exactly as it is published; with neither one series is ahead
     within       instead: how far a difference may lie from 0, or a ratio from 1, of a claim that nothing changes
     published    the paper's own number of the effect: points, seconds, nats, labels or a ratio
 """

@@ -6,7 +6,9 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
+from decimal import Decimal
 from pathlib import Path
+from typing import TypeGuard
 
 import yaml
 
@@ -20,7 +22,7 @@ from alsuite.results.statistics import FULL
 __all__ = ["At", "Claim", "Series", "read_claims"]
 
 Series = str | Options
-At = str | int | list[int] | tuple[float, ...]  # the last: between two labelled counts, or at several and between
+At = str | int | tuple[float, ...]  # the last: between two labelled counts, or at several and between
 EFFECTS = ("difference", "ratio")
 
 
@@ -92,7 +94,7 @@ class Claim:
             return f"{what}between {' and '.join(map(_number, limits))}{unit}"
         told = f"{_number(limits[0])}{unit.removesuffix('s') if abs(limits[0]) == 1 else unit}"
         if limits[0] < 0:
-            return f"to within {told}"
+            return f"at most {told} below"
         return f"{what}at {'most' if self.least is None else 'least'} {told}"
 
     @property
@@ -129,15 +131,22 @@ class Claim:
 
     @property
     def of_an_end(self) -> bool:
-        """Whether it says where a curve ends beside what all labels give, so that it counts with how many it ends."""
-        return self.at == "last" and self.than == FULL and {*self.measures} <= {*METRICS}
+        """Whether it says what all labels of a run come to, alone or beside all that there are, so that it counts with
+        how many it ends: which classes they are of, or how accurate a curve ends beside full supervision."""
+        beside_all = self.than == FULL and {*self.measures} <= {*METRICS}
+        return self.at == "last" and (beside_all or self._of_shares)
 
     @property
     def of_a_generator(self) -> bool:
-        """Whether it says which classes a generator's images lead to, so that it counts how that was trained."""
-        series = self.value if isinstance(self.value, list) else [self.value]
-        made = all(isinstance(one, Mapping) and "generator" in one for one in series)
-        return made and all(measure.startswith("share.") for measure in self.measures)
+        """Whether it says which classes a generator's images lead to, or which of two generators is ahead, so that it
+        counts how these were trained."""
+        made = [[one["generator"] for one in pair if _has_generator(one)] for pair in self.pairs]
+        unlike = any(len(pair) == 2 and pair[0] != pair[1] for pair in made)
+        return unlike or (any(made) and self._of_shares)
+
+    @property
+    def _of_shares(self) -> bool:
+        return all(measure.startswith("share.") for measure in self.measures)
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -145,18 +154,29 @@ class Claim:
         ratio = self.effect == "ratio"
         if self.within is not None:
             return (-self.within, self.within) if not ratio else (math.log(1 - self.within), math.log(1 + self.within))
-        usual = 1.0 if ratio else 0.0
-        low = (usual if self.most is None else -math.inf) if self.least is None else self.least
-        high = math.inf if self.most is None else self.most
+        low, high = self._limit(self.least, -1), self._limit(self.most, 1)
+        if self.least is None and self.most is None:
+            low = 1.0 if ratio else 0.0
         if not ratio:
             return low, high
         return math.log(low) if low > 0 else -math.inf, math.log(high)
+
+    def _limit(self, given: float | None, side: int) -> float:
+        """Return a limit, half a unit of its last digit farther off where it is a number that the paper has rounded."""
+        if given is None:
+            return side * math.inf
+        exponent = int(Decimal(str(given)).as_tuple().exponent)
+        return given + side * 0.5 * 10.0**exponent if given == self.published else given
 
     @property
     def folders(self) -> list[str]:
         """Return the folders of runs that its series name beside the figure's own."""
         named = [one for pair in self.pairs for one in pair] + [self.where]
         return [*dict.fromkeys(one["experiment"] for one in named if isinstance(one, Mapping) and "experiment" in one)]
+
+
+def _has_generator(series: Series | None) -> TypeGuard[Options]:
+    return isinstance(series, Mapping) and "generator" in series
 
 
 def _number(value: float) -> str:

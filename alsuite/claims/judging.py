@@ -37,13 +37,14 @@ class Judgement:
     seeds: how many both series have
     comparisons: how many the claim makes
     effect: the mean, of differences or (as a ratio again) of logarithms of ratios; nan where one is infinite
-    low, high: its 95 % interval; nan with one seed
+    low, high: its 95 % interval; nan with one seed, or where all are alike
     p_for: the one-sided p-value for the claim
     p_against: that against it
     clear: how far the weakest comparison's mean lies from the nearer bound, in standard deviations over seeds
     tested: whether any comparison has more than one seed, without which none could decide anything that seeds change
     without: what the claim averages over, and the runs lack
-    task_models: those of each series, where they differ and the claim doesn't speak of it
+    task_models: those of each series, where they differ and strategies are compared
+    apart: the seeds at which series ran on different devices, so that they are pairs in name
     """
 
     seeds: int
@@ -57,6 +58,7 @@ class Judgement:
     tested: bool
     without: tuple[str, ...] = ()
     task_models: tuple[str, ...] = ()
+    apart: tuple[int, ...] = ()
 
     @property
     def p(self) -> float:
@@ -92,18 +94,27 @@ def judged(claim: Claim, runs: pd.DataFrame) -> Judgement:
         tested=any(one.tested for one in comparisons),
         without=tuple(dict.fromkeys(lacking)),
         task_models=_unlike_models(claim, chosen, named),
+        apart=_apart(claim, chosen, named),
         p_against=min(1.0, len(comparisons) * min(one.p_against for one in comparisons)),
     )
 
 
 def _unlike_models(claim: Claim, runs: Chosen, named: Sequence[Series]) -> tuple[str, ...]:
-    """Return each series with its task models, if these differ without the claim's saying so."""
-    if any("task_model" in one for one in (claim.where, *named)):
+    """Return each series with its task models, if these differ where strategies are compared."""
+    if len({one if isinstance(one, str) else one["strategy"] for one in named}) == 1:
         return ()
     found = {said(one): sorted(rows_of(claim, runs, one, claim.measures[0])["task_model"].unique()) for one in named}
     if len({*map(tuple, found.values())}) < 2:
         return ()
     return tuple(f"{name} has {' or '.join(models)}" for name, models in found.items())
+
+
+def _apart(claim: Claim, runs: Chosen, named: Sequence[Series]) -> tuple[int, ...]:
+    """Return the seeds that all series have, but not all of them on one device."""
+    rows = [rows_of(claim, runs, one, claim.measures[0])[["seed", "device"]] for one in named]
+    shared = set.intersection(*({*each["seed"]} for each in rows))
+    devices = pd.concat(rows).groupby("seed")["device"].nunique()
+    return tuple(sorted(int(seed) for seed in shared if devices[seed] > 1))
 
 
 def _effects(claim: Claim, runs: Chosen, measure: str, better: Series, than: Series | None) -> Iterator[Array]:
@@ -151,12 +162,13 @@ def _compared(claim: Claim, gain: Array, counted: bool = False) -> Judgement:
     count, finite = len(gain), np.isfinite(gain).all()
     mean = float(gain.mean()) if finite else math.nan
     sd = float(gain.std(ddof=1)) if finite and count > 1 else math.nan
-    half = float(stats.t.ppf(1 - SIGNIFICANT / 2, count - 1)) * sd / math.sqrt(count) if count > 1 else math.nan
+    vary = sd > ROUNDING * abs(mean)
+    half = float(stats.t.ppf(1 - SIGNIFICANT / 2, count - 1)) * sd / math.sqrt(count) if vary else math.nan
     shown = [math.exp(value) if claim.effect == "ratio" else value for value in (mean, mean - half, mean + half)]
     low, high = claim.bounds
     inside = [gain - low] if math.isfinite(low) else []
     inside += [high - gain] if math.isfinite(high) else []
-    above = _surely_above if counted else _mean_above if sd > ROUNDING * abs(mean) else _most_above
+    above = _surely_above if counted else _mean_above if vary else _most_above
     return Judgement(
         seeds=count,
         comparisons=1,

@@ -206,8 +206,6 @@ def _values(claim: Claim, rows: Rows, at: At, height: Height) -> pd.Series:
         return _by_seed(rows, lambda run: slope(run, str(claim.exponent)))
     if height is not None:
         return _by_run(rows, lambda run: reached(run, _of_seed(height, run)))
-    if isinstance(at, list):
-        return pd.concat([_values(claim, rows, one, None) for one in at], axis=1).mean(axis=1)
     if _alone(rows) or at == "last":
         return _by_run(rows, lambda run: float(run["value"].iloc[-1]))
     if at == "mean":

@@ -38,7 +38,8 @@ def what_was_measured(row: Row) -> str:
     parts.append(f"{seeds}, scale={row['scale']}, protocol={row['protocol']}{tested}")
     if row["verdict"] == "undecided" and row["seeds_needed"] == row["seeds_needed"]:
         needed = row["seeds_needed"]
-        parts.append(f"{f'about {needed:.0f}' if needed <= MANY else f'more than {MANY}'} seeds would decide")
+        seeds = f"about {needed:.0f}" if needed <= MANY else f"more than {MANY}"
+        parts.append(f"{seeds} seeds would decide an effect as large as this")
     if isinstance(row["why"], str):
         parts.append(row["why"])
     return "; ".join(parts)

@@ -5,9 +5,13 @@ that are tested; else it is undecided. Where there are no runs, or they lack wha
 
 What is measured with one seed is not tested, nor what a scale has reduced. How many seconds something takes, and how
 many times as long as something else, is tested by runs of scale=paper alone: smaller networks that train for fewer
-steps take fewer, and what trains most saves most; how seconds grow with a pool any scale tests. How accurate a network
-is, alone or below what all labels give, is not tested by one that a scale has put in its place, or has trained less;
-nor is which classes a generator's images lead to by one that was trained less; how strategies compare is.
+steps take fewer, and what trains most saves most; how seconds grow with a pool any scale tests. So are bytes of images
+that were made smaller. How accurate a network is, alone or below what all labels give, is not tested by one that a
+scale has put in its place, or has trained less; nor is which classes a generator's images lead to, or which of two
+generators is ahead, by those that were trained less; nor what all labels of a run come to where they were cut. How
+strategies compare is, each as the scale has reduced it.
+
+Who adds seeds after a look at what is planned, the number of the experiment, has had two chances: p counts twice then.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from alsuite import CONF
@@ -27,11 +32,11 @@ from alsuite.claims.judging import Judgement, deciding, judged
 from alsuite.claims.series import in_one_setting
 from alsuite.errors import UserError
 from alsuite.figures.reduced import reductions
-from alsuite.figures.spec import is_figure, own_folder, read_panels
+from alsuite.figures.spec import is_figure, own_folder, read_panels, seeds_of
 from alsuite.results import NoRunsError, command_of, load_runs
 from alsuite.results.intervals import SIGNIFICANT
 from alsuite.results.kept import TABLE, kept_table
-from alsuite.results.measures import timed
+from alsuite.results.measures import BYTES, timed
 from alsuite.results.statistics import RUN, holm
 
 __all__ = ["COLUMNS", "VERDICTS", "Runs", "by_size", "live_runs", "measured_runs", "published_runs", "verdicts"]
@@ -40,7 +45,9 @@ NOT_MEASURED, NOT_TESTED = "not measured", "not tested"
 WHOLE = "paper"  # the scale that reduces nothing
 REDUCED = "seconds of what a scale has reduced decide nothing"
 MADE = "what a generator makes that a scale has reduced decides nothing"
-ENDS = "where a curve ends that a scale has cut short decides nothing beside all labels"
+ENDS = "what all labels of a run come to decides nothing where a scale has cut them short"
+SMALLER = "bytes of images that a scale has made smaller decide nothing"
+OUTSIDE = "the published effect lies outside this interval"
 LEVELS = "how accurate a task model is that a scale has reduced decides nothing"
 SMOKE = "smoke"  # whose runs, often on made-up pictures, tell nothing of a paper
 SIZES, OWN_SIZE = {WHOLE: 0, "laptop": 1, SMOKE: 3}, 2  # of the scales, and of a user's own
@@ -64,14 +71,17 @@ def verdicts(claims: Sequence[Claim], runs: Runs) -> pd.DataFrame:
     def joined(*names: str) -> pd.DataFrame:
         return pd.concat(map(runs, names), ignore_index=True).drop_duplicates([*RUN, "cycle", "test"])
 
-    rows = pd.DataFrame([_row(claim, joined) for claim in claims], columns=[*COLUMNS, "holds", "clear"])
+    rows = pd.DataFrame([_row(claim, joined) for claim in claims], columns=[*COLUMNS, "holds", "clear", "planned"])
     for _, part in rows.groupby("paper"):
         rows.loc[part.index, "holm_p"] = corrected = holm(part["p"].to_numpy(float))
         open_ = part.index[corrected >= SIGNIFICANT]
         told = rows.loc[open_, ["clear", "seeds", "comparisons"]].astype(float)
-        told["comparisons"] *= len(open_)
+        told["comparisons"] *= len(open_) * np.where(told["seeds"] < rows.loc[open_, "planned"], 1, 2)
         rows.loc[open_, "seeds_needed"] = [deciding(*row) for row in told.itertuples(index=False)]
     rows["verdict"] = [_verdict(*row) for row in rows[["seeds", "holm_p", "holds"]].itertuples(index=False)]
+    unlike = rows["verdict"].eq("agrees") & ~rows["published"].astype(float).between(rows["low"], rows["high"])
+    unlike &= rows[["published", "low"]].notna().all(axis=1)
+    rows.loc[unlike, "why"] = [f"{why}; {OUTSIDE}" if isinstance(why, str) else OUTSIDE for why in rows.loc[unlike, "why"]]
     return rows[[*COLUMNS]]
 
 
@@ -105,16 +115,13 @@ def _row(claim: Claim, joined: Callable[..., pd.DataFrame]) -> dict[str, object]
 def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, object]:
     """Return the columns that a judgement fills."""
     protocols = {*runs["protocol"].dropna()}
-    of_time = any(timed(measure) or measure == "cycles_until_cheaper" for measure in claim.measures)
-    reduced = {*runs["scale"]} != {WHOLE}
-    why = [REDUCED] if reduced and of_time and claim.exponent is None else []
-    why += [LEVELS] if reduced and claim.of_a_level and reductions(in_one_setting(claim, runs), of_task=True) else []
-    why += [MADE] if reduced and claim.of_a_generator and "of the generator" in " ".join(reductions(runs)) else []
-    cut = claim.of_an_end and any(re.search(r"of [\d,]+ labels", text) for text in reductions(runs))
-    why += [ENDS] if reduced and cut else []
-    tested = found.tested and not why
+    why = [*_undecidable(claim, runs)]
+    tested, planned = found.tested and not why, seeds_of(claim.experiment)
     why += [f"without {', '.join(found.without)}"] if found.without else []
     why += [f"their task models differ: {', '.join(found.task_models)}"] if found.task_models else []
+    why += [f"on different devices at seed {', '.join(map(str, found.apart))}"] if found.apart else []
+    looks = 1 if found.seeds <= planned else 2
+    why += [f"p doubled, since {planned} seeds were planned"] if tested and looks > 1 else []
     protocol = claim.where.get("protocol", "paper" if "paper" in protocols else ", ".join(sorted(protocols)))
     return {
         "effect": found.effect,
@@ -122,13 +129,32 @@ def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, o
         "high": found.high,
         "comparisons": found.comparisons,
         "seeds": found.seeds,
+        "planned": planned,
         "clear": found.clear,
-        "p": found.p if tested else math.nan,
+        "p": min(1.0, looks * found.p) if tested else math.nan,
         "holds": found.holds,
         "scale": runs["scale"].iloc[0],
         "protocol": protocol,
         "why": "; ".join(why) or None,
     }
+
+
+def _undecidable(claim: Claim, runs: pd.DataFrame) -> Iterator[str]:
+    """Yield why runs decide nothing about a claim, however many seeds they have."""
+    if {*runs["scale"]} == {WHOLE}:
+        return
+    reduced = " ".join(reductions(runs))
+    of_time = any(timed(measure) or measure == "cycles_until_cheaper" for measure in claim.measures)
+    if of_time and claim.exponent is None:
+        yield REDUCED
+    if claim.of_a_level and reductions(in_one_setting(claim, runs), of_task=True):
+        yield LEVELS
+    if claim.of_a_generator and "of the generator" in reduced:
+        yield MADE
+    if claim.of_an_end and re.search(r"of [\d,]+ labels", reduced):
+        yield ENDS
+    if {*claim.measures} & {*BYTES} and "pixels a side" in reduced:
+        yield SMALLER
 
 
 def measured_runs(

@@ -29,6 +29,7 @@ __all__ = [
     "own_folder",
     "panels_of",
     "read_panels",
+    "seeds_of",
     "with_swept",
 ]
 
@@ -130,6 +131,11 @@ def own_folder(stem: str) -> str:
     return str(_merged(stem, CONF).get("experiment", stem))
 
 
+def seeds_of(stem: str) -> int:
+    """Return how many seeds `experiment/STEM.yaml` has, before any scale."""
+    return int(_merged(stem, CONF)["seeds"])
+
+
 def description_of(stem: str, configuration: Path = CONF) -> str:
     """Return what `experiment/STEM.yaml` says of how it reads its paper."""
     return str(_merged(stem, configuration).get("description") or "")
@@ -154,15 +160,16 @@ def most(y: str, runs: pd.DataFrame) -> float | None:
 
 
 def _merged(stem: str, configuration: Path) -> Record:
-    """Read an experiment's folder, panels and description, with those of the experiments that it builds on.
+    """Read an experiment's folder, seeds, panels and description, with those of the experiments that it builds on.
 
     `chosen` is what it sweeps nowhere: the options of groups, its own before those of every run.
     """
     own: Any = OmegaConf.to_container(OmegaConf.load(_found(stem, configuration)))
-    spec: Record = {"chosen": _chosen(OmegaConf.to_container(OmegaConf.load(CONF / "config.yaml")))}
+    usual: Any = OmegaConf.to_container(OmegaConf.load(CONF / "config.yaml"))
+    spec: Record = {"seeds": usual["seeds"], "chosen": _chosen(usual)}
     for parent in _parents(own):
         spec |= _merged(parent, configuration)
-    kept = {name: own[name] for name in ("experiment", "figure", "description", "sweeps") if name in own}
+    kept = {name: own[name] for name in ("experiment", "seeds", "figure", "description", "sweeps") if name in own}
     return spec | kept | {"chosen": {**spec["chosen"], **_chosen(own)}}
 
 
