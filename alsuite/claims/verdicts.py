@@ -81,7 +81,7 @@ def verdicts(claims: Sequence[Claim], runs: Runs) -> pd.DataFrame:
     rows["verdict"] = [_verdict(*row) for row in rows[["seeds", "holm_p", "holds"]].itertuples(index=False)]
     unlike = rows["verdict"].eq("agrees") & ~rows["published"].astype(float).between(rows["low"], rows["high"])
     unlike &= rows[["published", "low"]].notna().all(axis=1)
-    rows.loc[unlike, "why"] = [f"{why}; {OUTSIDE}" if isinstance(why, str) else OUTSIDE for why in rows.loc[unlike, "why"]]
+    rows.loc[unlike, "why"] = ["; ".join(filter(None, (why, OUTSIDE))) for why in rows.loc[unlike, "why"].fillna("")]
     return rows[[*COLUMNS]]
 
 
