@@ -47,9 +47,9 @@ bench: .venv/bench
 	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]" && touch $@
 
 .venv/ready: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "alsuite needs Python 3.11 to 3.13: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "alsuite needs Python 3.11 to 3.13: make PYTHON=python3.12 ..."; exit 1; }
 	@echo "installing into .venv (about 7 GB with torch's CUDA build; once)"
-	@$(PYTHON) -m venv .venv && $(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]" && touch $@
+	@$(PYTHON) -m venv --clear .venv && $(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]" && touch $@
 
 clean:
 	rm -rf .venv build dist *.egg-info

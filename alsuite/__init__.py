@@ -12,8 +12,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from alsuite.errors import UserError
+
 if TYPE_CHECKING:
-    from alsuite.errors import UserError
     from alsuite.pick import query
 
 __all__ = ["CONF", "UserError", "query"]
@@ -26,10 +27,6 @@ CONF: Path = _PACKAGE / "conf" if (_PACKAGE / "conf").is_dir() else _PACKAGE.par
 
 def __getattr__(name: str) -> object:
     """Import what is asked for only now: torch takes seconds."""
-    if name == "UserError":
-        from alsuite.errors import UserError
-
-        return UserError
     if name != "query":
         raise AttributeError(f"alsuite has no {name}")
     from alsuite.pick import query

@@ -91,7 +91,8 @@ def written_whole(path: Path) -> Iterator[Path]:
         part.replace(path)
         sync(path.parent)
     finally:
-        remove(part)
+        with suppress(OSError):  # Windows keeps a file that is open, and what went wrong is to be told
+            remove(part)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -130,12 +131,20 @@ def lock_of(folder: Path) -> FileLock:
 
 def data_root(given: str | Path | None = None) -> Path:
     """Return the folder of all data sets: the one that is given, or else the usual one."""
-    return Path(given or os.environ.get("ALSUITE_DATA") or "~/.cache/alsuite").expanduser()
+    return _at_home(given or os.environ.get("ALSUITE_DATA") or "~/.cache/alsuite")
 
 
 def place_of(path: object) -> Path:
     """Return the true place of a folder that the user names."""
-    return Path(str(path)).expanduser().resolve()
+    return _at_home(str(path)).resolve()
+
+
+def _at_home(path: str | Path) -> Path:
+    """Return a path with the folder that ~ stands for; who has none here is told."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise UserError(f"{path}: there is no such home folder here, name it in full, or set ALSUITE_DATA") from None
 
 
 def lies_among(images: Path, folder: object) -> bool:

@@ -19,26 +19,8 @@ from alsuite.errors import UserError
 from alsuite.files import lock_of, remove_empty, sync, unlock, write_text, written_whole
 from alsuite.recorded import ASKED, ASKED_ARRAYS, WENT_ON, Record, about_of, compared, records_of, whole_lines
 
-__all__ = ["INCIDENTAL", "Journal", "Record"]
+__all__ = ["Journal"]
 
-INCIDENTAL = (
-    "again",
-    "at_scale",
-    "description",
-    "deterministic",
-    "device",
-    "devices",
-    "figure",
-    "nodes",
-    "parallel",
-    "root",
-    "seeds",
-    "sweeps",
-    "ui",
-    "wandb",
-)
-"""The options that say how and where a run is made, or how it is shown, not what it is: they aren't in a folder's name,
-a run's identity or the columns that tell series apart."""
 OURS = {"run.json", "cycles.jsonl", "lock"}
 MADE_BY = ("commit", "own_commits", "versions", "device", "threads", "processes", "code")  # asked.json tells it, too
 

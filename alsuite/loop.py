@@ -14,13 +14,13 @@ from alsuite import ranks
 from alsuite.budget import Budget
 from alsuite.contract import Promise
 from alsuite.errors import UserError, in_cycle
-from alsuite.journal import Journal, Record
+from alsuite.journal import Journal
 from alsuite.metrics import counted, measured, metrics
 from alsuite.notes import DIAGNOSIS_SECONDS
 from alsuite.oracle import Oracle
 from alsuite.pool import Images, Pool, gather
 from alsuite.question import Question, ask, doubted, kept, remember, replay, unsure
-from alsuite.recorded import SYNTHETIC
+from alsuite.recorded import SYNTHETIC, Record
 from alsuite.strategies import Query, Strategy, makes_images
 from alsuite.tasks import Task
 from alsuite.tasks.segmentation import coloured, mask_pictures, of_pixels

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from alsuite import ranks
 from alsuite.errors import UserError, one_of
+from alsuite.limits import memory
 from alsuite.pool import Images, Rows
 
 __all__ = ["SHUFFLES", "Mapped", "filled", "in_windows", "large", "parts", "pieces", "places", "windows"]
@@ -32,7 +33,6 @@ WINDOW = 2**28  # bytes that training shuffles together
 AHEAD = 2**25  # bytes that a scan reads ahead
 GAP = 2**17  # bytes between two rows up to which they are read along
 THREADS = 4
-GROUPS, OWN_GROUPS = Path("/sys/fs/cgroup"), Path("/proc/self/cgroup")
 
 
 class Mapped:
@@ -48,6 +48,8 @@ class Mapped:
     dtype, device = torch.uint8, torch.device("cpu")
 
     def __init__(self, file: np.memmap, most: float, places: Tensor | None = None) -> None:
+        if not hasattr(os, "preadv"):
+            raise UserError("Windows cannot read images a part at a time: take dataset.shuffle=full")
         self.file, self.most = file, most
         self.places = torch.arange(len(file)) if places is None else places
         self.shape = torch.Size((len(self.places), *file.shape[1:]))
@@ -152,25 +154,6 @@ def large(images: np.ndarray, shuffle: str = "auto") -> Mapped | None:
         return None
     most = 0.0 if shuffle == "blocks" else SHARE * memory()
     return Mapped(images, most) if shuffle != "full" and images.nbytes > most else None
-
-
-def memory() -> float:
-    """Return how many bytes of memory there are for this process; any number where the system doesn't tell."""
-    try:
-        there = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
-    except (AttributeError, ValueError, OSError):
-        return float("inf")
-    given = [path.read_text().strip() for path in _limits() if path.is_file()]
-    return min([there, *(float(limit) for limit in given if limit.isdigit())])
-
-
-def _limits() -> Iterator[Path]:
-    """Yield the files of Linux that limit the memory of this process: of its group, and of those that hold this one."""
-    lines = OWN_GROUPS.read_text().splitlines() if OWN_GROUPS.is_file() else []
-    for kinds, group in (line.split(":", 2)[1:] for line in lines):
-        if not kinds or "memory" in kinds.split(","):
-            root, name = (GROUPS, "memory.max") if not kinds else (GROUPS / "memory", "memory.limit_in_bytes")
-            yield from (root / folder.relative_to("/") / name for folder in (Path(group), *Path(group).parents))
 
 
 def parts(images: Images, size: int, starts: range | None = None) -> Iterator[Tensor]:

@@ -197,7 +197,7 @@ def _picked(given: argparse.Namespace) -> None:
     )
     table.insert(len(table.columns) - 1, "label", "")
     if given.out is None:
-        print(table.to_csv(), end="")
+        print(table.to_csv(lineterminator="\n"), end="")
         return
     with written_whole(given.out) as part:
         table.to_csv(part)

@@ -13,6 +13,7 @@ __all__ = [
     "ASKED",
     "ASKED_ARRAYS",
     "BY_HAND",
+    "INCIDENTAL",
     "PREDICTED",
     "SHOWN",
     "SYNTHETIC",
@@ -29,6 +30,24 @@ __all__ = [
     "whole_lines",
 ]
 
+INCIDENTAL = (
+    "again",
+    "at_scale",
+    "description",
+    "deterministic",
+    "device",
+    "devices",
+    "figure",
+    "nodes",
+    "parallel",
+    "root",
+    "seeds",
+    "sweeps",
+    "ui",
+    "wandb",
+)
+"""The options that say how and where a run is made, or how it is shown, not what it is: they aren't in a folder's name,
+a run's identity or the columns that tell series apart."""
 NAMED = 3  # how many changed modules a message names
 ASKED, ASKED_ARRAYS = "asked.json", "asked.npz"  # the query whose labels are awaited
 PREDICTED, SHOWN = "asked: predicted", "asked: shown"  # arrays of that query, beside its images

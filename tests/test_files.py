@@ -9,7 +9,9 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from alsuite.files import locked, written_whole
+from alsuite import files
+from alsuite.errors import UserError
+from alsuite.files import locked, place_of, written_whole
 
 
 def test_a_file_is_replaced_when_the_block_ends_well(tmp_path: Path) -> None:
@@ -74,3 +76,21 @@ def test_whoever_waits_for_a_lock_is_told_what_for(tmp_path: Path, capsys: pytes
         assert (said, entered) == ("waiting for another process that builds mnist\n", [])
     waits.join()
     assert entered == [2]
+
+
+def test_a_home_that_nobody_has_is_told() -> None:
+    with pytest.raises(UserError, match=r"~nobody-here/x: there is no such home folder"):
+        place_of("~nobody-here/x")
+
+
+def test_what_went_wrong_is_told_where_its_file_cannot_be_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kept(path: Path) -> None:
+        if (tmp_path / "entered").exists():
+            raise PermissionError
+        (tmp_path / "entered").touch()
+
+    monkeypatch.setattr(files, "remove", kept)
+    with pytest.raises(ZeroDivisionError), written_whole(tmp_path / "a") as part:
+        part.write_bytes(b"a" * (1 // 0))

@@ -15,7 +15,8 @@ from alsuite import mapped
 from alsuite.data import load
 from alsuite.data.dataset import Split, drawn, statistics
 from alsuite.errors import UserError
-from alsuite.mapped import Mapped, in_windows, large, memory, parts, windows
+from alsuite.limits import memory
+from alsuite.mapped import Mapped, in_windows, large, parts, windows
 from alsuite.nets.classifiers import linear
 from alsuite.pool import Pool, Rows
 from alsuite.scores import entropy
@@ -175,30 +176,6 @@ def test_a_query_chooses_as_in_memory(file: NDArray[np.uint8], strategy: Any) ->
         features.append(features_of(task, pool.rows(pool.unlabelled)))
     assert torch.equal(*picks)
     assert torch.equal(*features)
-
-
-@pytest.mark.parametrize(
-    ("own", "limits", "expected"),
-    [
-        ("0::/job/task\n", {"job/memory.max": "70000\n", "job/task/memory.max": "max\n"}, 70000),
-        ("9:cpu:/\n4:memory:/job/task\n0::/\n", {"memory/job/task/memory.limit_in_bytes": "60000\n"}, 60000),
-        ("4:cpu,memory:/elsewhere\n", {"memory/memory.limit_in_bytes": "50000\n"}, 50000),
-        ("0::/\n", {"job/memory.max": "4\n"}, None),
-        (None, {}, None),
-    ],
-)
-def test_the_memory_is_what_the_system_grants_the_process(
-    own: str | None, limits: dict[str, str], expected: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(mapped, "GROUPS", tmp_path)
-    monkeypatch.setattr(mapped, "OWN_GROUPS", tmp_path / "own")
-    whole = memory()
-    if own is not None:
-        (tmp_path / "own").write_text(own)
-    for name, text in limits.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-    assert memory() == (whole if expected is None else expected)
 
 
 def test_images_that_would_fill_half_of_the_memory_stay_in_their_file(

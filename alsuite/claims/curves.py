@@ -8,16 +8,10 @@ import numpy as np
 import pandas as pd
 
 from alsuite.errors import UserError
-from alsuite.results.heights import mean_height
 
-__all__ = ["height_through", "nearest", "reached", "slope"]
+__all__ = ["nearest", "reached", "slope"]
 
 NEAR = 0.6  # of the distance between two labelled counts: how far away a claim's count may be
-
-
-def height_through(run: pd.DataFrame, counts: tuple[float, ...]) -> float:
-    """Return the mean height of a run's curve between two labelled counts, or through those at several."""
-    return mean_height(run["labelled"].to_numpy(float), run["value"].to_numpy(float), counts)
 
 
 def nearest(run: pd.DataFrame, at: float) -> float:

@@ -14,13 +14,13 @@ from functools import cache
 import pandas as pd
 
 from alsuite.claims.claim import At, Claim, Series
-from alsuite.claims.curves import height_through, nearest, reached, slope
+from alsuite.claims.curves import nearest, reached, slope
 from alsuite.errors import UserError
 from alsuite.figures.costs import until_cheaper
 from alsuite.figures.reduced import images
 from alsuite.figures.spec import own_folder
 from alsuite.results import key_of, select
-from alsuite.results.heights import common
+from alsuite.results.heights import common, mean_height
 from alsuite.results.measures import PER_CLASS, factor, timed
 from alsuite.results.statistics import FULL, RUN, unique_seeds, with_series
 
@@ -212,7 +212,7 @@ def _values(claim: Claim, rows: Rows, at: At, height: Height) -> pd.Series:
         return _by_run(rows, lambda run: float(run["value"].mean()))
     if at == "area" or isinstance(at, tuple):
         ends = at if isinstance(at, tuple) else (-math.inf, math.inf)
-        return _by_run(rows, lambda run: height_through(run, ends))
+        return _by_run(rows, lambda run: mean_height(run["labelled"].to_numpy(), run["value"].to_numpy(), ends))
     count = _count(at, rows)
     return _by_run(rows, lambda run: nearest(run, count))
 

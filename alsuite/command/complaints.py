@@ -23,7 +23,10 @@ __all__ = ["complaining", "mendable", "one_line", "plainly"]
 
 SHORT = "there is too little memory: end other programs, or take a smaller task_model.batch, then start again"
 # oneDNN has found how to compute, and then no room for it; where it finds no way, a "primitive descriptor" is named
-OUT_OF_MEMORY = r"out of memory|can't allocate memory|can't start new thread|bad_alloc|could not create a primitive$"
+OUT_OF_MEMORY = (
+    r"out of memory|not enough memory|can't allocate memory|can't start new thread|bad_alloc|STATUS_ALLOC_FAILED"
+    r"|could not create a primitive$"
+)
 LONELY = "Expected more than 1 value per channel"
 OF_TWO = "batch norm learns nothing from a batch of one: raise task_model.batch, strategy.batch or generator.batch"
 EXTRA = "pip install hydra-joblib-launcher hydra-submitit-launcher hydra-optuna-sweeper brings Hydra's others"

@@ -238,7 +238,7 @@ def _git(folder: Path, *command: str) -> str:
     """
     words = ["git", "--no-optional-locks", "-C", str(folder), *command]
     try:
-        done = subprocess.run(words, capture_output=True, text=True, check=True)
+        done = subprocess.run(words, capture_output=True, encoding="utf-8", errors="surrogateescape", check=True)
     except (OSError, subprocess.CalledProcessError):
         return ""
     return done.stdout.strip()

@@ -17,8 +17,7 @@ from alsuite.command.identity import code_of, data_of
 from alsuite.command.names import experiment_of
 from alsuite.command.papers import key_of, parsed
 from alsuite.errors import UserError
-from alsuite.journal import INCIDENTAL, Record
-from alsuite.recorded import Options
+from alsuite.recorded import INCIDENTAL, Options, Record
 
 __all__ = ["Job", "as_given", "limited", "ours", "processes_of"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
@@ -50,7 +51,7 @@ def launched(
     failed = {jobs[to_do[place]].folder: error for place, error in errors.items()}
     for each, job in zip(returns, jobs, strict=True):
         if job.folder in failed:
-            _fail(each, failed[job.folder])
+            each.status, each.return_value = JobStatus.FAILED, failed[job.folder]
         if each.status is JobStatus.UNKNOWN:
             each.status, each.return_value = JobStatus.COMPLETED, job.accuracy()
     return returns
@@ -58,7 +59,7 @@ def launched(
 
 def in_this_process(jobs: Sequence[Job], progress: Progress) -> dict[int, Exception]:
     """Run a single job in this process, with all its threads; what goes wrong ends the command."""
-    executed(jobs[0], progress)
+    executed(jobs[0], partial(progress.cycle, 0))
     return {}
 
 
@@ -83,11 +84,6 @@ def executed(job: Job, shown: Shown) -> None:
     from alsuite.command.run import execute
 
     execute(job, shown)
-
-
-def _fail(job: JobReturn, error: Exception) -> None:
-    """Write down for Hydra that a job failed, and of what."""
-    job.status, job.return_value = JobStatus.FAILED, error
 
 
 def _composed(loader: ConfigLoader, master: DictConfig, overrides: Sequence[str], number: int) -> JobReturn:

@@ -12,9 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from alsuite.errors import UserError
+from alsuite.errors import UserError, first_line
+from alsuite.limits import cores
+from alsuite.training.progress import say
 
-__all__ = ["choose_device", "generators_left", "keep_freed_memory", "onto"]
+__all__ = ["choose_device", "generators_left", "held", "keep_freed_memory", "onto"]
+
+
+NO_GPU = "torch sees no GPU here"
+CONTEXT = 2**29  # bytes of its memory that a process takes before it has a tensor there
 
 
 def keep_freed_memory() -> None:
@@ -34,19 +40,34 @@ def choose_device(device: str, deterministic: bool = False) -> torch.device:
 
     A GPU that is asked for and isn't there is refused, since the run would take days in silence. On a GPU, products of
     float32 matrices may use TF32 from then on, and with `deterministic` it gives the same bits each time, but for what
-    torch warns of.
+    torch warns of. On a CPU, torch uses no more threads than the system grants cores.
     """
     if device not in ("auto", "cpu", "cuda"):
         raise UserError(f"device={device} is unknown: choose auto, cpu or cuda")
-    if device == "cuda" and not torch.cuda.is_available():
-        raise UserError("device=cuda, but torch sees no GPU here: take device=cpu, or mend the driver")
-    if device == "cpu" or not torch.cuda.is_available():
+    lacks = _lacks() if device != "cpu" else NO_GPU
+    if device == "cuda" and lacks:
+        raise UserError(f"device=cuda, but {lacks}: take device=cpu, or mend that")
+    if lacks:
+        if lacks != NO_GPU:
+            say(f"computing on the CPU, since {lacks}")
+        torch.set_num_threads(min(torch.get_num_threads(), cores()))
         return torch.device("cpu")
     torch.set_float32_matmul_precision("high")
     if deterministic:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read at the first product of matrices
         torch.use_deterministic_algorithms(True, warn_only=True)
     return torch.device("cuda")
+
+
+def _lacks() -> str:
+    """Say why no GPU can be used; "" where one can, which is tried: a driver may be too old for this torch."""
+    if not torch.cuda.is_available():
+        return NO_GPU
+    try:
+        torch.zeros(1, device="cuda").add_(1)
+    except RuntimeError as error:
+        return f"torch cannot use the GPU ({first_line(error)})"
+    return ""
 
 
 def onto(images: Tensor, device: torch.device) -> Tensor:
@@ -57,6 +78,13 @@ def onto(images: Tensor, device: torch.device) -> Tensor:
     held = getattr(images, "originals", images)
     fits = device.type != "cuda" or 2 * held.nbytes < torch.cuda.mem_get_info(device)[0]
     return images.to(device) if fits else images
+
+
+def held() -> float:
+    """Return the share of a GPU's memory that this process has taken at most; 0.0 where it computes on the CPU."""
+    if not torch.cuda.is_initialized():  # to ask would take memory there
+        return 0.0
+    return (torch.cuda.max_memory_reserved() + CONTEXT) / torch.cuda.mem_get_info()[1]
 
 
 @contextmanager

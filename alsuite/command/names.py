@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from omegaconf import DictConfig, OmegaConf
 
 from alsuite.command.papers import Pairs, beyond_the_paper, parsed
-from alsuite.journal import INCIDENTAL
+from alsuite.recorded import INCIDENTAL
 
 __all__ = ["ADHOC", "RESOLVERS", "experiment_of", "run_name", "shortened"]
 

@@ -24,6 +24,7 @@ from alsuite.command.names import RESOLVERS
 from alsuite.command.papers import key_of, parsed
 from alsuite.command.sweeps import Composer, check_given, loader
 from alsuite.errors import UserError
+from alsuite.matching.neighbours import precision_left
 
 __all__ = ["as_in_a_run", "composed"]
 
@@ -64,12 +65,13 @@ def _check_heeded(options: Mapping[str, str]) -> None:
 @contextmanager
 def as_in_a_run() -> Iterator[None]:
     """Compute within the block as a run does, whatever the caller has set in torch, and leave that as it was."""
-    dtype, precision = torch.get_default_dtype(), torch.get_float32_matmul_precision()
+    dtype = torch.get_default_dtype()
     elsewhere = torch.get_default_device().type != "cpu"
     torch.set_default_dtype(torch.float32)
     try:
         with (
             generators_left(),
+            precision_left(),
             torch.inference_mode(mode=False),
             torch.enable_grad(),
             torch.autocast("cpu", enabled=False),
@@ -79,4 +81,3 @@ def as_in_a_run() -> Iterator[None]:
             yield
     finally:
         torch.set_default_dtype(dtype)
-        torch.set_float32_matmul_precision(precision)

@@ -28,7 +28,8 @@ from alsuite.command.complaints import plainly
 from alsuite.command.job import Job
 from alsuite.command.progress import Progress
 from alsuite.command.shown import Brief, Shown
-from alsuite.errors import AwaitingLabels, UserError
+from alsuite.errors import AwaitingLabels, UserError, reason
+from alsuite.limits import cores
 
 if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext, SpawnContext
@@ -37,12 +38,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Told", "Work", "heard", "killed", "limit_threads", "server", "show_end", "side_by_side", "slots", "started"]
 
-GPU = Path("/dev/nvidiactl")
+GPUS = [Path("/dev", name) for name in ("nvidiactl", "dxg", "kfd")]  # of Linux, of Linux within Windows, of AMD
 PRELOADED = ["alsuite.command.run", "alsuite.tasks.classification", "alsuite.nets.classifiers", "pandas"]
 Work = Callable[[Job, Shown], None]
 Running = dict[Connection, tuple[int, BaseProcess]]  # pipe -> the number of a job or a rank, and its process
 SHARE = 0.85  # of a GPU's memory
-CONTEXT = 2**29  # bytes of it that a process takes before it has a tensor there
 
 
 def limit_threads(threads: int) -> None:
@@ -88,12 +88,12 @@ def server() -> Starter:
 
 
 def slots(parallel: object) -> int:
-    """Return how many runs go at once: the number that was given, or for `auto` one for each core of this process."""
+    """Return how many runs go at once: the number that was given, or for `auto` one for each core."""
     if isinstance(parallel, int) and not isinstance(parallel, bool) and parallel > 0:
         return parallel
     if parallel != "auto":
         raise UserError(f"parallel={parallel} is no number of runs: give one from 1, or auto")
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return cores()
 
 
 @dataclass
@@ -118,7 +118,7 @@ class _Runs:
 
     def __post_init__(self) -> None:
         """Have room for one on a GPU, until a first run tells what it needs."""
-        self.room = 1 if self.by_memory and GPU.exists() else sys.maxsize
+        self.room = 1 if self.by_memory and any(path.exists() for path in GPUS) else sys.maxsize
 
     def start(self, number: int, job: Job) -> None:
         """Start a job in a process."""
@@ -202,7 +202,7 @@ def _child(work: Work, job: Job, parent: Connection, threads: int) -> None:
         with plainly(), temporary as tempfile.tempdir:  # no exit function runs here
             work(job, Told(parent))
     except Exception as error:
-        parent.send(("error", error if isinstance(error, UserError) else UserError(unexpected(job.folder))))
+        parent.send(("error", error if isinstance(error, UserError) else UserError(unexpected(error, job.folder))))
         sys.exit(1)
 
 
@@ -212,8 +212,10 @@ class Told:
     def __init__(self, parent: Connection) -> None:
         self.parent = parent
 
-    def cycle(self, number: int, record: Brief, cycles: int, old: bool) -> None:
+    def __call__(self, record: Brief, cycles: int, old: bool) -> None:
         """Send a cycle to the parent, with the share of a GPU's memory that was taken at most."""
+        from alsuite.command.machine import held  # imports torch, as the child has
+
         self.parent.send(("cycle", record, cycles, old, held()))
 
     def say(self, text: str) -> None:
@@ -221,22 +223,13 @@ class Told:
         self.parent.send(("say", text))
 
 
-def held() -> float:
-    """Return the share of a GPU's memory that this process has taken at most; 0.0 where it computes on the CPU."""
-    import torch
-
-    if not torch.cuda.is_initialized():  # to ask would take memory there
-        return 0.0
-    return (torch.cuda.max_memory_reserved() + CONTEXT) / torch.cuda.mem_get_info()[1]
-
-
-def unexpected(folder: Path) -> str:
-    """Return the last line of the error that is being handled, whose trace is kept in the run's folder."""
-    text = traceback.format_exc()
+def unexpected(error: Exception, folder: Path) -> str:
+    """Return what an error says first, whose trace is kept in the run's folder."""
+    file = folder / "error.txt"
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "error.txt").write_text(text)
-    return f"{text.splitlines()[-1]} (see {folder / 'error.txt'})"
+        file.write_text("".join(traceback.format_exception(error)), "utf-8", "backslashreplace")
+    return f"{reason(error)} (see {file})"
 
 
 def _end_with_parent() -> None:

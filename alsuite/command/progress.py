@@ -26,7 +26,7 @@ from alsuite.training.progress import Work, displayed
 
 __all__ = ["Progress"]
 
-SILENCE = 30.0  # seconds between the lines of a log that tell how far a sweep is
+QUIET = 30.0  # seconds between the lines of a log that tell how far a sweep is
 
 
 class Told(ProgressColumn):
@@ -110,7 +110,7 @@ class Progress:
         self._bar(number, self.names[number], record["cycle"] + 1, cycles, lambda _: self._running(number, due))
         if len(self.names) == 1:
             self.say(self._cycle_line(record, course, old))
-        elif self.bars is None and monotonic() - self.said > SILENCE:
+        elif self.bars is None and monotonic() - self.said > QUIET:
             self.say(self._line(number))
         if record["warning"]:
             self.note(number, f"warning: {record['warning']}")

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from contextlib import closing, nullcontext
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -29,9 +30,9 @@ from alsuite.command.several import check_launcher, check_machine, several
 from alsuite.command.shared import SharedJournal, SharedOracle
 from alsuite.command.shown import Shown, brief
 from alsuite.command.tracking import Tracker
-from alsuite.journal import Journal, Record
+from alsuite.journal import Journal
 from alsuite.loop import Run
-from alsuite.recorded import Options, about_of
+from alsuite.recorded import Options, Record, about_of
 from alsuite.strategies import Query
 
 __all__ = ["execute", "perform", "task"]
@@ -55,7 +56,7 @@ def task(config: DictConfig) -> float:
         check_machine(job.config)
         with Progress([job.name]) as progress:
             if left_to_do([job], progress):
-                execute(job, progress, _told(job, config, hydra_config, progress))
+                execute(job, partial(progress.cycle, 0), _told(job, config, hydra_config, progress))
         if alone:
             finish([job])
         return job.accuracy()
@@ -117,7 +118,7 @@ def perform(
             keep_threads(folder)
         journal.start({**about, "seed": seed, **setting.facts(), **provenance(device, about.get("code", ()))})
         for record in journal.records:
-            shown.cycle(0, brief(record), setting.cycles, True)
+            shown(brief(record), setting.cycles, True)
         if journal.finished:
             return
         pool, tests = setting.pool(device), setting.tests(device)
@@ -127,7 +128,7 @@ def perform(
 
         def report(record: Record, query: Query | None) -> None:
             tracker.cycle(record, pool, query)
-            shown.cycle(0, brief(record), setting.cycles, False)
+            shown(brief(record), setting.cycles, False)
 
         first, budget = ranks.told(lambda: setting.initial).to(device), setting.budget
         with tracker:

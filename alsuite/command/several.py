@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 
 import torch
@@ -21,7 +22,7 @@ from alsuite.command.job import Job, processes_of
 from alsuite.command.machine import choose_device
 from alsuite.command.processes import Running, Told, Work, heard, killed, limit_threads, server, show_end, started
 from alsuite.command.progress import Progress
-from alsuite.command.shown import Brief, Shown
+from alsuite.command.shown import Shown
 from alsuite.errors import UserError
 from alsuite.recorded import Options
 from alsuite.training.progress import SILENCE, Lines, displayed, say
@@ -171,18 +172,7 @@ class _Watch:
             self.errors.setdefault(rank, killed(f"process {rank + 1} of the run", told[0]))
         elif kind == "cycle" and rank == 0:
             record, cycles, old, _ = told
-            self.shown.cycle(0, record, cycles, old)
-
-
-class _At:
-    """Who is told of the cycles of one of several runs."""
-
-    def __init__(self, progress: Progress, place: int) -> None:
-        self.progress = progress
-        self.place = place
-
-    def cycle(self, number: int, record: Brief, cycles: int, old: bool) -> None:
-        self.progress.cycle(self.place, record, cycles, old)
+            self.shown(record, cycles, old)
 
 
 def one_after_another(work: Work, jobs: Sequence[Job], parallel: object, progress: Progress) -> dict[int, Exception]:
@@ -192,7 +182,7 @@ def one_after_another(work: Work, jobs: Sequence[Job], parallel: object, progres
     errors: dict[int, Exception] = {}
     for place, job in enumerate(jobs):
         try:
-            work(job, _At(progress, place))
+            work(job, partial(progress.cycle, place))
         except UserError as error:
             errors[place] = error
         show_end(progress, place, errors.get(place))

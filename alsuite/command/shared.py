@@ -11,9 +11,10 @@ from torch import Tensor
 
 from alsuite import ranks
 from alsuite.command.setting import Parts, Setting
-from alsuite.journal import Journal, Record
+from alsuite.journal import Journal
 from alsuite.oracle import Oracle
 from alsuite.pool import Pool
+from alsuite.recorded import Record
 
 __all__ = ["SharedJournal", "SharedOracle"]
 

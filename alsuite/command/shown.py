@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol, TypedDict
+from collections.abc import Callable
+from typing import TypedDict
 
 from alsuite.command.pace import Course
-from alsuite.journal import Record
 from alsuite.notes import WARNING
+from alsuite.recorded import Record
 
-__all__ = ["Brief", "Shown", "Unshown", "brief", "told_of"]
+__all__ = ["Brief", "Shown", "brief", "told_of"]
 
 
 class Brief(TypedDict):
@@ -31,18 +32,7 @@ class Brief(TypedDict):
     warning: str
 
 
-class Shown(Protocol):
-    """Who is told of a run's cycles: a display, or a pipe to one."""
-
-    def cycle(self, number: int, record: Brief, cycles: int, old: bool) -> None:
-        """Take in a cycle.
-
-        Arguments:
-            number: the run's, among those of the command
-            record: what is shown of the cycle
-            cycles: how many the run has in all
-            old: whether the cycle was done at an earlier start
-        """
+Shown = Callable[[Brief, int, bool], None]  # takes a cycle, how many the run has, and whether it was done before
 
 
 def brief(record: Record) -> Brief:
@@ -64,9 +54,3 @@ def told_of(record: Brief, course: Course) -> str:
     place = f"cycle {record['cycle'] + 1:>3}/{course.cycles}"
     measured = "" if math.isnan(record["accuracy"]) else f"   accuracy {record['accuracy']:.3f}"
     return f"{place}   {record['labelled']:>7,} labelled{measured}"
-
-
-class Unshown:
-    """Who is told of a run's cycles where nobody looks."""
-
-    def cycle(self, number: int, record: Brief, cycles: int, old: bool) -> None: ...

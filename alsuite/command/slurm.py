@@ -15,6 +15,7 @@ import signal
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, redirect_stderr, suppress
 from dataclasses import fields, replace
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from pickle import PickleError
@@ -24,7 +25,6 @@ from alsuite.command.complaints import plainly
 from alsuite.command.job import Job, processes_of
 from alsuite.command.processes import Work, limit_threads
 from alsuite.command.progress import Progress
-from alsuite.command.shown import Unshown
 from alsuite.command.slurm_queue import Watch, failure, in_queue
 from alsuite.errors import UserError, first_line
 from alsuite.files import locked
@@ -59,7 +59,8 @@ class Resuming:
         """
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         with ExitStack() as stack:
-            shown = stack.enter_context(Progress([job.name])) if stack.enter_context(_task(job)) else Unshown()
+            looked_at = stack.enter_context(_task(job))
+            shown = partial(stack.enter_context(Progress([job.name])).cycle, 0) if looked_at else lambda *_: None
             with plainly():
                 self.work(replace(job), shown)
 

@@ -14,10 +14,10 @@ from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from alsuite.command.processes import show_end
-from alsuite.command.progress import SILENCE, Progress
+from alsuite.command.progress import QUIET, Progress
 from alsuite.command.shown import brief
 from alsuite.errors import AwaitingLabels, UserError
-from alsuite.journal import Record
+from alsuite.recorded import Record
 
 if TYPE_CHECKING:
     from submitit import Job as Handed
@@ -63,11 +63,12 @@ class Growing:
 
     def added(self) -> list[Record]:
         """Return the records that were written since the last call; a line that is not whole yet is left for later."""
-        if not self.path.exists() or self.path.stat().st_size <= self.at:
+        try:
+            with self.path.open("rb") as file:  # which asks a file server what there is; its size alone may be old
+                file.seek(self.at)
+                lines = [line for line in file if line.endswith(b"\n")]
+        except FileNotFoundError:
             return []
-        with self.path.open("rb") as file:
-            file.seek(self.at)
-            lines = [line for line in file if line.endswith(b"\n")]
         self.at += sum(map(len, lines))
         records = [json.loads(line) for line in lines]
         self.finished = bool(records) and records[-1]["queried"] is None
@@ -93,7 +94,7 @@ class Watch:
         self.left = {*range(len(tasks))}
         self.errors: dict[int, Exception] = {}
         self.doing: Counter[str] = Counter()
-        self.told = -SILENCE
+        self.told = -QUIET
         for place in self.left:
             self._show(place, True)
 
@@ -112,7 +113,7 @@ class Watch:
         """Say what the tasks do where that has changed, but not at every change."""
         numbers = [self.tasks[place].job_id for place in self.left]
         doing = Counter(queue[number] for number in numbers if number in queue)
-        if doing and doing != self.doing and monotonic() > self.told + SILENCE:
+        if doing and doing != self.doing and monotonic() > self.told + QUIET:
             self.doing, self.told = doing, monotonic()
             self.progress.say("in Slurm's queue: " + ", ".join(f"{n} {what}" for what, n in sorted(doing.items())))
 

@@ -23,10 +23,9 @@ from torch import Tensor
 from alsuite.code import digest
 from alsuite.command.names import shortened
 from alsuite.errors import AwaitingLabels, one_of
-from alsuite.journal import Record
 from alsuite.palette import picture
 from alsuite.pool import Pool, gather
-from alsuite.recorded import WENT_ON, Options
+from alsuite.recorded import WENT_ON, Options, Record
 from alsuite.strategies import Query
 from alsuite.training import curves, once
 

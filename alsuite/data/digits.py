@@ -58,23 +58,21 @@ def digits(
 
 def mnist(folder: Path, raw: Path) -> None:
     """Write MNIST's arrays from its four IDX files, of a mirror, since its own site is gone."""
-    mirrors = ("https://ossci-datasets.s3.amazonaws.com/mnist",)
-    idx_files(folder, raw, MNIST_MD5, mirrors)
+    idx_files(folder, raw, MNIST_MD5, "https://ossci-datasets.s3.amazonaws.com/mnist")
 
 
 def fashion_mnist(folder: Path, raw: Path) -> None:
     """Write Fashion-MNIST's arrays from its four IDX files."""
-    mirrors = ("http://fashion-mnist.s3-website.eu-central-1.amazonaws.com",)
-    idx_files(folder, raw, FASHION_MNIST_MD5, mirrors)
+    idx_files(folder, raw, FASHION_MNIST_MD5, "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com")
 
 
-def idx_files(folder: Path, raw: Path, md5: Mapping[str, str], mirrors: Sequence[str]) -> None:
+def idx_files(folder: Path, raw: Path, md5: Mapping[str, str], url: str) -> None:
     """Write the arrays of four IDX files.
 
     md5: file -> checksum, in the order train images, train labels, test images, test labels
-    mirrors: addresses of folders that hold these files, tried in turn
+    url: of the folder that holds them
     """
-    files = [fetch(raw, file, md5[file], *(f"{mirror}/{file}" for mirror in mirrors)) for file in md5]
+    files = [fetch(raw, file, md5[file], f"{url}/{file}") for file in md5]
     arrays = [parse(read_idx, file) for file in files]
     train, test = ((arrays[i][:, None], arrays[i + 1].astype(np.int64)) for i in (0, 2))
     save(folder, train=train, test=test)

@@ -25,29 +25,21 @@ Content = TypeVar("Content")
 DATA: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # Python 3.11.4 brought it
 
 
-def fetch(raw: Path, file: str, md5: str, *urls: str) -> Path:
-    """Return the file in `raw`, downloaded from the first url that serves it unless it is there already.
+def fetch(raw: Path, file: str, md5: str, url: str) -> Path:
+    """Return the file in `raw`, downloaded unless it is there already; who must fetch it themselves is told where from.
 
     md5: the checksum of what is downloaded
-    urls: mirrors in the order they are tried; the last is told to who must fetch the file themselves
-
-    A full disk is passed on at once: another mirror would not help.
     """
     path = raw / file
-    errors = []
-    for url in urls:
-        if path.is_file():
-            break
-        try:
-            download(url, path, md5)
-        except Exception as error:  # gdown's are of no common kind
-            if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-                raise
-            errors.append(first_line(error))
-    if not path.is_file():
-        raise MissingDataError(
-            f"cannot download {file} ({'; '.join(errors)}): put it at {path}, it comes from {urls[-1]}"
-        )
+    if path.is_file():
+        return path
+    try:
+        download(url, path, md5)
+    except Exception as error:  # gdown's are of no common kind
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+            raise
+        where = f"put it at {path}, it comes from {url}"
+        raise MissingDataError(f"cannot download {file} ({first_line(error)}): {where}") from error
     return path
 
 
@@ -78,13 +70,13 @@ def parse(read: Callable[[Path], Content], path: Path) -> Content:
         raise UserError(f"{path} is damaged ({error}): delete it and start again") from error
 
 
-def fetch_tree(raw: Path, tree: str, file: str, md5: str, *urls: str) -> Path:
+def fetch_tree(raw: Path, tree: str, file: str, md5: str, url: str) -> Path:
     """Return the folder `tree` in `raw`, unpacked from the archive `file` unless it is there already.
 
-    md5, urls: of the archive, as in `fetch`
+    md5, url: of the archive, as in `fetch`
     """
     if not (raw / tree).is_dir():
-        unpack(fetch(raw, file, md5, *urls), raw / tree)
+        unpack(fetch(raw, file, md5, url), raw / tree)
     return raw / tree
 
 

@@ -14,7 +14,8 @@ import pandas as pd
 
 from alsuite.errors import UserError
 from alsuite.figures.reduced import images
-from alsuite.figures.spec import Entry, Panel, bare
+from alsuite.figures.spec import Panel, bare
+from alsuite.recorded import Options
 from alsuite.results.statistics import FULL, RUN
 
 __all__ = ["Point", "published"]
@@ -74,7 +75,7 @@ def _rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def _asked(rows: list[dict[str, str]], wanted: str | Entry, tests: set[str]) -> list[dict[str, str]]:
+def _asked(rows: list[dict[str, str]], wanted: str | Options, tests: set[str]) -> list[dict[str, str]]:
     """Pick the rows of a figure's name, or of values of columns; without a dataset there, the test set tells it.
 
     wanted: the name, or a mapping of columns to values

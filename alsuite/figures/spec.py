@@ -20,7 +20,6 @@ from alsuite.results.measures import factor, largest
 __all__ = [
     "METRICS",
     "STORED",
-    "Entry",
     "Panel",
     "bare",
     "description_of",
@@ -44,8 +43,6 @@ OF_KIND = {
     "gains": {"y": "f1_gain"},
 }
 
-Entry = Options
-
 
 @dataclass(frozen=True)
 class Panel:
@@ -54,10 +51,10 @@ class Panel:
     kind: str
     title: str = ""
     experiment: str = ""
-    where: Entry = field(default_factory=dict)
+    where: Options = field(default_factory=dict)
     series: tuple[str, ...] = ("strategy",)
     names: Mapping[str, str] = field(default_factory=dict)
-    published: tuple[str | Entry, ...] = ()
+    published: tuple[str | Options, ...] = ()
     x: str = "labelled"
     since: float = 0
     y: str = "accuracy"
@@ -65,8 +62,8 @@ class Panel:
     cycle: int = 0
     rows: tuple[str, ...] = ()
     columns: int = 10
-    varied: Entry = field(default_factory=dict)  # the values of `for_each` that are this panel's own
-    swept: tuple[Entry, ...] = ()  # what the experiment's sweeps make of its series: columns -> values of each
+    varied: Options = field(default_factory=dict)  # the values of `for_each` that are this panel's own
+    swept: tuple[Options, ...] = ()  # what the experiment's sweeps make of its series: columns -> values of each
 
     @property
     def curved(self) -> bool:
@@ -94,7 +91,7 @@ def with_swept(panels: Sequence[Panel], stem: str, configuration: Path = CONF) -
     return [replace(panel, swept=tuple(_swept(panel, _of(panel, own, spec, configuration)))) for panel in panels]
 
 
-def _of(panel: Panel, own: str, spec: Entry, configuration: Path) -> Entry:
+def _of(panel: Panel, own: str, spec: Options, configuration: Path) -> Options:
     """Return what is said of the experiment whose runs a panel shows: the figure's own, or another's; {} if nothing."""
     if panel.experiment == own:
         return spec
@@ -104,7 +101,7 @@ def _of(panel: Panel, own: str, spec: Entry, configuration: Path) -> Entry:
         return {}
 
 
-def _swept(panel: Panel, spec: Entry) -> Iterator[Entry]:
+def _swept(panel: Panel, spec: Options) -> Iterator[Options]:
     """Yield what tells apart each series that an experiment's sweeps make for a panel, as column -> value."""
     columns = [column for column in (*panel.series, panel.x) if column != "labelled"]
     for sweep in spec.get("sweeps", ()):
@@ -193,13 +190,13 @@ def _found(stem: str, configuration: Path) -> Path:
     raise UserError(f"no experiment {stem}: choose from {known or f'none, {configuration}/experiment is empty'}")
 
 
-def _parents(spec: Entry) -> Iterator[str]:
+def _parents(spec: Options) -> Iterator[str]:
     for entry in spec.get("defaults", ()):
         if isinstance(entry, str) and entry != "_self_":
             yield entry.removeprefix("/experiment/")
 
 
-def _expanded(entry: Entry, stem: str) -> list[Entry]:
+def _expanded(entry: Options, stem: str) -> list[Options]:
     """Make a panel of each value, or combination of values, that `for_each` lists."""
     if "for_each" not in entry:
         return [entry]
@@ -207,7 +204,7 @@ def _expanded(entry: Entry, stem: str) -> list[Entry]:
     return [_varied(plain, values) for values in _each(entry["for_each"], stem)]
 
 
-def _each(given: object, stem: str) -> Sequence[Entry]:
+def _each(given: object, stem: str) -> Sequence[Options]:
     """Return the values of each panel: those of a list of mappings, or all combinations of a mapping of lists."""
     if isinstance(given, Mapping) and all(isinstance(values, list) for values in given.values()):
         return [dict(zip(given, values, strict=True)) for values in itertools.product(*given.values())]
@@ -216,7 +213,7 @@ def _each(given: object, stem: str) -> Sequence[Entry]:
     raise UserError(f"{stem}: for_each takes lists of values by column, or a list of such mappings, not {given}")
 
 
-def _varied(entry: Entry, values: Entry) -> Entry:
+def _varied(entry: Options, values: Options) -> Options:
     """Let a panel's own fields take their values, all else filter the runs; the title's {column} becomes a name."""
     fields_of = {name: value for name, value in values.items() if name in FIELDS}
     columns = {name: value for name, value in values.items() if name not in FIELDS}
@@ -227,13 +224,13 @@ def _varied(entry: Entry, values: Entry) -> Entry:
     return {**made, "title": _filled(str(made.get("title", "")), columns, made.get("names", {}))}
 
 
-def _filled(title: str, columns: Entry, own: Mapping[str, str]) -> str:
+def _filled(title: str, columns: Options, own: Mapping[str, str]) -> str:
     for column, value in columns.items():
         title = title.replace(f"{{{column}}}", own.get(str(value)) or name_of(column, value))
     return title[:1].upper() + title[1:]
 
 
-def _panel(entry: Entry, stem: str, experiment: str) -> Panel:
+def _panel(entry: Options, stem: str, experiment: str) -> Panel:
     if unknown := sorted(set(entry) - {*FIELDS, "varied"}):
         raise UserError(f"{stem}: a panel has no field {unknown[0]}; its fields are {', '.join(FIELDS)}, for_each")
     if "kind" not in entry:

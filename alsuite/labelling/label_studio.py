@@ -41,8 +41,8 @@ class LabelStudio:
     def exchange(self, sheet: Sheet) -> None:
         """Write what is to be imported, unless it is there, and take over what has been exported."""
         if not self._beside(sheet, "tasks").exists():
-            self._write(self.configuration, _configuration(self.names))
-            self._write(self._beside(sheet, "tasks"), json.dumps([*self._tasks(sheet)]))
+            write_text(self.configuration, _configuration(self.names))
+            write_text(self._beside(sheet, "tasks"), json.dumps([*self._tasks(sheet)]))
         export = self.export(sheet)
         if export.exists():
             told = _answers(export, self.names)
@@ -64,9 +64,6 @@ class LabelStudio:
 
     def _beside(self, sheet: Sheet, kind: str) -> Path:
         return sheet.path.with_name(f"{sheet.path.stem.replace('labels', kind)}.json")
-
-    def _write(self, path: Path, text: str) -> None:
-        write_text(path, text)
 
     def _tasks(self, sheet: Sheet) -> Iterator[Mapping[str, object]]:
         """Yield a task for each image, with what the model takes it for, if one has learned yet."""

@@ -6,6 +6,7 @@ centres have not seen. Rows that aren't free stay in the lists, and a bitmap lea
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -88,7 +89,7 @@ class InvertedFile:
 def inverted_file(features: Tensor, folder: Path | None) -> InvertedFile:
     """Build an inverted file of (N, d) features in memory or, given a folder, write it there and map that file."""
     built = _built(features)
-    if folder is None:
+    if folder is None or os.name == "nt":  # where faiss cannot map it
         return built
     path = folder / FILE
     try:

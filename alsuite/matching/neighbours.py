@@ -88,9 +88,23 @@ def finite(features: Tensor) -> Tensor:
 @contextmanager
 def full_precision() -> Iterator[None]:
     """Compute float32 products in full within the block, whatever was set before."""
-    before = torch.get_float32_matmul_precision()
-    torch.set_float32_matmul_precision("highest")
+    with precision_left():
+        torch.set_float32_matmul_precision("highest")
+        yield
+
+
+@contextmanager
+def precision_left() -> Iterator[None]:
+    """Leave the precision of float32 products as it was, in whichever of torch's ways it was set."""
+    newer = (torch.backends.cuda.matmul, getattr(torch.backends.mkldnn, "matmul"))  # noqa: B009 which pyright misses
+    before = [one.fp32_precision for one in newer]
+    try:
+        older = torch.get_float32_matmul_precision()
+    except RuntimeError:  # it was set in the newer way alone, which has no word for it in the older
+        older = "highest"
     try:
         yield
     finally:
-        torch.set_float32_matmul_precision(before)
+        torch.set_float32_matmul_precision(older)
+        for one, precision in zip(newer, before, strict=True):
+            one.fp32_precision = precision

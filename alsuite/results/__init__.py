@@ -15,9 +15,8 @@ from pathlib import Path
 import pandas as pd
 
 from alsuite.errors import UserError
-from alsuite.journal import INCIDENTAL, Record
 from alsuite.notes import FIT_SECONDS
-from alsuite.recorded import Options, about_of, records_of, whole_lines
+from alsuite.recorded import INCIDENTAL, Options, Record, about_of, records_of, whole_lines
 from alsuite.results.statistics import aubc, paired_tests, penalty_matrix, summary, with_series
 
 __all__ = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import Any, TypeVar
@@ -32,8 +31,6 @@ Module = TypeVar("Module", bound=LightningModule)
 BLOCK_STEPS = 256  # the loop's fixed costs are paid once a block
 LAYERS = 256  # bytes that a network holds at once for each value of an image, such as three maps of 64 channels
 BLOCK_VALUES = {"cpu": 2**18, "cuda": 2**23}  # and a block's images fit into the cache, or 32 MB, as floats
-if not torch.cuda.is_available():  # Lightning's "1" would have every step of Adam look for a driver, 100 us
-    os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
 
 
 class Stream:

@@ -6,6 +6,7 @@ Of what torch warns of, that alone is told which makes a run that was to be the 
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import threading
 import warnings
@@ -32,6 +33,8 @@ def tamed() -> Iterator[Callback]:
     well; of Ctrl-C it makes an exit that says nothing. A block of many steps is one to its autocast, which may keep
     weights as they were cast for the first.
     """
+    if not torch.cuda.is_available():  # its "1" would have every step of Adam look for a driver, 100 us
+        os.environ["PYTORCH_NVML_BASED_CUDA_CHECK"] = "0"
     logger = logging.getLogger("pytorch_lightning")
     level = logger.level
     logger.setLevel(logging.ERROR)

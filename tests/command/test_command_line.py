@@ -11,6 +11,8 @@ import pytest
 import torch
 
 from alsuite import CONF
+from alsuite.command.machine import choose_device
+from alsuite.errors import UserError
 from helpers import REPOSITORY, importing
 from helpers.commands import SMALL, Command, records
 from helpers.configs import GROUPS
@@ -37,6 +39,26 @@ def test_a_run_that_fails_removes_no_folder_that_was_there_before(
 def test_a_gpu_that_is_not_there_is_refused(alsuite: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert "device=cuda, but torch sees no GPU here: take device=cpu" in alsuite("device=cuda").line
+
+
+@pytest.mark.parametrize(("device", "line"), [("auto", "computing on the CPU, since "), ("cuda", "device=cuda, but ")])
+def test_a_gpu_that_this_torch_cannot_use_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], device: str, line: str
+) -> None:
+    def too_old(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA driver version is insufficient\nand more")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch, "zeros", too_old)
+    why = "torch cannot use the GPU (CUDA driver version is insufficient)"
+    if device == "auto":
+        assert choose_device(device) == torch.device("cpu")
+        told = capsys.readouterr()
+        assert f"{line}{why}\n" in told.out + told.err
+    else:
+        with pytest.raises(UserError) as refused:
+            choose_device(device)
+        assert str(refused.value).startswith(line + why)
 
 
 def test_a_dataset_that_cannot_be_fetched_says_where_to_put_it(

@@ -42,7 +42,7 @@ class Silent:
 def test_as_many_runs_share_a_gpu_as_its_memory_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: float, room: int
 ) -> None:
-    monkeypatch.setattr(processes, "GPU", tmp_path)
+    monkeypatch.setattr(processes, "GPUS", [tmp_path])
     runs: Any = processes._Runs(work, None, Silent())  # type: ignore[arg-type]
     assert runs.room == 1
     runs._cycle(0, RECORD, 4, True, 0.01)
@@ -54,7 +54,7 @@ def test_as_many_runs_share_a_gpu_as_its_memory_holds(
 def test_a_number_that_was_asked_for_is_kept_whatever_a_gpu_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(processes, "GPU", tmp_path)
+    monkeypatch.setattr(processes, "GPUS", [tmp_path])
     runs: Any = processes._Runs(work, None, Silent(), by_memory=False)  # type: ignore[arg-type]
     assert runs.room == sys.maxsize
     runs._cycle(0, RECORD, 4, False, 0.9)
@@ -72,7 +72,7 @@ def work(job: Job, shown: Any) -> None:
     folder = job.folder
     (folder / "started").write_text(f"{os.environ['OMP_NUM_THREADS']} {torch.get_num_threads()}")
     (folder / "temporary").write_text(tempfile.mkdtemp())
-    shown.cycle(0, RECORD, 1, False)
+    shown(RECORD, 1, False)
     match job.config["fate"]:
         case "mistake":
             raise UserError("lower budget.end")

@@ -11,7 +11,6 @@ import torch
 
 from alsuite.command import several, slurm
 from alsuite.command.job import Job, processes_of
-from alsuite.command.progress import Progress
 from alsuite.command.several import own_gpu
 from alsuite.errors import UserError
 from helpers.commands import Command, records
@@ -154,7 +153,7 @@ def test_more_gpus_than_there_are_are_refused(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     job = Job({"devices": 4, "nodes": 1, "device": "auto"}, {}, Path())
     with pytest.raises(UserError, match=r"^devices=4, but torch sees 2 here: take devices=2"):
-        several.several(print, job, Progress())
+        several.several(print, job, print)
 
 
 def test_each_process_has_a_gpu_of_its_own() -> None:

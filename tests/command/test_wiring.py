@@ -24,9 +24,9 @@ from alsuite.command.setting import Parts, Setting
 from alsuite.command.several import met
 from alsuite.data.digits import digits
 from alsuite.errors import UserError
-from alsuite.journal import INCIDENTAL
 from alsuite.nets.classifiers import linear
 from alsuite.oracle import ideal
+from alsuite.recorded import INCIDENTAL
 from alsuite.strategies.random import Random
 from alsuite.tasks.classification import Classification
 from helpers.commands import Command

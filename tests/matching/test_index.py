@@ -13,7 +13,7 @@ from alsuite.errors import UserError
 from alsuite.matching import inverted_file
 from alsuite.matching.index import FeatureIndex
 from alsuite.matching.inverted_file import InvertedFile
-from alsuite.matching.neighbours import Exact
+from alsuite.matching.neighbours import Exact, full_precision
 from alsuite.matching.projection import pca
 
 KINDS = ("exact", "ivf")
@@ -166,6 +166,14 @@ def test_products_are_of_full_precision(monkeypatch: pytest.MonkeyPatch) -> None
     finally:
         torch.set_float32_matmul_precision("highest")
     assert seen == ["highest"]
+
+
+def test_a_precision_that_was_set_in_the_newer_way_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    matmul = torch.backends.cuda.matmul
+    monkeypatch.setattr(matmul, "fp32_precision", "tf32")  # from here on torch refuses to name it in the older way
+    with full_precision():
+        assert torch.get_float32_matmul_precision() == "highest"
+    assert matmul.fp32_precision == "tf32"
 
 
 def test_a_large_pool_is_indexed_by_an_inverted_file(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ import pytest
 from alsuite import results
 from alsuite.errors import UserError
 from alsuite.figures import draw_curves, parts_by_setting
-from alsuite.journal import INCIDENTAL
+from alsuite.recorded import INCIDENTAL
 from alsuite.results.__main__ import _folder_of, main
 from alsuite.results.report import report
 from alsuite.results.statistics import differing, with_series
