@@ -20,13 +20,18 @@ from omegaconf import DictConfig, OmegaConf
 
 from alsuite import CONF
 from alsuite.command.complaints import complaining, one_line
+from alsuite.command.given import check_given
 from alsuite.command.papers import parsed
-from alsuite.command.sweeps import CHOSEN, Composer, check_given, expanded, loader, swept_here
+from alsuite.command.sweeps import CHOSEN, Composer, expanded, loader, swept_here
 from alsuite.errors import UserError
 
 __all__ = ["main", "run"]
 
 SAME = {"hydra/launcher=submitit_slurm": "hydra/launcher=slurm"}  # Hydra's own ends all at the first task that fails
+
+
+PATHS = ("root", "dataset.path", "dataset.test", "dataset.labelled")
+OTHERS = ("claims", "figures", "pick", "report", "results")
 
 
 def main() -> None:
@@ -61,6 +66,8 @@ def start() -> None:
     if "--version" in sys.argv[1:]:  # Hydra tells its own
         print("alsuite", metadata.version("alsuite"))
         return
+    if other := next((word for word in sys.argv[1:2] if word in OTHERS), None):
+        raise UserError(f"{other} is a command of its own: python -m alsuite.{other}")
     parser = get_args_parser()
     parser.error = refuse
     arguments = parser.parse_intermixed_args()
@@ -78,9 +85,12 @@ def start() -> None:
 
 
 def at_home(option: str) -> str:
-    """Return the option as a shell would hand it over if it read `~` behind the sign of equality, too."""
-    name, _, path = option.partition("=~")
-    return f"{name}='{Path.home()}{path}'" if name == "root" and path.startswith("/") else option
+    """Return the option as a shell would hand it over if it read `~` behind the sign of equality, too; a folder whose
+    name looks like a number keeps it."""
+    name, _, path = option.partition("=")
+    if name == "root" and path.startswith("~/"):
+        return f"{name}='{Path.home()}{path[1:]}'"
+    return f"{name}='{path}'" if name in PATHS and re.fullmatch(r"[\d._]+", path) else option
 
 
 def beside_choices(overrides: Sequence[str]) -> list[str]:

@@ -1,7 +1,9 @@
 """What a user can mend: shown as one line, without a traceback."""
 
+import math
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from typing import TypeGuard
 
 __all__ = [
     "AwaitingLabels",
@@ -46,15 +48,19 @@ def in_cycle(cycle: int) -> Iterator[None]:
 def positive(prefix: str, **values: object) -> None:
     """Refuse an option that is not a number above 0; `prefix` says whose it is, as in "task_model."."""
     for name, value in values.items():
-        if not (isinstance(value, int | float) and value > 0):
+        if not (_is_number(value) and value > 0):
             raise UserError(f"{prefix}{name}={value} must be a number above 0")
 
 
 def not_negative(prefix: str, **values: object) -> None:
     """Refuse an option that is not a number from 0; `prefix` says whose it is, as in "task_model."."""
     for name, value in values.items():
-        if not (isinstance(value, int | float) and value >= 0):
+        if not (_is_number(value) and value >= 0):
             raise UserError(f"{prefix}{name}={value} must be a number from 0")
+
+
+def _is_number(value: object) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def whole_number(prefix: str, least: int = 1, **values: object) -> None:

@@ -136,6 +136,8 @@ def data_root(given: str | Path | None = None) -> Path:
 
 def place_of(path: object) -> Path:
     """Return the true place of a folder that the user names."""
+    if not str(path):
+        raise UserError("an empty path names no folder: give one, such as . for where the command is given")
     return _at_home(str(path)).resolve()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.hydra_config import HydraConfig
@@ -16,6 +17,7 @@ from alsuite.command.job import Job, ours, processes_of
 from alsuite.command.processes import side_by_side
 from alsuite.command.progress import Progress
 from alsuite.command.shown import Shown
+from alsuite.errors import UserError
 
 __all__ = ["as_it_was_read", "executed", "in_processes", "in_this_process", "launched"]
 
@@ -44,6 +46,7 @@ def launched(
             progress.reading(number, len(overrides))
             returns.append(_composed(loader, master, its, first + number))
             jobs.append(Job.of(returns[-1].cfg, returns[-1].hydra_cfg.hydra))
+        _refuse_alike(jobs)
         numbers = {job.folder: number for number, job in reversed([*enumerate(jobs)])}  # a sweeper may ask twice
         to_do = [number for number in left_to_do(jobs, progress) if numbers[jobs[number].folder] == number]
         progress.runs([jobs[number].name for number in to_do])
@@ -55,6 +58,15 @@ def launched(
         if each.status is JobStatus.UNKNOWN:
             each.status, each.return_value = JobStatus.COMPLETED, job.accuracy()
     return returns
+
+
+def _refuse_alike(jobs: Sequence[Job]) -> None:
+    """Refuse jobs that differ, but in nothing that names a run, of which only one would be run."""
+    first: dict[Path, Job] = {}
+    for job in jobs:
+        before = first.setdefault(job.folder, job).config
+        if unlike := [key for key in job.config if job.config[key] != before.get(key)]:
+            raise UserError(f"{unlike[0]} tells no runs apart: give it one value, and others in another command")
 
 
 def in_this_process(jobs: Sequence[Job], progress: Progress) -> dict[int, Exception]:

@@ -18,11 +18,12 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from alsuite.command.complaints import one_line
+from alsuite.command.given import check_given
 from alsuite.command.job import ours
 from alsuite.command.machine import generators_left
 from alsuite.command.names import RESOLVERS
 from alsuite.command.papers import key_of, parsed
-from alsuite.command.sweeps import Composer, check_given, loader
+from alsuite.command.sweeps import Composer, loader
 from alsuite.errors import UserError
 from alsuite.matching.neighbours import precision_left
 

@@ -23,7 +23,7 @@ from alsuite.command.machine import onto
 from alsuite.data import Dataset
 from alsuite.data.enlarged import enlarged
 from alsuite.data.made_up import load_or_make_up
-from alsuite.errors import UserError, not_negative, whole_number
+from alsuite.errors import UserError, not_negative, whole_if_given, whole_number
 from alsuite.files import data_root, lies_among, place_of
 from alsuite.mapped import Mapped
 from alsuite.metrics import counted
@@ -135,6 +135,7 @@ class Setting:
         """
         if scale["cycles"] is not None:
             whole_number("scale.", cycles=scale["cycles"])
+        whole_if_given("scale.", side=scale["side"])
         smaller = dataset.subset(scale["pool"], scale["test"], scale["side"])
         whole = enlarge or size or len(dataset.train.targets)
         if enlarge is not None:

@@ -28,10 +28,10 @@ from alsuite.command.job import limited
 from alsuite.command.names import experiment_of
 from alsuite.command.narrowing import Sweep, narrowed
 from alsuite.command.papers import completed, disputed, key_of, parsed
-from alsuite.errors import UserError, reason
+from alsuite.errors import UserError, reason, whole_if_given
 from alsuite.files import check_folder
 
-__all__ = ["Composer", "check_given", "expanded", "jobs_of", "lines_of", "loader", "swept_here"]
+__all__ = ["Composer", "expanded", "jobs_of", "lines_of", "loader", "swept_here"]
 
 SETTLING = ("experiment", "scale", "strategy", "dataset", "paper", "hydra.searchpath")  # decide which settings join
 CHOSEN = ("dataset.", "task_model.", "budget.", "strategy.", "generator.", "features.", "oracle.")  # of a choice
@@ -86,22 +86,6 @@ class Composer:
     def with_paper(self, overrides: Sequence[str], apart: Collection[tuple[str, str]] = ()) -> list[str]:
         """Return the overrides, and those of the strategy's paper, and of the scale, on the data set."""
         return completed(overrides, self.settled, apart)
-
-
-def check_given(overrides: Sequence[str]) -> None:
-    """Refuse an option with two values, of which the last would win silently, several experiments, a group that is left
-    out, and an empty root."""
-    given = parsed(overrides)
-    keys = [key_of(one) for one in given]
-    if whole := next((key for one, key in zip(given, keys, strict=True) if one.is_delete() and "." not in key), None):
-        raise UserError(f"~{whole} would leave out what each run needs: choose another {whole}, or leave ~{whole} out")
-    experiments = [one for one in given if one.key_or_group == "experiment"]
-    if len(experiments) > 1 or any(one.is_sweep_override() for one in experiments):
-        raise UserError("an experiment has sweeps and a figure of its own: give one, and of several each in a command")
-    if any(key == "root" and one.value() in ("", None) for one, key in zip(given, keys, strict=True)):
-        raise UserError("root is empty: name the folder of all runs, such as root=outputs")
-    if twice := next((key for key in keys if keys.count(key) > 1), None):
-        raise UserError(f"{twice} is given twice: give it once, or list its values after -m as {twice}=a,b")
 
 
 def swept_here(overrides: Sequence[str]) -> bool:
@@ -177,6 +161,8 @@ def _sweeps(arguments: Sequence[str], composer: Composer) -> list[list[str]]:
         return [line for scale in scales for line in _sweeps([*others, f"scale={scale}"], composer)]
     config = composer(_plain(arguments))
     if not config.sweeps:
+        if any(key_of(one) == "seeds" for one in parsed(arguments)):
+            raise UserError("seeds is for an experiment that has sweeps: list them here, as in seed=0,1,2")
         return [[*arguments]]
     given = {key_of(one): _values(one) for one in parsed(arguments)}
     if not isinstance(config.sweeps, ListConfig) or not all(isinstance(sweep, DictConfig) for sweep in config.sweeps):
@@ -219,7 +205,8 @@ def _seeds(config: DictConfig, arguments: Sequence[str]) -> int:
     if not isinstance(own, int) or isinstance(own, bool) or own < 1:
         raise UserError(f"seeds={own} is no number of seeds: give one from 1, or list them as seed=0,1")
     most = limited(config, arguments)["seeds"]
-    if not most or any(key_of(one) == "seeds" for one in parsed(arguments)):
+    whole_if_given("scale.", seeds=most)
+    if most is None or any(key_of(one) == "seeds" for one in parsed(arguments)):
         return own
     at_scale = config.at_scale.get(config.scale.name, {}).get("seeds")
     return most if most == at_scale else min(own, most)

@@ -23,8 +23,8 @@ SHRUNK = 1 / 9  # what the logits are scaled by
 
 def fastnet(shape: Shape, outputs: int, channels: Sequence[int] = (16, 64, 64), dropout: float = 0.0) -> nn.Sequential:
     """Build a whitening convolution and a block for each of `channels`; `dropout` stands before the last layer."""
-    check_sides("fastnet", shape, 9)
     stride = 2 if max(shape[1:]) > LARGE else 1
+    check_sides("fastnet", shape, stride * 2 ** len(channels) + 2 - stride)
     layers: Layers = [Whitening(shape[0], stride), nn.ReLU()]
     for before, after in zip((8 * shape[0], *channels), channels, strict=False):
         layers += [*_convolution(before, after, MaxPool()), *_convolution(after, after)]

@@ -8,7 +8,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from alsuite.errors import UserError
+from alsuite.errors import UserError, positive
 
 __all__ = [
     "Crop",
@@ -62,6 +62,7 @@ def at_width(channels: int, width: float) -> int:
 
     With fewer of them torch's CPU convolutions crash on channels-last images of 224 x 224.
     """
+    positive("", width=width)
     return 16 * max(1, round(channels * width / 16))
 
 

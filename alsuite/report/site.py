@@ -42,7 +42,10 @@ class Site:
         """Remove the pages of an earlier report; write the style, the script, and plotly as its package brings it."""
         if self.out.is_symlink():
             raise UserError(f"{self.out} is a link, and folders in it would be emptied: delete it")
-        for folder in FOLDERS:
-            shutil.rmtree(self.out / folder, ignore_errors=True)
+        there = [folder for folder in FOLDERS if (self.out / folder).exists()]
+        if there and not (self.out / "assets" / "site.css").exists():
+            raise UserError(f"{self.out / there[0]} is none of a report, and would be emptied: name another --root")
+        for folder in there:
+            shutil.rmtree(self.out / folder)
         shutil.copytree(ASSETS, self.out / "assets")
         (self.out / "assets" / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")

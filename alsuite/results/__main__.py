@@ -44,7 +44,9 @@ def _compare(options: argparse.Namespace) -> None:
             f"{options.experiment} is a path: name the experiment alone, a folder in {options.root}, "
             "and its scale with --scale"
         )
-    where = dict(item.split("=", 1) for item in options.where)
+    where: dict[str, list[str]] = {}
+    for column, value in (item.split("=", 1) for item in options.where):
+        where.setdefault(column, []).append(value)
     experiment = _folder_of(options.experiment.rstrip("/"), options.root)
     frame = select(load_runs(experiment, options.scale, options.root), where)
     text, tables = report(frame, options.series, options.metric)

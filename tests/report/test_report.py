@@ -161,6 +161,11 @@ def test_pages_of_an_earlier_site_go(tmp_path: Path) -> None:
     old.write_text("old")
     other.write_text("mine")
     (tmp_path / "nothing").mkdir()
+    with pytest.raises(UserError, match=r"site/figures is none of a report, and would be emptied"):
+        write_report(tmp_path / "nothing", tmp_path / "site")
+    assert old.exists()
+    (tmp_path / "site" / "assets").mkdir()
+    (tmp_path / "site" / "assets" / "site.css").touch()
     write_report(tmp_path / "nothing", tmp_path / "site")
     assert not old.exists()
     assert other.exists()

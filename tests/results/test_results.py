@@ -348,6 +348,8 @@ def test_the_command_compares_what_it_is_asked_to(tmp_path: Path) -> None:
     stored = tmp_path / "out"
     main(["toy", "--root", str(tmp_path), "--out", str(stored), "--where", "strategy=entropy"])
     assert {*pd.read_csv(stored / "long.csv")["series"]} == {"entropy"}
+    main(["toy", "--root", str(tmp_path), "--out", str(stored), "--where", "strategy=entropy", "strategy=random"])
+    assert {*pd.read_csv(stored / "long.csv")["series"]} == {"entropy", "random"}
     chosen = ["--scale", "smoke", "--series", "strategy", "task_model.loss"]
     main(["toy", "--root", str(tmp_path), "--out", str(stored), *chosen])
     assert {*pd.read_csv(stored / "long.csv")["series"]} == {"entropy · hinge", "random · hinge"}
