@@ -21,8 +21,10 @@ from omegaconf import DictConfig
 from torch import Tensor
 
 from alsuite import CONF
+from alsuite.command.complaints import complaining
 from alsuite.command.papers import of_scale
 from alsuite.data import Dataset
+from alsuite.errors import UserError, whole_number
 from alsuite.files import write_text, written_whole
 from alsuite.loop import seed_all
 from alsuite.pool import Images, Pool
@@ -47,6 +49,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("grid", nargs="*", default=GRID, help="options with their values, as fair.lr=0.1,0.2")
     options = parser.parse_intermixed_args()
+    whole_number("--", seeds=options.seeds)
     torch.set_num_threads(1)
     rows = []
     for chosen in product(*map(listed, options.grid)):
@@ -112,6 +115,8 @@ def tried(
     """Return the accuracy on validation images, and the processor's seconds that learning took."""
     seed_all(seed, -1)
     order = torch.randperm(len(dataset.train.targets))
+    if labelled + validation > len(order):
+        raise UserError(f"{dataset.name} has {len(order):,} training images: lower --labelled or --validation")
     chosen, held_out = order[:labelled], order[labelled : labelled + validation]
     pool = Pool(dataset.train.images, len(dataset.classes), dataset.mean, dataset.std)
     pool.label(chosen, dataset.train.targets[chosen])
@@ -127,4 +132,5 @@ def accuracy(task: Task, images: Images, targets: Tensor) -> float:
 
 
 if __name__ == "__main__":
-    main()
+    with complaining():
+        main()

@@ -23,7 +23,9 @@ from hydra.utils import instantiate
 from torch import Tensor
 from tune_fair import configured, fill, listed
 
+from alsuite.command.complaints import complaining
 from alsuite.data import Dataset
+from alsuite.errors import UserError, whole_number
 from alsuite.loop import seed_all
 from alsuite.pool import Pool
 from alsuite.results.report import markdown
@@ -45,9 +47,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--table", type=Path, default=TABLE)
     options = parser.parse_intermixed_args()
+    whole_number("--", seeds=options.seeds)
     torch.set_num_threads(1)
     grid = [one for one in options.given if "=" in one] or [*GRID]
     datasets = [one for one in options.given if "=" not in one]
+    if not datasets:
+        raise UserError("no data set is named: put one before the options, such as cifar10")
     asked = product(datasets, product(*map(listed, grid)), range(options.seeds))
     fill(options.table, asked, options.scale, played, page)
 
@@ -105,6 +110,8 @@ def divided(dataset: Dataset) -> tuple[Pool, Tensor, Tensor]:
     targets, classes = dataset.train.targets, len(dataset.classes)
     missing = torch.randperm(classes)[: max(1, round(MISSING * classes))]
     order = torch.randperm(len(targets))
+    if len(order) < (needed := LABELLED + UNLABELLED):
+        raise UserError(f"{dataset.name} has {len(order):,} training images: take a data set of {needed:,}")
     known = order[~torch.isin(targets[order], missing)][:LABELLED]
     others = order[~torch.isin(order, known)]
     chosen, held_out = others[:UNLABELLED].split([UNLABELLED - HELD_OUT, HELD_OUT])
@@ -135,4 +142,5 @@ def judged(game: AdversarialGame, pool: Pool, images: Tensor, missing: Tensor) -
 
 
 if __name__ == "__main__":
-    main()
+    with complaining():
+        main()

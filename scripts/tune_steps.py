@@ -26,7 +26,9 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
 from tune_fair import accuracy, configured, fill, listed
 
+from alsuite.command.complaints import complaining
 from alsuite.data import Dataset
+from alsuite.errors import UserError
 from alsuite.loop import seed_all
 from alsuite.pool import Pool
 from alsuite.results.report import markdown
@@ -101,6 +103,8 @@ def divided(dataset: Dataset, seed: int) -> tuple[Pool, Tensor, Tensor]:
     """Return a pool whose first images are labelled, the labels of all images, and the images that are held out."""
     seed_all(seed, -1)
     order = torch.randperm(len(dataset.train.targets))
+    if len(order) < 2 * HELD_OUT:
+        raise UserError(f"{dataset.name} has {len(order):,} training images: take a data set of {2 * HELD_OUT:,}")
     images, targets = dataset.train.images[order], dataset.train.targets[order]
     pool = Pool(images[:-HELD_OUT], len(dataset.classes), dataset.mean, dataset.std)
     labelled = torch.arange(round(LABELLED * len(order)))
@@ -114,4 +118,5 @@ def taught(pool: Pool, seed: int, cycle: int, task_model: DictConfig) -> Task:
 
 
 if __name__ == "__main__":
-    main()
+    with complaining():
+        main()

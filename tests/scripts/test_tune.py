@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +18,7 @@ import tune_steps as steps
 from hydra.utils import instantiate
 from torch import nn
 
+from alsuite.errors import UserError
 from alsuite.loop import seed_all
 from alsuite.pool import Pool
 
@@ -180,3 +182,19 @@ def test_a_game_tells_its_steps_and_what_became_of_it(small_game: Any) -> None:
     assert 0 <= row["adversary_share"] <= 1
     page = "\n".join(small_game.page(pd.DataFrame([{"dataset": "digits", "options": "", "scale": "smoke", **row}])))
     assert "| digits | smoke | 3 |" in page
+
+
+@pytest.mark.parametrize(
+    ("script", "options", "told"),
+    [
+        ("tune_fair", ["--seeds", "0"], "--seeds=0 must be a whole number from 1"),
+        ("tune_fair", ["--dataset", "digits", "--labelled", "1430"], "1,437 training images"),
+        ("tune_game", ["strategy.adversarial=1"], "no data set is named"),
+    ],
+)
+def test_a_grid_that_cannot_be_measured_is_refused(
+    monkeypatch: pytest.MonkeyPatch, script: str, options: list[str], told: str
+) -> None:
+    monkeypatch.setattr("sys.argv", [script, *options])
+    with pytest.raises(UserError, match=told):
+        importlib.import_module(script).main()
