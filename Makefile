@@ -1,6 +1,7 @@
 PYTHON ?= python3
 SCALE ?= paper
 BIN := .venv/bin
+SUPPORTED := import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))
 LAUNCH := $(if $(LAUNCHER),hydra/launcher=$(LAUNCHER))
 FIGURES := $(sort $(basename $(notdir $(wildcard conf/experiment/*.yaml))))
 
@@ -47,9 +48,10 @@ bench: .venv/bench
 	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[bench]" && touch $@
 
 .venv/ready: pyproject.toml constraints.txt
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || { echo "alsuite needs Python 3.11 to 3.13: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c '$(SUPPORTED)' || { echo "alsuite needs Python 3.11 to 3.13: make PYTHON=python3.12 ..."; exit 1; }
 	@echo "installing into .venv (about 7 GB with torch's CUDA build; once)"
-	@$(PYTHON) -m venv --clear .venv && $(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]" && touch $@
+	@$(BIN)/python -c '$(SUPPORTED)' 2>/dev/null || $(PYTHON) -m venv --clear .venv
+	@$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[dev]" && touch $@
 
 clean:
 	rm -rf .venv build dist *.egg-info

@@ -90,7 +90,9 @@ def at_home(option: str) -> str:
     name, _, path = option.partition("=")
     if name == "root" and path.startswith("~/"):
         return f"{name}='{Path.home()}{path[1:]}'"
-    return f"{name}='{path}'" if name in PATHS and re.fullmatch(r"[\d._]+", path) else option
+    if name not in PATHS or not re.fullmatch(r"[\d._e+,-]+", path):
+        return option
+    return f"{name}=" + ",".join(f"'{each}'" for each in path.split(","))
 
 
 def beside_choices(overrides: Sequence[str]) -> list[str]:
@@ -135,6 +137,8 @@ def with_paper(arguments: argparse.Namespace) -> list[str]:
     if arguments.cfg and arguments.multirun:  # the configuration of a sweep is that of its first run
         arguments.multirun, options = False, expanded(options)[0]
     sweep = sweeps(arguments, composer)
+    if not (sweep or arguments.cfg or arguments.info) and any(one.key_or_group == "seeds" for one in parsed(options)):
+        raise UserError("seeds is for an experiment that has sweeps: list them after -m, as in seed=0,1,2")
     its = beside_choices(options) if sweep else options
     return its if sweep and swept_here(options) else composer.with_paper(its)
 

@@ -15,6 +15,7 @@ from alsuite.training.progress import say
 
 __all__ = [
     "SUFFIXES",
+    "at_home",
     "below",
     "check_folder",
     "data_root",
@@ -131,17 +132,17 @@ def lock_of(folder: Path) -> FileLock:
 
 def data_root(given: str | Path | None = None) -> Path:
     """Return the folder of all data sets: the one that is given, or else the usual one."""
-    return _at_home(given or os.environ.get("ALSUITE_DATA") or "~/.cache/alsuite")
+    return at_home(given or os.environ.get("ALSUITE_DATA") or "~/.cache/alsuite")
 
 
 def place_of(path: object) -> Path:
     """Return the true place of a folder that the user names."""
     if not str(path):
         raise UserError("an empty path names no folder: give one, such as . for where the command is given")
-    return _at_home(str(path)).resolve()
+    return at_home(str(path)).resolve()
 
 
-def _at_home(path: str | Path) -> Path:
+def at_home(path: str | Path) -> Path:
     """Return a path with the folder that ~ stands for; who has none here is told."""
     try:
         return Path(path).expanduser()

@@ -141,11 +141,11 @@ def _chosen(
 
 def _pool(images: Tensor, known: Known, classes: Sequence[str], on: str) -> Pool:
     """Return a pool of the images with the labels that are known, on the device that a run would take."""
-    from alsuite.command.machine import choose_device, onto
+    from alsuite.command.machine import onto, tried_device
 
     if not len(images):
         raise UserError("there are no images to pick from: give some")
-    device = choose_device(on)
+    device = tried_device(on)
     pool = Pool(onto(images, device), max(2, len(classes)), *statistics(images), device)
     sheet = Sheet(Path("labels"), classes)  # by which a label is told by its number, too
     labels = {place: sheet.label(known[place], f"the label of {place}") for place in sorted(known)}

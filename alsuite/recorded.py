@@ -25,6 +25,7 @@ __all__ = [
     "changed",
     "compared",
     "difference",
+    "differing",
     "ended_as",
     "records_of",
     "whole_lines",
@@ -106,7 +107,7 @@ def difference(before: Options, now: Options) -> str:
         now: what the run would be; what it leaves out is not compared, but for its configuration, nor is data of which
             one of both has no hash
     """
-    if keys := _differing(before.get("config"), _as_stored(now["config"])):
+    if keys := differing(before.get("config"), _as_stored(now["config"])):
         return f"made with another {keys[0]}"
     if "code" in now and "code" not in before:
         return "made before the code was recorded"
@@ -186,11 +187,9 @@ def _whole(line: bytes) -> bool:
     return line.endswith(b"\n")
 
 
-def _differing(before: object, now: object, path: str = "") -> list[str]:
+def differing(before: object, now: object, path: str = "") -> list[str]:
     """Return the dotted paths of all values that differ between two trees, in order."""
     if isinstance(before, dict) and isinstance(now, dict):
         keys = sorted({*before, *now})
-        return [
-            found for key in keys for found in _differing(before.get(key), now.get(key), f"{path}.{key}".strip("."))
-        ]
+        return [found for key in keys for found in differing(before.get(key), now.get(key), f"{path}.{key}".strip("."))]
     return [] if before == now else [path]

@@ -16,7 +16,7 @@ from alsuite.errors import UserError
 from alsuite.figures.footer import seeds_counted
 from alsuite.figures.names import name_of
 from alsuite.figures.published import UNITS as PRINTED
-from alsuite.figures.spec import STORED, read_panels, seeds_of
+from alsuite.figures.spec import STORED, own_folder, read_panels, seeds_of
 from alsuite.files import write_text, written_whole
 from alsuite.report.titles import natural
 from alsuite.results.diagnostics import diagnostics
@@ -77,8 +77,8 @@ def renew(published: Path, readme: Path) -> None:
 
 
 def lacking(runs: pd.DataFrame, stem: str) -> str:
-    """Say how many series have fewer seeds than are planned."""
-    seeds, planned = seeds_of_series(runs), seeds_of(stem)
+    """Say how many series of the figure's own experiment have fewer seeds than are planned."""
+    seeds, planned = seeds_of_series(runs[runs["experiment"] == own_folder(stem)]), seeds_of(stem)
     fewer = int((seeds < planned).sum())
     return f"Planned are {planned} seeds; of {len(seeds)} series {fewer} have fewer yet." if fewer else ""
 
@@ -119,7 +119,7 @@ def seeds_of_series(runs: pd.DataFrame) -> pd.Series:
 
 def between(path: Path, mark: str, text: str) -> None:
     """Replace what stands in a page between two marks; a page without them is refused."""
-    before, *within = path.read_text().split(mark)
+    before, *within = path.read_text(encoding="utf-8").split(mark)
     if len(within) != 2:
         raise UserError(f"{path} lacks its two lines {mark}: take it from the repository again")
     write_text(path, f"{before}{mark}\n{text}\n{mark}{within[1]}")

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from alsuite import files
+from alsuite.command import identity
 from alsuite.errors import UserError
 from alsuite.files import locked, place_of, written_whole
 
@@ -81,6 +82,8 @@ def test_whoever_waits_for_a_lock_is_told_what_for(tmp_path: Path, capsys: pytes
 def test_a_home_that_nobody_has_is_told() -> None:
     with pytest.raises(UserError, match=r"~nobody-here/x: there is no such home folder"):
         place_of("~nobody-here/x")
+    with pytest.raises(UserError, match="no such home folder"):
+        [*identity._paths({"path": "~nobody-here/x"})]
 
 
 def test_what_went_wrong_is_told_where_its_file_cannot_be_removed(

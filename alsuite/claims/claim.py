@@ -132,9 +132,10 @@ class Claim:
     @property
     def of_an_end(self) -> bool:
         """Whether it says what all labels of a run come to, alone or beside all that there are, so that it counts with
-        how many it ends: which classes they are of, or how accurate a curve ends beside full supervision."""
-        beside_all = self.than == FULL and {*self.measures} <= {*METRICS}
-        return self.at == "last" and (beside_all or self._of_shares)
+        how many it ends: which classes they are of, or how accurate a curve ends."""
+        beside_all = any(_strategy(one) == FULL for pair in self.pairs for one in pair)
+        shares = self._of_shares and (beside_all or self.value is not None)
+        return self.at == "last" and (shares or (beside_all and {*self.measures} <= {*METRICS}))
 
     @property
     def of_a_generator(self) -> bool:
@@ -162,17 +163,21 @@ class Claim:
         return math.log(low) if low > 0 else -math.inf, math.log(high)
 
     def _limit(self, given: float | None, side: int) -> float:
-        """Return a limit, half a unit of its last digit farther off where it is a number that the paper has rounded."""
+        """Return a limit, half a unit of its last digit farther off where it is a level that the paper has rounded."""
         if given is None:
             return side * math.inf
         exponent = int(Decimal(str(given)).as_tuple().exponent)
-        return given + side * 0.5 * 10.0**exponent if given == self.published else given
+        return given + side * 0.5 * 10.0**exponent if given == self.published and self.of_a_level else given
 
     @property
     def folders(self) -> list[str]:
         """Return the folders of runs that its series name beside the figure's own."""
         named = [one for pair in self.pairs for one in pair] + [self.where]
         return [*dict.fromkeys(one["experiment"] for one in named if isinstance(one, Mapping) and "experiment" in one)]
+
+
+def _strategy(series: Series | None) -> object:
+    return series["strategy"] if isinstance(series, Mapping) else series
 
 
 def _has_generator(series: Series | None) -> TypeGuard[Options]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from alsuite.claims.claim import Claim, Series
-from alsuite.claims.series import Chosen, Height, in_one_setting, not_averaged, places, rows_of, said, values
+from alsuite.claims.series import Chosen, Height, in_one_setting, instead, not_averaged, places, rows_of, said, values
 from alsuite.errors import UserError
 from alsuite.results.intervals import SIGNIFICANT
 from alsuite.results.measures import BYTES
@@ -94,7 +94,7 @@ def judged(claim: Claim, runs: pd.DataFrame) -> Judgement:
         tested=any(one.tested for one in comparisons),
         without=tuple(dict.fromkeys(lacking)),
         task_models=_unlike_models(claim, chosen, named),
-        apart=_apart(claim, chosen, named),
+        apart=_apart(claim, chosen),
         p_against=min(1.0, len(comparisons) * min(one.p_against for one in comparisons)),
     )
 
@@ -109,12 +109,17 @@ def _unlike_models(claim: Claim, runs: Chosen, named: Sequence[Series]) -> tuple
     return tuple(f"{name} has {' or '.join(models)}" for name, models in found.items())
 
 
-def _apart(claim: Claim, runs: Chosen, named: Sequence[Series]) -> tuple[int, ...]:
-    """Return the seeds that all series have, but not all of them on one device."""
-    rows = [rows_of(claim, runs, one, claim.measures[0])[["seed", "device"]] for one in named]
-    shared = set.intersection(*({*each["seed"]} for each in rows))
-    devices = pd.concat(rows).groupby("seed")["device"].nunique()
-    return tuple(sorted(int(seed) for seed in shared if devices[seed] > 1))
+def _apart(claim: Claim, runs: Chosen) -> tuple[int, ...]:
+    """Return the seeds of which the series that are compared ran on different devices."""
+    found: set[int] = set()
+    for pair in claim.pairs:
+        named = [one for one in pair if one is not None]
+        named += [instead(claim, runs, one) for one in named if claim.over is not None]
+        rows = [rows_of(claim, runs, one, claim.measures[0])[["seed", "device"]] for one in named]
+        shared = set.intersection(*({*each["seed"]} for each in rows))
+        devices = pd.concat(rows).groupby("seed")["device"].nunique()
+        found |= {int(seed) for seed in shared if devices[seed] > 1}
+    return tuple(sorted(found))
 
 
 def _effects(claim: Claim, runs: Chosen, measure: str, better: Series, than: Series | None) -> Iterator[Array]:

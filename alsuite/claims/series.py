@@ -24,7 +24,7 @@ from alsuite.results.heights import common, mean_height
 from alsuite.results.measures import PER_CLASS, factor, timed
 from alsuite.results.statistics import FULL, RUN, unique_seeds, with_series
 
-__all__ = ["Chosen", "Height", "in_one_setting", "not_averaged", "places", "rows_of", "said", "values"]
+__all__ = ["Chosen", "Height", "in_one_setting", "instead", "not_averaged", "places", "rows_of", "said", "values"]
 
 Rows = pd.DataFrame
 Height = float | pd.Series | None  # that curves are to reach, one for all seeds or one for each
@@ -64,7 +64,7 @@ def places(claim: Claim, runs: Chosen, measure: str, *wanted: Series | None) -> 
     if claim.at not in ("each", "area") or claim.exponent or claim.to_reach is not None:
         return [claim.at]
     named = [one for one in wanted if one is not None]
-    named += [_instead(claim, runs, one) for one in named if claim.over is not None]
+    named += [instead(claim, runs, one) for one in named if claim.over is not None]
     curves = [rows for one in named if not _alone(rows := rows_of(claim, runs, one, measure))]
     if claim.at == "area":
         if not curves:
@@ -93,7 +93,7 @@ def values(claim: Claim, runs: Chosen, wanted: Series, measure: str, at: At, hei
     found = _values(claim, rows_of(claim, runs, wanted, measure), _place(wanted, at), height)
     if claim.over is None:
         return found
-    over = rows_of(claim, runs, _instead(claim, runs, wanted), measure)
+    over = rows_of(claim, runs, instead(claim, runs, wanted), measure)
     return found - _values(claim, over, _place(wanted, at), height)
 
 
@@ -138,7 +138,7 @@ def _with_all_seeds(rows: Rows, columns: list[str]) -> Rows:
 def not_averaged(claim: Claim, runs: Chosen, wanted: Series, measure: str) -> list[str]:
     """List what a series was to be averaged over, too, and of which there are no runs, or not of all seeds."""
     named = {**claim.where, **(wanted if isinstance(wanted, Mapping) else {})}
-    lists = {column: values for column, values in named.items() if isinstance(values, list) and column != "at"}
+    lists = {column: values for column, values in named.items() if isinstance(values, list)}
     listed = [(column, value) for column, values in lists.items() for value in values]
     if not listed:
         return []
@@ -177,7 +177,7 @@ def _of_class(counts: list[float], classes: list[str], name: str) -> tuple[float
     return counts[[*map(str, classes)].index(name)], sum(counts)
 
 
-def _instead(claim: Claim, runs: Chosen, wanted: Series) -> Series:
+def instead(claim: Claim, runs: Chosen, wanted: Series) -> Series:
     """Return the series of the strategy that gains are told over, in the same setting where it has one."""
     if isinstance(wanted, str):
         return str(claim.over)

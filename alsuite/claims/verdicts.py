@@ -17,38 +17,28 @@ Who adds seeds after a look at what is planned, the number of the experiment, ha
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import cache, lru_cache
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from alsuite import CONF
 from alsuite.claims.claim import Claim
 from alsuite.claims.judging import Judgement, deciding, judged
-from alsuite.claims.series import in_one_setting
+from alsuite.claims.reduced import WHOLE, undecidable
 from alsuite.errors import UserError
-from alsuite.figures.reduced import reductions
 from alsuite.figures.spec import is_figure, own_folder, read_panels, seeds_of
 from alsuite.results import NoRunsError, command_of, load_runs
 from alsuite.results.intervals import SIGNIFICANT
 from alsuite.results.kept import TABLE, kept_table
-from alsuite.results.measures import BYTES, timed
 from alsuite.results.statistics import RUN, holm
 
 __all__ = ["COLUMNS", "VERDICTS", "Runs", "by_size", "live_runs", "measured_runs", "published_runs", "verdicts"]
 
 NOT_MEASURED, NOT_TESTED = "not measured", "not tested"
-WHOLE = "paper"  # the scale that reduces nothing
-REDUCED = "seconds of what a scale has reduced decide nothing"
-MADE = "what a generator makes that a scale has reduced decides nothing"
-ENDS = "what all labels of a run come to decides nothing where a scale has cut them short"
-SMALLER = "bytes of images that a scale has made smaller decide nothing"
 OUTSIDE = "the published effect lies outside this interval"
-LEVELS = "how accurate a task model is that a scale has reduced decides nothing"
 SMOKE = "smoke"  # whose runs, often on made-up pictures, tell nothing of a paper
 SIZES, OWN_SIZE = {WHOLE: 0, "laptop": 1, SMOKE: 3}, 2  # of the scales, and of a user's own
 VERDICTS = ("agrees", "disagrees", "undecided", NOT_TESTED, NOT_MEASURED)
@@ -75,14 +65,23 @@ def verdicts(claims: Sequence[Claim], runs: Runs) -> pd.DataFrame:
     for _, part in rows.groupby("paper"):
         rows.loc[part.index, "holm_p"] = corrected = holm(part["p"].to_numpy(float))
         open_ = part.index[corrected >= SIGNIFICANT]
-        told = rows.loc[open_, ["clear", "seeds", "comparisons"]].astype(float)
-        told["comparisons"] *= len(open_) * np.where(told["seeds"] < rows.loc[open_, "planned"], 1, 2)
-        rows.loc[open_, "seeds_needed"] = [deciding(*row) for row in told.itertuples(index=False)]
+        told = rows.loc[open_, ["clear", "seeds", "comparisons", "planned"]].astype(float)
+        told["comparisons"] *= len(open_)
+        rows.loc[open_, "seeds_needed"] = [_needed(*row) for row in told.itertuples(index=False)]
     rows["verdict"] = [_verdict(*row) for row in rows[["seeds", "holm_p", "holds"]].itertuples(index=False)]
-    unlike = rows["verdict"].eq("agrees") & ~rows["published"].astype(float).between(rows["low"], rows["high"])
+    apart = ~rows["published"].astype(float).between(rows["low"], rows["high"])
+    bounds = pd.Series([one.published in (one.least, one.most) for one in claims], dtype=bool)
+    unlike = rows["verdict"].eq("agrees") & apart & ~bounds
     unlike &= rows[["published", "low"]].notna().all(axis=1)
     rows.loc[unlike, "why"] = ["; ".join(filter(None, (why, OUTSIDE))) for why in rows.loc[unlike, "why"].fillna("")]
     return rows[[*COLUMNS]]
+
+
+def _needed(clear: float, seeds: float, comparisons: float, planned: float) -> float:
+    """Return how many seeds would decide, of which those beyond the planned ones make p count twice."""
+    if seeds < planned and (few := deciding(clear, seeds, comparisons)) <= planned:
+        return few
+    return deciding(clear, max(seeds, planned), 2 * comparisons)
 
 
 def _verdict(seeds: float, p: float, holds: object) -> str:
@@ -115,7 +114,7 @@ def _row(claim: Claim, joined: Callable[..., pd.DataFrame]) -> dict[str, object]
 def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, object]:
     """Return the columns that a judgement fills."""
     protocols = {*runs["protocol"].dropna()}
-    why = [*_undecidable(claim, runs)]
+    why = [*undecidable(claim, runs)]
     tested, planned = found.tested and not why, seeds_of(claim.experiment)
     why += [f"without {', '.join(found.without)}"] if found.without else []
     why += [f"their task models differ: {', '.join(found.task_models)}"] if found.task_models else []
@@ -137,24 +136,6 @@ def _measured(claim: Claim, found: Judgement, runs: pd.DataFrame) -> dict[str, o
         "protocol": protocol,
         "why": "; ".join(why) or None,
     }
-
-
-def _undecidable(claim: Claim, runs: pd.DataFrame) -> Iterator[str]:
-    """Yield why runs decide nothing about a claim, however many seeds they have."""
-    if {*runs["scale"]} == {WHOLE}:
-        return
-    reduced = " ".join(reductions(runs))
-    of_time = any(timed(measure) or measure == "cycles_until_cheaper" for measure in claim.measures)
-    if of_time and claim.exponent is None:
-        yield REDUCED
-    if claim.of_a_level and reductions(in_one_setting(claim, runs), of_task=True):
-        yield LEVELS
-    if claim.of_a_generator and "of the generator" in reduced:
-        yield MADE
-    if claim.of_an_end and re.search(r"of [\d,]+ labels", reduced):
-        yield ENDS
-    if {*claim.measures} & {*BYTES} and "pixels a side" in reduced:
-        yield SMALLER
 
 
 def measured_runs(

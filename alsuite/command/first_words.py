@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from alsuite import CONF
 from alsuite.command.estimate import estimate
 from alsuite.command.job import Job, as_given, processes_of
-from alsuite.command.machine import choose_device
+from alsuite.command.machine import tried_device
 from alsuite.command.papers import of_scale
 from alsuite.command.progress import Progress
 from alsuite.command.setting import Parts, Setting
@@ -42,7 +42,7 @@ def tell(job: Job, setting: Setting, config: DictConfig, hydra: HydraConf, progr
         hydra: Hydra's own node of it, with the groups' choices
         progress: where it is printed
     """
-    device = choose_device(job.config["device"], job.config["deterministic"])
+    device = tried_device(job.config["device"], job.config["deterministic"])
     paper, images = config.get("paper"), setting.dataset.train.images
     by = f" ({paper.authors} {paper.year})" if paper and paper.get("title") else ""
     progress.say(headline(job, setting, device, by))

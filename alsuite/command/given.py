@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from alsuite.command.papers import key_of, parsed
@@ -10,6 +11,7 @@ from alsuite.errors import UserError
 __all__ = ["check_given"]
 
 SWITCHES = ("task_model.", "strategy.", "generator.", "features.", "fair.", "deterministic")  # where words mean nothing
+WORD = re.compile(r"\s*(yes|no|on|off)\s*", re.IGNORECASE)
 
 
 def check_given(overrides: Sequence[str]) -> None:
@@ -29,7 +31,8 @@ def check_given(overrides: Sequence[str]) -> None:
     if {"seed", "seeds"} <= {*keys}:
         raise UserError("seed says which seeds, seeds how many: give one of them")
     for one, key in zip(given, keys, strict=True):
-        if key.startswith(SWITCHES) and str(one.value()).lower() in ("yes", "no", "on", "off"):
-            raise UserError(f"{key}={one.value()} is a word here: write true or false")
+        words = re.split(r"[,()]", str(one.input_line).partition("=")[2])
+        if key.startswith(SWITCHES) and (word := next(filter(WORD.fullmatch, words), None)):
+            raise UserError(f"{key}={word} is a word here: write true or false")
     if twice := next((key for key in keys if keys.count(key) > 1), None):
         raise UserError(f"{twice} is given twice: give it once, or list its values after -m as {twice}=a,b")

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alsuite.code import code_behind, digest, own_file
-from alsuite.files import SUFFIXES, below, data_root, place_of
+from alsuite.files import SUFFIXES, at_home, below, data_root, place_of
 from alsuite.recorded import Options
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def _paths(value: object) -> Iterator[Path]:
     elif isinstance(value, list | tuple):
         for part in value:
             yield from _paths(part)
-    elif isinstance(value, str) and value and Path(value).expanduser().exists():
+    elif isinstance(value, str) and value and at_home(value).exists():
         yield place_of(value)
 
 

@@ -18,6 +18,7 @@ from alsuite.command.processes import side_by_side
 from alsuite.command.progress import Progress
 from alsuite.command.shown import Shown
 from alsuite.errors import UserError
+from alsuite.recorded import differing
 
 __all__ = ["as_it_was_read", "executed", "in_processes", "in_this_process", "launched"]
 
@@ -65,7 +66,7 @@ def _refuse_alike(jobs: Sequence[Job]) -> None:
     first: dict[Path, Job] = {}
     for job in jobs:
         before = first.setdefault(job.folder, job).config
-        if unlike := [key for key in job.config if job.config[key] != before.get(key)]:
+        if unlike := differing(before, job.config):
             raise UserError(f"{unlike[0]} tells no runs apart: give it one value, and others in another command")
 
 

@@ -7,19 +7,20 @@ import os
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from alsuite.command.complaints import short_of_memory
 from alsuite.errors import UserError, first_line
 from alsuite.limits import cores
 from alsuite.training.progress import say
 
-__all__ = ["choose_device", "generators_left", "held", "keep_freed_memory", "onto"]
+__all__ = ["choose_device", "generators_left", "held", "keep_freed_memory", "onto", "tried_device"]
 
 
-NO_GPU = "torch sees no GPU here"
 CONTEXT = 2**29  # bytes of its memory that a process takes before it has a tensor there
 
 
@@ -44,12 +45,9 @@ def choose_device(device: str, deterministic: bool = False) -> torch.device:
     """
     if device not in ("auto", "cpu", "cuda"):
         raise UserError(f"device={device} is unknown: choose auto, cpu or cuda")
-    lacks = _lacks() if device != "cpu" else NO_GPU
-    if device == "cuda" and lacks:
-        raise UserError(f"device=cuda, but {lacks}: take device=cpu, or mend that")
-    if lacks:
-        if lacks != NO_GPU:
-            say(f"computing on the CPU, since {lacks}")
+    if device == "cuda" and not torch.cuda.is_available():
+        raise UserError("device=cuda, but torch sees no GPU here: take device=cpu, or mend the driver")
+    if device == "cpu" or not torch.cuda.is_available():
         torch.set_num_threads(min(torch.get_num_threads(), cores()))
         return torch.device("cpu")
     torch.set_float32_matmul_precision("high")
@@ -59,13 +57,25 @@ def choose_device(device: str, deterministic: bool = False) -> torch.device:
     return torch.device("cuda")
 
 
-def _lacks() -> str:
-    """Say why no GPU can be used; "" where one can, which is tried: a driver may be too old for this torch."""
-    if not torch.cuda.is_available():
-        return NO_GPU
+def tried_device(device: str, deterministic: bool = False) -> torch.device:
+    """Return the device of an option; a GPU that torch cannot use is refused, or, by `auto`, left for the CPU."""
+    chosen = choose_device(device, deterministic)
+    if chosen.type == "cpu" or not (broken := _broken()):
+        return chosen
+    if device == "cuda":
+        raise UserError(f"device=cuda, but {broken}: take device=cpu, or mend the driver")
+    return choose_device("cpu")
+
+
+@cache
+def _broken() -> str:
+    """Say why torch cannot use the GPU that it sees, such as an old driver; one that is full is not broken."""
     try:
         torch.zeros(1, device="cuda").add_(1)
-    except RuntimeError as error:
+    except Exception as error:  # DeferredCudaCallError is of no other kind
+        if short_of_memory(error) or "busy" in str(error):
+            raise
+        say(f"torch cannot use the GPU ({first_line(error)})")
         return f"torch cannot use the GPU ({first_line(error)})"
     return ""
 

@@ -66,7 +66,7 @@ def _check_heeded(options: Mapping[str, str]) -> None:
 @contextmanager
 def as_in_a_run() -> Iterator[None]:
     """Compute within the block as a run does, whatever the caller has set in torch, and leave that as it was."""
-    dtype = torch.get_default_dtype()
+    dtype, threads = torch.get_default_dtype(), torch.get_num_threads()
     elsewhere = torch.get_default_device().type != "cpu"
     torch.set_default_dtype(torch.float32)
     try:
@@ -82,3 +82,4 @@ def as_in_a_run() -> Iterator[None]:
             yield
     finally:
         torch.set_default_dtype(dtype)
+        torch.set_num_threads(threads)

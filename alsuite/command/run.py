@@ -22,7 +22,7 @@ from alsuite.command.first_words import tell
 from alsuite.command.identity import provenance
 from alsuite.command.job import Job, processes_of
 from alsuite.command.leftovers import nothing_left_behind
-from alsuite.command.machine import choose_device, keep_freed_memory
+from alsuite.command.machine import keep_freed_memory, tried_device
 from alsuite.command.processes import slots
 from alsuite.command.progress import Progress
 from alsuite.command.setting import Parts, Setting
@@ -85,7 +85,7 @@ def execute(job: Job, shown: Shown, setting: Setting | None = None) -> None:
     with ranks.first_ahead(), ranks.alone():  # a scan that chooses the first images would wait for ranks that wait
         parts = Parts.of(config)
         setting = setting or Setting.of(config, job.choices, parts)
-    device = choose_device(config["device"], config["deterministic"])
+    device = tried_device(config["device"], config["deterministic"])
     perform(job.begun_from(setting.made_up), job.folder, setting, parts, config["seed"], device, config["wandb"], shown)
 
 

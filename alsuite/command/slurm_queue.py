@@ -71,7 +71,8 @@ class Growing:
             return []
         self.at += sum(map(len, lines))
         records = [json.loads(line) for line in lines]
-        self.finished = bool(records) and records[-1]["queried"] is None
+        if records:
+            self.finished = records[-1]["queried"] is None
         return records
 
 

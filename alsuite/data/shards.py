@@ -30,7 +30,7 @@ from alsuite.data.dataset import Dataset
 from alsuite.data.store import lines, load, save_lines
 from alsuite.data.tars import Sample, fsspec, label, picture, samples
 from alsuite.errors import UserError
-from alsuite.files import data_root
+from alsuite.files import at_home, data_root
 from alsuite.recorded import whole_lines
 from alsuite.training.progress import watched
 
@@ -94,9 +94,9 @@ def matching(pattern: str) -> list[str]:
         ends = (pattern[: part.start()], pattern[part.end() :])
         return [shard for each in numbers or choices.split(",") for shard in matching(each.join(ends))]
     if not has_magic(pattern):
-        return [pattern if "://" in pattern else str(Path(pattern).expanduser().absolute())]
+        return [pattern if "://" in pattern else str(at_home(pattern).absolute())]
     if "://" not in pattern:
-        return sorted(glob(str(Path(pattern).expanduser().absolute())))
+        return sorted(glob(str(at_home(pattern).absolute())))
     files, path = fsspec(pattern).core.url_to_fs(pattern)
     return sorted(files.unstrip_protocol(each) for each in files.glob(path))
 
@@ -105,7 +105,7 @@ def named(names: str | Path | None) -> tuple[str, ...]:
     """Return the classes' names; none where no file tells them."""
     if names is None:
         return ()
-    told = lines(Path(str(names)).expanduser())
+    told = lines(at_home(str(names)))
     if told is None:
         raise UserError(f"dataset.names={names} is no file: write the names of the classes into one, a line each")
     return tuple(line.strip() for line in told if line.strip())

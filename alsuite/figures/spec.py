@@ -4,6 +4,7 @@ import itertools
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,7 @@ def own_folder(stem: str) -> str:
     return str(_merged(stem, CONF).get("experiment", stem))
 
 
+@cache
 def seeds_of(stem: str) -> int:
     """Return how many seeds `experiment/STEM.yaml` has, before any scale."""
     return int(_merged(stem, CONF)["seeds"])

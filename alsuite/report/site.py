@@ -45,7 +45,7 @@ class Site:
         there = [folder for folder in FOLDERS if (self.out / folder).exists()]
         if there and not (self.out / "assets" / "site.css").exists():
             raise UserError(f"{self.out / there[0]} is none of a report, and would be emptied: name another --root")
-        for folder in there:
+        for folder in reversed(there):  # the assets last, by which it is known
             shutil.rmtree(self.out / folder)
         shutil.copytree(ASSETS, self.out / "assets")
         (self.out / "assets" / "plotly.min.js").write_text(get_plotlyjs(), encoding="utf-8")

@@ -48,7 +48,8 @@ def _compare(options: argparse.Namespace) -> None:
     for column, value in (item.split("=", 1) for item in options.where):
         where.setdefault(column, []).append(value)
     experiment = _folder_of(options.experiment.rstrip("/"), options.root)
-    frame = select(load_runs(experiment, options.scale, options.root), where)
+    wanted = {column: values[0] if len(values) == 1 else values for column, values in where.items()}
+    frame = select(load_runs(experiment, options.scale, options.root), wanted)
     text, tables = report(frame, options.series, options.metric)
     scales = frame["scale"].unique()
     base = options.root / str(frame["experiment"].iloc[0]) / (str(scales[0]) if len(scales) == 1 else "")

@@ -76,6 +76,7 @@ def test_pairs_of_several_devices_are_told(tmp_path: Path) -> None:
     frame["device"] = frame["device"].mask((frame["strategy"] == "random") & (frame["seed"] > 0), "GPU")
     table = verdicts([claim(), claim(key="other", than="margin")], lambda _: frame)
     assert table["why"].fillna("").tolist() == ["on different devices at seed 1, 2", ""]
+    assert judged(claim(than="margin", over="random"), frame).apart == (1, 2)
 
 
 def test_seeds_that_were_added_to_those_planned_have_had_two_chances(tmp_path: Path) -> None:
@@ -92,7 +93,8 @@ def test_what_the_paper_has_rounded_is_no_sharper_than_that(tmp_path: Path) -> N
     value: Any = {"better": None, "than": None, "value": "vaal", "at": "last"}
     bounds = [claim(**value, least=86.4, published=86.4), claim(**value, least=86.4, published=90)]
     assert [one.bounds[0] for one in bounds] == pytest.approx([86.35, 86.4])
-    assert claim(least=-9.26, published=-9.26).bounds[0] == pytest.approx(-9.265)
+    assert claim(than="full", least=-9.26, published=-9.26).bounds[0] == pytest.approx(-9.265)
+    assert claim(than="full", least=-9.26, published=-9.26, measure="query_seconds").bounds[0] == -9.26
     assert claim(**value, most=7651, published=7651).bounds[1] == 7651.5
     assert judged(claim(**value, least=86, published=86), frame).holds
 
@@ -104,8 +106,8 @@ def test_what_agrees_in_direction_alone_is_told(tmp_path: Path) -> None:
     assert table["verdict"].tolist() == ["agrees", "agrees"]
     planned = "p doubled, since 3 seeds were planned"
     assert table["why"].tolist() == [planned, f"{planned}; the published effect lies outside this interval"]
-    few = verdicts(stated, lambda _: frame[frame["seed"] < 3])
-    assert few["why"].fillna("").tolist() == ["", "the published effect lies outside this interval"]
+    few = verdicts([*stated, claim(key="bound", at="last", least=2, published=2)], lambda _: frame[frame["seed"] < 3])
+    assert few["why"].fillna("").tolist() == ["", "the published effect lies outside this interval", ""]
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ import pytest
 import torch
 
 from alsuite import CONF
-from alsuite.command.machine import choose_device
+from alsuite.command import machine
+from alsuite.command.machine import choose_device, tried_device
 from alsuite.errors import UserError
 from helpers import REPOSITORY, importing
 from helpers.commands import SMALL, Command, records
@@ -41,7 +42,7 @@ def test_a_gpu_that_is_not_there_is_refused(alsuite: Command, monkeypatch: pytes
     assert "device=cuda, but torch sees no GPU here: take device=cpu" in alsuite("device=cuda").line
 
 
-@pytest.mark.parametrize(("device", "line"), [("auto", "computing on the CPU, since "), ("cuda", "device=cuda, but ")])
+@pytest.mark.parametrize(("device", "line"), [("auto", ""), ("cuda", "device=cuda, but ")])
 def test_a_gpu_that_this_torch_cannot_use_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], device: str, line: str
 ) -> None:
@@ -50,15 +51,38 @@ def test_a_gpu_that_this_torch_cannot_use_is_told(
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch, "zeros", too_old)
+    monkeypatch.setattr(machine, "_broken", machine._broken.__wrapped__)
     why = "torch cannot use the GPU (CUDA driver version is insufficient)"
     if device == "auto":
-        assert choose_device(device) == torch.device("cpu")
+        assert tried_device(device) == torch.device("cpu")
+        assert choose_device(device) == torch.device("cuda")
         told = capsys.readouterr()
         assert f"{line}{why}\n" in told.out + told.err
     else:
         with pytest.raises(UserError) as refused:
-            choose_device(device)
+            tried_device(device)
         assert str(refused.value).startswith(line + why)
+
+
+def test_a_full_gpu_is_not_taken_for_a_broken_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA out of memory")
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch, "zeros", full)
+    monkeypatch.setattr(machine, "_broken", machine._broken.__wrapped__)
+    with pytest.raises(RuntimeError, match="out of memory"):
+        tried_device("auto")
+
+
+def test_a_cpu_has_no_more_threads_than_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = torch.get_num_threads()
+    monkeypatch.setattr(machine, "cores", lambda: 1)
+    try:
+        choose_device("cpu")
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_dataset_that_cannot_be_fetched_says_where_to_put_it(

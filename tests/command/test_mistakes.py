@@ -34,6 +34,8 @@ MISTAKES = {
     "experiment=demo seeds=3 seed=4": ["give one of them"],
     "scale.name=paper": ["choose one by scale=paper"],
     "task_model.optimiser.nesterov=off": ["write true or false"],
+    "-m 'task_model.optimiser.nesterov=true,Off'": ["nesterov=Off", "write true or false"],
+    "strategy=random seeds=3": ["seeds is for an experiment"],
     "-m device=cpu,auto": ["device tells no runs apart"],
     "claims": ["python -m alsuite.claims"],
     "-m experiment=demo,vaal_fig2_cifar10": ["an experiment has sweeps", "each in a command"],

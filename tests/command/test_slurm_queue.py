@@ -54,6 +54,8 @@ def test_a_journal_is_followed_by_whole_lines(tmp_path: Path) -> None:
     assert not journal.finished
     assert journal.added() == [last]
     assert journal.finished
+    assert journal.added() == []
+    assert journal.finished
 
 
 class Noted:

@@ -41,7 +41,7 @@ def test_the_seed_the_device_and_the_class_reach_the_run(alsuite: Command, monke
     given: list[tuple[Any, ...]] = []
     chosen: list[tuple[object, ...]] = []
     monkeypatch.setattr(run, "perform", lambda *arguments: given.append(arguments))
-    monkeypatch.setattr(run, "choose_device", lambda *arguments: chosen.append(arguments) or torch.device("cpu"))
+    monkeypatch.setattr(run, "tried_device", lambda *arguments: chosen.append(arguments) or torch.device("cpu"))
     done = alsuite("seed=3", "deterministic=true", "strategy._target_=alsuite.strategies.badge.Badge")
     assert done.status == 0
     ((about, _, _, _, seed, device, wandb, _),) = given

@@ -1,0 +1,40 @@
+"""What no number of seeds decides at a scale that has reduced what a paper did."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import pandas as pd
+
+from alsuite.claims.claim import Claim
+from alsuite.claims.series import in_one_setting
+from alsuite.figures.reduced import reductions
+from alsuite.results.measures import BYTES, timed
+
+__all__ = ["WHOLE", "undecidable"]
+
+WHOLE = "paper"  # the scale that reduces nothing
+REDUCED = "seconds of what a scale has reduced decide nothing"
+MADE = "what a generator makes that a scale has reduced decides nothing"
+ENDS = "what all labels of a run come to decides nothing where a scale has cut them short"
+SMALLER = "bytes of images that a scale has made smaller decide nothing"
+LEVELS = "how accurate a task model is that a scale has reduced decides nothing"
+
+
+def undecidable(claim: Claim, runs: pd.DataFrame) -> Iterator[str]:
+    """Yield why runs decide nothing about a claim, however many seeds they have."""
+    if {*runs["scale"]} == {WHOLE}:
+        return
+    reduced = " ".join(reductions(runs))
+    of_time = any(timed(measure) or measure == "cycles_until_cheaper" for measure in claim.measures)
+    if of_time and claim.exponent is None:
+        yield REDUCED
+    if claim.of_a_level and reductions(in_one_setting(claim, runs), of_task=True):
+        yield LEVELS
+    if claim.of_a_generator and "of the generator" in reduced:
+        yield MADE
+    if claim.of_an_end and re.search(r"of [\d,]+ labels", reduced):
+        yield ENDS
+    if {*claim.measures} & {*BYTES} and "pixels a side" in reduced:
+        yield SMALLER
