@@ -83,7 +83,7 @@ def test_a_home_that_nobody_has_is_told() -> None:
     with pytest.raises(UserError, match=r"~nobody-here/x: there is no such home folder"):
         place_of("~nobody-here/x")
     with pytest.raises(UserError, match="no such home folder"):
-        [*identity._paths({"path": "~nobody-here/x"})]
+        list(identity._paths({"path": "~nobody-here/x"}))
 
 
 def test_what_went_wrong_is_told_where_its_file_cannot_be_removed(
