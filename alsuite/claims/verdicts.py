@@ -5,11 +5,11 @@ that are tested; else it is undecided. Where there are no runs, or they lack wha
 
 What is measured with one seed is not tested, nor what a scale has reduced. How many seconds something takes, and how
 many times as long as something else, is tested by runs of scale=paper alone: smaller networks that train for fewer
-steps take fewer, and what trains most saves most; how seconds grow with a pool any scale tests. So are bytes of images
-that were made smaller. How accurate a network is, alone or below what all labels give, is not tested by one that a
-scale has put in its place, or has trained less; nor is which classes a generator's images lead to, or which of two
-generators is ahead, by those that were trained less; nor what all labels of a run come to where they were cut. How
-strategies compare is, each as the scale has reduced it.
+steps take fewer, and what trains most saves most; how seconds grow with a pool any scale tests. How accurate a network
+is, alone or below what all labels give, is not tested by one that a scale has put in its place, or has trained less;
+nor is which classes a generator's images lead to, or which of two generators is ahead, by those that were trained less;
+nor what all labels of a run come to where they were cut, nor the bytes of images that were made smaller. How strategies
+compare is, each as the scale has reduced it.
 
 Who adds seeds after a look at what is planned, the number of the experiment, has had two chances: p counts twice then.
 """
