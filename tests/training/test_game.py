@@ -239,7 +239,7 @@ def test_a_frozen_vae_stays_as_it_is_buffers_and_all() -> None:
 
 @pytest.mark.parametrize("hides", [True, False])
 def test_all_that_learns_is_in_training_mode_from_the_first_step_to_the_last(hides: bool) -> None:
-    played = image_game(AdversarialRules(epochs=3, transductive=hides, adversarial=hides)).eval()
+    played = image_game(AdversarialRules(epochs=3, transductive=float(hides), adversarial=float(hides))).eval()
     modes: dict[str, list[bool]] = {"vae": [], "D": []}
     played.vae.encoder.register_forward_hook(lambda net, *_: modes["vae"].append(net.training))
     finder(played).register_forward_hook(lambda net, *_: modes["D"].append(net.training))
