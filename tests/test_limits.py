@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from alsuite import limits
 from alsuite.limits import cores, memory
+
+Groups = Callable[[str | None, Mapping[str, str]], None]
+
+
+@pytest.fixture
+def groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Groups:
+    """What puts the files of a system's groups into place, and says which group is this process's."""
+    monkeypatch.setattr(limits, "GROUPS", tmp_path)
+    monkeypatch.setattr(limits, "OWN_GROUPS", tmp_path / "own")
+
+    def place(own: str | None, given: Mapping[str, str]) -> None:
+        for name, text in {**given, **({} if own is None else {"own": own})}.items():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).write_text(text)
+
+    return place
 
 
 @pytest.mark.parametrize(
@@ -21,16 +38,10 @@ from alsuite.limits import cores, memory
     ],
 )
 def test_the_memory_is_what_the_system_grants_the_process(
-    own: str | None, given: dict[str, str], expected: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    groups: Groups, own: str | None, given: dict[str, str], expected: int | None
 ) -> None:
-    monkeypatch.setattr(limits, "GROUPS", tmp_path)
-    monkeypatch.setattr(limits, "OWN_GROUPS", tmp_path / "own")
     whole = memory()
-    if own is not None:
-        (tmp_path / "own").write_text(own)
-    for name, text in given.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
+    groups(own, given)
     assert memory() == (whole if expected is None else expected)
 
 
@@ -46,15 +57,9 @@ def test_the_memory_is_what_the_system_grants_the_process(
     ],
 )
 def test_the_cores_are_those_whose_time_the_system_grants_the_process(
-    own: str | None, given: dict[str, str], expected: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    groups: Groups, monkeypatch: pytest.MonkeyPatch, own: str | None, given: dict[str, str], expected: int | None
 ) -> None:
-    monkeypatch.setattr(limits, "GROUPS", tmp_path)
-    monkeypatch.setattr(limits, "OWN_GROUPS", tmp_path / "own")
     monkeypatch.setattr(limits.os, "sched_getaffinity", lambda _: range(8))
-    if own is not None:
-        (tmp_path / "own").write_text(own)
-    for name, text in given.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text)
-        (tmp_path / name).with_name("cpu.cfs_period_us").write_text("100000\n")
+    periods = {str(Path(name).with_name("cpu.cfs_period_us")): "100000\n" for name in given}
+    groups(own, {**given, **periods})
     assert cores() == (8 if expected is None else expected)

@@ -19,7 +19,7 @@ from alsuite.recorded import Options
 from alsuite.results.measures import unit_of
 from alsuite.results.statistics import FULL
 
-__all__ = ["At", "Claim", "Series", "read_claims"]
+__all__ = ["At", "Claim", "Series", "read_claims", "strategy_of"]
 
 Series = str | Options
 At = str | int | tuple[float, ...]  # the last: between two labelled counts, or at several and between
@@ -133,7 +133,7 @@ class Claim:
     def of_an_end(self) -> bool:
         """Whether it says what all labels of a run come to, alone or beside all that there are, so that it counts with
         how many it ends: which classes they are of, or how accurate a curve ends."""
-        beside_all = any(_strategy(one) == FULL for pair in self.pairs for one in pair)
+        beside_all = any(strategy_of(one) == FULL for pair in self.pairs for one in pair)
         shares = self._of_shares and (beside_all or self.value is not None)
         return self.at == "last" and (shares or (beside_all and {*self.measures} <= {*METRICS}))
 
@@ -176,7 +176,8 @@ class Claim:
         return [*dict.fromkeys(one["experiment"] for one in named if isinstance(one, Mapping) and "experiment" in one)]
 
 
-def _strategy(series: Series | None) -> object:
+def strategy_of(series: Series | None) -> object:
+    """Return the strategy that a series is of."""
     return series["strategy"] if isinstance(series, Mapping) else series
 
 

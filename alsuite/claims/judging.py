@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from alsuite.claims.claim import Claim, Series
+from alsuite.claims.claim import Claim, Series, strategy_of
 from alsuite.claims.series import Chosen, Height, in_one_setting, instead, not_averaged, places, rows_of, said, values
 from alsuite.errors import UserError
 from alsuite.results.intervals import SIGNIFICANT
@@ -101,7 +101,7 @@ def judged(claim: Claim, runs: pd.DataFrame) -> Judgement:
 
 def _unlike_models(claim: Claim, runs: Chosen, named: Sequence[Series]) -> tuple[str, ...]:
     """Return each series with its task models, if these differ where strategies are compared."""
-    if len({one if isinstance(one, str) else one["strategy"] for one in named}) == 1:
+    if len({*map(strategy_of, named)}) == 1:
         return ()
     found = {said(one): sorted(rows_of(claim, runs, one, claim.measures[0])["task_model"].unique()) for one in named}
     if len({*map(tuple, found.values())}) < 2:

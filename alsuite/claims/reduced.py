@@ -26,15 +26,16 @@ def undecidable(claim: Claim, runs: pd.DataFrame) -> Iterator[str]:
     """Yield why runs decide nothing about a claim, however many seeds they have."""
     if {*runs["scale"]} == {WHOLE}:
         return
-    reduced = " ".join(reductions(runs))
     of_time = any(timed(measure) or measure == "cycles_until_cheaper" for measure in claim.measures)
     if of_time and claim.exponent is None:
         yield REDUCED
     if claim.of_a_level and reductions(in_one_setting(claim, runs), of_task=True):
         yield LEVELS
-    if claim.of_a_generator and "of the generator" in reduced:
-        yield MADE
-    if claim.of_an_end and re.search(r"of [\d,]+ labels", reduced):
-        yield ENDS
-    if {*claim.measures} & {*BYTES} and "pixels a side" in reduced:
-        yield SMALLER
+    of_bytes = bool({*claim.measures} & {*BYTES})
+    for concerned, cut, why in (
+        (claim.of_a_generator, "of the generator", MADE),
+        (claim.of_an_end, r"of [\d,]+ labels", ENDS),
+        (of_bytes, "pixels a side", SMALLER),
+    ):
+        if concerned and any(re.search(cut, text) for text in reductions(runs)):
+            yield why

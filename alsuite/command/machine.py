@@ -75,8 +75,8 @@ def _broken() -> str:
     except Exception as error:  # DeferredCudaCallError is of no other kind
         if short_of_memory(error) or "busy" in str(error):
             raise
-        say(f"torch cannot use the GPU ({first_line(error)})")
-        return f"torch cannot use the GPU ({first_line(error)})"
+        say(told := f"torch cannot use the GPU ({first_line(error)})")
+        return told
     return ""
 
 
