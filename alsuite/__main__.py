@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from alsuite import CONF
 from alsuite.command.complaints import complaining, one_line
-from alsuite.command.given import check_given
+from alsuite.command.given import check_given, check_unswept
 from alsuite.command.papers import parsed
 from alsuite.command.sweeps import CHOSEN, Composer, expanded, loader, swept_here
 from alsuite.errors import UserError
@@ -137,8 +137,8 @@ def with_paper(arguments: argparse.Namespace) -> list[str]:
     if arguments.cfg and arguments.multirun:  # the configuration of a sweep is that of its first run
         arguments.multirun, options = False, expanded(options)[0]
     sweep = sweeps(arguments, composer)
-    if not (sweep or arguments.cfg or arguments.info) and any(one.key_or_group == "seeds" for one in parsed(options)):
-        raise UserError("seeds is for an experiment that has sweeps: list them after -m, as in seed=0,1,2")
+    if not (sweep or arguments.cfg or arguments.info):
+        check_unswept(options)
     its = beside_choices(options) if sweep else options
     return its if sweep and swept_here(options) else composer.with_paper(its)
 

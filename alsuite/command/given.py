@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from alsuite.command.papers import key_of, parsed
 from alsuite.errors import UserError
 
-__all__ = ["check_given"]
+__all__ = ["check_given", "check_unswept"]
 
 SWITCHES = ("task_model.", "strategy.", "generator.", "features.", "fair.", "deterministic")  # where words mean nothing
 WORD = re.compile(r"\s*(yes|no|on|off)\s*", re.IGNORECASE)
@@ -36,3 +36,9 @@ def check_given(overrides: Sequence[str]) -> None:
             raise UserError(f"{key}={word} is a word here: write true or false")
     if twice := next((key for key in keys if keys.count(key) > 1), None):
         raise UserError(f"{twice} is given twice: give it once, or list its values after -m as {twice}=a,b")
+
+
+def check_unswept(overrides: Sequence[str]) -> None:
+    """Refuse a number of seeds where there are no sweeps to run with each."""
+    if any(key_of(one) == "seeds" for one in parsed(overrides)):
+        raise UserError("seeds is for an experiment that has sweeps: list them after -m, as in seed=0,1,2")

@@ -24,6 +24,7 @@ from omegaconf import DictConfig, ListConfig
 from yaml import MarkedYAMLError, YAMLError
 
 from alsuite import CONF
+from alsuite.command.given import check_unswept
 from alsuite.command.job import limited
 from alsuite.command.names import experiment_of
 from alsuite.command.narrowing import Sweep, narrowed
@@ -161,8 +162,7 @@ def _sweeps(arguments: Sequence[str], composer: Composer) -> list[list[str]]:
         return [line for scale in scales for line in _sweeps([*others, f"scale={scale}"], composer)]
     config = composer(_plain(arguments))
     if not config.sweeps:
-        if any(key_of(one) == "seeds" for one in parsed(arguments)):
-            raise UserError("seeds is for an experiment that has sweeps: list them here, as in seed=0,1,2")
+        check_unswept(arguments)
         return [[*arguments]]
     given = {key_of(one): _values(one) for one in parsed(arguments)}
     if not isinstance(config.sweeps, ListConfig) or not all(isinstance(sweep, DictConfig) for sweep in config.sweeps):
