@@ -114,7 +114,7 @@ def ours(config: DictConfig) -> DictConfig:
 
 def limited(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     """Return the scale with the limits of the experiment's own at it, over which those win that the overrides give."""
-    scale = OmegaConf.merge(config.scale, config.at_scale.get(config.scale.name, {}))
+    scale = OmegaConf.merge(config.scale, (config.at_scale or {}).get(config.scale.name, {}))
     assert isinstance(scale, DictConfig)
     return as_given(scale, config.scale, overrides)
 

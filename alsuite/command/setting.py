@@ -6,8 +6,6 @@ comparable: the images, the first labels and the budget.
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +17,7 @@ from torch import Tensor
 
 from alsuite.budget import Budget, first_labels
 from alsuite.command.identity import FOLDERS
+from alsuite.command.kinds import check_kinds, check_options
 from alsuite.command.machine import onto
 from alsuite.data import Dataset
 from alsuite.data.enlarged import enlarged
@@ -34,7 +33,7 @@ from alsuite.strategies import Strategy, makes_images
 from alsuite.tasks import Task
 from alsuite.tasks.classification import Classification
 
-__all__ = ["Parts", "Setting", "check_apart", "check_options"]
+__all__ = ["Parts", "Setting", "check_apart"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +65,8 @@ class Parts:
             raise UserError(f"task_model: {error}: see its options with --cfg job") from None
         if isinstance(made, Classification):
             check_training(config["task_model"])
+        for group in ("task_model", "strategy"):
+            check_kinds(config[group], group, config)
         return cls(**parts)
 
 
@@ -101,7 +102,7 @@ class Setting:
         if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
             raise UserError(f"seed={seed} is no whole number from 0 to 2^63: give one, such as seed=0")
         tests = [*(config["dataset"].get("extra_tests") or {})]
-        shape = scale["stand_in"].get(name)
+        shape = (scale["stand_in"] or {}).get(name)
         data = config["dataset"]
         if data["_target_"] in FOLDERS:
             check_apart(place_of(data["path"]), root=config["root"], ALSUITE_DATA=data_root(data.get("root")))
@@ -204,21 +205,3 @@ def check_apart(images: Path, **written: object) -> None:
     for option, folder in written.items():
         if lies_among(images, folder):
             raise UserError(f"{option}={folder} lies in dataset.path, whose images are all read: give another")
-
-
-def check_options(factory: object, whole: bool = False) -> None:
-    """Refuse a wrong option of what is built later, and of what is built for it.
-
-    Arguments:
-        factory: what the configuration built; only a partial one has options that nobody has looked at yet
-        whole: whether no more options will come, so that a missing one is refused, too
-    """
-    if not isinstance(factory, functools.partial):
-        return
-    try:
-        signature = inspect.signature(factory.func)
-        (signature.bind if whole else signature.bind_partial)(*factory.args, **factory.keywords)
-    except TypeError as error:
-        raise UserError(f"{factory.func.__name__} {error}: see its options with --cfg job") from None
-    for value in factory.keywords.values():
-        check_options(value)

@@ -208,7 +208,7 @@ def _seeds(config: DictConfig, arguments: Sequence[str]) -> int:
     whole_if_given("scale.", seeds=most)
     if most is None or any(key_of(one) == "seeds" for one in parsed(arguments)):
         return own
-    at_scale = config.at_scale.get(config.scale.name, {}).get("seeds")
+    at_scale = (config.at_scale or {}).get(config.scale.name, {}).get("seeds")
     return most if most == at_scale else min(own, most)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from alsuite.errors import positive, whole_if_given, whole_number
+from alsuite.errors import not_negative, positive, whole_if_given, whole_number
 from alsuite.generators import Trained
 from alsuite.scores import min_distance
 from alsuite.training.fit import check_finite
@@ -45,6 +45,7 @@ class Ascent:
         whole_number("strategy.", 0, steps=self.steps)
         whole_if_given("strategy.", batch=self.batch)
         positive("strategy.", lr=self.lr)
+        not_negative("strategy.", diversity=self.diversity)
 
     def codes(self, trained: Trained, log_probs: LogProbs, n: int, device: torch.device) -> tuple[Tensor, Tensor]:
         """Return (n, latent) random codes, and those that they have climbed to."""

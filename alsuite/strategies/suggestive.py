@@ -14,6 +14,7 @@ candidates as it asks for.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from copy import copy
 
@@ -53,8 +54,8 @@ class Suggestive:
         candidates: float = 2.0,
     ) -> None:
         whole_number("strategy.", 2, members=members)
-        if not candidates >= 1:
-            raise UserError(f"strategy.candidates={candidates} are fewer than are asked for: give a number from 1")
+        if not 1 <= candidates < math.inf:
+            raise UserError(f"strategy.candidates={candidates} must be a number from 1, for each that is asked for")
         self.task_model = task_model
         self.score = score
         self.members = members
