@@ -63,9 +63,16 @@ def of_papers(table: pd.DataFrame, published: Path) -> str:
     heads = ["paper", "figures and tables", *(f"claims {SHORT[verdict]}" for verdict in VERDICTS)]
     rows = []
     for paper, part in table.groupby("paper", sort=False):
-        counts = map(str, count_of_each(part).values())
-        rows.append([_linked(str(paper)), _share(str(paper), published), *counts])
+        counts = {verdict: str(count) for verdict, count in count_of_each(part).items()}
+        counts["undecided"] += _leaning(part)
+        rows.append([_linked(str(paper)), _share(str(paper), published), *counts.values()])
     return markdown(heads, rows)
+
+
+def _leaning(table: pd.DataFrame) -> str:
+    """Say to which sides undecided claims lean, if any do."""
+    sides = Counter(table["leans"].dropna())
+    return f" ({sides['for']} for, {sides['against']} against)" if sides else ""
 
 
 def count_of_each(table: pd.DataFrame) -> dict[str, int]:

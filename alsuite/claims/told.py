@@ -35,6 +35,7 @@ def what_was_measured(row: Row) -> str:
         parts.append(f"published {row['published']:,.10g}")
     seeds = "1 seed" if row["seeds"] == 1 else f"{row['seeds']:.0f} seeds"
     tested = f", Holm p {row['holm_p']:.2g}" if row["holm_p"] == row["holm_p"] else ""
+    tested += f" (alone {row['p']:.2g}, {row['leans']} it)" if isinstance(row["leans"], str) else ""
     parts.append(f"{seeds}, scale={row['scale']}, protocol={row['protocol']}{tested}")
     if row["verdict"] == "undecided" and row["seeds_needed"] == row["seeds_needed"]:
         needed = row["seeds_needed"]

@@ -1,7 +1,8 @@
 """The verdict on each claim, from the published runs or from those that lie below a root.
 
 A claim agrees or disagrees only if that is sure at the level of 5 %, corrected after Holm for all claims of its paper
-that are tested; else it is undecided. Where there are no runs, or they lack what it compares, it is not measured.
+that are tested; else it is undecided, and leans to the side that its own p, without that correction, is sure of. Where
+there are no runs, or they lack what it compares, it is not measured.
 
 What is measured with one seed is not tested, nor what a scale has reduced. How many seconds something takes, and how
 many times as long as something else, is tested by runs of scale=paper alone: smaller networks that train for fewer
@@ -45,7 +46,7 @@ VERDICTS = ("agrees", "disagrees", "undecided", NOT_TESTED, NOT_MEASURED)
 Runs = Callable[[str], pd.DataFrame]
 COLUMNS = (
     "claim", "paper", "place", "says", "verdict", "effect", "low", "high", "unit", "published", "comparisons", "seeds",
-    "seeds_needed", "p", "holm_p", "experiment", "scale", "protocol", "why",
+    "seeds_needed", "p", "holm_p", "leans", "experiment", "scale", "protocol", "why",
 )  # fmt: skip
 
 
@@ -69,6 +70,8 @@ def verdicts(claims: Sequence[Claim], runs: Runs) -> pd.DataFrame:
         told["comparisons"] *= len(open_)
         rows.loc[open_, "seeds_needed"] = [_needed(*row) for row in told.itertuples(index=False)]
     rows["verdict"] = [_verdict(*row) for row in rows[["seeds", "holm_p", "holds"]].itertuples(index=False)]
+    leaning = rows["verdict"].eq("undecided") & (rows["p"] < SIGNIFICANT)
+    rows["leans"] = rows["holds"].map({True: "for", False: "against"}).where(leaning)
     apart = ~rows["published"].astype(float).between(rows["low"], rows["high"])
     bounds = pd.Series([one.published in (one.least, one.most) for one in claims], dtype=bool)
     unlike = rows["verdict"].eq("agrees") & apart & ~bounds

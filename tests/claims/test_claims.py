@@ -170,6 +170,20 @@ def test_a_few_seeds_and_a_small_effect_are_undecided_and_say_how_many_would_do(
     assert math.isnan(alone.low)
 
 
+def test_undecided_claims_lean_to_the_side_that_they_alone_would_be_decided_for(tmp_path: Path) -> None:
+    frame = runs(tmp_path, {"vaal": (0.5, 0.73), "random": (0.5, 0.7), "margin": (0.5, 0.7)}, seeds=3)
+    alone = judged(claim(), frame).p
+    assert 0.001 < alone < 0.05
+    many = [claim(key=f"again {place}") for place in range(math.ceil(0.05 / alone))]
+    stated = [*many, claim(key="turned", better="random", than="vaal"), claim(key="alike", better="margin")]
+    table = verdicts(stated, lambda _: frame).set_index("claim")
+    assert {*table["verdict"]} == {"undecided"}
+    assert table["leans"].fillna("").tolist() == ["for"] * len(many) + ["against", ""]
+    assert f"(alone {alone:.2g}, against it)" in on_a_page(table.reset_index())
+    assert f"({len(many)} for, 1 against)" in of_papers(table.reset_index(), tmp_path)
+    assert verdicts(many[:1], lambda _: frame)["leans"].isna().all()
+
+
 def test_what_contradicts_one_of_several_comparisons_has_had_as_many_chances(tmp_path: Path) -> None:
     frame = runs(tmp_path, {"vaal": (0.5, 0.9), "random": (0.5, 0.905), "coreset": (0.5, 0.4)})
     one = judged(claim(at="last"), frame)
