@@ -23,8 +23,8 @@ __all__ = ["CODE", "MADE", "Row", "images", "reductions"]
 Row = Mapping[Hashable, Any]
 
 SMALL = {  # the networks of a reduced scale, where a paper has a deep one that it trains as a whole
-    "fastnet": "fastnet, with shifts, flips and smoothed labels, in the place of a deep network",
-    "lite_unet": "a decoder on an encoder that ImageNet has trained",
+    "fastnet": "fastnet in the place of a deep network (shifts, flips, smoothed labels, test images mirrored, too{})",
+    "lite_unet": "a decoder on an ImageNet-pretrained encoder",
 }
 MADE = "strategy.generator"
 CODE = "strategy.features.autoencoder"
@@ -34,6 +34,7 @@ WIDTHS = {
     f"{MADE}.net.width": "generators",
     f"{CODE}.net.width": "auto-encoders",
 }
+PATCHES = "alsuite.nets.vae.patch_vae"  # in the place of VAAL's own
 TRAINING = {"celeba": 162_770, "tiny_imagenet": 100_000}  # images of data of which often less is at hand
 VGG_SIDE = 64  # pixels, to which images are scaled before ImageNet's VGG-16 sees them
 
@@ -87,7 +88,7 @@ def _of_task(row: Row) -> Iterator[tuple[str, float]]:
     if not _number(row, "enlarge"):  # which makes copies of them
         yield from _of(_number(row, "pool"), _whole(row), "images")
     if row.get("task_model") in SMALL and row.get("scale") != "paper":
-        yield SMALL[row["task_model"]], 0
+        yield SMALL[row["task_model"]].format(_falling(row)), 0
     if side := _number(row, "side"):
         yield f"images scaled down to {side:.0f} pixels a side at most", 0
     yield from _narrow(row, TASK_WIDTHS)
@@ -97,9 +98,17 @@ def _of_task(row: Row) -> Iterator[tuple[str, float]]:
     yield from _of(_number(row, "task_model.features.side"), VGG_SIDE, "pixels a side for VGG-16")
 
 
+def _falling(row: Row) -> str:
+    """Say how many epochs there are of how many labels, where they fall as labels are added."""
+    epochs, at = _number(row, "task_model.epochs"), _number(row, "task_model.epochs_at")
+    return f"; {epochs:.0f} epochs of {at:,.0f} labels, fewer of more" if epochs and at else ""
+
+
 def _of_strategy(row: Row) -> Iterator[tuple[str, float]]:
     """Yield what else one run was reduced in: widths of networks, steps, iterations and labels."""
     yield from _narrow(row, WIDTHS)
+    if row.get("strategy.vae._target_") == PATCHES:
+        yield "VAEs of patches of 4 x 4 pixels", 0
     yield from _of(_limit(row, "strategy"), _game(row), "steps of the game")
     yield from _of(_limit(row, MADE), _by_data_set(row, f"{MADE}.iterations"), "iterations of the generator")
     yield from _of(_limit(row, CODE), _steps_of(row, CODE), "iterations of the auto-encoder")

@@ -90,9 +90,15 @@ def test_of_several_limits_it_is_said_whose_each_is() -> None:
         ({f"{MADE}.limit.default": 30, f"{MADE}.iterations": 100}, "30 of 100 iterations of the generator"),
         (
             {"scale": "laptop", "task_model": "fastnet"},
-            "fastnet, with shifts, flips and smoothed labels, in the place of a deep network",
+            "fastnet in the place of a deep network (shifts, flips, smoothed labels, test images mirrored, too)",
         ),
-        ({"scale": "laptop", "task_model": "lite_unet"}, "a decoder on an encoder that ImageNet has trained"),
+        (
+            {"scale": "laptop", "task_model": "fastnet", "task_model.epochs": 22, "task_model.epochs_at": 5_000},
+            "fastnet in the place of a deep network (shifts, flips, smoothed labels, test images mirrored, too; "
+            "22 epochs of 5,000 labels, fewer of more)",
+        ),
+        ({"scale": "laptop", "task_model": "lite_unet"}, "a decoder on an ImageNet-pretrained encoder"),
+        ({"strategy.vae._target_": "alsuite.nets.vae.patch_vae"}, "VAEs of patches of 4 x 4 pixels"),
         ({"labelled": 10_000, "budget.end": 20_000}, "10,000 of 20,000 labels"),
         ({"labelled": 9_000, "budget.end": 0.4, "dataset.validation": 5_000}, "9,000 of 20,000 labels"),
     ],
