@@ -45,7 +45,7 @@ def shown_strategy() -> Strategy:
     """Make the strategy that the README shows whole."""
     (code,) = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     names: dict[str, type[Strategy]] = {}
-    exec(re.sub("^  ", "", code, flags=re.MULTILINE), names)
+    exec(code, names)
     return names["Mine"]()
 
 
