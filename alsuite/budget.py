@@ -169,7 +169,7 @@ def first_labels(initial: Callable[..., Tensor], split: Split, n: int, seed: int
     seen = {"images": among.images, **({"known": chosen_of(split, known).images} if len(known) else {})}
     looked_at = {name: images for name, images in seen.items() if name in parameters}
     if split.unlabelled and not looked_at and getattr(initial, "func", initial) is not uniform:
-        raise UserError("nobody knows the images' labels, by which none can be drawn: take initial=uniform or coreset")
+        raise UserError("this choice needs labels, and the images have none: take initial=uniform or coreset")
     drawn = initial(among.targets, n - len(known), Generator().manual_seed(seed), **looked_at)
     return torch.cat([known, rest[drawn]])
 
@@ -177,7 +177,7 @@ def first_labels(initial: Callable[..., Tensor], split: Split, n: int, seed: int
 def _one_each(targets: Tensor) -> None:
     """Refuse masks, which have no class to draw by."""
     if targets.ndim > 1:
-        raise UserError("these images have a label per pixel, by which none is drawn: take initial=uniform")
+        raise UserError("images with a label per pixel cannot be drawn by class: take initial=uniform")
 
 
 def _by_class(targets: Tensor, classes: Tensor, share: Tensor, generator: Generator) -> Tensor:

@@ -24,16 +24,18 @@ from alsuite.results.kept import kept_table
 from alsuite.results.report import markdown
 from alsuite.results.statistics import RUN
 
-OF_LISTS = "Each page has its tables, claims, command, commit, device, seeds; of published curves the ends stand here."
+OF_LISTS = (
+    "Each page has tables, claims, command, commit, device and seeds; of published curves the last point stands here."
+)
 LABELLED = ("labelled", "labelled_percent")  # the x of published curves
 CORRECTED = (
-    "Verdicts are corrected after Holm for all claims of the paper that are tested ([the list](../claims.csv)), "
-    "intervals are not. A strategy is judged as the scale has reduced it."
+    "Verdicts, but not intervals, are Holm-corrected over the paper's tested claims ([the list](../claims.csv)); "
+    "strategies are judged as the scale reduced them ([how](../../../docs/figures.md))."
 )
 NOTED = "Means over seeds and queries of what strategies noted of themselves: have their networks learned?"
 KINDS = {"figure": "fig", "table": "tab"}
 SERIES = {
-    "active_gan_minus_svm": "ActiveGAN less SVM",
+    "active_gan_minus_svm": "ActiveGAN - SVM",
     "asal_over_random": "ASAL over random",
     "initial": "first labels",
 }
@@ -80,7 +82,7 @@ def lacking(runs: pd.DataFrame, stem: str) -> str:
     """Say how many series of the figure's own experiment have fewer seeds than are planned."""
     seeds, planned = seeds_of_series(runs[runs["experiment"] == own_folder(stem)]), seeds_of(stem)
     fewer = int((seeds < planned).sum())
-    return f"Planned are {planned} seeds; of {len(seeds)} series {fewer} have fewer yet." if fewer else ""
+    return f"{planned} seeds are planned; {fewer} of {len(seeds)} series have fewer." if fewer else ""
 
 
 def judged_elsewhere(table: pd.DataFrame, stem: str) -> str:

@@ -15,11 +15,11 @@ from alsuite.results.measures import BYTES, timed
 __all__ = ["WHOLE", "undecidable"]
 
 WHOLE = "paper"  # the scale that reduces nothing
-REDUCED = "seconds of what a scale has reduced decide nothing"
-MADE = "what a generator makes that a scale has reduced decides nothing"
-ENDS = "what all labels of a run come to decides nothing where a scale has cut them short"
-SMALLER = "bytes of images that a scale has made smaller decide nothing"
-LEVELS = "how accurate a task model is that a scale has reduced decides nothing"
+REDUCED = "seconds at a reduced scale decide nothing"
+MADE = "what a reduced generator makes decides nothing"
+ENDS = "how a run ends decides nothing where the scale has cut its labels"
+SMALLER = "bytes of downscaled images decide nothing"
+LEVELS = "the accuracy of a reduced task model decides nothing"
 
 
 def undecidable(claim: Claim, runs: pd.DataFrame) -> Iterator[str]:

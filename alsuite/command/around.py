@@ -41,7 +41,7 @@ def left_to_do(jobs: Sequence[Job], progress: Progress) -> list[int]:
     set_aside([jobs[place].folder for place in anew])
     done = [is_done and place not in anew for place, is_done in enumerate(done)]
     if anew:
-        progress.say(f"{len(anew)} of {len(jobs)} runs are made anew; once stopped, they go on without again=true")
+        progress.say(f"{len(anew)} of {len(jobs)} runs start anew; to resume after a stop, drop again=true")
     if any(done):
         progress.say(f"{sum(done)} of {len(jobs)} runs are finished already: {jobs[0].folder.parent}")
     return [place for place, is_done in enumerate(done) if not is_done]

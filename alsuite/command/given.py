@@ -23,7 +23,7 @@ def check_given(overrides: Sequence[str]) -> None:
         raise UserError(f"~{whole} would leave out what each run needs: choose another {whole}, or leave ~{whole} out")
     experiments = [one for one in given if one.key_or_group == "experiment"]
     if len(experiments) > 1 or any(one.is_sweep_override() for one in experiments):
-        raise UserError("an experiment has sweeps and a figure of its own: give one, and of several each in a command")
+        raise UserError("experiment takes one value: run each experiment by a command of its own")
     if any(key == "root" and one.value() in ("", None) for one, key in zip(given, keys, strict=True)):
         raise UserError("root is empty: name the folder of all runs, such as root=outputs")
     if any(key == "scale.name" for key in keys):

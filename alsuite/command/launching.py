@@ -67,7 +67,7 @@ def _refuse_alike(jobs: Sequence[Job]) -> None:
     for job in jobs:
         before = first.setdefault(job.folder, job).config
         if unlike := differing(before, job.config):
-            raise UserError(f"{unlike[0]} tells no runs apart: give it one value, and others in another command")
+            raise UserError(f"{unlike[0]} is not part of a run's name: give it one value a command")
 
 
 def in_this_process(jobs: Sequence[Job], progress: Progress) -> dict[int, Exception]:

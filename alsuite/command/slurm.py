@@ -200,7 +200,7 @@ def _task(job: Job) -> Iterator[bool]:
 def _tasks(jobs: Sequence[Job]) -> Options:
     """Return the options by which each run gets a task for each of its processes, which end together."""
     if len(sizes := {(job.config.get("nodes", 1), job.config.get("devices", 1)) for job in jobs}) > 1:
-        raise UserError("the runs of an array have as many processes each: give devices and nodes one value")
+        raise UserError("runs of an array need equal numbers of processes: give devices and nodes one value")
     ((nodes, devices),) = sizes
     if nodes * devices == 1:
         return {}

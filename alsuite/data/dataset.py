@@ -149,7 +149,7 @@ def with_borrowed(
     """Return a data set's own test sets and those of others, whose classes must be the same."""
     for key, other in (others or {}).items():
         if key in own:
-            raise UserError(f"{name}: the test set {key} is its own: call that of dataset.extra_tests otherwise")
+            raise UserError(f"{name}: the test set {key} exists already: rename that of dataset.extra_tests")
         if other.classes != classes:
             raise UserError(f"{name}: the test set {key} has other classes: {other.classes} instead of {classes}")
     return {**own, **{key: next(iter(other.tests.values())) for key, other in (others or {}).items()}}

@@ -197,7 +197,7 @@ def _picture(image: Path, sides: tuple[int, ...]) -> Image:
 
     turned, picture = decoded(image, read)
     if 1 < turned <= 4 or (turned > 4 and picture.width == picture.height):
-        raise UserError(f"{image} is to be turned, and its mask may be so already: save both upright")
+        raise UserError(f"{image} is turned by its EXIF, but its mask may not be: save both upright")
     return picture
 
 

@@ -26,7 +26,7 @@ def named_classes(classes: object) -> tuple[str, ...]:
     if len(names) < 2:
         raise UserError("images without folders of classes need the names of two at least: dataset.classes=[cat,dog]")
     if wrong := [name for name in names if name in ("", UNSURE)]:
-        raise UserError(f"dataset.classes names a class '{wrong[0]}', which is no answer of its own: call it otherwise")
+        raise UserError(f"dataset.classes names a class '{wrong[0]}', which means another answer: rename it")
     return names
 
 

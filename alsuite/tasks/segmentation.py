@@ -44,7 +44,7 @@ class Segmentation(Classification):
     def __init__(self, net: Callable[..., nn.Sequential], *, weighted: bool = False, **settings: Any) -> None:
         augment = settings.pop("augment", "none")
         if augment not in ("none", "flip"):
-            raise UserError(f"task_model.augment={augment} changes no labels per pixel: choose none or flip")
+            raise UserError(f"task_model.augment={augment} cannot augment masks: choose none or flip")
         if settings.get("loss", "cross_entropy") != "cross_entropy":
             raise UserError(f"task_model.loss={settings['loss']} is none of pixels: take cross_entropy")
         if without := next((option for option in ("mirrored", "smoothing") if settings.get(option)), None):

@@ -398,7 +398,7 @@ def test_an_end_beside_all_labels_is_decided_where_no_labels_were_cut(tmp_path: 
     frame["budget.end"] = frame["labelled"].max() + cut
     table = verdicts([claim(than="full", at="last")], lambda _: frame)
     assert table["verdict"].tolist() == [verdict]
-    assert ("a scale has cut them short" in on_a_page(table)) is bool(cut)
+    assert ("the scale has cut its labels" in on_a_page(table)) is bool(cut)
     ends = [claim(key=at, than="full", measure="share.1", at=at) for at in ("last", "area")]
     shares = verdicts(ends, lambda _: frame)["verdict"].eq("not tested")
     assert shares.tolist() == [bool(cut), False]
@@ -415,7 +415,7 @@ def test_seconds_are_decided_where_nothing_was_reduced(tmp_path: Path, scale: st
     table = verdicts([replace(one, lower=True) for one in stated], lambda _: frame)
     assert table["verdict"].tolist() == [verdict, verdict]
     assert table["effect"][0] == pytest.approx(0.5, abs=0.01)
-    assert ("reduced decide nothing" in on_a_page(table)) is (scale == "laptop")
+    assert ("reduced scale decide nothing" in on_a_page(table)) is (scale == "laptop")
 
 
 @pytest.mark.parametrize(
@@ -442,7 +442,7 @@ def test_how_accurate_a_network_is_says_nothing_of_one_in_its_place(
     levels = [claim(**level), claim(key="gap", than="full", at="last", least=-15), claim(key="wrong", **wrong)]
     table = verdicts([*levels, claim(key="order")], lambda _: frame)
     assert table["verdict"].tolist() == [*(["agrees" if tested else "not tested"] * 3), "agrees"]
-    assert ("a scale has reduced" in on_a_page(table)) is not tested
+    assert ("of a reduced task model" in on_a_page(table)) is not tested
 
 
 @pytest.mark.parametrize(("limit", "verdict"), [(10, "not tested"), (None, "undecided")])

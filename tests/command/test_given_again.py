@@ -53,7 +53,7 @@ def test_a_run_loads_its_data_once_and_again_only_for_a_smaller_scale(
 
 @pytest.mark.slow
 def test_runs_anew_say_how_they_go_on_once_stopped(alsuite: Command, tmp_path: Path) -> None:
-    told = "1 of 1 runs are made anew; once stopped, they go on without again=true"
+    told = "1 of 1 runs start anew; to resume after a stop, drop again=true"
     assert told not in alsuite("again=true").out
     assert told in alsuite("again=true").out
     assert sorted(path.name for path in tmp_path.glob("adhoc/smoke/*")) == ["default", "default~1"]

@@ -137,7 +137,9 @@ def test_usps_is_padded_and_scaled_as_an_extra_test_set(tmp_path: Path) -> None:
 
 
 def test_a_borrowed_test_set_is_not_called_as_its_own_is() -> None:
-    with pytest.raises(UserError, match=r"^digits: the test set digits is its own: call that of dataset\.extra_tests"):
+    with pytest.raises(
+        UserError, match=r"^digits: the test set digits exists already: rename that of dataset\.extra_tests"
+    ):
         digits(extra_tests={"digits": digits()})
 
 
