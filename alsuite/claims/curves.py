@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from alsuite.errors import UserError
+from alsuite.results import heights
 
 __all__ = ["nearest", "reached", "slope"]
 
@@ -24,20 +25,8 @@ def nearest(run: pd.DataFrame, at: float) -> float:
 
 
 def reached(run: pd.DataFrame, height: float) -> float:
-    """Return the labels at which a curve first reaches a height; inf if it never does.
-
-    Between two counts the curve is a straight line.
-    """
-    x, y = run["labelled"].to_numpy(float), run["value"].to_numpy(float)
-    if math.isnan(height):
-        return math.nan
-    above = np.flatnonzero(y >= height)
-    if not len(above):
-        return math.inf
-    first = int(above[0])
-    if first == 0:
-        return float(x[0])
-    return float(np.interp(height, y[first - 1 : first + 1], x[first - 1 : first + 1]))
+    """Return the labels at which a curve first reaches a height; inf if it never does."""
+    return heights.reached(run["labelled"].to_numpy(float), run["value"].to_numpy(float), height)
 
 
 def slope(rows: pd.DataFrame, column: str) -> float:

@@ -8,6 +8,7 @@ from alsuite.command.complaints import complaining
 from alsuite.errors import UserError
 from alsuite.figures.spec import is_figure, read_panels
 from alsuite.results import load_runs, select
+from alsuite.results.overall import overall
 from alsuite.results.report import report
 from alsuite.results.statistics import with_series
 
@@ -51,13 +52,14 @@ def _compare(options: argparse.Namespace) -> None:
     wanted = {column: values[0] if len(values) == 1 else values for column, values in where.items()}
     frame = select(load_runs(experiment, options.scale, options.root), wanted)
     text, tables = report(frame, options.series, options.metric)
+    more, others = overall(frame, options.series, options.metric)
     scales = frame["scale"].unique()
     base = options.root / str(frame["experiment"].iloc[0]) / (str(scales[0]) if len(scales) == 1 else "")
     folder = options.out or base / "results"
     folder.mkdir(parents=True, exist_ok=True)
-    for name, table in {"long": with_series(frame, options.series).drop(columns="options"), **tables}.items():
+    for name, table in {"long": with_series(frame, options.series).drop(columns="options"), **tables, **others}.items():
         table.to_csv(folder / f"{name}.csv", index=False)
-    print(f"{text}\n\n{folder}")
+    print("\n\n".join(filter(None, (text, more, str(folder)))))
 
 
 def _folder_of(name: str, root: Path) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import integrate
 
-__all__ = ["common", "mean_height"]
+__all__ = ["common", "mean_height", "reached"]
 
 
 def common(*curves: np.ndarray) -> tuple[float, ...]:
@@ -40,3 +40,15 @@ def mean_height(x: np.ndarray, y: np.ndarray, through: Sequence[float] = (-math.
     ends = np.interp([low, high], x, y)
     x, y = np.array([low, *x[inner], high]), np.array([ends[0], *y[inner], ends[1]])
     return float(integrate.trapezoid(y, x) / (high - low)) if high > low else float(y[-1])
+
+
+def reached(x: np.ndarray, y: np.ndarray, height: float) -> float:
+    """Return the x at which a curve is first as high as this; inf if it never is.
+
+    Between two points the curve is a straight line.
+    """
+    above = np.flatnonzero(y >= height)
+    if not len(above):
+        return math.nan if math.isnan(height) else math.inf
+    first = int(above[0])
+    return float(np.interp(height, y[first - 1 : first + 1], x[first - 1 : first + 1]) if first else x[0])

@@ -337,7 +337,7 @@ def test_command_prints_and_stores(tmp_path: Path, capsys: pytest.CaptureFixture
     assert all(word in printed for word in ("±", "penalty", "holm_p", "test=mnist57", "entropy"))
     folder = tmp_path / "toy" / "smoke" / "results"
     assert printed.splitlines()[-1] == str(folder)
-    assert {path.stem for path in folder.iterdir()} == {"long", "summary", "aubc", "penalty", "tests"}
+    assert {path.stem for path in folder.iterdir()} == {"long", "summary", "aubc", "penalty", "tests", "labels"}
     assert pd.read_csv(folder / "penalty.csv").set_index("series").loc["entropy", "random"] == 1
 
 
