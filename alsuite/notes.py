@@ -5,26 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["DIAGNOSIS_SECONDS", "FIT_SECONDS", "MEMORY", "TOLD", "WARNING", "warned"]
+__all__ = ["DIAGNOSIS_SECONDS", "FIT_SECONDS", "MEMORY", "WARNING", "warned"]
 
 DIAGNOSIS_SECONDS = "diagnosis_seconds"  # of the query, what its notes and pictures took, which no timing counts
 FIT_SECONDS = "fit_seconds"  # of the query, what its training took, with the scans and features prepared for it
 MEMORY = "memory"  # values or bytes that a query looks through
 WARNING = "warning"  # one line about a strategy that does not work as it should
-
-TOLD = {  # what a strategy notes of its networks, as pages say it
-    "d_ranking": "Chance that D ranks labelled above unlabelled",
-    "d_accuracy": "Share that D gets right",
-    "loss_ranking": "Chance that A ranks the larger of two losses higher",
-    "adversary_share": "Adversary's share of the pull at the encoder",
-    "reconstruction_error": "Squared error of the reconstructions",
-    "mean_sample_error": "Squared error of the mean sample",
-    "active_latents": "Dimensions of the code in use",
-    "entropy_started": "Entropy where the ascent starts (nats)",
-    "entropy_generated": "Entropy of what was generated (nats)",
-    "entropy_matched": "Entropy of what was matched (nats)",
-    "margin": "Margin of what was generated",
-}
 
 
 def warned(notes: Mapping[str, float]) -> dict[str, Any]:

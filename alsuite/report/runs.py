@@ -13,13 +13,13 @@ import pandas as pd
 
 from alsuite.figures.spec import METRICS
 from alsuite.figures.style import LABELS
-from alsuite.notes import TOLD
 from alsuite.recorded import Options
 from alsuite.report.charts import classes_chart, lines_chart
 from alsuite.report.measured import Measured
 from alsuite.report.pictures import Strip, of_run
 from alsuite.report.tables import Cell, Table, cycles, number, settings
 from alsuite.report.traces import Chart, Section
+from alsuite.results.diagnostics import HEADINGS
 from alsuite.results.kept import QUERIED, asked, place_of, queried
 from alsuite.results.measures import factor
 from alsuite.results.statistics import RUN
@@ -92,7 +92,7 @@ class RunPage:
             if name == column or name.endswith("_seconds") or not self._once[column].map(is_number).any():
                 continue
             frame = self._once.assign(**{str(column): pd.to_numeric(self._once[column], errors="coerce")})
-            title = TOLD.get(name, name.replace("_", " ").capitalize())
+            title = HEADINGS.get(name, name.replace("_", " ").capitalize())
             yield lines_chart(title, name.replace("_", " "), frame, {str(column): name.replace("_", " ")})
 
     @cached_property

@@ -6,17 +6,30 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from alsuite.notes import TOLD, WARNING
+from alsuite.notes import WARNING
 from alsuite.results.report import markdown
 from alsuite.results.statistics import RUN
 
-__all__ = ["diagnostics"]
+__all__ = ["HEADINGS", "diagnostics"]
 
+HEADINGS = {  # of what a strategy notes of its networks, as pages say it
+    "d_ranking": "Chance that D ranks labelled above unlabelled",
+    "d_accuracy": "Share that D gets right",
+    "loss_ranking": "Chance that A ranks the larger of two losses higher",
+    "adversary_share": "Adversary's share of the pull at the encoder",
+    "reconstruction_error": "Squared error of the reconstructions",
+    "mean_sample_error": "Squared error of the mean sample",
+    "active_latents": "Dimensions of the code in use",
+    "entropy_started": "Entropy where the ascent starts (nats)",
+    "entropy_generated": "Entropy of what was generated (nats)",
+    "entropy_matched": "Entropy of what was matched (nats)",
+    "margin": "Margin of what was generated",
+}
 EXPLAINED = "explained"
 ERRORS = ("reconstruction_error", "mean_sample_error")  # of which the share that is explained stands in the table
 HEADS = {
     EXPLAINED: "Variance that the VAE explains",
-    **{name: told for name, told in TOLD.items() if name not in ERRORS},
+    **{name: heading for name, heading in HEADINGS.items() if name not in ERRORS},
 }
 
 
