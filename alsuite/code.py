@@ -20,8 +20,24 @@ from alsuite.errors import UserError
 
 __all__ = ["code_at_work", "code_behind", "digest", "own_file"]
 
-NO_RESULT = {"__init__", "__main__", "code", "command", "data", "errors", "figures", "files", "journal", "labelling"}
-NO_RESULT |= {"pick", "recorded", "results"}
+NO_RESULT = {
+    "__init__",
+    "__main__",
+    "code",
+    "command",
+    "data",
+    "errors",
+    "figures",
+    "files",
+    "journal",
+    "labelling",
+    "pick",
+    "places",
+    "progress",
+    "recorded",
+    "results",
+    "walk",
+}
 """Parts of alsuite whose code is not compared: most change no number; of `data` the files have a hash of their own,
 those that it makes or, of folders and shards, those that it reads."""
 YET = {"alsuite.data.dataset", "alsuite.data.enlarged"}  # which change the images of every run, and of enlarged pools

@@ -11,63 +11,9 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from alsuite.errors import UserError
-from alsuite.training.progress import say
+from alsuite.progress import say
 
-__all__ = [
-    "SUFFIXES",
-    "at_home",
-    "below",
-    "check_folder",
-    "data_root",
-    "hidden",
-    "lies_among",
-    "lock_of",
-    "locked",
-    "place_of",
-    "remove_empty",
-    "unlock",
-    "write_text",
-    "written_whole",
-]
-
-SUFFIXES = {
-    ".jpg",
-    ".jpeg",
-    ".jfif",
-    ".png",
-    ".bmp",
-    ".gif",
-    ".ppm",
-    ".pgm",
-    ".webp",
-    ".tif",
-    ".tiff",
-}  # of image files
-
-
-def hidden(name: str) -> bool:
-    """Tell whether a file or folder is hidden, or holds copies that a system has made beside the images."""
-    return name.startswith(".") or name in ("__MACOSX", "@eaDir")
-
-
-def below(folder: Path, opened: frozenset[str] = frozenset()) -> Iterator[os.DirEntry[str]]:
-    """Yield what lies below a folder, through links as well, without hidden names and what is in hidden folders.
-
-    opened: the true places of the folder and of those above, into which no link leads again
-    """
-    opened = opened or frozenset({os.path.realpath(folder)})
-    with os.scandir(folder) as found:
-        entries = [entry for entry in found if not hidden(entry.name)]
-    for entry in entries:
-        yield entry
-        if entry.is_dir() and (true := os.path.realpath(entry.path)) not in opened:
-            yield from below(Path(entry.path), opened | {true})
-
-
-def check_folder(folder: Path) -> None:
-    """Refuse a folder of configurations that isn't there."""
-    if not folder.is_dir():
-        raise UserError(f"there is no folder {folder} to take configurations from: name one that holds experiment/")
+__all__ = ["lock_of", "locked", "remove_empty", "unlock", "write_text", "written_whole"]
 
 
 def remove_empty(*folders: Path) -> None:
@@ -128,32 +74,6 @@ def lock_of(folder: Path) -> FileLock:
     except Timeout:
         raise UserError(f"another process runs in {folder}: wait for it, or change an option") from None
     return lock
-
-
-def data_root(given: str | Path | None = None) -> Path:
-    """Return the folder of all data sets: the one that is given, or else the usual one."""
-    return at_home(given or os.environ.get("ALSUITE_DATA") or "~/.cache/alsuite")
-
-
-def place_of(path: object) -> Path:
-    """Return the true place of a folder that the user names."""
-    if not str(path):
-        raise UserError("an empty path names no folder: give one, such as . for where the command is given")
-    return at_home(str(path)).resolve()
-
-
-def at_home(path: str | Path) -> Path:
-    """Return a path with the folder that ~ stands for; who has none here is told."""
-    try:
-        return Path(path).expanduser()
-    except RuntimeError:
-        raise UserError(f"{path}: there is no such home folder here, name it in full, or set ALSUITE_DATA") from None
-
-
-def lies_among(images: Path, folder: object) -> bool:
-    """Tell whether a folder lies in one whose images are all read, and not in a hidden one of it."""
-    place = place_of(folder)
-    return place.is_relative_to(images) and not any(part.startswith(".") for part in place.relative_to(images).parts)
 
 
 def unlock(lock: FileLock) -> None:

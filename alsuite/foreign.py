@@ -16,7 +16,7 @@ from torch import Tensor
 from alsuite.data.checks import check_pixels
 from alsuite.data.unlabelled import unlabelled
 from alsuite.errors import UserError
-from alsuite.files import lies_among, place_of
+from alsuite.places import lies_among, place_of
 from alsuite.pool import Images, Pool, Rows, pixels
 from alsuite.strategies import Strategy
 from alsuite.strategies.badge import Badge

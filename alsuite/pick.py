@@ -28,10 +28,10 @@ from alsuite.labelling.known import Known, by_position, classes_of, read_labels
 from alsuite.labelling.sheet import Sheet
 from alsuite.loop import seed_all
 from alsuite.pool import Pool
+from alsuite.progress import Lines, displayed, say
 from alsuite.strategies import Query, Strategy, makes_images
 from alsuite.strategies.random import Random
 from alsuite.tasks import Task
-from alsuite.training.progress import Lines, displayed, say
 
 __all__ = ["main", "query"]
 

@@ -10,9 +10,7 @@ import numpy as np
 import pytest
 
 from alsuite import files
-from alsuite.command import identity
-from alsuite.errors import UserError
-from alsuite.files import locked, place_of, written_whole
+from alsuite.files import locked, written_whole
 
 
 def test_a_file_is_replaced_when_the_block_ends_well(tmp_path: Path) -> None:
@@ -77,13 +75,6 @@ def test_whoever_waits_for_a_lock_is_told_what_for(tmp_path: Path, capsys: pytes
         assert (said, entered) == ("waiting for another process that builds mnist\n", [])
     waits.join()
     assert entered == [2]
-
-
-def test_a_home_that_nobody_has_is_told() -> None:
-    with pytest.raises(UserError, match=r"~nobody-here/x: there is no such home folder"):
-        place_of("~nobody-here/x")
-    with pytest.raises(UserError, match="no such home folder"):
-        list(identity._paths({"path": "~nobody-here/x"}))
 
 
 def test_what_went_wrong_is_told_where_its_file_cannot_be_removed(

@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alsuite.code import code_behind, digest, own_file
-from alsuite.files import SUFFIXES, at_home, below, data_root, place_of
+from alsuite.places import at_home, data_root, place_of
 from alsuite.recorded import Options
+from alsuite.walk import SUFFIXES, below
 
 if TYPE_CHECKING:
     import torch

@@ -16,7 +16,7 @@ from torch import Tensor
 from alsuite.command.complaints import short_of_memory
 from alsuite.errors import UserError, first_line
 from alsuite.limits import cores
-from alsuite.training.progress import say
+from alsuite.progress import say
 
 __all__ = ["choose_device", "generators_left", "held", "keep_freed_memory", "onto", "tried_device"]
 

@@ -22,7 +22,7 @@ from rich.text import Text
 
 from alsuite.command.pace import Course, Pace, as_on_a_clock
 from alsuite.command.shown import Brief, told_of
-from alsuite.training.progress import Work, displayed
+from alsuite.progress import Work, displayed
 
 __all__ = ["Progress"]
 

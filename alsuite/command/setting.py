@@ -23,10 +23,10 @@ from alsuite.data import Dataset
 from alsuite.data.enlarged import enlarged
 from alsuite.data.made_up import load_or_make_up
 from alsuite.errors import UserError, not_negative, whole_if_given, whole_number
-from alsuite.files import data_root, lies_among, place_of
 from alsuite.mapped import Mapped
 from alsuite.metrics import counted
 from alsuite.oracle import Oracle, known_targets
+from alsuite.places import data_root, lies_among, place_of
 from alsuite.pool import Pool
 from alsuite.recorded import Options
 from alsuite.strategies import Strategy, makes_images

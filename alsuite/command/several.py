@@ -24,8 +24,8 @@ from alsuite.command.processes import Running, Told, Work, heard, killed, limit_
 from alsuite.command.progress import Progress
 from alsuite.command.shown import Shown
 from alsuite.errors import UserError
+from alsuite.progress import SILENCE, Lines, displayed, say
 from alsuite.recorded import Options
-from alsuite.training.progress import SILENCE, Lines, displayed, say
 
 __all__ = ["as_task", "check_launcher", "check_machine", "one_after_another", "several"]
 

@@ -30,7 +30,7 @@ from alsuite.command.names import experiment_of
 from alsuite.command.narrowing import Sweep, narrowed
 from alsuite.command.papers import completed, disputed, key_of, parsed
 from alsuite.errors import UserError, reason, whole_if_given
-from alsuite.files import check_folder
+from alsuite.places import check_folder
 
 __all__ = ["Composer", "expanded", "jobs_of", "lines_of", "loader", "swept_here"]
 

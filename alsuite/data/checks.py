@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alsuite.errors import UserError
-from alsuite.files import below
 from alsuite.pool import VOID
-from alsuite.training.progress import say
+from alsuite.progress import say
+from alsuite.walk import below
 
 __all__ = [
     "check_arrays",

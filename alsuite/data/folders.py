@@ -21,7 +21,8 @@ from alsuite.data.raw import fetch_tree
 from alsuite.data.store import load, save_lines
 from alsuite.data.unlabelled import unlabelled
 from alsuite.errors import MissingDataError, UserError
-from alsuite.files import hidden, place_of
+from alsuite.places import place_of
+from alsuite.walk import hidden
 
 __all__ = ["caltech256", "folder", "imagenet", "tiny_imagenet"]
 

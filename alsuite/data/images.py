@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from alsuite.errors import UserError, reason
-from alsuite.files import SUFFIXES, below, hidden
-from alsuite.training.progress import watched
+from alsuite.progress import watched
+from alsuite.walk import SUFFIXES, below, hidden
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -7,7 +7,7 @@ import torch
 from alsuite.data.dataset import Dataset, Split, statistics
 from alsuite.errors import MissingDataError
 from alsuite.pool import VOID
-from alsuite.training.progress import say
+from alsuite.progress import say
 
 __all__ = ["load_or_make_up", "made_up", "made_up_masks"]
 

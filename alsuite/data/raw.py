@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 
 from alsuite.errors import MissingDataError, UserError, first_line
 from alsuite.files import sync, written_whole
-from alsuite.training.progress import watched
+from alsuite.progress import watched
 
 __all__ = ["fetch", "fetch_tree", "parse"]
 

@@ -18,7 +18,7 @@ from alsuite.data.images import allocate, coloured, convert_all, decoded, image_
 from alsuite.data.raw import unpack
 from alsuite.data.store import lines, load, opened, save_lines
 from alsuite.errors import MissingDataError, UserError
-from alsuite.files import place_of
+from alsuite.places import place_of
 from alsuite.pool import VOID
 
 if TYPE_CHECKING:

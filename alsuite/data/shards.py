@@ -30,9 +30,9 @@ from alsuite.data.dataset import Dataset
 from alsuite.data.store import lines, load, save_lines
 from alsuite.data.tars import Sample, fsspec, label, picture, samples
 from alsuite.errors import UserError
-from alsuite.files import at_home, data_root
+from alsuite.places import at_home, data_root
+from alsuite.progress import watched
 from alsuite.recorded import whole_lines
-from alsuite.training.progress import watched
 
 __all__ = ["expanded", "shards"]
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from alsuite.data.dataset import Arrays, Dataset, assemble
 from alsuite.errors import UserError
-from alsuite.files import data_root, locked, written_whole
+from alsuite.files import locked, written_whole
+from alsuite.places import data_root
 
 __all__ = ["Build", "load", "save", "save_lines"]
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from alsuite.data.images import square
 from alsuite.errors import UserError, reason
-from alsuite.files import SUFFIXES
+from alsuite.walk import SUFFIXES
 
 __all__ = ["Sample", "fsspec", "label", "picture", "samples"]
 

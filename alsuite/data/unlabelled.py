@@ -12,9 +12,9 @@ from alsuite.data.dataset import Dataset, Split, as_split, statistics
 from alsuite.data.images import Files, Labelled, image_files, labelled_files, save_images, version
 from alsuite.data.store import build_once, lines, opened, save_lines
 from alsuite.errors import UserError
-from alsuite.files import data_root, place_of
 from alsuite.labelling.known import by_position, classes_of, read_labels
 from alsuite.labelling.sheet import UNSURE, Sheet
+from alsuite.places import data_root, place_of
 
 __all__ = ["named_classes", "unlabelled"]
 

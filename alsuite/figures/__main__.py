@@ -7,7 +7,7 @@ from pathlib import Path
 from alsuite import CONF
 from alsuite.command.complaints import complaining
 from alsuite.figures import draw
-from alsuite.files import check_folder
+from alsuite.places import check_folder
 
 __all__ = ["main"]
 

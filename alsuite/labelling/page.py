@@ -20,7 +20,7 @@ from urllib.parse import parse_qs, urlsplit
 from alsuite.data.images import for_browsers
 from alsuite.errors import UserError
 from alsuite.labelling.sheet import UNSURE, Sheet
-from alsuite.training.progress import say
+from alsuite.progress import say
 
 __all__ = ["Page"]
 

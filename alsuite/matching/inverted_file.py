@@ -18,7 +18,7 @@ from torch.nn.functional import pad
 
 from alsuite.errors import UserError, first_line
 from alsuite.matching.neighbours import finite
-from alsuite.training.progress import watched
+from alsuite.progress import watched
 
 __all__ = ["FILE", "InvertedFile", "inverted_file", "read_index"]
 

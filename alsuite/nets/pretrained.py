@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from alsuite.errors import UserError, reason
-from alsuite.files import data_root
 from alsuite.nets.layers import Layers, Shape, initialised
 from alsuite.nets.segmenters import Decoder, DeepestDropout, Enlarge
+from alsuite.places import data_root
 from alsuite.pool import Normalise
 
 __all__ = ["IMAGENET", "EfficientNetLite0", "efficientnet_lite0", "lite_unet", "read_weights"]

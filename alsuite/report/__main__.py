@@ -9,7 +9,7 @@ from pathlib import Path
 
 from alsuite import CONF
 from alsuite.command.complaints import complaining
-from alsuite.files import check_folder
+from alsuite.places import check_folder
 
 __all__ = ["main"]
 

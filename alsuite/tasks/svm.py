@@ -21,11 +21,11 @@ from torch.nn.functional import cross_entropy
 from alsuite.errors import UserError, whole_number
 from alsuite.metrics import metrics
 from alsuite.pool import Images, Pool, Rows
+from alsuite.progress import watched
 from alsuite.tasks.machine import ROWS, Settings, coupled, fitted, products
 from alsuite.tasks.vgg import CHUNK, Extractor, FeatureStore
 from alsuite.training import rehearsal
 from alsuite.training.fit import infer
-from alsuite.training.progress import watched
 
 __all__ = ["SVM", "Prepared", "searched", "tempered"]
 

@@ -15,14 +15,15 @@ from torch import Tensor, nn
 
 from alsuite import ranks
 from alsuite.errors import UserError, reason
-from alsuite.files import data_root, locked
+from alsuite.files import locked
 from alsuite.mapped import parts
 from alsuite.nets.pretrained import IMAGENET, read_weights
 from alsuite.nets.ranges import unit
+from alsuite.places import data_root
 from alsuite.pool import Images, Pool
+from alsuite.progress import watched
 from alsuite.training import rehearsal
 from alsuite.training.fit import channels_last, infer
-from alsuite.training.progress import watched
 
 __all__ = ["VGG16", "Extractor", "FeatureStore", "convolutions"]
 

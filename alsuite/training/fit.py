@@ -16,9 +16,9 @@ from alsuite import ranks
 from alsuite.errors import UserError
 from alsuite.mapped import Mapped, in_windows, parts, pieces, windows
 from alsuite.pool import Images, Rows, gather
+from alsuite.progress import watched
 from alsuite.tables import room
 from alsuite.training import rehearsal
-from alsuite.training.progress import watched
 from alsuite.training.tamed import tamed
 from alsuite.training.together import completed, enough, part_of_batch, part_of_scan, permutation, together
 

@@ -29,9 +29,9 @@ from alsuite import ranks
 from alsuite.errors import UserError
 from alsuite.palette import seen
 from alsuite.pool import Pool
+from alsuite.progress import say, watched
 from alsuite.training import rehearsal, shipped, weights
 from alsuite.training.fit import Batch, Stream, check_finite, fit
-from alsuite.training.progress import say, watched
 from alsuite.training.weights import Checkpoint
 
 __all__ = ["Game", "Kept", "chosen", "makers", "originals", "trained_once"]

@@ -11,7 +11,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from alsuite.training import progress
+from alsuite import progress
 
 __all__ = ["Rehearsal", "few", "filled", "lasting", "rehearsing", "under_way"]
 

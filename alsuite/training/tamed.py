@@ -17,7 +17,7 @@ import torch
 from pytorch_lightning.callbacks import Callback, LambdaCallback
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
-from alsuite.training.progress import say
+from alsuite.progress import say
 
 __all__ = ["tamed"]
 

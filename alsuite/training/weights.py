@@ -26,8 +26,8 @@ from alsuite import ranks
 from alsuite.code import code_at_work, digest
 from alsuite.errors import UserError, first_line
 from alsuite.files import locked, written_whole
+from alsuite.progress import say
 from alsuite.training import rehearsal
-from alsuite.training.progress import say
 
 __all__ = ["about", "checksum", "contents", "fingerprint", "key", "one_trainer", "read", "read_checkpoint", "write"]
 __all__ += ["write_checkpoint"]

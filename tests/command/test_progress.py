@@ -7,13 +7,13 @@ from io import StringIO
 import pytest
 from rich.console import Console
 
+from alsuite import progress as watching
 from alsuite.command import pace
 from alsuite.command import progress as shown_by
 from alsuite.command.pace import Course, Pace, as_on_a_clock
 from alsuite.command.progress import Progress
 from alsuite.command.shown import Brief, brief
-from alsuite.training import progress as watching
-from alsuite.training.progress import Lines, displayed, say, watched
+from alsuite.progress import Lines, displayed, say, watched
 
 RECORD = {
     "cycle": 2,

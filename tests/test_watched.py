@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from alsuite.training import progress
-from alsuite.training.progress import Work, displayed, say, watched
+from alsuite import progress
+from alsuite.progress import Work, displayed, say, watched
 
 
 class Recorder:
