@@ -8,10 +8,8 @@ from typing import Protocol, Self, TypeVar
 import torch
 from torch import Tensor
 
-from alsuite import ranks
 from alsuite.pool import Images, Pool, Rows
-from alsuite.training.fit import chunk_size, infer
-from alsuite.training.together import scanned_here
+from alsuite.training.fit import infer
 
 __all__ = ["Task", "chunked", "features_of", "precision", "scanned"]
 
@@ -55,9 +53,7 @@ class Task(Protocol):
 
 def chunked(rows: Rows, seen: Callable[[Rows], Kept]) -> Kept:
     """Return what is made of a chunk of images at a time, joined; what comes next is read meanwhile."""
-    size = ranks.least(chunk_size(rows))
-    places = scanned_here(rows.indices, size)
-    return infer(lambda images: seen(Rows(rows.images, next(places), images)), rows, size=size)
+    return infer(lambda images, at: seen(Rows(rows.images, rows.indices[at], images)), rows, placed=True)
 
 
 def scanned(task: Task, rows: Rows, kept: Callable[[Tensor, Tensor, Tensor], Kept]) -> Kept:

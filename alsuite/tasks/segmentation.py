@@ -75,24 +75,22 @@ class Segmentation(Classification):
     def confusion(self, images: Images, targets: Tensor) -> Tensor:
         """Count (K, K) pairs of pixels: a row a true class, a column a predicted one."""
 
-        def counts(places: range) -> Tensor:
-            part = slice(places.start, places.stop)
-            predicted = self._likeliest(self._prepare(images[part]))
-            return pairs(predicted, targets[part].to(predicted.device), self.classes)
+        def counts(x: Tensor, at: slice) -> Tensor:
+            predicted = self._likeliest(x)
+            return pairs(predicted, targets[at].to(predicted.device), self.classes)
 
-        return infer(counts, range(len(images)), size=self._at_a_time(images)).sum(0)
+        return infer(counts, images, self._prepare, self._at_a_time(images), placed=True).sum(0)
 
     def losses(self, images: Images, labels: Tensor) -> Tensor:
         """Return (N,) mean losses of the labelled pixels."""
 
-        def losses(places: range) -> Tensor:
-            part = slice(places.start, places.stop)
-            outputs, its = self.net(self._prepare(images[part])), labels[part].to(self.device)
+        def losses(x: Tensor, at: slice) -> Tensor:
+            outputs, its = self.net(x), labels[at].to(self.device)
             return torch.stack(
                 [pixel_cross_entropy(*pair) for pair in zip(outputs.split(1), its.split(1), strict=True)]
             )
 
-        return infer(losses, range(len(images)), size=self._at_a_time(images))
+        return infer(losses, images, self._prepare, self._at_a_time(images), placed=True)
 
     def _begin(self, pool: Pool) -> Stream:
         if pool.labels.ndim != 3:

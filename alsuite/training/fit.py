@@ -25,6 +25,7 @@ from alsuite.training.together import completed, enough, part_of_batch, part_of_
 __all__ = ["Stream", "check_finite", "chunk_size", "fit", "infer"]
 
 Batch = tuple[Tensor, ...]
+Change = Callable[[Tensor], Tensor]
 Block = tuple[Tensor, Tensor, list[int]]  # indices, what they are of, and the samples of each batch
 PRECISIONS = ("32-true", "bf16-mixed")  # 16-mixed would need its gradients scaled, which no step here does
 Module = TypeVar("Module", bound=LightningModule)
@@ -51,7 +52,7 @@ class Stream:
         *tensors: Tensor,
         batch: int,
         indices: Tensor | None = None,
-        prepare: Callable[[Tensor], Tensor] | None = None,
+        prepare: Change | None = None,
         joint: Callable[..., Sequence[Tensor]] | None = None,
         within: int | None = None,
     ) -> None:
@@ -166,13 +167,14 @@ def fit(
 
 
 def infer(
-    function: Callable[[Any], Any], images: Any, prepare: Callable[[Tensor], Tensor] | None = None, size: int = 0
+    function: Callable[..., Any], images: Any, prepare: Change | None = None, size: int = 0, placed: bool = False
 ) -> Any:
     """Return what `function` gives for chunks of images, joined along the samples: the one inference loop.
 
     function: returns a tensor, or a tuple of tensors, with the samples first
     prepare: changes each chunk before the function sees it
     size: images in a chunk, by default what `chunk_size` says
+    placed: whether the function gets the slice of all images that a chunk is, too
     """
     size = ranks.least(size or chunk_size(images))
     joined: list[Tensor] = []  # as large as it gets at once: many small parts would leave holes between all else
@@ -180,7 +182,8 @@ def infer(
     own = part_of_scan(starts)
     with torch.inference_mode(), ranks.apart():
         for first, chunk in rehearsal.few(zip(own, parts(images, size, own), strict=True), len(own)):
-            found = function(chunk if prepare is None else prepare(chunk))
+            ready = chunk if prepare is None else prepare(chunk)
+            found = function(ready, slice(first, first + size)) if placed else function(ready)
             several = isinstance(found, tuple)
             made = found if several else (found,)
             _check_rows(made, min(size, len(images) - first))

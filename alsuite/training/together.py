@@ -23,7 +23,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from alsuite import ranks
 from alsuite.errors import UserError
 
-__all__ = ["completed", "enough", "part", "part_of_batch", "part_of_scan", "permutation", "scanned_here", "together"]
+__all__ = ["completed", "enough", "part", "part_of_batch", "part_of_scan", "permutation", "together"]
 
 BatchNorm = nn.modules.batchnorm._BatchNorm
 LARGE = 2**16  # numbers that are exchanged by themselves: to copy them would take as long as to ask once more
@@ -87,11 +87,6 @@ def part_of_scan(chunks: range) -> range:
         return chunks
     bounds, place = _bounds(len(chunks)), ranks.place()
     return chunks[bounds[place] : bounds[place + 1]] or chunks[:1]
-
-
-def scanned_here(indices: Tensor, size: int) -> Iterator[Tensor]:
-    """Return the indices of each chunk of a scan that this rank has, in order."""
-    return iter([indices[first : first + size] for first in part_of_scan(range(0, len(indices), size))])
 
 
 def completed(whole: Tensor, chunks: range) -> Tensor:

@@ -204,6 +204,13 @@ def scanned(images: int, size: int) -> tuple[Tensor, Tensor, float]:
     return outputs, large, float(torch.rand(()))
 
 
+def placed(n: int, size: int) -> list[int]:
+    """Return where a scan says that each image stands."""
+    return infer(
+        lambda x, at: torch.arange(n)[at] + x, torch.zeros(n, dtype=torch.int64), size=size, placed=True
+    ).tolist()
+
+
 def drawn(n: int) -> tuple[list[float], float]:
     """Return what a scan draws for each image, and what is drawn after it."""
     found = infer(lambda x: torch.rand(len(x)), torch.zeros(n, 1), size=10)

@@ -115,6 +115,11 @@ def test_a_scan_is_that_of_one_process_to_the_bit(images: int, size: int) -> Non
         assert each[2] == by_one[2]
 
 
+@pytest.mark.parametrize(("images", "size"), [(101, 8), (10, 16)])
+def test_a_scan_is_told_the_place_of_each_chunk(images: int, size: int) -> None:
+    assert [ranks.placed(images, size), *on_ranks(partial(ranks.placed, images, size), 3)] == [[*range(images)]] * 4
+
+
 def test_a_scan_that_draws_does_so_on_each_rank_and_leaves_them_alike() -> None:
     one, other = on_ranks(partial(ranks.drawn, 40))
     assert one == other
