@@ -3,13 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from torch import Tensor
 
 from alsuite.pool import Pool
 
-__all__ = ["Generator", "Trained"]
+__all__ = ["Generator", "Spent", "Trained", "spent"]
 
 
 class Trained(Protocol):
@@ -31,3 +31,20 @@ class Generator(Protocol):
     """What trains a generative model on a pool, or finds the one that was trained before."""
 
     def trained(self, pool: Pool) -> Trained: ...
+
+
+class Spent(NamedTuple):
+    """What a training took.
+
+    seconds: of the iterations that were done
+    whole_seconds: what all iterations take, where a scale has cut them
+    """
+
+    iterations: int = 0
+    seconds: float = 0.0
+    whole_seconds: float = 0.0
+
+
+def spent(net: object) -> Spent:
+    """Return what the training of a network took; nothing is known of one that was not trained once and kept."""
+    return getattr(net, "spent", Spent())

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from torch import Tensor
 
-from alsuite.generators import Trained
+from alsuite.generators import Trained, spent
 from alsuite.nets.ranges import unit
 from alsuite.pool import Pool
 
@@ -61,7 +61,7 @@ class Code:
 
     def seconds(self, pool: Pool) -> float:
         """Return how long the whole training takes, at the pace that was measured when the auto-encoder was made."""
-        return getattr(self.autoencoder.trained(pool), "whole_seconds", 0.0)
+        return spent(self.autoencoder.trained(pool)).whole_seconds
 
 
 class Discriminator:

@@ -23,7 +23,7 @@ import torch
 from torch import Tensor
 
 from alsuite.errors import UserError, whole_number
-from alsuite.generators import Generator, Trained
+from alsuite.generators import Generator, Trained, spent
 from alsuite.generators.autoencoder import AutoEncoder
 from alsuite.matching.features import Code, Features
 from alsuite.matching.projection import LARGE, reduced
@@ -96,7 +96,7 @@ class ASAL:
             notes = gained(log_probs, matching.trained.images(start), generated)
         indices = matching.index.search(queries, pool.known).to(pool.device)
         matched = entropy(task.log_probs(pool.rows(indices)))
-        iterations = getattr(matching.trained, "iterations", 0)
+        iterations = spent(matching.trained).iterations
         notes |= {"entropy_matched": float(matched.mean()), MEMORY: matching.memory, "generator_iterations": iterations}
         notes |= preparation
         examples = pixels(generated[:SHOWN])
@@ -109,8 +109,8 @@ class ASAL:
         matching = self.matching(pool)
         if self.matching.made is before:
             return matching, {}
-        spent = {FIT_SECONDS: clock(pool.device) - start, **matching.seconds}
-        return matching, {name: round(each, 4) for name, each in spent.items()}
+        seconds = {FIT_SECONDS: clock(pool.device) - start, **matching.seconds}
+        return matching, {name: round(each, 4) for name, each in seconds.items()}
 
     def _matching(self, pool: Pool) -> Matching:
         """Prepare the matching; a training that a reduced scale has cut counts as whole, at the pace that it had."""
@@ -122,7 +122,7 @@ class ASAL:
         extracted = clock(pool.device)
         index = self._indexed(vectors)
         seconds = {
-            "generator_seconds": getattr(trained, "whole_seconds", 0.0),
+            "generator_seconds": spent(trained).whole_seconds,
             "autoencoder_seconds": self.features.seconds(pool) if isinstance(self.features, Code) else 0.0,
             "extract_seconds": extracted - start,
             "index_seconds": clock(pool.device) - extracted,

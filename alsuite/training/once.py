@@ -27,6 +27,7 @@ from torchvision.utils import save_image
 
 from alsuite import ranks
 from alsuite.errors import UserError
+from alsuite.generators import Spent
 from alsuite.palette import seen
 from alsuite.pool import Pool
 from alsuite.progress import say, watched
@@ -106,7 +107,7 @@ class Training(LightningModule):
 
 
 class Kept(NamedTuple):
-    net: Any  # in eval mode and frozen; `seconds` is how long its `iterations` took, `whole_seconds` all would take
+    net: Any  # in eval mode and frozen; `spent` is what its training took
     home: Path
 
 
@@ -135,9 +136,8 @@ def trained_once(
         else:
             _train(training, images, pool.device, home, facts)
     kept: Any = training.net.eval().requires_grad_(False)
-    kept.iterations = training.iterations
-    kept.seconds = sum(row[1] for row in _curves(home, training.iterations))
-    kept.whole_seconds = kept.seconds * whole / training.iterations
+    seconds = sum(row[1] for row in _curves(home, training.iterations))
+    kept.spent = Spent(training.iterations, seconds, seconds * whole / training.iterations)
     return Kept(kept, home)
 
 

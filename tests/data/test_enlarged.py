@@ -17,7 +17,7 @@ from alsuite.data import Split
 from alsuite.data.digits import digits
 from alsuite.data.enlarged import Change, Enlarged, change, enlarged
 from alsuite.errors import UserError
-from alsuite.generators import Trained
+from alsuite.generators import Spent, Trained
 from alsuite.mapped import parts
 from alsuite.matching import projection
 from alsuite.matching.features import Code, Pixels
@@ -131,7 +131,7 @@ def test_strategies_that_synthesise_refuse_it_in_one_line() -> None:
 
 
 class Slow(Gaussian):
-    whole_seconds = 12.5
+    spent = Spent(whole_seconds=12.5)
 
 
 def asal(features: Any = None, folder: Path | None = None, make: Any = FeatureIndex) -> ASAL:

@@ -264,8 +264,8 @@ def test_after_a_stop_it_goes_on_to_the_same_bits(
     kept = [losses(home) for home in (again.home, made(tmp_path / "whole").kept(pool).home)]
     assert kept[0] == kept[1]
     assert [row[0] for row in kept[0][1:]] == ["3", "6", "8"]
-    assert again.net.seconds == pytest.approx(sum(float(row[1]) for row in curves(again.home)[1:]))
-    assert again.net.whole_seconds == again.net.seconds
+    assert again.net.spent.seconds == pytest.approx(sum(float(row[1]) for row in curves(again.home)[1:]))
+    assert again.net.spent.whole_seconds == again.net.spent.seconds
     assert (f"going on after {3 * parts}" in capsys.readouterr().out) == (parts > 0)
 
 
@@ -360,10 +360,10 @@ def test_a_limit_caps_the_iterations_and_a_data_set_takes_what_its_name_begins_w
 
 
 def test_a_training_that_was_cut_tells_what_all_of_it_would_take(tmp_path: Path) -> None:
-    cut = gan(tmp_path, limit=4).kept(pool_of()).net
+    cut = gan(tmp_path, limit=4).kept(pool_of()).net.spent
     assert (cut.iterations, cut.whole_seconds) == (4, 2 * cut.seconds)
     assert cut.seconds > 0
-    cut = encoder(tmp_path, limit=2).kept(pool_of()).net
+    cut = encoder(tmp_path, limit=2).kept(pool_of()).net.spent
     assert (cut.iterations, cut.whole_seconds) == (2, 4 * cut.seconds)
 
 

@@ -66,11 +66,11 @@ def test_what_is_shipped_is_kept_from_then_on_and_not_trained(
         assert its.dtype == one.dtype
         torch.testing.assert_close(its, one, rtol=1e-3, atol=1e-4)
     assert not any(parameter.requires_grad for parameter in kept.net.parameters())
-    assert (kept.net.iterations, kept.net.seconds) == (4, 50.0)
+    assert kept.net.spent[:2] == (4, 50.0)
     assert kept.home.name == made.home.name
     assert sorted(path.name for path in kept.home.iterdir()) == [CURVES, "metadata.json", WEIGHTS]
     monkeypatch.setattr(shipped, "found", lambda its: pytest.fail("it is kept already"))
-    assert gan(tmp_path).kept(pool).net.seconds == 50.0
+    assert gan(tmp_path).kept(pool).net.spent.seconds == 50.0
 
 
 def test_an_estimate_counts_no_training_and_writes_nothing(
@@ -87,7 +87,7 @@ def test_an_estimate_counts_no_training_and_writes_nothing(
 def test_another_configuration_trains_its_own(
     made: Kept, changes: dict[str, object], pool: Pool, tmp_path: Path
 ) -> None:
-    assert gan(tmp_path, **changes).kept(pool).net.seconds != 50.0
+    assert gan(tmp_path, **changes).kept(pool).net.spent.seconds != 50.0
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -99,7 +99,7 @@ def test_another_network_or_game_is_trained_anew(
     (tmp_path / "changed.py").write_text(f"{path.read_text()}\nMORE = 1\n")
     monkeypatch.setattr(code, "_first", {})  # as in a new process
     monkeypatch.setattr(code, "own_file", lambda name: tmp_path / "changed.py" if name == module else find(name))
-    assert gan(tmp_path).kept(pool).net.seconds != 50.0
+    assert gan(tmp_path).kept(pool).net.spent.seconds != 50.0
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
