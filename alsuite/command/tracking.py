@@ -14,6 +14,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -43,6 +44,7 @@ class Tracker:
     """A run's mirror in wandb, if it has one; to be closed as a context.
 
     run: wandb's own; None where it is disabled, or has failed
+    followed: the trainings whose losses it is told
     """
 
     def __init__(self, mode: str, folder: Path, about: Options, classes: Sequence[str], begun: int = 0) -> None:
@@ -57,6 +59,7 @@ class Tracker:
         """
         one_of("wandb", mode, MODES)
         self.run: Any = None
+        self.followed = ExitStack()
         self.classes = [*classes]
         self.begun = begun
         self.step = begun * STEPS
@@ -65,12 +68,14 @@ class Tracker:
             self._safely(lambda: self._start(mode, folder, about))
 
     def __enter__(self) -> Self:
+        if self.run is not None:
+            self.followed.enter_context(curves.following(once.followers, self.pretraining))
+            self.followed.enter_context(curves.following(curves.followers, self.losses))
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         """End, as failed where something went wrong; a run that awaits labels has not failed."""
-        once.followers.clear()
-        curves.followers.clear()
+        self.followed.close()
         failed = kind is not None and not issubclass(kind, AwaitingLabels)
         if self.run is not None:
             self._safely(lambda: self.run.finish(exit_code=int(failed)))
@@ -139,8 +144,6 @@ class Tracker:
             settings=settings,
         )
         self.run.define_metric("training/*", step_metric="training/cycle")
-        once.followers[:] = [self.pretraining]
-        curves.followers[:] = [self.losses]
 
     def _numbers(self, record: Record) -> dict[str, float]:
         """Return a cycle's numbers, to be drawn against how many labels there are."""

@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from alsuite.training import rehearsal
 
-__all__ = ["followers", "tell_losses"]
+__all__ = ["followers", "following", "tell_losses"]
 
 Follower = Callable[[str, float, Mapping[str, float]], None]  # told whose, the share of the training, and losses
 followers: list[Follower] = []
+One = TypeVar("One")
 POINTS = 50  # of a whole training, at the least one for each block of its steps
+
+
+@contextmanager
+def following(followers: list[One], one: One) -> Iterator[None]:
+    """Have one more among the followers of something within the block."""
+    followers.append(one)
+    try:
+        yield
+    finally:
+        followers.remove(one)
 
 
 def tell_losses(name: str, steps: tuple[int, int], total: int, losses: Mapping[str, Sequence[Tensor]]) -> None:
