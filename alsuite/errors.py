@@ -11,6 +11,7 @@ __all__ = [
     "UserError",
     "first_line",
     "in_cycle",
+    "is_whole",
     "not_negative",
     "one_of",
     "positive",
@@ -63,10 +64,15 @@ def _is_number(value: object) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
+def is_whole(value: object, least: int = 1) -> TypeGuard[int]:
+    """Tell whether a value is a whole number from the least; true and false are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
 def whole_number(prefix: str, least: int = 1, **values: object) -> None:
     """Refuse an option that is no whole number, or below the least; `prefix` says whose it is, as in "strategy."."""
     for name, value in values.items():
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        if not is_whole(value, least):
             raise UserError(f"{prefix}{name}={value} must be a whole number from {least}")
 
 

@@ -16,7 +16,7 @@ from alsuite import CONF
 from alsuite.command.identity import code_of, data_of
 from alsuite.command.names import experiment_of
 from alsuite.command.papers import key_of, parsed
-from alsuite.errors import UserError
+from alsuite.errors import UserError, is_whole
 from alsuite.recorded import INCIDENTAL, Options, Record
 
 __all__ = ["Job", "as_given", "limited", "ours", "processes_of"]
@@ -132,7 +132,7 @@ def processes_of(config: Options) -> int:
     """Return how many processes do a run."""
     numbers = [config.get(name, 1) for name in ("devices", "nodes")]
     for name, number in zip(("devices", "nodes"), numbers, strict=True):
-        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        if not is_whole(number):
             raise UserError(f"{name}={number} is no number of {name}: give one from 1")
     return math.prod(numbers)
 

@@ -28,7 +28,7 @@ from alsuite.command.complaints import plainly
 from alsuite.command.job import Job
 from alsuite.command.progress import Progress
 from alsuite.command.shown import Brief, Shown
-from alsuite.errors import AwaitingLabels, UserError, reason
+from alsuite.errors import AwaitingLabels, UserError, is_whole, reason
 from alsuite.limits import cores
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def server() -> Starter:
 
 def slots(parallel: object) -> int:
     """Return how many runs go at once: the number that was given, or for `auto` one for each core."""
-    if isinstance(parallel, int) and not isinstance(parallel, bool) and parallel > 0:
+    if is_whole(parallel):
         return parallel
     if parallel != "auto":
         raise UserError(f"parallel={parallel} is no number of runs: give one from 1, or auto")

@@ -22,7 +22,7 @@ from alsuite.command.machine import onto
 from alsuite.data import Dataset
 from alsuite.data.enlarged import enlarged
 from alsuite.data.made_up import load_or_make_up
-from alsuite.errors import UserError, not_negative, whole_if_given, whole_number
+from alsuite.errors import UserError, is_whole, not_negative, whole_if_given, whole_number
 from alsuite.mapped import Mapped
 from alsuite.metrics import counted
 from alsuite.oracle import Oracle, known_targets
@@ -99,7 +99,7 @@ class Setting:
             parts: those of the run, which say what the budget is and how the first labels are drawn
         """
         seed, scale, name = config["seed"], config["scale"], choices["dataset"]
-        if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**63:
+        if not is_whole(seed, 0) or seed >= 2**63:
             raise UserError(f"seed={seed} is no whole number from 0 to 2^63: give one, such as seed=0")
         tests = [*(config["dataset"].get("extra_tests") or {})]
         shape = (scale["stand_in"] or {}).get(name)

@@ -29,7 +29,7 @@ from alsuite.command.job import limited
 from alsuite.command.names import experiment_of
 from alsuite.command.narrowing import Sweep, narrowed
 from alsuite.command.papers import completed, disputed, key_of, parsed
-from alsuite.errors import UserError, reason, whole_if_given
+from alsuite.errors import UserError, is_whole, reason, whole_if_given
 from alsuite.places import check_folder
 
 __all__ = ["Composer", "expanded", "jobs_of", "lines_of", "loader", "swept_here"]
@@ -202,7 +202,7 @@ def _seeds(config: DictConfig, arguments: Sequence[str]) -> int:
     """Return how many seeds an experiment is run with: what is given, else its number at the scale, which may be more
     than a paper's, else its own or the scale's, whichever is fewer."""
     own = config.seeds
-    if not isinstance(own, int) or isinstance(own, bool) or own < 1:
+    if not is_whole(own):
         raise UserError(f"seeds={own} is no number of seeds: give one from 1, or list them as seed=0,1")
     most = limited(config, arguments)["seeds"]
     whole_if_given("scale.", seeds=most)

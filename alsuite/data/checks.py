@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from alsuite.errors import UserError
+from alsuite.errors import UserError, is_whole
 from alsuite.pool import VOID
 from alsuite.progress import say
 from alsuite.walk import below
@@ -29,7 +29,7 @@ UNREAD = {".avif", ".heic", ".heif", ".jp2", ".jxl"}  # suffixes of images that 
 
 def check_pixels(option: str, value: object, least: int = 1) -> None:
     """Refuse an option that is no whole number of pixels, or less than the least."""
-    if type(value) is not int or value < least:
+    if not is_whole(value, least):
         raise UserError(f"dataset.{option}={value} is no number of pixels: give a whole one from {least}, such as 32")
 
 

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from alsuite.data.checks import check_arrays, check_labels, check_pixels, numbers
 from alsuite.data.images import Files
-from alsuite.errors import UserError
+from alsuite.errors import UserError, is_whole
 from alsuite.mapped import Mapped, filled, large, parts
 from alsuite.pool import VOID
 
@@ -164,7 +164,7 @@ def as_split(images: NDArray, targets: NDArray, shuffle: str = "auto") -> Split:
 
 def without(split: Split, n: int) -> Split:
     """All but n images that are drawn once and for all, in their order."""
-    if type(n) is not int or not 0 <= n < len(split.targets):
+    if not is_whole(n, 0) or n >= len(split.targets):
         raise UserError(f"dataset.validation={n} is no part of {len(split.targets):,} images: give 0 to leave out none")
     if not n:
         return split
@@ -224,7 +224,7 @@ def nearest(targets: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 def drawn(split: Split, n: int | None) -> Split:
-    if n is not None and (type(n) is not int or n < 1):
+    if n is not None and not is_whole(n):
         raise UserError(f"a subset of {n} images was asked for: give scale.pool and scale.test whole numbers from 1")
     if n is None or n >= len(split.targets):
         return split

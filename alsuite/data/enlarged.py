@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from alsuite.data.dataset import Split
-from alsuite.errors import UserError
+from alsuite.errors import UserError, is_whole
 from alsuite.mapped import places
 
 __all__ = ["Change", "Enlarged", "enlarged"]
@@ -124,7 +124,7 @@ def enlarged(split: Split, n: int) -> Split:
 
     Labels of pixels are refused: they would have to be mirrored and shifted with their images.
     """
-    if not isinstance(n, int) or n < 1:
+    if not is_whole(n):
         raise UserError(f"enlarge={n} is no number of images: give one from 1, or null")
     if split.targets.ndim > 1:
         raise UserError(f"enlarge={n} copies no labels of pixels: leave it out")

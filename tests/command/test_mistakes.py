@@ -129,6 +129,7 @@ SLOW_MISTAKES = {
     "scale.cycles=0": ["scale.cycles=0"],
     "enlarge=0": ["enlarge=0"],
     "enlarge=abc": ["enlarge=abc"],
+    "enlarge=true": ["enlarge=True is no number of images"],
     "task_model.lr=-1": ["alsuite: task_model.lr=-1", "above 0"],
     "task_model.lr=1e6": ["task_model.lr=1000000", "at the most"],
     "task_model.batch=0": ["task_model.batch=0", "above 0"],

@@ -111,7 +111,7 @@ def test_targets_are_those_of_the_originals() -> None:
     assert (len(fewer.images), fewer.targets.tolist()) == (5, [0, 1, 2, 3, 4])
 
 
-@pytest.mark.parametrize("n", [0, -5, 2.5, "many"])
+@pytest.mark.parametrize("n", [0, -5, 2.5, True, "many"])
 def test_what_is_no_number_of_images_is_refused(n: Any) -> None:
     with pytest.raises(UserError, match=f"enlarge={n} is no number of images"):
         enlarged(Split(noise(), torch.arange(7)), n)
