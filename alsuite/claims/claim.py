@@ -13,7 +13,7 @@ from typing import TypeGuard
 import yaml
 
 from alsuite import CONF
-from alsuite.errors import UserError
+from alsuite.errors import UserError, one_of
 from alsuite.figures.spec import METRICS
 from alsuite.recorded import Options
 from alsuite.results.measures import unit_of
@@ -58,8 +58,7 @@ class Claim:
 
     def __post_init__(self) -> None:
         """Refuse a claim that compares nothing, or in several ways at once."""
-        if self.effect not in EFFECTS:
-            raise UserError(f"claim {self.key}: effect={self.effect} is unknown, choose from {', '.join(EFFECTS)}")
+        one_of(f"claim {self.key}: effect", self.effect, EFFECTS)
         if [self.better is not None and self.than is not None, bool(self.order), self.value is not None].count(
             True
         ) != 1:

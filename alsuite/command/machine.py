@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from alsuite.command.complaints import short_of_memory
-from alsuite.errors import UserError, first_line
+from alsuite.errors import UserError, first_line, one_of
 from alsuite.limits import cores
 from alsuite.progress import say
 
@@ -43,8 +43,7 @@ def choose_device(device: str, deterministic: bool = False) -> torch.device:
     float32 matrices may use TF32 from then on, and with `deterministic` it gives the same bits each time, but for what
     torch warns of. On a CPU, torch uses no more threads than the system grants cores.
     """
-    if device not in ("auto", "cpu", "cuda"):
-        raise UserError(f"device={device} is unknown: choose auto, cpu or cuda")
+    one_of("device", device, ("auto", "cpu", "cuda"))
     if device == "cuda" and not torch.cuda.is_available():
         raise UserError("device=cuda, but torch sees no GPU here: take device=cpu, or mend the driver")
     if device == "cpu" or not torch.cuda.is_available():

@@ -38,7 +38,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from alsuite.errors import UserError, not_negative, whole_if_given, whole_number
+from alsuite.errors import UserError, not_negative, one_of, whole_if_given, whole_number
 from alsuite.generators.acgan import ACGANGame, ACGANRules
 from alsuite.nets.acgan import Conditional, Gaussian
 from alsuite.training.together import part
@@ -78,8 +78,7 @@ class Guidance:
     hidden: Sequence[int] = (100, 50, 25)
 
     def __post_init__(self) -> None:
-        if self.drawn not in DRAWN:
-            raise UserError(f"strategy.drawn={self.drawn} is unknown: choose {' or '.join(DRAWN)}")
+        one_of("strategy.drawn", self.drawn, DRAWN)
         not_negative("strategy.", weight=self.weight, warmup=self.warmup, prior=self.prior)
         if self.warmup > 1:
             raise UserError(f"strategy.warmup={self.warmup} is a share of the iterations: give a number from 0 to 1")

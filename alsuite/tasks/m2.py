@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from alsuite.errors import UserError, positive, whole_if_given, whole_number
+from alsuite.errors import UserError, one_of, positive, whole_if_given, whole_number
 from alsuite.nets.vae import VAE, discriminator
 from alsuite.pool import Images, Pool, pixels
 from alsuite.tasks.classification import Classification, Classifier
@@ -88,10 +88,8 @@ class M2(Classification):
         discriminator_lr: float = 1e-3,
         **classification: Any,
     ) -> None:
-        if discriminator not in DISCRIMINATORS:
-            raise UserError(f"task_model.discriminator={discriminator} is unknown: choose {', '.join(DISCRIMINATORS)}")
-        if epoch_of not in EPOCHS:
-            raise UserError(f"task_model.epoch_of={epoch_of} is unknown: choose {' or '.join(EPOCHS)}")
+        one_of("task_model.discriminator", discriminator, DISCRIMINATORS)
+        one_of("task_model.epoch_of", epoch_of, EPOCHS)
         if classification.get("mirrored"):
             raise UserError("task_model.mirrored: M2's VAE sees images as they are: leave it out")
         super().__init__(net, **classification)

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from alsuite.errors import UserError
+from alsuite.errors import UserError, one_of
 from alsuite.pool import Images, Pool
 from alsuite.tasks.classification import Classification, Classifier
 from alsuite.tasks.masked import mean
@@ -71,8 +71,7 @@ class Ranked(Classification):
             super().__init__(net, **settings)
         except TypeError as error:
             raise UserError(f"task_model: {error}: learning_loss and ta_vaal take a plain classifier") from None
-        if ranking not in RANKINGS:
-            raise UserError(f"task_model.ranking={ranking} is unknown: choose {' or '.join(RANKINGS)}")
+        one_of("task_model.ranking", ranking, RANKINGS)
         self.ranking = ranking
         self.weight = weight
 

@@ -32,7 +32,7 @@ def test_a_run_that_fails_removes_no_folder_that_was_there_before(
 ) -> None:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    assert "choose auto, cpu or cuda" in alsuite(f"root={root}", "device=gpu").line
+    assert "choose one of auto, cpu, cuda" in alsuite(f"root={root}", "device=gpu").line
     assert [*tmp_path.rglob("*")] == [tmp_path / "here"]
 
 

@@ -45,7 +45,7 @@ MISTAKES = {
     # values
     "seed=abc": ["seed=abc", "seed=0"],
     "parallel=0": ["parallel=0", "auto"],
-    "device=gpu": ["device=gpu", "choose auto, cpu or cuda"],
+    "device=gpu": ["device=gpu", "choose one of auto, cpu, cuda"],
     "budget.end=abc": ["budget.end=abc", "above 0"],
     "scale.pool=1": ["exceeds the pool", "lower budget.initial"],
     "scale.cycles=1.5": ["scale.cycles=1.5 must be a whole number"],

@@ -356,9 +356,9 @@ def test_what_does_not_fit_is_said_in_one_line() -> None:
         M2VAAL().query(pool, small(discriminator="none"), 5)
     with pytest.raises(UserError, match="has no discriminator"):
         small(discriminator="none", steps=1).learn(pool).labelled_logits(pool.images)
-    with pytest.raises(UserError, match="choose none, detached, adversarial"):
+    with pytest.raises(UserError, match="choose one of none, detached, adversarial"):
         small(discriminator="both")
-    with pytest.raises(UserError, match="epoch_of=both is unknown: choose unlabelled or labelled"):
+    with pytest.raises(UserError, match="epoch_of=both is unknown: choose one of unlabelled, labelled"):
         small(epoch_of="both")
     with pytest.raises(UserError, match="mirrored"):
         small(mirrored=True)

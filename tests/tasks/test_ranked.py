@@ -226,7 +226,7 @@ def test_two_classes_are_ranked_by_their_one_output() -> None:
 
 
 def test_an_unknown_ranking_is_refused() -> None:
-    with pytest.raises(UserError, match=r"task_model\.ranking=margin is unknown: choose hinge or logistic"):
+    with pytest.raises(UserError, match=r"task_model\.ranking=margin is unknown: choose one of hinge, logistic"):
         Ranked(linear, ranking="margin")
 
 
