@@ -11,7 +11,7 @@ from torch import Tensor
 
 from alsuite.data.images import read_mask
 from alsuite.errors import AwaitingLabels, UserError
-from alsuite.oracle import confusions
+from alsuite.noise import confusions
 from alsuite.palette import picture
 from alsuite.pool import VOID, Pool
 

@@ -18,23 +18,14 @@ from alsuite.errors import UserError, one_of
 from alsuite.labelling.human import Human
 from alsuite.labelling.label_studio import LabelStudio
 from alsuite.labelling.page import Page
+from alsuite.masks import HumanMasks, NoisyMasks
+from alsuite.noise import confusions
 from alsuite.pool import Pool
 from alsuite.recorded import BY_HAND
 from alsuite.tasks.classification import Classification
 from alsuite.training.taught import Taught, learned_once
 
-__all__ = [
-    "Annotator",
-    "Ideal",
-    "Noisy",
-    "Oracle",
-    "annotator",
-    "confusions",
-    "human",
-    "ideal",
-    "known_targets",
-    "noisy",
-]
+__all__ = ["Annotator", "Ideal", "Noisy", "Oracle", "annotator", "human", "ideal", "known_targets", "noisy"]
 
 
 class Oracle(Protocol):
@@ -113,40 +104,6 @@ class Noisy(Ideal):
         super().__init__(noisy)
 
 
-def check_noise(flip: float, classes: int, confusion: Mapping[int, Sequence[int]] | None) -> None:
-    """Refuse a share of mistakes outside 0..1, and a confusion of classes that aren't there."""
-    lists = {source: others for source, others in (confusion or {}).items() if isinstance(others, Sequence)}
-    named = [label for source, others in lists.items() for label in (source, *others)]
-    known = all(isinstance(label, int) and 0 <= label < classes for label in named)
-    if not known or len(lists) < len(confusion or {}):
-        raise UserError(f"oracle.confusion must list classes of 0..{classes - 1} for each: write {{class: [classes]}}")
-    if alike := [source for source, others in lists.items() if source in others]:
-        raise UserError(f"oracle.confusion takes class {alike[0]} for itself, which is no mistake: leave it out there")
-    if not isinstance(flip, int | float) or not 0 <= flip <= 1:
-        raise UserError(f"oracle.flip={flip} is no share: give a number between 0 and 1")
-
-
-def confusions(
-    flip: float, classes: int, superclasses: Sequence[int] | None, confusion: Mapping[int, Sequence[int]] | None
-) -> list[list[int]]:
-    """Return for each class those that it may be taken for; noise that has none to take is refused."""
-    check_noise(flip, classes, confusion)
-    others = [confused_with(label, classes, superclasses, confusion) for label in range(classes)]
-    if flip and not any(others):
-        raise UserError(f"oracle.flip={flip} has no class to mistake for another: take oracle=ideal")
-    return others
-
-
-def confused_with(
-    label: int, classes: int, superclasses: Sequence[int] | None, confusion: Mapping[int, Sequence[int]] | None
-) -> list[int]:
-    """Return the classes that one may be taken for; none for a class that is always told right."""
-    if confusion is not None:
-        return [int(other) for other in confusion.get(label, [])]
-    group = superclasses if superclasses is not None else [0] * classes
-    return [other for other in range(classes) if other != label and group[other] == group[label]]
-
-
 class Annotator(Ideal):
     """It is always right about real images; synthetic ones are labelled by a classifier, in place of a person.
 
@@ -201,8 +158,6 @@ def noisy(
     dataset: Dataset, folder: Path, *, flip: float, confusion: Mapping[int, Sequence[int]] | None = None, seed: int = 0
 ) -> Oracle:
     """Make an oracle that is wrong for a share `flip` of the samples, or of the classes in each of their masks."""
-    from alsuite.masks import NoisyMasks
-
     classes, superclasses, targets = len(dataset.classes), dataset.superclasses, known_targets(dataset)
     if targets.ndim > 1:
         return NoisyMasks(targets, flip=flip, classes=classes, confusion=confusion, seed=seed)
@@ -236,8 +191,6 @@ def human(dataset: Dataset, folder: Path, *, ui: str = "csv") -> Oracle:
         ui: csv ends the run until the files are filled in, label_studio until its export is there; page shows the
             images in a browser and waits
     """
-    from alsuite.masks import HumanMasks
-
     one_of("ui", ui, ("csv", "page", "label_studio"))
     queries = folder / BY_HAND
     if dataset.train.targets.ndim > 1:
