@@ -32,7 +32,7 @@ from alsuite.pool import Pool, pixels
 from alsuite.scores import entropy, min_distance
 from alsuite.strategies import Once, Query
 from alsuite.strategies.ascent import Ascent, LogProbs
-from alsuite.tasks import Task
+from alsuite.tasks import Differentiable, Task
 from alsuite.training.clock import clock
 
 __all__ = ["ASAL", "GAAL", "Ascent"]
@@ -188,10 +188,9 @@ def differentiable(task: Task, pool: Pool, score: Callable[[Tensor], Tensor]) ->
         raise UserError(
             f"min_distance needs two classes, not {pool.classes}: set strategy.score.path=alsuite.scores.entropy"
         )
-    log_probs = getattr(task, "differentiable_log_probs", None)
-    if log_probs is None:
+    if not isinstance(task, Differentiable):
         raise UserError("this strategy needs a task model with gradients down to the pixels, such as task_model=lenet")
-    return log_probs
+    return task.differentiable_log_probs
 
 
 def pairs_shown(generated: Tensor, matched: Tensor, indices: Tensor) -> dict[str, np.ndarray]:

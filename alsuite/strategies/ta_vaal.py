@@ -24,7 +24,7 @@ from alsuite.nets.vae import VAE
 from alsuite.pool import Pool, Rows
 from alsuite.strategies import Query
 from alsuite.strategies.vaal import VAAL
-from alsuite.tasks import Task
+from alsuite.tasks import PredictsLosses, Task
 
 __all__ = ["TAVAAL", "LearningLoss"]
 
@@ -75,7 +75,6 @@ def thinned(pool: Pool, subset: int | None, n: int) -> Pool:
 
 
 def predicted_losses(task: Task, images: Rows) -> Tensor:
-    predict = getattr(task, "predicted_losses", None)
-    if predict is None:
+    if not isinstance(task, PredictsLosses):
         raise UserError("this strategy needs a task model that predicts its loss: alsuite.tasks.ranked.Ranked")
-    return predict(images)
+    return task.predicted_losses(images)

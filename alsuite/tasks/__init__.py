@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, Self, TypeVar
+from typing import Protocol, Self, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -11,7 +11,16 @@ from torch import Tensor
 from alsuite.pool import Images, Pool, Rows
 from alsuite.training.fit import infer
 
-__all__ = ["Task", "chunked", "features_of", "precision", "scanned"]
+__all__ = [
+    "Differentiable",
+    "FeaturesAlone",
+    "PredictsLosses",
+    "Task",
+    "chunked",
+    "features_of",
+    "precision",
+    "scanned",
+]
 
 LARGE = 2**28  # values of a table, a gigabyte
 Kept = TypeVar("Kept")  # a tensor, or a tuple of them, with the images first
@@ -51,6 +60,33 @@ class Task(Protocol):
         ...
 
 
+@runtime_checkable
+class Differentiable(Protocol):
+    """A task with gradients down to the pixels."""
+
+    def differentiable_log_probs(self, images: Tensor) -> Tensor:
+        """Return (N, K) log-probabilities of images in 0..1; gradients reach the images."""
+        ...
+
+
+@runtime_checkable
+class PredictsLosses(Protocol):
+    """A task that tells how wrong it may be."""
+
+    def predicted_losses(self, images: Images) -> Tensor:
+        """Return (N,) losses of uint8 images as it predicts them, without their labels."""
+        ...
+
+
+@runtime_checkable
+class FeaturesAlone(Protocol):
+    """A task that may have features without log-probabilities."""
+
+    def features_alone(self, images: Images) -> Tensor:
+        """Return (N, D) features of uint8 images."""
+        ...
+
+
 def chunked(rows: Rows, seen: Callable[[Rows], Kept]) -> Kept:
     """Return what is made of a chunk of images at a time, joined; what comes next is read meanwhile."""
     return infer(lambda images, at: seen(Rows(rows.images, rows.indices[at], images)), rows, placed=True)
@@ -68,6 +104,6 @@ def precision(values: int) -> torch.dtype:
 
 def features_of(task: Task, rows: Rows) -> Tensor:
     """Return (N, D) features, without a table of the log-probabilities beside them."""
-    if (alone := getattr(task, "features_alone", None)) is not None:
-        return alone(rows)
+    if isinstance(task, FeaturesAlone):
+        return task.features_alone(rows)
     return scanned(task, rows, lambda indices, features, log_probs: features)
