@@ -40,7 +40,6 @@ from alsuite import CONF
 from alsuite.errors import UserError
 from alsuite.figures.layout import WIDEST, save_figure
 from alsuite.figures.names import name_of
-from alsuite.figures.panels import KINDS
 from alsuite.figures.parts import BLANK, Part, part_named, parts_of
 from alsuite.figures.spec import Panel, panels_of, read_panels, with_swept
 from alsuite.results import NoRunsError, load_runs
@@ -88,8 +87,6 @@ def draw(
     It returns the paths of the files, and refuses a figure none of whose panels has anything to show.
     """
     panels = panels or read_panels(stem, configuration)
-    if unknown := [panel.kind for panel in panels if panel.kind not in KINDS]:
-        raise UserError(f"{stem}: no kind of panel is called {unknown[0]}; there are {', '.join(KINDS)}")
     runs = runs_of(panels, stem, scale, Path(root)) if published is None else kept_runs(panels, Path(published))
     table = table_of(configuration)
     parts, columns = in_rows([parts_of(panel, runs[panel.experiment], table) for panel in panels])

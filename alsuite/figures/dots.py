@@ -46,7 +46,7 @@ def _dots(axes: "Axes", part: Part, look: Look) -> None:
         _seed_dots(axes, names.index(name), runs.loc[runs["series"] == name, "value"], look[name])
     _published_dots(axes, points, names, look)
     at = f"\nat {runs['labelled'].iloc[0]:,.0f} labelled samples" if isinstance(panel.at, int) else ""
-    scale = "log" if panel.kind == "timing" else "linear"
+    scale = "log" if panel.of.logarithmic else "linear"
     axes.set(xlabel=y_label(panel) + at, ylim=(len(names) - 0.4, -0.6), xscale=scale)
     axes.set_yticks(range(len(names)), names)
     axes.margins(x=0.08)
@@ -81,10 +81,10 @@ def _dot(axes: "Axes", place: int, row: pd.DataFrame, style: Style, panel: Panel
 
     row: the one row that `interval` returns for the series
 
-    On the logarithmic axis of times a whisker must not reach zero.
+    On a logarithmic axis a whisker must not reach zero.
     """
     mean, (low, high) = float(row["mean"].iloc[0]), (float(edge[0]) for edge in band(row))
-    down = min(mean - low, 0.9 * mean) if panel.kind == "timing" else mean - low
+    down = min(mean - low, 0.9 * mean) if panel.of.logarithmic else mean - low
     whiskers = np.nan_to_num([[down], [high - mean]])
     axes.errorbar([mean], [place], xerr=whiskers, fmt=style.marker, color=style.colour, capsize=2.5, markersize=5.5)
     shown = f"{mean:.1f}" if factor(panel.y) == 100 else f"{mean:.3g}"

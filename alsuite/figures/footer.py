@@ -8,7 +8,6 @@ from alsuite.figures.curves import crowded
 from alsuite.figures.names import name_of
 from alsuite.figures.parts import Part, letters
 from alsuite.figures.reduced import reductions
-from alsuite.figures.spec import STORED
 from alsuite.results import told_lacking
 from alsuite.results.intervals import ENOUGH
 
@@ -16,7 +15,6 @@ __all__ = ["footer", "seeds_counted"]
 
 TOLD = ("scale", "dataset", "protocol", "pool", "device", "series", "seed", "stand_in")
 FEW = 4  # series that are named for their number of seeds
-WITHOUT_BANDS = ("labels", "aubc", "penalty", *STORED)
 
 
 def footer(parts: Sequence[Part]) -> str:
@@ -24,7 +22,7 @@ def footer(parts: Sequence[Part]) -> str:
     shown = [part for part in parts if not part.note]
     frame = pd.concat([part.frame.reindex(columns=TOLD) for part in shown])
     scales = ", ".join(sorted(frame["scale"].unique()))
-    compared = [part for part in shown if part.panel.kind not in STORED] or shown  # a picture is of one run
+    compared = [part for part in shown if not part.panel.of.stored] or shown  # a picture is of one run
     seeds = pd.concat([part.frame.groupby("series")["seed"].nunique() for part in compared])
     sentences = [
         f"Measured at scale={scales}: {'; '.join(filter(None, _facts(frame, seeds)))}.",
@@ -79,7 +77,7 @@ def _spread(parts: Sequence[Part], seeds: pd.Series) -> list[str]:
 
     seeds: how many each series of each panel has
     """
-    bands = any(part.panel.kind not in WITHOUT_BANDS for part in parts)
+    bands = any(part.panel.of.shows in ("curves", "values") for part in parts)
     sentences = []
     if bands and seeds.max() >= ENOUGH:
         along_labels = any(part.panel.x == "labelled" and part.panel.curved for part in parts)

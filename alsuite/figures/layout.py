@@ -15,7 +15,7 @@ from alsuite.errors import UserError
 from alsuite.figures.curves import PUBLISHED
 from alsuite.figures.footer import footer
 from alsuite.figures.images import grid_height, picture_rows
-from alsuite.figures.panels import KINDS
+from alsuite.figures.panels import DRAW
 from alsuite.figures.parts import Part, letters
 from alsuite.figures.style import FAINT, RC, Look, styles
 
@@ -119,7 +119,7 @@ def _height(part: Part, columns: int) -> float:
             return grid_height(*picture_rows(part), 7.0) + 0.25
     if columns == 1:
         return 2.9
-    return 2.6 if part.panel.kind in ("aubc", "penalty") else 2.2
+    return 2.6 if part.panel.of.shows == "matrix" else 2.2
 
 
 def _names(part: Part) -> set[str]:
@@ -138,7 +138,7 @@ def _draw_panel(axes: "Axes", part: Part, look: Look, letter: str, width: float)
     try:
         if part.note:
             raise UserError(part.note)
-        KINDS[part.panel.kind](axes, part, look)
+        DRAW[part.panel.kind](axes, part, look)
     except UserError as error:
         axes.clear()
         axes.text(0.5, 0.5, textwrap.fill(str(error), int(width * 13)), ha="center", va="center", color=FAINT, size=7)

@@ -1,7 +1,7 @@
 """The kinds of panel. Each draws one prepared table, whose `series` column names what is compared, into its axes.
 
 A kind takes the axes, the part with its runs, and the look of each series; it may refuse with a UserError, which then
-stands in its place. KINDS is all there is of them; what they mean is told in `alsuite.figures`.
+stands in its place. DRAW has one for each of `alsuite.figures.kinds`.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ from alsuite.results.statistics import paired_tests, penalty_matrix
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["KINDS", "class_name", "class_shares", "shares"]
+__all__ = ["DRAW", "class_name", "class_shares", "shares"]
 
 CROWDED = 8  # from so many columns of a matrix on their slanted names would overlap
 
@@ -177,7 +177,7 @@ def placed_groups(axes: "Axes", part: Part, _: Look) -> None:
     axes.set(xticks=[], yticks=[])
 
 
-KINDS: dict[str, Callable[["Axes", Part, Look], None]] = {
+DRAW: dict[str, Callable[["Axes", Part, Look], None]] = {
     "accuracy": curves,
     "entropy": curves,
     "labels": labels,

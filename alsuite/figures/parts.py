@@ -12,17 +12,14 @@ from pathlib import Path
 import pandas as pd
 
 from alsuite.errors import UserError
-from alsuite.figures.costs import preparation_of, until_cheaper
-from alsuite.figures.gains import gains
 from alsuite.figures.names import names_of
 from alsuite.figures.published import Point, published
-from alsuite.figures.spec import METRICS, STORED, Panel
+from alsuite.figures.spec import METRICS, Panel
 from alsuite.results import lacking, select
 from alsuite.results.statistics import FULL, RUN, aubc, one_setting, unique_seeds, with_series
 
 __all__ = [
     "BLANK",
-    "DERIVED",
     "Part",
     "derived",
     "heading",
@@ -34,16 +31,10 @@ __all__ = [
     "selection",
 ]
 
-DERIVED = {
-    "preparation": preparation_of,
-    "transition": until_cheaper,
-    "gains": gains,
-}  # other rows than the runs' cycles
-
 
 def derived(frame: pd.DataFrame, panel: Panel) -> pd.DataFrame:
     """Return the rows that a panel is about: those of the runs' cycles, or others that are made of these, once."""
-    return DERIVED[panel.kind](frame) if panel.kind in DERIVED and panel.y not in frame else frame
+    return panel.of.rows(frame) if panel.of.rows and panel.y not in frame else frame
 
 
 @dataclass(frozen=True)
@@ -83,8 +74,7 @@ def heading(panel: Panel) -> str:
 
 def selection(panel: Panel) -> tuple[str, str]:
     """Return what a panel measures, and of which runs."""
-    own = panel.kind in (*STORED, *DERIVED, "labels")
-    measure = panel.kind if own else panel.y.replace("aubc", "accuracy")
+    measure = panel.y.replace("aubc", "accuracy") if panel.of.by_cycle else panel.kind
     return measure, ", ".join(f"{column}={value}" for column, value in panel.where.items())
 
 
@@ -167,7 +157,7 @@ def _rows_of_kind(panel: Panel, frame: pd.DataFrame) -> pd.DataFrame:
     Measures that don't depend on the test set keep one row of a cycle. Columns that the runs lack are refused, and so
     are two runs of one series and seed, whose average would pass for one run.
     """
-    of_tests = panel.kind == "gains" or (panel.kind not in ("labels", *STORED) and panel.y in (*METRICS, "aubc"))
+    of_tests = panel.kind == "gains" or (panel.of.measures and panel.y in (*METRICS, "aubc"))
     if not of_tests:
         frame = frame.drop_duplicates([*RUN, "cycle"]).assign(test=frame["test"].iloc[0])
     frame = derived(frame, panel)
@@ -176,7 +166,7 @@ def _rows_of_kind(panel: Panel, frame: pd.DataFrame) -> pd.DataFrame:
             raise UserError(f"the runs have no column {column} to draw")
     if panel.kind == "timing":
         frame = frame[frame["strategy"] != FULL]
-    if panel.kind in STORED:
+    if panel.of.stored:
         return _of_lowest_seed(with_series(frame, panel.series))
     against = [] if panel.x == "labelled" else [panel.x]
     apart = (

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from alsuite import CONF
 from alsuite.errors import UserError
+from alsuite.figures.kinds import KINDS, Kind
 from alsuite.figures.names import name_of
 from alsuite.recorded import Options, Record
 from alsuite.results import key_of
@@ -34,15 +35,8 @@ __all__ = [
 ]
 
 METRICS = ("accuracy", "macro_f1", "mean_iou")
-STORED = ("images", "masks", "plane")  # kinds that show what one run has stored
+STORED = tuple(name for name, kind in KINDS.items() if kind.stored)
 TUPLES = ("series", "published", "rows")
-OF_KIND = {
-    "entropy": {"y": "entropy"},
-    "timing": {"y": "query_seconds", "at": "mean"},
-    "preparation": {"x": "pool", "y": "preparation_seconds"},
-    "transition": {"x": "pool", "y": "cycles_until_cheaper"},
-    "gains": {"y": "f1_gain"},
-}
 
 
 @dataclass(frozen=True)
@@ -67,9 +61,14 @@ class Panel:
     swept: tuple[Options, ...] = ()  # what the experiment's sweeps make of its series: columns -> values of each
 
     @property
+    def of(self) -> Kind:
+        """Return what its kind says of it."""
+        return KINDS[self.kind]
+
+    @property
     def curved(self) -> bool:
         """Tell whether it shows learning curves."""
-        return self.kind in ("accuracy", "entropy")
+        return self.of.shows == "curves"
 
 
 FIELDS = [one.name for one in fields(Panel) if one.name not in ("varied", "swept")]
@@ -237,8 +236,10 @@ def _panel(entry: Options, stem: str, experiment: str) -> Panel:
         raise UserError(f"{stem}: a panel has no field {unknown[0]}; its fields are {', '.join(FIELDS)}, for_each")
     if "kind" not in entry:
         raise UserError(f"{stem}: a panel needs a kind")
+    if (kind := str(entry["kind"])) not in KINDS:
+        raise UserError(f"{stem}: no kind of panel is called {kind}; there are {', '.join(KINDS)}")
     values = {name: _tuple(value) if name in TUPLES else value for name, value in entry.items()}
-    return Panel(**{"experiment": experiment, **OF_KIND.get(entry["kind"], {}), **values})
+    return Panel(**{"experiment": experiment, **KINDS[kind].usual, **values})
 
 
 def _tuple(value: object) -> tuple[object, ...]:

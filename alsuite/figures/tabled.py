@@ -5,7 +5,7 @@ from dataclasses import replace
 import pandas as pd
 
 from alsuite.figures.parts import Part, derived, part_named, per_run
-from alsuite.figures.spec import STORED, Panel
+from alsuite.figures.spec import Panel
 from alsuite.results.intervals import interval
 from alsuite.results.measures import factor, largest
 from alsuite.results.report import report
@@ -21,9 +21,9 @@ def named(frame: pd.DataFrame, panel: Panel) -> Part:
 
 def tabled(frame: pd.DataFrame, panel: Panel) -> tuple[str, dict[str, pd.DataFrame]]:
     """Compare the series by the panel's own measure: as curves, or by a value for each run; pictures have no table."""
-    if panel.kind in ("labels", *STORED):
+    if not panel.of.measures:
         return "", {}
-    if panel.x == "labelled" and (panel.kind in ("accuracy", "entropy", "aubc", "penalty") or panel.y == "aubc"):
+    if panel.x == "labelled" and (panel.of.shows in ("curves", "matrix") or panel.y == "aubc"):
         y = panel.y.replace("aubc", "accuracy")
         return report(named(frame, panel).frame, ["series"], y)
     frame = derived(frame, panel)

@@ -25,14 +25,12 @@ from alsuite.results.statistics import FULL
 
 __all__ = ["chart_of", "classes_chart", "lines_chart", "section_of"]
 
-DRAWN = ("accuracy", "entropy", "labels", "bars", "timing", "gains", "preparation", "transition", "plane")
-LOGARITHMIC = ("timing", "preparation", "transition")
 MOST_TOLD = 20  # series that a chart tells of all at once
 
 
 def section_of(parts: Iterable[Part]) -> Section:
     """Make a chart of each part that has something to draw, with one style for a series in all of them."""
-    drawn = [part for part in parts if part.panel.kind in DRAWN and not part.note]
+    drawn = [part for part in parts if part.panel.of.shows not in ("matrix", "pictures") and not part.note]
     look = styles(name for part in drawn for name in part.order)
     return Section([chart_of(part, look) for part in drawn])
 
@@ -64,7 +62,7 @@ def _curves(part: Part, look: Look) -> Chart:
         level = factor(panel.y) * runs[panel.y].mean()
         traces.append(line(str(name), [start, edge], [level] * 2, look[str(name)], mode="lines"))
     traces += [hollow(point, edge if point.level else point.x, point.y, look[point.series]) for point in part.points]
-    kind = "log" if panel.kind in LOGARITHMIC else "linear"
+    kind = "log" if panel.of.logarithmic else "linear"
     axes = axes_of(LABELS.get(panel.x, bare(panel.x)), y_label(panel), x=kind, y=kind)
     return Chart(panel.title, traces, axes, _used(part, look, traces))
 
@@ -88,7 +86,7 @@ def _dots(part: Part, look: Look) -> Chart:
         low, high = band(row)
         traces.append(dot(name, names.index(name), float(row["mean"].iloc[0]), (low[0], high[0]), look[name]))
     traces += [hollow(one, one.y, names.index(name) + 0.25, look[name]) for name, one in points.items()]
-    axes = axes_of(y_label(panel), "", x="log" if panel.kind == "timing" else "linear")
+    axes = axes_of(y_label(panel), "", x="log" if panel.of.logarithmic else "linear")
     lines = {"tickvals": [*range(len(names))], "ticktext": names, "range": [len(names) - 0.4, -0.6]}
     return Chart(panel.title, traces, {**axes, "yaxis": lines, "hovermode": "closest"}, _used(part, look, traces))
 

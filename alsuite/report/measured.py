@@ -14,9 +14,9 @@ from alsuite.claims import live_runs, verdicts_on
 from alsuite.claims.verdicts import by_size
 from alsuite.errors import UserError
 from alsuite.figures import kept_runs, parts_by_setting, runs_of, table_of
-from alsuite.figures.parts import DERIVED, Part, heading, parts_of, selection
+from alsuite.figures.parts import Part, heading, parts_of, selection
 from alsuite.figures.reduced import reductions
-from alsuite.figures.spec import STORED, Panel, description_of, is_figure, read_panels
+from alsuite.figures.spec import Panel, description_of, is_figure, read_panels
 from alsuite.figures.tabled import tabled
 from alsuite.recorded import Options
 from alsuite.report.titles import paper_of_figure, title_of
@@ -26,7 +26,6 @@ from alsuite.results.kept import TABLES, facts_of
 __all__ = ["Measured", "own_experiment", "published_figures"]
 
 Runs = Mapping[str, pd.DataFrame | str]
-OTHER_ROWS = ("labels", *STORED, *DERIVED)  # kinds of panel whose rows are not all cycles of all their runs
 
 
 @dataclass(frozen=True)
@@ -60,7 +59,7 @@ class Measured:
     @property
     def stored(self) -> list[Part]:
         """The parts that show pictures which a run has stored."""
-        return [part for part in self.parts if part.panel.kind in STORED and part.panel.kind != "plane"]
+        return [part for part in self.parts if part.panel.of.shows == "pictures"]
 
     @property
     def reduced(self) -> list[str]:
@@ -73,7 +72,7 @@ class Measured:
     def groups(self) -> Iterator[tuple[str, pd.DataFrame]]:
         """Each set of runs that its curves compare, once, with a title; without curves, all runs of each setting."""
         seen = set()
-        shown = [part for part in self.parts if not part.note and part.panel.kind not in OTHER_ROWS]
+        shown = [part for part in self.parts if not part.note and part.panel.of.by_cycle]
         for part in shown or (parts_by_setting(self.runs) if len(self.runs) else ()):
             runs = (*sorted(part.frame["run"].unique()), *sorted(part.frame["series"].unique()))
             if runs not in seen:
