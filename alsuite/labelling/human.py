@@ -12,9 +12,7 @@ from torch import Tensor
 
 from alsuite.data.images import Files
 from alsuite.errors import AwaitingLabels, UserError
-from alsuite.labelling.label_studio import LabelStudio
-from alsuite.labelling.page import Page
-from alsuite.labelling.sheet import MADE, UNSURE, Sheet
+from alsuite.labelling.sheet import MADE, UNSURE, ByHand, Sheet, enough
 from alsuite.palette import picture
 from alsuite.pool import Pool
 
@@ -39,7 +37,7 @@ class Human:
         folder: Path,
         names: Sequence[str],
         files: Files | None = None,
-        page: Page | LabelStudio | None = None,
+        page: ByHand | None = None,
         known: Tensor | None = None,
     ) -> None:
         if odd := [name for name in names if name in ("", UNSURE) or name != name.strip()]:
@@ -48,7 +46,7 @@ class Human:
         self.names = list(names)
         self.known = torch.empty(0, dtype=torch.int64) if known is None else known
         self.files = files
-        self.page = page
+        self.page = page or ByHand()
 
     def __call__(self, pool: Pool, indices: Tensor) -> Tensor:
         indices = indices.cpu()
@@ -76,13 +74,8 @@ class Human:
             rows = [{"index": str(i), "image": f"images/{self._show(pool, i)}", "label": ""} for i in wanted]
             getattr(os, "sync", lambda: None)()  # once the sheet is there, its images are not written again
             sheet.write(rows)
-        if isinstance(self.page, LabelStudio):
-            self.page.exchange(sheet)
-        answers = sheet.answers(wanted)
-        if isinstance(self.page, Page) and not _enough(answers, one_at_least):
-            self.page.until_filled(sheet, one_at_least)
-            answers = sheet.answers(wanted)
-        return torch.tensor(self._whole(answers, sheet, one_at_least))
+        self.page.fill(sheet, wanted, one_at_least)
+        return torch.tensor(self._whole(sheet.answers(wanted), sheet, one_at_least))
 
     def _whole(self, answers: Sequence[int | None], sheet: Sheet, one_at_least: bool) -> list[int]:
         """Return the answers, or say how many there are to be given, or that one must be a label."""
@@ -90,17 +83,11 @@ class Human:
         left, names = len(answers) - len(given), ", ".join(self.names[:12]) + ", ..." * (len(self.names) > 12)
         if left:
             which = f"{left} images await" if left == len(answers) else f"{left} of {len(answers)} images still await"
-            raise AwaitingLabels(f"{which} labels ({names}): {self._advice(sheet)}, then start again")
-        if not _enough(answers, one_at_least):
-            where = self.page.export(sheet) if isinstance(self.page, LabelStudio) else sheet.path
+            raise AwaitingLabels(f"{which} labels ({names}): {self.page.advice(sheet)}, then start again")
+        if not enough(answers, one_at_least):
+            where = self.page.source(sheet)
             raise UserError(f"{where} is unsure of every image: label one at least ({names}), then start again")
         return given
-
-    def _advice(self, sheet: Sheet) -> str:
-        """Say how labels are given."""
-        if isinstance(self.page, LabelStudio):
-            return self.page.advice(sheet)
-        return f"fill the column 'label' of {sheet.path}, or give ui=page"
 
     def _show(self, pool: Pool, index: int) -> str:
         """Write an image for the person to look at, and return its name: its own file, or what is learned from."""
@@ -116,8 +103,3 @@ class Human:
 
         Image.fromarray(picture(pool.images[index])).save(target)
         return name
-
-
-def _enough(answers: Sequence[int | None], one_at_least: bool) -> bool:
-    """Tell whether all is answered, and one image is labelled where one at least must be."""
-    return None not in answers and (not one_at_least or any(answer != -1 for answer in answers))

@@ -18,7 +18,7 @@ import numpy as np
 from alsuite.data.images import for_browsers
 from alsuite.errors import UserError
 from alsuite.files import write_text
-from alsuite.labelling.sheet import UNSURE, Sheet
+from alsuite.labelling.sheet import UNSURE, ByHand, Sheet
 from alsuite.recorded import ASKED, ASKED_ARRAYS, PREDICTED, Options
 
 __all__ = ["LabelStudio"]
@@ -26,7 +26,7 @@ __all__ = ["LabelStudio"]
 LABEL, IMAGE = "label", "image"  # what the configuration calls the answer and the picture
 
 
-class LabelStudio:
+class LabelStudio(ByHand):
     """Writes tasks_<...>.json beside a sheet, and fills the sheet from export_<...>.json once it is there.
 
     folder: where the sheets lie; the run's own is the one above
@@ -38,12 +38,12 @@ class LabelStudio:
         self.names = list(names)
         self.configuration = folder / "label_studio.xml"
 
-    def exchange(self, sheet: Sheet) -> None:
+    def fill(self, sheet: Sheet, wanted: Sequence[int], one_at_least: bool) -> None:
         """Write what is to be imported, unless it is there, and take over what has been exported."""
         if not self._beside(sheet, "tasks").exists():
             write_text(self.configuration, _configuration(self.names))
             write_text(self._beside(sheet, "tasks"), json.dumps([*self._tasks(sheet)]))
-        export = self.export(sheet)
+        export = self.source(sheet)
         if export.exists():
             told = _answers(export, self.names)
             rows = sheet.rows()
@@ -52,14 +52,12 @@ class LabelStudio:
             sheet.write([{**row, "label": told.get(row["index"]) or row["label"]} for row in rows])
 
     def advice(self, sheet: Sheet) -> str:
-        """Say what a person does with the files."""
-        tasks, export = self._beside(sheet, "tasks"), self.export(sheet)
+        tasks, export = self._beside(sheet, "tasks"), self.source(sheet)
         return (
             f"import {tasks} into a Label Studio project with {self.configuration}, and export it as JSON to {export}"
         )
 
-    def export(self, sheet: Sheet) -> Path:
-        """Return where the answers are exported to."""
+    def source(self, sheet: Sheet) -> Path:
         return self._beside(sheet, "export")
 
     def _beside(self, sheet: Sheet, kind: str) -> Path:

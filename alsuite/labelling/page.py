@@ -19,7 +19,7 @@ from urllib.parse import parse_qs, urlsplit
 
 from alsuite.data.images import for_browsers
 from alsuite.errors import UserError
-from alsuite.labelling.sheet import UNSURE, Sheet
+from alsuite.labelling.sheet import UNSURE, ByHand, Sheet, enough
 from alsuite.progress import say
 
 __all__ = ["Page"]
@@ -31,7 +31,7 @@ LOCAL = {"127.0.0.1", "localhost"}
 TOKEN = 16  # bytes, all of them random
 
 
-class Page:
+class Page(ByHand):
     """What the page shows: the images of one sheet, or that the run is busy.
 
     folder: where the sheets lie, and the page's address is kept
@@ -50,13 +50,16 @@ class Page:
         self.rows: list[dict[str, str]] = []
         self.answered = monotonic()
 
+    def fill(self, sheet: Sheet, wanted: Sequence[int], one_at_least: bool) -> None:
+        if not enough(sheet.answers(wanted), one_at_least):
+            self.until_filled(sheet, one_at_least)
+
     def until_filled(self, sheet: Sheet, one_at_least: bool = True) -> None:
         """Show a sheet's images until each has an answer, and some seconds more in which the last can be undone.
 
         The sheet can be edited meanwhile: it is read again every second, and before an answer is written into it.
 
         Arguments:
-            sheet: whose images are shown
             one_at_least: whether somebody must be sure of one image
         """
         self._serve()
@@ -129,9 +132,7 @@ class Page:
         """Return a row's label as the page has it, though it may be filled in as a number."""
         assert self.sheet is not None
         label = self.sheet.label(row["label"], str(self.sheet.path))
-        if label is None:
-            return ""
-        return self.names[label] if label >= 0 else UNSURE
+        return "" if label is None else (*self.names, UNSURE)[label]
 
     def _rest(self) -> float | None:
         """Return the seconds until the run goes on; None while images are left, or none is labelled and one must be."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from alsuite.errors import UserError
 from alsuite.files import written_whole
 
-__all__ = ["MADE", "UNSURE", "Sheet", "read_rows"]
+__all__ = ["MADE", "UNSURE", "ByHand", "Sheet", "enough", "read_rows"]
 
 COLUMNS = ("index", "image", "label")
 MADE = "_made"  # the folder of images that a strategy has made, beside those of the pool
@@ -86,6 +86,32 @@ class Sheet:
                 f"{where}: '{answer}' is no class; write one of {', '.join(self.names[:12])}, {others}, and start again"
             )
         return -1 if answer else None
+
+
+class ByHand:
+    """How the answers come into a sheet: here a person writes them there; other ways are made of this."""
+
+    def fill(self, sheet: Sheet, wanted: Sequence[int], one_at_least: bool) -> None:
+        """Bring the answers that there are into the sheet.
+
+        Arguments:
+            sheet: with a row for each image, some of which may have an answer
+            wanted: the indices of these images
+            one_at_least: whether somebody must be sure of one
+        """
+
+    def advice(self, sheet: Sheet) -> str:
+        """Say what a person does to give the labels that are missing."""
+        return f"fill the column 'label' of {sheet.path}, or give ui=page"
+
+    def source(self, sheet: Sheet) -> Path:
+        """Return the file that a person's answers stand in."""
+        return sheet.path
+
+
+def enough(answers: Sequence[int | None], one_at_least: bool) -> bool:
+    """Tell whether all is answered, and one image is labelled where one at least must be."""
+    return None not in answers and (not one_at_least or any(answer != -1 for answer in answers))
 
 
 def read_rows(path: Path, remedy: str) -> tuple[list[str], list[dict[str, str]]]:
