@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,36 +22,53 @@ def by_position(labels: object, size: int, names: Sequence[str] | None) -> Known
 
     A text is the name of an image, and its position only where the images have no names.
     """
+    places = None if names is None else {name: place for place, name in enumerate(names)}
+    found: Known = {}
+    for given, told in _as_mapping(labels, size).items():
+        key = given.as_posix() if isinstance(given, Path) else given
+        place, label = _position(key, places), _one(told, key)
+        if place is None and isinstance(key, str) and key.startswith(f"images/{MADE}/"):
+            continue  # a strategy has made it for the run that asked
+        if place is None or not 0 <= place < size:
+            raise UserError(f"a label is given for {key!r}, which is none of the {size:,} images: mend or delete it")
+        if not _is_unknown(label) and found.setdefault(place, name := _named(label)) != name:
+            raise UserError(f"{key!r} is labelled {found[place]} and {name}: delete one of both")
+    return found
+
+
+def _as_mapping(labels: object, size: int) -> Mapping[Any, object]:
+    """Return image -> label of a CSV, a table, a series, a mapping, or a list of one for each image."""
     import pandas as pd
 
     if isinstance(labels, str | Path):
-        labels = read_labels([Path(labels)])
+        return read_labels([Path(labels)])
     if isinstance(labels, pd.DataFrame):
         if "label" not in labels:
             raise UserError(f"the table of labels has the columns {', '.join(map(str, labels))}: it needs one label")
         labels = labels.set_index("image")["label"] if "image" in labels else labels["label"]
     if isinstance(labels, pd.Series):  # as the table that `query` returns, by position
-        labels = labels.to_dict()
-    if not isinstance(labels, Mapping):
-        if isinstance(labels, np.ma.MaskedArray):
-            labels = labels.tolist()  # None where it is masked
-        listed = np.asarray(() if labels is None else labels, dtype=object).ravel()
-        if len(listed) not in (0, size):
-            raise UserError(f"there are {len(listed):,} labels of {size:,} images: give one each, None where unknown")
-        labels = dict(enumerate(listed))
-    places = {name: place for place, name in enumerate(names or ())}
-    found: Known = {}
-    for given, told in labels.items():
-        key = given.as_posix() if isinstance(given, Path) else given
-        place, label = _place(key, places) if isinstance(key, str) else _whole(key), _one(told, key)
-        if isinstance(place, str) and place.startswith(f"images/{MADE}/"):
-            continue  # a strategy has made it for the run that asked
-        place = int(place) if names is None and isinstance(place, str) and place.isdecimal() else place
-        if not isinstance(place, int) or not 0 <= place < size:
-            raise UserError(f"a label is given for {key!r}, which is none of the {size:,} images: mend or delete it")
-        if not _is_unknown(label) and found.setdefault(place, name := _named(label)) != name:
-            raise UserError(f"{key!r} is labelled {found[place]} and {name}: delete one of both")
-    return found
+        return labels.to_dict()
+    if isinstance(labels, Mapping):
+        return labels
+    listed = labels.tolist() if isinstance(labels, np.ma.MaskedArray) else labels  # None where it is masked
+    each = np.asarray(() if listed is None else listed, dtype=object).ravel()
+    if len(each) not in (0, size):
+        raise UserError(f"there are {len(each):,} labels of {size:,} images: give one each, None where unknown")
+    return dict(enumerate(each))
+
+
+def _position(key: object, places: Mapping[str, int] | None) -> int | None:
+    """Return an image's place, by its name, or by its number; None where it has none.
+
+    Arguments:
+        key: a name, also as its copy beside a sheet is called, or a number
+        places: of the names; where these are None, as images have no names, a text is a number, too
+    """
+    if not isinstance(key, str):
+        return int(key) if isinstance(key, int | np.integer) and not isinstance(key, bool) else None
+    if places is None:
+        return int(key) if key.isdecimal() else None
+    return places.get(key, places.get(key.removeprefix("images/")))
 
 
 def _one(label: object, key: object) -> object:
@@ -74,11 +92,6 @@ def classes_of(labels: Iterable[str]) -> list[str]:
     return names
 
 
-def _place(key: str, places: Mapping[str, int]) -> int | str:
-    """Return the place of an image, which may be called as its copy beside a sheet is; the key where it has none."""
-    return places.get(key, places.get(key.removeprefix("images/"), key))
-
-
 def _named(label: object) -> str:
     """Return a class's name; numbers with nothing behind their points, as a column with gaps has them, are whole."""
     if isinstance(label, float | np.floating) and float(label).is_integer():
@@ -86,11 +99,6 @@ def _named(label: object) -> str:
     if isinstance(label, int | np.integer) and label < 0:
         raise UserError(f"the label {label} is no class: number classes from 0, and give None or -1 where unknown")
     return str(label).strip()
-
-
-def _whole(key: object) -> int | None:
-    """Return a whole number as Python has it; None for all else."""
-    return int(key) if isinstance(key, int | np.integer) and not isinstance(key, bool) else None
 
 
 def read_labels(paths: Iterable[Path]) -> dict[str | int, str]:
