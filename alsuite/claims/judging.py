@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from alsuite.claims.claim import Claim, Series, strategy_of
-from alsuite.claims.series import Chosen, Height, in_one_setting, instead, not_averaged, places, rows_of, said, values
+from alsuite.claims.series import Evidence, Height, in_one_setting, not_averaged, places, said, values
 from alsuite.errors import UserError
 from alsuite.results.intervals import SIGNIFICANT
 from alsuite.results.measures import BYTES
@@ -31,24 +31,19 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What the runs say to a claim, by its weakest comparison.
+class Comparison:
+    """What the runs say to one comparison of a claim.
 
     seeds: how many both series have
-    comparisons: how many the claim makes
     effect: the mean, of differences or (as a ratio again) of logarithms of ratios; nan where one is infinite
     low, high: its 95 % interval; nan with one seed, or where all are alike
     p_for: the one-sided p-value for the claim
     p_against: that against it
-    clear: how far the weakest comparison's mean lies from the nearer bound, in standard deviations over seeds
-    tested: whether any comparison has more than one seed, without which none could decide anything that seeds change
-    without: what the claim averages over, and the runs lack
-    task_models: those of each series, where they differ and strategies are compared
-    apart: the seeds at which series ran on different devices, so that they are pairs in name
+    clear: how far the mean lies from the nearer bound, in standard deviations over seeds
+    tested: whether it has more than one seed, without which it could decide nothing that seeds change
     """
 
     seeds: int
-    comparisons: int
     effect: float
     low: float
     high: float
@@ -56,6 +51,21 @@ class Judgement:
     p_against: float
     clear: float
     tested: bool
+
+
+@dataclass(frozen=True)
+class Judgement(Comparison):
+    """What the runs say to a claim: its weakest comparison, and what holds of all.
+
+    p_against: that of the strongest contradiction, times the number of comparisons
+    tested: whether any is
+    comparisons: how many the claim makes
+    without: what the claim averages over, and the runs lack
+    task_models: those of each series, where they differ and strategies are compared
+    apart: the seeds at which series ran on different devices, so that they are pairs in name
+    """
+
+    comparisons: int
     without: tuple[str, ...] = ()
     task_models: tuple[str, ...] = ()
     apart: tuple[int, ...] = ()
@@ -78,61 +88,62 @@ def judged(claim: Claim, runs: pd.DataFrame) -> Judgement:
         claim: what is judged
         runs: a row for each cycle and test, as `alsuite.results` loads them; they may hold more than the claim needs
     """
-    chosen = Chosen(in_one_setting(claim, runs))
+    evidence = Evidence(claim, in_one_setting(claim, runs))
     comparisons = [
         _compared(claim, gain, measure in BYTES)
         for better, than in claim.pairs
         for measure in claim.measures
-        for gain in _effects(claim, chosen, measure, better, than)
+        for gain in _effects(evidence, measure, better, than)
     ]
     weakest = max(comparisons, key=lambda one: (one.p_for, -one.effect))
     named = [one for pair in claim.pairs for one in pair if one is not None]
-    lacking = [text for one in named for text in not_averaged(claim, chosen, one, claim.measures[0])]
-    return replace(
+    lacking = [text for one in named for text in not_averaged(evidence, one)]
+    of_all = replace(
         weakest,
-        comparisons=len(comparisons),
-        tested=any(one.tested for one in comparisons),
-        without=tuple(dict.fromkeys(lacking)),
-        task_models=_unlike_models(claim, chosen, named),
-        apart=_apart(claim, chosen),
         p_against=min(1.0, len(comparisons) * min(one.p_against for one in comparisons)),
+        tested=any(one.tested for one in comparisons),
+    )
+    return Judgement(
+        **vars(of_all),
+        comparisons=len(comparisons),
+        without=tuple(dict.fromkeys(lacking)),
+        task_models=_unlike_models(evidence, named),
+        apart=_apart(evidence),
     )
 
 
-def _unlike_models(claim: Claim, runs: Chosen, named: Sequence[Series]) -> tuple[str, ...]:
+def _unlike_models(evidence: Evidence, named: Sequence[Series]) -> tuple[str, ...]:
     """Return each series with its task models, if these differ where strategies are compared."""
     if len({*map(strategy_of, named)}) == 1:
         return ()
-    found = {said(one): sorted(rows_of(claim, runs, one, claim.measures[0])["task_model"].unique()) for one in named}
+    found = {said(one): sorted(evidence.rows(one)["task_model"].unique()) for one in named}
     if len({*map(tuple, found.values())}) < 2:
         return ()
     return tuple(f"{name} has {' or '.join(models)}" for name, models in found.items())
 
 
-def _apart(claim: Claim, runs: Chosen) -> tuple[int, ...]:
+def _apart(evidence: Evidence) -> tuple[int, ...]:
     """Return the seeds of which the series that are compared ran on different devices."""
     found: set[int] = set()
-    for pair in claim.pairs:
-        named = [one for one in pair if one is not None]
-        named += [instead(claim, runs, one) for one in named if claim.over is not None]
-        rows = [rows_of(claim, runs, one, claim.measures[0])[["seed", "device"]] for one in named]
+    for pair in evidence.claim.pairs:
+        rows = [evidence.rows(one)[["seed", "device"]] for one in evidence.used(*pair)]
         shared = set.intersection(*({*each["seed"]} for each in rows))
         devices = pd.concat(rows).groupby("seed")["device"].nunique()
         found |= {int(seed) for seed in shared if devices[seed] > 1}
     return tuple(sorted(found))
 
 
-def _effects(claim: Claim, runs: Chosen, measure: str, better: Series, than: Series | None) -> Iterator[Array]:
+def _effects(evidence: Evidence, measure: str, better: Series, than: Series | None) -> Iterator[Array]:
     """Yield, for each place on the curve that the claim speaks of, the effects of the common seeds."""
-    for at in places(claim, runs, measure, better, than):
-        height = _height(claim, runs, measure, than)
-        pair = [values(claim, runs, one, measure, at, height) for one in (better, than) if one is not None]
+    for at in places(evidence, measure, better, than):
+        height = _height(evidence, measure, than)
+        pair = [values(evidence, one, measure, at, height) for one in (better, than) if one is not None]
         both = pd.concat(pair, axis=1, join="inner")
         if both.empty:
             raise UserError(f"{' and '.join(said(one) for one in (better, than) if one)} have no common seed")
         if both.isna().any(axis=1).all():
             raise UserError(f"a curve ends far from {at} labels")
-        if np.isnan(gain := _effect(claim, both.dropna().to_numpy(float))).all():
+        if np.isnan(gain := _effect(evidence.claim, both.dropna().to_numpy(float))).all():
             raise UserError("no curve reaches that height with the labels that it has")
         yield gain[~np.isnan(gain)]
 
@@ -150,15 +161,16 @@ def _effect(claim: Claim, values: Array) -> Array:
         return (values[:, 1] - values[:, 0]) if fewer else (values[:, 0] - values[:, 1])
 
 
-def _height(claim: Claim, runs: Chosen, measure: str, than: Series | None) -> Height:
+def _height(evidence: Evidence, measure: str, than: Series | None) -> Height:
     """Return the height that curves are to reach, if the claim speaks of one: a number, or where the worse one ends."""
-    if claim.to_reach != "last":
-        return None if claim.to_reach is None else float(claim.to_reach)
+    to_reach = evidence.claim.to_reach
+    if to_reach != "last":
+        return None if to_reach is None else float(to_reach)
     assert than is not None
-    return values(replace(claim, to_reach=None), runs, than, measure, "last")
+    return values(evidence, than, measure, "last")
 
 
-def _compared(claim: Claim, gain: Array, counted: bool = False) -> Judgement:
+def _compared(claim: Claim, gain: Array, counted: bool = False) -> Comparison:
     """Judge one comparison by its paired effects: by t-tests, so that with one seed nothing is sure.
 
     By sign tests where all effects are alike, or one is infinite, since a curve never reaches a height: how large the
@@ -174,9 +186,8 @@ def _compared(claim: Claim, gain: Array, counted: bool = False) -> Judgement:
     inside = [gain - low] if math.isfinite(low) else []
     inside += [high - gain] if math.isfinite(high) else []
     above = _surely_above if counted else _mean_above if vary else _most_above
-    return Judgement(
+    return Comparison(
         seeds=count,
-        comparisons=1,
         effect=shown[0],
         low=shown[1],
         high=shown[2],

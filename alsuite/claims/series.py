@@ -1,7 +1,7 @@
 """The values that a claim compares: one of each seed, for a series and a place on its curve.
 
-A series is selected from the runs of an experiment (`rows_of`), reduced to a number for each run, and averaged over the
-runs of a seed, so that series are compared seed by seed.
+A series is selected from the runs of an experiment (`Evidence`), reduced to a number for each run, and averaged over
+the runs of a seed, so that series are compared seed by seed.
 """
 
 from __future__ import annotations
@@ -24,22 +24,50 @@ from alsuite.results.heights import common, mean_height
 from alsuite.results.measures import PER_CLASS, factor, timed
 from alsuite.results.statistics import FULL, RUN, unique_seeds, with_series
 
-__all__ = ["Chosen", "Height", "in_one_setting", "instead", "not_averaged", "places", "rows_of", "said", "values"]
+__all__ = ["Evidence", "Height", "in_one_setting", "not_averaged", "places", "said", "values"]
 
 Rows = pd.DataFrame
 Height = float | pd.Series | None  # that curves are to reach, one for all seeds or one for each
 
 
 @dataclass(frozen=True)
-class Chosen:
-    """The runs that one claim speaks of.
+class Evidence:
+    """A claim, and the runs that it speaks of.
 
-    frame: their rows
+    claim: says how runs are selected and reduced
+    frame: the rows of the runs, in one setting
     selected: those of each series that was looked at, by what it is called and its measure
     """
 
+    claim: Claim
     frame: Rows
     selected: dict[tuple[str, str], Rows] = field(default_factory=dict)
+
+    def rows(self, wanted: Series, measure: str = "") -> Rows:
+        """Return a series' rows that have the measure, with it as `value`; they are selected and checked once.
+
+        Arguments:
+            wanted: the series
+            measure: what of it, by default the first that the claim compares
+        """
+        key = said(wanted), measure or self.claim.measures[0]
+        if key not in self.selected:
+            self.selected[key] = _selected(self.claim, self.frame, wanted, key[1])
+        return self.selected[key]
+
+    def instead(self, wanted: Series) -> Series:
+        """Return the series of the strategy that gains are told over, in the same setting where it has one."""
+        over = self.claim.over
+        if isinstance(wanted, str):
+            return str(over)
+        rows = self.frame[self.frame["strategy"] == over]
+        has = [column for column in wanted if column in rows and not _empty(rows[column])]
+        return {**{column: wanted[column] for column in has}, "strategy": over}
+
+    def used(self, *wanted: Series | None) -> list[Series]:
+        """List the series that there are of those given, and those that their gains are told over."""
+        named = [one for one in wanted if one is not None]
+        return named if self.claim.over is None else [*named, *map(self.instead, named)]
 
 
 def in_one_setting(claim: Claim, frame: Rows) -> Rows:
@@ -54,18 +82,17 @@ def in_one_setting(claim: Claim, frame: Rows) -> Rows:
     return frame if own.empty or "test" in claim.where else own
 
 
-def places(claim: Claim, runs: Chosen, measure: str, *wanted: Series | None) -> list[At]:
+def places(of: Evidence, measure: str, *wanted: Series | None) -> list[At]:
     """List the places on the curves that a claim speaks of.
 
     Of every budget they are those that all its series have; of the area the range that all have. Seconds are averaged.
     """
+    claim = of.claim
     if claim.at == "area" and timed(measure):
         return ["mean"]
     if claim.at not in ("each", "area") or claim.exponent or claim.to_reach is not None:
         return [claim.at]
-    named = [one for one in wanted if one is not None]
-    named += [instead(claim, runs, one) for one in named if claim.over is not None]
-    curves = [rows for one in named if not _alone(rows := rows_of(claim, runs, one, measure))]
+    curves = [rows for one in of.used(*wanted) if not _alone(rows := of.rows(one, measure))]
     if claim.at == "area":
         if not curves:
             return [claim.at]
@@ -79,30 +106,18 @@ def places(claim: Claim, runs: Chosen, measure: str, *wanted: Series | None) -> 
     return [int(count) for count in sorted(everywhere)[1:] or sorted(everywhere)]
 
 
-def values(claim: Claim, runs: Chosen, wanted: Series, measure: str, at: At, height: Height = None) -> pd.Series:
+def values(of: Evidence, wanted: Series, measure: str, at: At, height: Height = None) -> pd.Series:
     """Return the value of each seed, less that of the strategy that it is told over.
 
     Arguments:
-        claim: says how runs are selected and reduced
-        runs: those of the experiment, in one setting
+        of: the claim and its runs
         wanted: the series
         measure: what of it
         at: where on the curve, unless the series names a place of its own
         height: that the curve is to reach, for a claim of how many labels that takes
     """
-    found = _values(claim, rows_of(claim, runs, wanted, measure), _place(wanted, at), height)
-    if claim.over is None:
-        return found
-    over = rows_of(claim, runs, instead(claim, runs, wanted), measure)
-    return found - _values(claim, over, _place(wanted, at), height)
-
-
-def rows_of(claim: Claim, runs: Chosen, wanted: Series, measure: str) -> Rows:
-    """Return a series' rows that have the measure, with it as `value`; they are selected and checked once."""
-    key = said(wanted), measure
-    if key not in runs.selected:
-        runs.selected[key] = _selected(claim, runs.frame, wanted, measure)
-    return runs.selected[key]
+    found, *over = (_values(of.claim, of.rows(one, measure), _place(wanted, at), height) for one in of.used(wanted))
+    return found - over[0] if over else found
 
 
 def _selected(claim: Claim, frame: Rows, wanted: Series, measure: str) -> Rows:
@@ -135,14 +150,14 @@ def _with_all_seeds(rows: Rows, columns: list[str]) -> Rows:
     return kept
 
 
-def not_averaged(claim: Claim, runs: Chosen, wanted: Series, measure: str) -> list[str]:
+def not_averaged(of: Evidence, wanted: Series) -> list[str]:
     """List what a series was to be averaged over, too, and of which there are no runs, or not of all seeds."""
-    named = {**claim.where, **(wanted if isinstance(wanted, Mapping) else {})}
+    named = {**of.claim.where, **(wanted if isinstance(wanted, Mapping) else {})}
     lists = {column: values for column, values in named.items() if isinstance(values, list)}
     listed = [(column, value) for column, values in lists.items() for value in values]
     if not listed:
         return []
-    rows = rows_of(claim, runs, wanted, measure)
+    rows = of.rows(wanted)
     return [f"{column}={value}" for column, value in listed if not rows[column].map(key_of).eq(key_of(value)).any()]
 
 
@@ -175,15 +190,6 @@ def _of_class(counts: list[float], classes: list[str], name: str) -> tuple[float
     if name not in map(str, classes):
         raise UserError(f"no class is called {name}")
     return counts[[*map(str, classes)].index(name)], sum(counts)
-
-
-def instead(claim: Claim, runs: Chosen, wanted: Series) -> Series:
-    """Return the series of the strategy that gains are told over, in the same setting where it has one."""
-    if isinstance(wanted, str):
-        return str(claim.over)
-    rows = runs.frame[runs.frame["strategy"] == claim.over]
-    has = [column for column in wanted if column in rows and not _empty(rows[column])]
-    return {**{column: wanted[column] for column in has}, "strategy": claim.over}
 
 
 def _empty(column: pd.Series) -> bool:
