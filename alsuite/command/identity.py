@@ -12,7 +12,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,12 +29,9 @@ __all__ = ["FOLDERS", "code_of", "data_of", "provenance"]
 
 GROUPS = ("strategy", "task_model", "initial", "budget", "oracle", "dataset")
 ALWAYS = ("alsuite.loop", "alsuite.data.dataset")
-EMBEDDED = {"alsuite.data.digits.digits": "embedded"}
+EMBEDDED = "alsuite.data.digits.digits"  # in a package
 FOLDERS = ("alsuite.data.folders.folder", "alsuite.data.segmentation.folder_masks")  # all images below dataset.path
-ARRAYS = ("alsuite.data.load", "alsuite.data.store.load")
-SHARDS = "alsuite.data.shards.shards"
-MOST_FILES, FEW_FILES = 20_000, 64
-BLOCK = 4096
+MOST_FILES, FEW_FILES, BLOCK = 20_000, 64, 4096
 PACKAGES = (
     "alsuite",
     "torch",
@@ -85,45 +82,46 @@ def data_of(dataset: Options) -> str:
     Arguments:
         dataset: the configuration's node that says what builds the data set, and from where
     """
-    others = (dataset.get("extra_tests") or {}).values()
-    found = [_own_data(dataset), *map(data_of, others)]
+    found = [_own_data(dataset), *map(data_of, (dataset.get("extra_tests") or {}).values())]
     return "" if "" in found else "+".join(found)
 
 
 def _own_data(dataset: Options) -> str:
     """Return a hash of the files of a data set without its extra tests; "" where there are none."""
     target = dataset["_target_"]
-    if target in EMBEDDED:
-        return EMBEDDED[target]
-    named = _folders(dataset) if target in FOLDERS else _shards(dataset) if target == SHARDS else dataset
-    paths = [_arrays(dataset)] if target in ARRAYS else [*_paths(named)]
+    if target == EMBEDDED:
+        return "embedded"
+    paths = [*FILES.get(target, _paths)(dataset)]
     found = (_checksum(path, images=target in FOLDERS) for path in paths)
     return digest("".join(found).encode()) if any(path.exists() for path in paths) else ""
 
 
-def _folders(dataset: Options) -> list[object]:
-    """Return a data set's folders of images, and the files of the classes of masks, or of labels that are known."""
-    if dataset["_target_"] == FOLDERS[1]:
-        return [dataset["path"], f"{dataset['path']}/classes.txt"]
+def _folders(dataset: Options) -> Iterator[Path]:
+    """Find a data set's folders of images, and the files of labels that are known."""
     known = dataset.get("labelled")
     sheets = [] if known in (None, "folders", "none") else [known]
     if sheets and place_of(known).is_dir():
         sheets = [str(sheet) for sheet in sorted(place_of(known).glob("*.csv"))]
-    return [dataset["path"], dataset.get("test"), *sheets]
+    return _paths([dataset["path"], dataset.get("test"), *sheets])
 
 
-def _shards(dataset: Options) -> list[str]:
-    """Return a data set's shards, and the file of its names, but no URLs: these aren't looked at."""
+def _masks(dataset: Options) -> Iterator[Path]:
+    """Find the folder of a data set's images and masks, and the file of their classes."""
+    return _paths([dataset["path"], f"{dataset['path']}/classes.txt"])
+
+
+def _shards(dataset: Options) -> Iterator[Path]:
+    """Find a data set's shards, and the file of its names, but no URLs: these aren't looked at."""
     from alsuite.data.shards import matching
 
     given = [dataset["train"], dataset["test"], dataset.get("names") or []]
     every = [pattern for each in given for pattern in ([each] if isinstance(each, str) else each)]
-    return [shard for pattern in every if "://" not in pattern for shard in matching(pattern)]
+    return _paths([shard for pattern in every if "://" not in pattern for shard in matching(pattern)])
 
 
-def _arrays(dataset: Options) -> Path:
-    """Return the folder that the arrays of a data set are kept in, as `alsuite.data.store` finds it."""
-    return data_root(dataset.get("root")) / (dataset.get("source") or dataset["name"])
+def _arrays(dataset: Options) -> Iterator[Path]:
+    """Find the folder that the arrays of a data set are kept in, as `alsuite.data.store` does."""
+    yield data_root(dataset.get("root")) / (dataset.get("source") or dataset["name"])
 
 
 def _paths(value: object) -> Iterator[Path]:
@@ -136,6 +134,14 @@ def _paths(value: object) -> Iterator[Path]:
             yield from _paths(part)
     elif isinstance(value, str) and value and at_home(value).exists():
         yield place_of(value)
+
+
+FILES: Mapping[str, Callable[[Options], Iterator[Path]]] = {  # of what builds a data set, where its options don't tell
+    **dict.fromkeys(("alsuite.data.load", "alsuite.data.store.load"), _arrays),
+    "alsuite.data.folders.folder": _folders,
+    "alsuite.data.segmentation.folder_masks": _masks,
+    "alsuite.data.shards.shards": _shards,
+}
 
 
 @functools.cache
