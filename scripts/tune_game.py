@@ -21,7 +21,7 @@ import pandas as pd
 import torch
 from hydra.utils import instantiate
 from torch import Tensor
-from tune_fair import configured, fill, listed
+from tuning import configured, fill, listed
 
 from alsuite.command.complaints import complaining
 from alsuite.data import Dataset

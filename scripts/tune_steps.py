@@ -24,7 +24,7 @@ import torch
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor
-from tune_fair import accuracy, configured, fill, listed
+from tuning import accuracy, configured, fill, listed
 
 from alsuite.command.complaints import complaining
 from alsuite.data import Dataset

@@ -15,6 +15,7 @@ import torch
 import tune_fair
 import tune_game
 import tune_steps as steps
+import tuning
 from hydra.utils import instantiate
 from torch import nn
 
@@ -40,11 +41,11 @@ def tune_steps(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_the_task_model_is_what_a_run_at_the_scale_would_have(
     tune_steps: Any, options: tuple[str, ...], network: str
 ) -> None:
-    assert tune_steps.configured(*options).task_model.net._target_.rpartition(".")[2] == network
+    assert tuning.configured(*options).task_model.net._target_.rpartition(".")[2] == network
 
 
 def test_held_out_images_are_no_part_of_the_pool_and_none_is_of_the_test_set(tune_steps: Any) -> None:
-    dataset = instantiate(tune_steps.configured("dataset=digits").dataset)
+    dataset = instantiate(tuning.configured("dataset=digits").dataset)
     pool, targets, held_out = tune_steps.divided(dataset, 3)
     assert len(held_out) == 300
     assert torch.equal(pool.labels[pool.labelled], targets[pool.labelled])
@@ -101,7 +102,7 @@ def test_a_row_that_the_table_holds_is_not_measured_again(tune_steps: Any, tmp_p
 
     for seeds in ((0, 1), (0, 1, 2)):
         choices = [("digits", ("strategy=random",), seed) for seed in seeds]
-        tune_steps.fill(table, choices, "smoke", measured, tune_steps.page)
+        tuning.fill(table, choices, "smoke", measured, tune_steps.page)
     assert [seed for seed, *_ in asked] == [0, 1, 2]
     assert pd.read_csv(table)["seed"].tolist() == [0, 1, 2]
     assert "| digits | strategy=random | smoke | 3 | 60.00% ± 5.77% | 1 |" in table.with_suffix(".md").read_text()
@@ -116,8 +117,8 @@ def test_a_recipe_is_judged_by_held_out_images_and_more_labels_teach_more() -> N
 
 
 def test_a_grid_has_each_value_of_each_option() -> None:
-    assert tune_fair.listed("fair.lr=0.1,0.2") == ["fair.lr=0.1", "fair.lr=0.2"]
-    config = tune_fair.configured("protocol=fair", "fair.lr=0.2")
+    assert tuning.listed("fair.lr=0.1,0.2") == ["fair.lr=0.1", "fair.lr=0.2"]
+    config = tuning.configured("protocol=fair", "fair.lr=0.2")
     assert config.task_model.lr == 0.2
 
 
@@ -129,7 +130,7 @@ def small_game(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_a_game_is_played_without_labels_of_some_classes_and_without_the_held_out_images(small_game: Any) -> None:
-    dataset = replace(instantiate(small_game.configured("dataset=digits").dataset), tests={})
+    dataset = replace(instantiate(tuning.configured("dataset=digits").dataset), tests={})
     seed_all(0, -1)
     pool, held_out, missing = small_game.divided(dataset)
     assert (len(pool), len(pool.labelled), len(held_out)) == (700, 100, 300)
