@@ -26,13 +26,12 @@ conf/claims.yaml holds the claims; each compares series of an experiment's runs,
 from __future__ import annotations
 
 from alsuite.claims.claim import Claim, read_claims
-from alsuite.claims.judging import Judgement, judged
+from alsuite.claims.judging import judged
 from alsuite.claims.pages import below_a_picture, of_papers, on_a_page, verdicts_on
 from alsuite.claims.verdicts import live_runs, measured_runs, published_runs, verdicts
 
 __all__ = [
     "Claim",
-    "Judgement",
     "below_a_picture",
     "judged",
     "live_runs",

@@ -60,7 +60,7 @@ def made_up(
     return Dataset(name, pool, tests, tuple(map(str, range(classes))), None, *statistics(pool.images))
 
 
-def made_up_masks(name: str, shape: Sequence[int], train: int = 160, test: int = 40) -> Dataset:
+def made_up_masks(name: str, shape: Sequence[int]) -> Dataset:
     """Make a data set of images of 4 x 4 patches, each of a class that has a brightness of its own, always the same.
 
     shape: (C, H, W, classes)
@@ -80,5 +80,5 @@ def made_up_masks(name: str, shape: Sequence[int], train: int = 160, test: int =
         targets[:, 0] = VOID
         return Split(images, targets)
 
-    pool = split(train)
-    return Dataset(name, pool, {name: split(test)}, tuple(map(str, range(classes))), None, *statistics(pool.images))
+    pool = split(160)
+    return Dataset(name, pool, {name: split(40)}, tuple(map(str, range(classes))), None, *statistics(pool.images))

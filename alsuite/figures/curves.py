@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 __all__ = [
-    "ENOUGH",
     "HOLLOW",
     "PUBLISHED",
     "along_x",

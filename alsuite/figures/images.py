@@ -18,7 +18,7 @@ from alsuite.figures.spec import Panel
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["CAPTION", "draw_rows", "grid_height", "groups_of", "picture_rows", "read_rows", "stored_in"]
+__all__ = ["CAPTION", "as_drawn", "draw_rows", "grid_height", "groups_of", "picture_rows", "read_rows", "stored_in"]
 
 LETTER = 5.4 / 72  # inches, of 8 points, the widest of them
 CAPTION = 0.3
@@ -54,14 +54,18 @@ def draw_rows(axes: "Axes", rows: ImageRows, captions: Captions) -> None:
         top -= _caption_height(texts)
         axes.text(-0.15, top - 0.5, name.replace("_", " "), ha="right", va="center")
         for c, image in enumerate(images):
-            shown = image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)
             extent = (c + 0.03, c + 0.97, top - 0.97, top - 0.03)
-            axes.imshow(shown, cmap="gray", vmin=0, vmax=255, extent=extent, interpolation="nearest")
+            axes.imshow(as_drawn(image), cmap="gray", vmin=0, vmax=255, extent=extent, interpolation="nearest")
         for c, text in enumerate(texts):
             axes.text(c + 0.5, top + 0.02, text, ha="center", va="bottom", fontsize=6.5, color="#333333")
         top -= 1
     axes.set(xlim=(0, max(map(len, rows.values()))), ylim=(top, 0), aspect="equal")
     axes.set_axis_off()
+
+
+def as_drawn(image: np.ndarray) -> np.ndarray:
+    """Return a (C, H, W) image of one channel or three as it is drawn: its grays (H, W), or its colours (H, W, 3)."""
+    return image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)
 
 
 def picture_rows(part: Part) -> tuple[dict[str, np.ndarray], dict[str, list[str]]]:

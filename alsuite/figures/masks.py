@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from alsuite.figures.images import read_rows, stored_in
+from alsuite.figures.images import as_drawn, read_rows, stored_in
 from alsuite.figures.parts import Part
 from alsuite.figures.style import Look
 from alsuite.palette import shade
@@ -37,7 +37,6 @@ def masks(axes: "Axes", part: Part, _: Look) -> None:
 
 
 def _draw(axes: "Axes", image: np.ndarray, place: tuple[int, int], ratio: float) -> None:
-    shown = image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)
     left, top = place[0], -place[1] * ratio
     extent = (left + GAP, left + 1 - GAP, top - ratio + GAP, top - GAP)
-    axes.imshow(shown, cmap="gray", vmin=0, vmax=255, extent=extent, interpolation="nearest")
+    axes.imshow(as_drawn(image), cmap="gray", vmin=0, vmax=255, extent=extent, interpolation="nearest")

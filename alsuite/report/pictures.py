@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from alsuite.errors import UserError
-from alsuite.figures.images import picture_rows, read_rows
+from alsuite.figures.images import as_drawn, picture_rows, read_rows
 from alsuite.figures.parts import Part
 
 __all__ = ["Picture", "Strip", "of_part", "of_run", "thumbnail"]
@@ -74,9 +74,8 @@ def _strip(name: str, images: np.ndarray, captions: Sequence[str]) -> Strip:
 
 def _address(image: np.ndarray) -> str:
     """Write a (C, H, W) image as a PNG inside an address."""
-    shown = image[0] if image.shape[0] == 1 else image.transpose(1, 2, 0)
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(shown)).save(buffer, "PNG")
+    Image.fromarray(np.ascontiguousarray(as_drawn(image))).save(buffer, "PNG")
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 

@@ -12,6 +12,8 @@ from alsuite.results.statistics import SETTING, aubc, paired_tests, penalty_matr
 
 __all__ = ["markdown", "report"]
 
+COLUMNS = 6  # labelled counts that a text shows
+
 
 def report(frame: pd.DataFrame, series: Sequence[str], metric: str = "accuracy") -> tuple[str, dict[str, pd.DataFrame]]:
     """Compare the series within each setting: as text, and as the tables to store.
@@ -80,12 +82,12 @@ def _text(setting: Mapping[str, str], made: Mapping[str, pd.DataFrame], metric: 
     return "\n\n".join(f"{head}\n{body}".strip() for head, body in parts)
 
 
-def _thinned(curve: pd.DataFrame, columns: int = 6) -> pd.DataFrame:
+def _thinned(curve: pd.DataFrame) -> pd.DataFrame:
     """Keep a few labelled counts, evenly apart, of the series that have more than one."""
     several = curve.groupby("series")["labelled"].transform("count") > 1
     curve = (curve[several] if several.any() else curve).astype({"labelled": int})
     counts = sorted(curve["labelled"].unique())
-    shown = {counts[round(k * (len(counts) - 1) / (columns - 1))] for k in range(columns)}
+    shown = {counts[round(k * (len(counts) - 1) / (COLUMNS - 1))] for k in range(COLUMNS)}
     curve = curve[curve["labelled"].isin(shown)]
     cells = curve.assign(cell=[_cell(row).partition(" [")[0] for _, row in curve.iterrows()])
     return cells.pivot(index="series", columns="labelled", values="cell").fillna("")
