@@ -39,6 +39,7 @@ from alsuite.strategies.aalu import AALU, Assistance
 from alsuite.strategies.badge import Badge
 from alsuite.strategies.committee import Committee
 from alsuite.strategies.coreset import CoreSet
+from alsuite.strategies.dal import Discrimination
 from alsuite.strategies.random import Random
 from alsuite.strategies.suggestive import Suggestive
 from alsuite.strategies.uncertainty import Uncertainty
@@ -158,6 +159,18 @@ def played(reduction: str) -> dict[str, list[float]]:
     with nothing_drawn():
         game = play(AdversarialGame(*nets, rules), *streams)
     return state(game)
+
+
+def discriminated() -> tuple[dict[str, list[float]], int]:
+    """Return the weights of DAL's discriminator, and after how many of its steps it was right often enough."""
+    seed_all(0, 0)
+    features = torch.randn(60, 5)
+    features[20:, 0] += 3
+    learning = Discrimination(discriminator(5, 2, 16), 0.01, 0.9, 4)
+    with nothing_drawn():
+        pools = (Stream(features, batch=10, indices=indices) for indices in (torch.arange(20, 60), torch.arange(20)))
+        fit(learning, *pools, steps=600)
+    return state(learning.net), learning.done
 
 
 def made(root: Path, kind: str) -> dict[str, list[float]]:

@@ -32,10 +32,10 @@ from helpers.tasks import FixedTask, fast_task
 
 STRATEGIES = sorted(path.stem for path in (CONF / "strategy").glob("*.yaml"))
 CHANCY = ["random", "full", "badge", "bald", "dbal", "mc_dropout"]
-CHANCY += ["vaal", "vaal_no_vae", "vaal_no_d", "vaal_frozen_vae", "ta_vaal", "aalu", "loss_learn"]
+CHANCY += ["dal", "vaal", "vaal_no_vae", "vaal_no_d", "vaal_frozen_vae", "ta_vaal", "aalu", "loss_learn"]
 MAKERS = ["acgan", "acgan_filtered", "active_gan"]  # of labelled images
 LONG = {"asal", "asal_min_distance", "gaal", "acgan", "acgan_filtered", "active_gan", "ta_vaal", "aalu", "loss_learn"}
-LONG |= {"adv_vae", "adv_vae_prediction", "adv_vae_loss_learn", "vaal_no_d", "vaal_no_vae", "vaal_frozen_vae"}
+LONG |= {"dal", "adv_vae", "adv_vae_prediction", "adv_vae_loss_learn", "vaal_no_d", "vaal_no_vae", "vaal_frozen_vae"}
 SMALL = ["scale=smoke", "task_model.net.dropout=0.5"]
 
 
@@ -82,7 +82,7 @@ def test_the_whole_rest_of_the_pool_can_be_asked_for(strategy: Strategy) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["vaal", "vaal_no_d", "ta_vaal", "aalu"])
+@pytest.mark.parametrize("name", ["vaal", "vaal_no_d", "ta_vaal", "aalu", "dal"])
 @pytest.mark.parametrize("left", [1, 65])
 def test_an_adversary_can_ask_for_the_whole_rest_too(name: str, left: int) -> None:
     config = composed(f"strategy={name}", *SMALL)

@@ -83,6 +83,14 @@ def test_a_game_is_that_of_one_process(reduction: str) -> None:
         assert same(each, by_one)
 
 
+def test_a_discrimination_is_that_of_one_process_and_ends_with_it() -> None:
+    by_one, steps = ranks.discriminated()
+    assert steps < 256
+    for weights, its in on_ranks(ranks.discriminated):
+        assert same(weights, by_one)
+        assert its == steps
+
+
 @pytest.mark.parametrize("weighted", [False, True])
 def test_a_segmentation_is_that_of_one_process(weighted: bool) -> None:
     """Whose ranks have masks of which more or less is void."""
