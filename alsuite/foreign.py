@@ -21,13 +21,16 @@ from alsuite.pool import Images, Pool, Rows, pixels
 from alsuite.strategies import Strategy
 from alsuite.strategies.badge import Badge
 from alsuite.strategies.coreset import CoreSet
+from alsuite.strategies.dal import DAL
 from alsuite.strategies.random import Random
+from alsuite.strategies.typiclust import TypiClust
 from alsuite.strategies.uncertainty import Uncertainty
 
 __all__ = ["Foreign", "read"]
 
 ROUNDED = 0.02  # what a sum of probabilities in half precision may be off by
-LOOKS_AT = {Badge: ("features", "log_probs"), CoreSet: ("features",), Uncertainty: ("log_probs",), Random: ()}
+LOOKS_AT = {Badge: ("features", "log_probs"), Uncertainty: ("log_probs",), Random: ()}
+LOOKS_AT |= dict.fromkeys((CoreSet, DAL, TypiClust), ("features",))
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Foreign:
         if not type(strategy).__module__.startswith("alsuite."):
             return
         wanted = LOOKS_AT.get(type(strategy))
-        if wanted is None:
+        if wanted is None or getattr(strategy, "features", None) is not None:  # which are made of images
             raise UserError(f"{name} needs more than a model's features and log-probabilities: give images")
         has = {"features": self.features is not None, "log_probs": self.predicted is not None}
         if missing := [each for each in wanted if not has[each]]:

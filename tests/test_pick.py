@@ -62,6 +62,11 @@ def test_by_features_of_ones_own_model() -> None:
     assert [*unknown.index] == expected
     both = alsuite.query(features=FEATURES, log_probs=LOG_PROBS, labels=LABELS, strategy="badge", n=5)
     assert len({*both.index} - {0, 1}) == 5
+    assert len({*alsuite.query(features=FEATURES, strategy="typiclust", n=5).index}) == 5
+    known = alsuite.query(features=FEATURES, labels=LABELS, strategy="dal", n=5, options=["strategy.epochs=2"])
+    assert len({*known.index} - {0, 1}) == 5
+    with pytest.raises(UserError, match="strategy=typiclust needs more than a model's features"):
+        alsuite.query(features=FEATURES, strategy="typiclust", n=5, options=["features=gray"])
 
 
 def test_images_are_learned_from_and_the_same_seed_picks_the_same() -> None:

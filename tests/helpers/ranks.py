@@ -42,6 +42,7 @@ from alsuite.strategies.coreset import CoreSet
 from alsuite.strategies.dal import Discrimination
 from alsuite.strategies.random import Random
 from alsuite.strategies.suggestive import Suggestive
+from alsuite.strategies.typiclust import TypiClust
 from alsuite.strategies.uncertainty import Uncertainty
 from alsuite.strategies.vaal import VAAL
 from alsuite.tasks import Task
@@ -295,6 +296,7 @@ STRATEGIES: dict[str, Callable[[dict[str, Tensor]], Strategy]] = {
     "entropy": lambda weights: Uncertainty(entropy),
     "coreset": lambda weights: CoreSet(),
     "badge": lambda weights: Badge(),
+    "typiclust": lambda weights: TypiClust(),
     "committee": lambda weights: Committee(Members(weights), variation_ratio, 3),  # type: ignore[arg-type]
     "suggestive": lambda weights: Suggestive(Members(weights)),  # type: ignore[arg-type]
     "aalu": lambda weights: Unplayed(partial(feature_vae, latent=4, hidden=16), assistant_layers=2),

@@ -23,6 +23,7 @@ from alsuite.strategies.committee import Committee
 from alsuite.strategies.coreset import CoreSet, k_center_greedy
 from alsuite.strategies.dropout import Dropout
 from alsuite.strategies.random import Random
+from alsuite.strategies.typiclust import TypiClust
 from alsuite.strategies.uncertainty import Uncertainty
 from alsuite.tasks import Task
 from alsuite.tasks.classification import Classification
@@ -32,7 +33,7 @@ from helpers.tasks import FixedTask, fast_task
 
 STRATEGIES = sorted(path.stem for path in (CONF / "strategy").glob("*.yaml"))
 CHANCY = ["random", "full", "badge", "bald", "dbal", "mc_dropout"]
-CHANCY += ["dal", "vaal", "vaal_no_vae", "vaal_no_d", "vaal_frozen_vae", "ta_vaal", "aalu", "loss_learn"]
+CHANCY += ["dal", "typiclust", "vaal", "vaal_no_vae", "vaal_no_d", "vaal_frozen_vae", "ta_vaal", "aalu", "loss_learn"]
 MAKERS = ["acgan", "acgan_filtered", "active_gan"]  # of labelled images
 LONG = {"asal", "asal_min_distance", "gaal", "acgan", "acgan_filtered", "active_gan", "ta_vaal", "aalu", "loss_learn"}
 LONG |= {"dal", "adv_vae", "adv_vae_prediction", "adv_vae_loss_learn", "vaal_no_d", "vaal_no_vae", "vaal_frozen_vae"}
@@ -74,7 +75,7 @@ def test_every_strategy_gives_unique_unlabelled_indices_that_follow_the_seed(nam
         assert (query.scores.diff() <= 1e-4).all()
 
 
-@pytest.mark.parametrize("strategy", [Random(), Uncertainty(scores.entropy), CoreSet(), Badge()])
+@pytest.mark.parametrize("strategy", [Random(), Uncertainty(scores.entropy), CoreSet(), Badge(), TypiClust()])
 def test_the_whole_rest_of_the_pool_can_be_asked_for(strategy: Strategy) -> None:
     pool, _ = digit_pool(1400)
     query = strategy.query(pool, fast_task(epochs=1).learn(pool), 37)
