@@ -30,6 +30,7 @@ __all__ = ["FOLDERS", "code_of", "data_of", "provenance"]
 GROUPS = ("strategy", "task_model", "initial", "budget", "oracle", "dataset")
 ALWAYS = ("alsuite.loop", "alsuite.data.dataset")
 EMBEDDED = "alsuite.data.digits.digits"  # in a package
+POOLS = {"enlarge": "alsuite.data.enlarged", "imbalance": "alsuite.data.imbalanced"}  # by the option that asks for it
 FOLDERS = ("alsuite.data.folders.folder", "alsuite.data.segmentation.folder_masks")  # all images below dataset.path
 MOST_FILES, FEW_FILES, BLOCK = 20_000, 64, 4096
 PACKAGES = (
@@ -54,8 +55,8 @@ def code_of(config: Mapping[str, object]) -> dict[str, str]:
     Arguments:
         config: a run's resolved configuration, as plain values
     """
-    enlarged = ["alsuite.data.enlarged"] if config.get("enlarge") else []
-    return code_behind([*ALWAYS, *enlarged, *(name for group in GROUPS for name in _named(config.get(group)))])
+    pools = [module for option, module in POOLS.items() if config.get(option)]
+    return code_behind([*ALWAYS, *pools, *(name for group in GROUPS for name in _named(config.get(group)))])
 
 
 def _named(value: object) -> Iterator[str]:

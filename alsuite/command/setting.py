@@ -21,6 +21,7 @@ from alsuite.command.kinds import check_kinds, check_options
 from alsuite.command.machine import onto
 from alsuite.data import Dataset
 from alsuite.data.enlarged import enlarged
+from alsuite.data.imbalanced import imbalanced
 from alsuite.data.made_up import load_or_make_up
 from alsuite.errors import UserError, is_whole, not_negative, whole_if_given, whole_number
 from alsuite.mapped import Mapped
@@ -107,6 +108,9 @@ class Setting:
         if data["_target_"] in FOLDERS:
             check_apart(place_of(data["path"]), root=config["root"], ALSUITE_DATA=data_root(data.get("root")))
         whole, size = load_or_make_up(name, lambda: hydra.utils.instantiate(config["dataset"]), shape, tests)
+        if (imbalance := config.get("imbalance")) is not None:
+            before, whole = len(whole.train.targets), imbalanced(whole, imbalance)
+            size = size and round(size * len(whole.train.targets) / before)
         if choices["oracle"] == "ideal":
             known_targets(whole)
         if choices["oracle"] != "human" and not whole.train.unlabelled:  # who answers only seems not to know

@@ -232,9 +232,9 @@ def fetched(jobs: Sequence[Job]) -> list[int]:
 
 def _start(job: Job) -> str:
     """Return what a run's data and the number of its cycles follow from, as a text."""
-    kept = ("dataset", "scale", "budget", "initial", "enlarge")
+    kept = ("dataset", "scale", "budget", "initial", "enlarge", "imbalance")
     chosen = [job.choices[group] for group in ("dataset", "oracle")]
-    return json.dumps([*chosen, *(job.config[key] for key in kept)], sort_keys=True)
+    return json.dumps([*chosen, *(job.config.get(key) for key in kept)], sort_keys=True)
 
 
 def _nodes(tree: object) -> list[Mapping[str, str]]:

@@ -160,7 +160,7 @@ def _steps_of(row: Row, group: str) -> float | None:
 
 def _whole(row: Row) -> float | None:
     """Return how many training images the data set has, those aside that are held out, however few are at hand."""
-    every = not isinstance(row.get("dataset.classes"), list)
+    every = not isinstance(row.get("dataset.classes"), list) and not _number(row, "imbalance.ratio")
     known = next((n for name, n in TRAINING.items() if every and str(row.get("dataset")).startswith(name)), None)
     return known - (_number(row, "dataset.validation") or 0) if known else _number(row, "whole")
 

@@ -78,9 +78,15 @@ def resolved(*overrides: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("options", "more"), [([], set()), (["dataset=mnist"], set()), (["enlarge=2000"], {"alsuite.data.enlarged"})]
+    ("options", "more"),
+    [
+        ([], set()),
+        (["dataset=mnist"], set()),
+        (["enlarge=2000"], {"alsuite.data.enlarged"}),
+        (["imbalance={ratio: 0.1}"], {"alsuite.data.imbalanced"}),
+    ],
 )
-def test_what_enlarges_a_pool_counts_where_it_is_enlarged(options: list[str], more: set[str]) -> None:
+def test_what_enlarges_or_thins_a_pool_counts_where_it_does(options: list[str], more: set[str]) -> None:
     found = {name for name in code_of(resolved(*options)) if name.startswith("alsuite.data")}
     assert found == {"alsuite.data.dataset"} | more
 

@@ -130,6 +130,8 @@ SLOW_MISTAKES = {
     "enlarge=0": ["enlarge=0"],
     "enlarge=abc": ["enlarge=abc"],
     "enlarge=true": ["enlarge=True is no number of images"],
+    "imbalance=0.1": ["imbalance=0.1", "imbalance={ratio: 0.1, kind: exp}"],
+    "'imbalance={ratio: 2}'": ["imbalance.ratio=2", "up to 1"],
     "task_model.lr=-1": ["alsuite: task_model.lr=-1", "above 0"],
     "task_model.lr=1e6": ["task_model.lr=1000000", "at the most"],
     "task_model.batch=0": ["task_model.batch=0", "above 0"],
