@@ -240,11 +240,8 @@ def _commit(folder: Path) -> str:
 
 
 def _git(folder: Path, *command: str) -> str:
-    """Return what a git command prints; "" where there is no git, or no repository.
-
-    Git takes no lock for it, which would stay in the repository if the process were killed meanwhile.
-    """
-    words = ["git", "--no-optional-locks", "-C", str(folder), *command]
+    """Return what a git command prints; "" where there is no git, or no repository."""
+    words = ["git", "--no-optional-locks", "-C", str(folder), *command]  # a lock would outlive a killed process
     try:
         done = subprocess.run(words, capture_output=True, encoding="utf-8", errors="surrogateescape", check=True)
     except (OSError, subprocess.CalledProcessError):
