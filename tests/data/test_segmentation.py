@@ -228,7 +228,7 @@ def test_a_photo_is_turned_as_its_mask_is(own: Path, tmp_path: Path, orientation
     seen = halves(0, 1, (20, 30)) if not upright or orientation == 3 else halves(0, 1, (30, 20))
     mask(own / "masks" / "00.png", seen)
     if orientation == 3:
-        with pytest.raises(UserError, match=r"00\.jpg is to be turned, and its mask may be so already: save both"):
+        with pytest.raises(UserError, match=r"00\.jpg is turned by its EXIF, but its mask may not be: save both"):
             folder_masks(own, size=30, root=tmp_path / "data")
         return
     pixels = folder_masks(own, size=30, root=tmp_path / "data").train.images[0]

@@ -383,7 +383,7 @@ def test_another_data_set_is_measured_on_beside_a_folder_without_labels(
     other = folder(photos, 8, test=tests, **given)
     data = folder(photos, 8, extra_tests={"other": other}, **given)
     assert torch.equal(data.tests["other"].images, other.tests["seen"].images)
-    with pytest.raises(UserError, match="the test set seen is its own: call that"):
+    with pytest.raises(UserError, match="the test set seen exists already: rename that"):
         folder(photos, 8, test=tests, extra_tests={"seen": other}, **given)
 
 
