@@ -7,7 +7,8 @@ D. Yoo, I. S. Kweon: Learning Loss for Active Learning, 2019. https://arxiv.org/
 The learning loss asks for the largest predicted losses. TA-VAAL plays VAAL's game with each image's predicted loss,
 standardised over the pool and squashed to (0, 1), beside its code, for the decoder and for D. Both ask among 10,000
 unlabelled images, drawn anew for each query against picks that are much alike; TA-VAAL's VAE sees no others, as in its
-release.
+release. All else of the game is VAAL's as it is here: five layers of D, where the release has three, and a bound of
+sums, where it has means.
 """
 
 from __future__ import annotations

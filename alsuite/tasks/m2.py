@@ -6,8 +6,9 @@ Singhania and Sun Xiaofei.
 
 Decoder and discriminator D see y' = r(x), the classifier's prediction, beside the code z. With the discriminator
 `adversarial`, VAE and classifier play against it (eq. 8); `detached`, D learns on the side (eq. 9); with `none` there
-is no D. Two equations are read as VAAL's, which they build on: eq. 5, which has a D around p(X | Z, Y'), and eq. 7,
-whose "1 - log D" stands for log (1 - D).
+is no D. That the classifier plays, too, is a reading: eq. 6 names the encoder alone, but the text has both of z and y'
+made alike, to the classifier's harm. Two equations are read as VAAL's, which they build on: eq. 5, which has a D around
+p(X | Z, Y'), and eq. 7, whose "1 - log D" stands for log (1 - D).
 """
 
 from __future__ import annotations
