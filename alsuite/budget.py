@@ -169,7 +169,7 @@ def first_labels(initial: Callable[..., Tensor], split: Split, n: int, seed: int
     seen = {"images": among.images, **({"known": chosen_of(split, known).images} if len(known) else {})}
     looked_at = {name: images for name, images in seen.items() if name in parameters}
     if split.unlabelled and not looked_at and getattr(initial, "func", initial) is not uniform:
-        raise UserError("this choice needs labels, and the images have none: take initial=uniform or coreset")
+        raise UserError("this choice needs labels, and some images have none: take initial=uniform or coreset")
     drawn = initial(among.targets, n - len(known), Generator().manual_seed(seed), **looked_at)
     return torch.cat([known, rest[drawn]])
 

@@ -16,7 +16,7 @@ from alsuite.errors import UserError
 from alsuite.figures.footer import seeds_counted
 from alsuite.figures.names import name_of
 from alsuite.figures.published import UNITS as PRINTED
-from alsuite.figures.spec import STORED, own_folder, read_panels, seeds_of
+from alsuite.figures.spec import own_folder, read_panels, seeds_of
 from alsuite.files import write_text, written_whole
 from alsuite.report.titles import natural
 from alsuite.results.diagnostics import diagnostics
@@ -149,7 +149,7 @@ def row(folder: Path, runs: pd.DataFrame) -> tuple[str, ...]:
 
 def pictures_alone(stem: str) -> bool:
     """Tell whether a figure shows nothing but pictures, which are of one seed."""
-    return all(panel.kind in STORED for panel in read_panels(stem))
+    return all(panel.of.stored for panel in read_panels(stem))
 
 
 def printed(stem: str, runs: pd.DataFrame) -> str:

@@ -29,7 +29,7 @@ from alsuite.figures.images import stored_in
 from alsuite.figures.names import name_of
 from alsuite.figures.parts import derived, heading, runs_shown, selection
 from alsuite.figures.reduced import reductions
-from alsuite.figures.spec import METRICS, STORED, Panel, description_of, read_panels
+from alsuite.figures.spec import METRICS, Panel, description_of, read_panels
 from alsuite.figures.tabled import named, tabled
 from alsuite.files import locked, write_text
 from alsuite.recorded import SYNTHETIC
@@ -167,7 +167,7 @@ def record(runs: pd.DataFrame, shown: Sequence[tuple[Panel, pd.DataFrame]], fold
     keep(runs, folder)  # last, so that what each run of the table queried is there
     pictured: dict[Path, bytes] = {}
     for panel, frame in shown:
-        if panel.kind in STORED:
+        if panel.of.stored:
             first = named(frame, panel).frame.sort_values("seed").drop_duplicates("series")
             for *names, source in first[[*RUN, "folder"]].itertuples(index=False):
                 run, place = Path(source), pictured_in(folder, *names)
@@ -256,7 +256,7 @@ def fully_labelled(runs: pd.DataFrame, panel: Panel) -> pd.DataFrame:
 
 def headline(frame: pd.DataFrame, panel: Panel) -> str:
     """Tell the panel in a line: the last value of a metric, the mean of anything else; mean and sd over seeds."""
-    if panel.kind in ("labels", *STORED):
+    if not panel.of.measures:
         return f"{panel.title}: drawn"
     frame = derived(frame, panel)
     if panel.x == "pool":

@@ -90,7 +90,7 @@ def finish(jobs: Sequence[Job]) -> None:
     if frame.empty:
         print(f"there are no test images to measure on; the labels: {begun[0] / BY_HAND}")
         return
-    print(*filter(None, (last_accuracies(frame), config.get("description"))), sep="\n")
+    print(*filter(None, (last_accuracies(frame), config["description"])), sep="\n")
     if config["figure"]:
         for scale in dict.fromkeys(job.config["scale"]["name"] for job in jobs):
             print(_figure(jobs[0], scale))

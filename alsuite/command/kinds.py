@@ -6,7 +6,6 @@ import contextlib
 import functools
 import inspect
 from collections.abc import Mapping
-from typing import Any
 
 import hydra
 
@@ -52,21 +51,32 @@ def check_kinds(node: object, path: str, config: Options) -> None:
     parameters = _parameters(node.get("_target_"))
     for name, value in node.items():
         if name in parameters:
-            _check_kind(f"{path}.{name}", value, parameters[name].annotation)
+            _check_kind(f"{path}.{name}", value, parameters[name])
         check_kinds(value, f"{path}.{name}", config)
 
 
 def _parameters(named: object) -> Mapping[str, inspect.Parameter]:
-    """Return those of a class or a function; none where nothing is named, or its signature isn't Python's."""
+    """Return those of a function, or of a class, with those of the parents that it hands its own on to.
+
+    There are none where nothing is named, or its signature isn't Python's.
+    """
+    found: dict[str, inspect.Parameter] = {}
     if isinstance(named, str):
+        made = hydra.utils.get_object(named)
         with contextlib.suppress(TypeError, ValueError):
-            return inspect.signature(hydra.utils.get_object(named)).parameters
-    return {}
+            for one in inspect.getmro(made) if isinstance(made, type) else (made,):
+                its = inspect.signature(one).parameters
+                found = {**its, **found}
+                if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in its.values()):
+                    break
+    return found
 
 
-def _check_kind(option: str, value: object, annotation: Any) -> None:
+def _check_kind(option: str, value: object, parameter: inspect.Parameter) -> None:
     """Refuse a value of an option that is annotated otherwise; most annotations tell nothing that a word breaks."""
-    kinds = str(getattr(annotation, "__name__", annotation)).split(" | ")
+    if value is None and parameter.default is None:
+        return
+    kinds = str(getattr(parameter.annotation, "__name__", parameter.annotation)).split(" | ")
     if kinds[0].startswith("Callable[") and isinstance(value, str | int | float):
         raise UserError(f"{option}={value} is nothing that can be built: give its _target_, and see --cfg job")
     if not all(kind in KINDS for kind in kinds):

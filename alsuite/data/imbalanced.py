@@ -65,7 +65,7 @@ def shares(kind: str, ratio: float, classes: int) -> list[float]:
 def checked(options: object) -> tuple[float, str]:
     """Return the ratio and the kind of an imbalance, and refuse what is none."""
     if not isinstance(options, Mapping) or not {"ratio"} <= options.keys() <= {"ratio", "kind"}:
-        raise UserError(f"imbalance={options} has not a ratio and a kind: {FORM}")
+        raise UserError(f"imbalance={options} must have a ratio, may have a kind, and nothing else: {FORM}")
     ratio, kind = options["ratio"], options.get("kind", "exp")
     positive("imbalance.", ratio=ratio)
     if ratio > 1:

@@ -35,6 +35,7 @@ WIDTHS = {
     f"{CODE}.net.width": "auto-encoders",
 }
 PATCHES = "alsuite.nets.vae.patch_vae"  # in the place of VAAL's own
+DAL = "alsuite.strategies.dal.DAL"  # whose discriminators play no game
 TRAINING = {"celeba": 162_770, "tiny_imagenet": 100_000}  # images of data of which often less is at hand
 VGG_SIDE = 64  # pixels, to which images are scaled before ImageNet's VGG-16 sees them
 
@@ -109,7 +110,11 @@ def _of_strategy(row: Row) -> Iterator[tuple[str, float]]:
     yield from _narrow(row, WIDTHS)
     if row.get("strategy.vae._target_") == PATCHES:
         yield "VAEs of patches of 4 x 4 pixels", 0
-    yield from _of(_limit(row, "strategy"), _game(row), "steps of the game")
+    steps = _limit(row, "strategy")
+    if row.get("strategy._target_") != DAL:
+        yield from _of(steps, _game(row), "steps of the game")
+    elif steps:
+        yield f"at most {steps:,.0f} steps of each discriminator", 0
     yield from _of(_limit(row, MADE), _by_data_set(row, f"{MADE}.iterations"), "iterations of the generator")
     yield from _of(_limit(row, CODE), _steps_of(row, CODE), "iterations of the auto-encoder")
     yield from _of(_number(row, "strategy.rewarded"), _by_data_set(row, f"{MADE}.batch"), "images of a batch rewarded")

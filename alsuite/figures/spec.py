@@ -21,7 +21,6 @@ from alsuite.results.measures import factor, largest
 
 __all__ = [
     "METRICS",
-    "STORED",
     "Panel",
     "bare",
     "description_of",
@@ -35,7 +34,6 @@ __all__ = [
 ]
 
 METRICS = ("accuracy", "macro_f1", "mean_iou")
-STORED = tuple(name for name, kind in KINDS.items() if kind.stored)
 TUPLES = ("series", "published", "rows")
 
 

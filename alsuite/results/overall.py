@@ -6,12 +6,13 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from alsuite.results.heights import reached
+from alsuite.results.heights import common, mean_height, reached
 from alsuite.results.intervals import ENOUGH, interval
 from alsuite.results.measures import FRACTIONS
-from alsuite.results.statistics import FULL, SETTING, aubc, penalty_matrix, with_series
+from alsuite.results.statistics import FULL, SETTING, penalty_matrix, with_series
 
 __all__ = ["labels_needed", "over_settings", "overall"]
 
@@ -68,21 +69,42 @@ def labels_needed(frame: pd.DataFrame, series: Sequence[str], value: str = "accu
 def over_settings(frame: pd.DataFrame, series: Sequence[str], value: str = "accuracy") -> pd.DataFrame:
     """Return the mean rank, and the sum of penalties, of the series that all settings have, the best first.
 
-    Ranks are of the mean areas under the curves. Penalties are those of Ash et al. (BADGE, ICLR 2020), each a share of
-    budgets, summed over settings and rivals. With one setting, or one such series, there is nothing to tell.
+    Ranks are of the mean areas under the curves, over the labelled counts and the seeds that all of these series have.
+    Penalties are those of Ash et al. (BADGE, ICLR 2020), each a share of budgets, summed over settings and rivals; nan
+    where no seeds pair two of them. Each run counts by its data set's own test images, where there are several. With
+    one setting, one such series or several scales there is nothing to tell.
     """
-    runs = frame[frame["strategy"] != FULL].dropna(subset=[value])
-    areas = aubc(runs, series, value).groupby([*SETTING, "series"], dropna=False)["aubc"].mean().unstack("series")
-    areas = areas.dropna(axis="columns")
-    if min(areas.shape) < 2:
+    runs = with_series(frame[frame["strategy"] != FULL], series).dropna(subset=[value])
+    own = runs["test"].eq(runs["dataset"])
+    parts = [
+        part for _, part in runs[own | ~own.groupby(runs["dataset"]).transform("any")].groupby(SETTING, dropna=False)
+    ]
+    shared = set.intersection(*({*part["series"]} for part in parts)) if parts else set()
+    if min(len(parts), len(shared)) < 2 or runs["scale"].nunique() > 1:
         return pd.DataFrame()
-    parts = [part for _, part in with_series(runs, series).groupby(SETTING, dropna=False)]
-    kept = [part[part["series"].isin(areas.columns)].drop(columns="series") for part in parts]
-    penalties = sum(penalty_matrix(part, series, value).drop("mean").sum() for part in kept)
-    table = pd.DataFrame({"rank": areas.rank(axis="columns", ascending=False).mean(), "penalties": penalties})
+    kept = [part[part["series"].isin(shared)] for part in parts]
+    ranks = pd.DataFrame([_areas(part, value).rank(ascending=False) for part in kept])
+    penalties = sum(_penalties(penalty_matrix(part.drop(columns="series"), series, value)) for part in kept)
+    table = pd.DataFrame({"rank": ranks.mean(), "penalties": penalties})
     table = table.rename_axis("series").sort_values("rank").reset_index()
-    table.attrs["settings"] = len(areas)
+    table.attrs["settings"] = len(parts)
     return table
+
+
+def _areas(part: pd.DataFrame, value: str) -> pd.Series:
+    """Return the mean area of each series of a setting; nan where they have no seed or no labelled counts in common."""
+    runs = {key: run.sort_values("labelled") for key, run in part.groupby(["series", "seed"])}
+    seeds = set.intersection(*({*its["seed"]} for _, its in part.groupby("series")))
+    curves = {key: run[["labelled", value]].to_numpy(float).T for key, run in runs.items() if key[1] in seeds}
+    through = common(*(x for x, _ in curves.values())) if curves else ()
+    heights = {key: mean_height(x, y, through) if through else math.nan for key, (x, y) in curves.items()}
+    return pd.Series(heights, dtype=float).groupby(level=0).mean() if heights else pd.Series(dtype=float)
+
+
+def _penalties(matrix: pd.DataFrame) -> pd.Series:
+    """Return the sum of each series' penalties; nan where a rival was not tested."""
+    rivals = matrix.drop("mean").where(~np.eye(len(matrix) - 1, dtype=bool))
+    return rivals.sum().where(rivals.notna().sum() == len(rivals) - 1)
 
 
 def _cells(table: pd.DataFrame) -> pd.DataFrame:

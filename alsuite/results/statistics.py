@@ -212,8 +212,13 @@ def _pairable(frame: pd.DataFrame, series: Columns) -> pd.DataFrame:
         pools = frame.groupby([*SETTING, "seed"])["pool"].unique()
         if len(sizes := max(pools, key=len, default=[])) > 1:
             told = " and ".join(f"{size:,.0f}" for size in sorted(sizes))
-            hint = "filter on pool, or run all with the same dataset.validation"
+            hint = "filter on pool, or run all with the same dataset.validation and imbalance"
             raise UserError(f"runs of one seed chose among {told} images, so that no seed pairs them: {hint}")
+    for column in {"imbalance.ratio", "imbalance.kind"} & {*frame} - {*columns}:
+        if frame.groupby([*SETTING, "seed"])[column].nunique(dropna=False).max() > 1:
+            raise UserError(
+                f"runs of one seed have pools of unlike imbalance, so that no seed pairs them: filter on {column}"
+            )
     return frame
 
 

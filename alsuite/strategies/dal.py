@@ -8,10 +8,10 @@ of which the chosen count as labelled, and a new D is trained. D is an MLP of th
 without any regularisation. Its training ends once D is right often enough, as one that knew each sample by heart would
 choose at random. It has VAAL's question, and neither a VAE nor a game.
 
-The authors' release has 10 mini-queries on MNIST and up to 25 on CIFAR-10, and trains D on 128 features as here. It
-weighs the few labelled samples more, where here a step has as many of both pools, of which an epoch is one of the
-unlabelled. That D is right 98 % of the time counts both pools alike here, since one that calls all unlabelled is mostly
-right. The release draws ten unlabelled samples for each labelled one, and sees and asks for no others; here all count.
+The authors' release has 10 mini-queries on MNIST and up to 25 on CIFAR-10; the rate and the epochs of D are those that
+it has for MNIST. It weighs the few labelled samples more, where here a step has as many of both pools; an epoch is one
+of the unlabelled. That D is right 98 % of the time counts both pools alike here, since one that calls all unlabelled is
+mostly right. The release draws ten unlabelled samples for each labelled one, and sees no others; here all count.
 """
 
 from __future__ import annotations
@@ -112,6 +112,8 @@ class DAL:
         whole_number("strategy.", mini_queries=mini_queries, batch=batch)
         whole_if_given("strategy.", limit=limit)
         positive("strategy.", accuracy=accuracy, epochs=epochs, lr=lr)
+        if accuracy > 1:
+            raise UserError(f"strategy.accuracy={accuracy} is no share: give a number up to 1, such as 0.98")
         self.mini_queries = mini_queries
         self.accuracy = accuracy
         self.epochs = epochs
@@ -143,7 +145,8 @@ class DAL:
             for indices in (unlabelled, labelled)
         ]
         steps = max(1, round(self.epochs * len(streams[0])))
-        learning = Discrimination(net, self.lr, self.accuracy, len(streams[0]))
+        epoch = min(len(streams[0]), self.limit or len(streams[0]))  # where fewer steps are allowed, all of these
+        learning = Discrimination(net, self.lr, self.accuracy, epoch)
         return infer(fit(learning, *streams, steps=min(steps, self.limit or steps)).net, features, Tensor.float)
 
 

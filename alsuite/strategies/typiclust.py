@@ -66,8 +66,8 @@ class TypiClust:
     def query(self, pool: Pool, task: Task, n: int) -> Query:
         labelled, start = pool.labelled, clock(pool.device)
         places = torch.cat([labelled, pool.unlabelled])
-        vectors = features_of(task, pool.rows(places)) if self.features is None else self.fixed(pool)[places]
-        vectors = normalize(finite(vectors.float()), dim=1)
+        own = self.features is None
+        vectors = infer(unit_long, features_of(task, pool.rows(places))) if own else self.fixed(pool)[places]
         seconds = clock(pool.device) - start
         clusters = k_means(vectors, min(len(labelled) + n, self.clusters))
         known = torch.arange(len(places), device=pool.device) < len(labelled)
@@ -80,7 +80,13 @@ class TypiClust:
         none: Any = None  # since no images are made that they would be compared with
         assert self.features is not None
         everything = torch.arange(pool.originals, device=pool.device)
-        return infer(self.features.of(pool, none), Rows(pool.images, everything)).flatten(1)
+        extract = self.features.of(pool, none)
+        return infer(lambda images: unit_long(extract(images)), Rows(pool.images, everything))
+
+
+def unit_long(features: Tensor) -> Tensor:
+    """Return (B, D) features of unit length."""
+    return normalize(finite(features.flatten(1).float()), dim=1)
 
 
 def k_means(points: Tensor, k: int) -> Tensor:

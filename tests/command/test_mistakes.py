@@ -52,6 +52,7 @@ MISTAKES = {
     "task_model.lr=abc": ["task_model.lr=abc", "above 0"],
     "task_model.lr=1e38": ["task_model.lr"],
     "task_model.batch=64.0": ["task_model.batch=64.0", "whole number from 1"],
+    "task_model=fastnet strategy=learning_loss task_model.mirrored=7": ["task_model.mirrored=7 must be true or false"],
     "task_model.net=convnet": ["task_model.net=convnet is nothing that can be built", "_target_"],
     "task_model=convnet task_model.net.width=abc": ["task_model.net.width=abc must be a number"],
     "strategy=vaal generator.latent=8.5": ["generator.latent=8.5 must be a whole number"],

@@ -74,9 +74,12 @@ def test_what_is_held_out_counts_as_thinned_as_much() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (0.1, r"imbalance=0\.1 has not a ratio and a kind: write it as imbalance=\{ratio: 0\.1, kind: exp\}"),
-        ({"kind": "exp"}, "has not a ratio and a kind"),
-        ({"ratio": 0.1, "sort": "exp"}, "has not a ratio and a kind"),
+        (
+            0.1,
+            r"imbalance=0\.1 must have a ratio, .* nothing else: write it as imbalance=\{ratio: 0\.1, kind: exp\}",
+        ),
+        ({"kind": "exp"}, "must have a ratio, may have a kind"),
+        ({"ratio": 0.1, "sort": "exp"}, "must have a ratio, may have a kind"),
         ({"ratio": 0}, r"imbalance\.ratio=0 must be a number above 0"),
         ({"ratio": "few"}, r"imbalance\.ratio=few must be a number above 0"),
         ({"ratio": 2}, r"imbalance\.ratio=2 is no share of a class: give a number up to 1"),

@@ -98,6 +98,11 @@ def test_of_several_limits_it_is_said_whose_each_is() -> None:
             "22 epochs of 5,000 labels, fewer of more)",
         ),
         ({"scale": "laptop", "task_model": "lite_unet"}, "a decoder on an ImageNet-pretrained encoder"),
+        (
+            {"strategy._target_": "alsuite.strategies.dal.DAL", "strategy.limit": 1_000, "strategy.epochs": 1_000}
+            | {"strategy.batch": 64},
+            "at most 1,000 steps of each discriminator",
+        ),
         ({"strategy.vae._target_": "alsuite.nets.vae.patch_vae"}, "VAEs of patches of 4 x 4 pixels"),
         ({"labelled": 10_000, "budget.end": 20_000}, "10,000 of 20,000 labels"),
         ({"labelled": 9_000, "budget.end": 0.4, "dataset.validation": 5_000}, "9,000 of 20,000 labels"),

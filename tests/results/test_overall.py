@@ -60,6 +60,17 @@ def test_series_are_ranked_over_the_settings_that_all_of_them_have(tmp_path: Pat
     assert over_settings(several[several["dataset"] == "usps"], ["strategy"]).empty
 
 
+def test_ranks_are_over_the_labels_that_all_series_have_and_no_untested_penalty_is_none(tmp_path: Path) -> None:
+    several = pd.concat([runs(tmp_path), runs(tmp_path, dataset="usps")], ignore_index=True)
+    begun = several[(several["strategy"] != "margin") | (several["labelled"] <= 20)]
+    assert over_settings(begun, ["strategy"])["series"].tolist() == ["margin", "random", "vaal"]
+    alone = over_settings(several[several["seed"] == 0], ["strategy"])
+    assert alone["penalties"].isna().all()
+    assert alone["rank"].tolist() == [1, 2, 3]
+    mixed = several.assign(scale=several["scale"].mask(several["dataset"] == "usps", "laptop"))
+    assert over_settings(mixed, ["strategy"]).empty
+
+
 def test_the_command_tells_and_stores_them(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs(tmp_path)
     main(["toy", "--root", str(tmp_path / "mnist57")])

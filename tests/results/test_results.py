@@ -406,3 +406,10 @@ def test_a_published_run_leads_nowhere_else() -> None:
     for run in ("../../seed=0", "a/../b", "", "/tmp"):
         with pytest.raises(UserError, match="which leads elsewhere"):
             place_of("toy", "smoke", run)
+
+
+def test_pools_of_unlike_imbalance_are_not_paired(tmp_path: Path) -> None:
+    frame = two_strategies(tmp_path, seeds=2)
+    frame["imbalance.ratio"] = frame["strategy"].map({"random": math.nan, "entropy": 0.1})
+    with pytest.raises(UserError, match=r"unlike imbalance, so that no seed pairs them: filter on imbalance\.ratio"):
+        results.paired_tests(frame)

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from alsuite import tasks
 from alsuite.errors import UserError
 from alsuite.loop import seed_all
 from alsuite.nets.vae import VAE
 from alsuite.pool import Pool, evenly
 from alsuite.strategies import vaal
 from alsuite.strategies.vaal import VAAL, NoDiscriminator
+from alsuite.training import fit
 from alsuite.training.augment import augmentations
 from alsuite.training.game import AdversarialGame
 from helpers.configs import composed
@@ -56,7 +56,7 @@ def test_a_score_is_the_same_in_any_batch(
     size: int, one_game: tuple[AdversarialGame, Pool, Tensor], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     strategy, expected = VAAL(VAE_OF_DIGITS), VAAL(VAE_OF_DIGITS).scored(*one_game)[0]
-    monkeypatch.setattr(tasks, "chunk_size", lambda images: size)
+    monkeypatch.setattr(fit, "chunk_size", lambda _: size)
     torch.testing.assert_close(strategy.scored(*one_game)[0], expected, atol=1e-4, rtol=1e-4)
 
 
