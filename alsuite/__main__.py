@@ -74,7 +74,7 @@ def start() -> None:
     if not (arguments.help or arguments.hydra_help or arguments.shell_completion):
         check_given(arguments.overrides)
         arguments.multirun |= any(one.key_or_group == "hydra/launcher" for one in parsed(arguments.overrides))
-        arguments.overrides = [at_home(str(SAME.get(option, option))) for option in arguments.overrides]
+        arguments.overrides = [path_kept(str(SAME.get(option, option))) for option in arguments.overrides]
         arguments.overrides = with_paper(arguments)
     try:
         _run_hydra(arguments, parser, run, str(CONF), "config")
@@ -84,7 +84,7 @@ def start() -> None:
         raise UserError(one_line(error)) from None
 
 
-def at_home(option: str) -> str:
+def path_kept(option: str) -> str:
     """Return the option as a shell would hand it over if it read `~` behind the sign of equality, too; a folder whose
     name looks like a number keeps it."""
     name, _, path = option.partition("=")

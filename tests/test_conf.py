@@ -15,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import Generator, nn
 
 from alsuite import CONF
-from alsuite.__main__ import at_home, beside_choices
+from alsuite.__main__ import beside_choices, path_kept
 from alsuite.budget import Budget
 from alsuite.command.setting import Parts
 from alsuite.command.sweeps import expanded, jobs_of
@@ -341,7 +341,7 @@ def test_an_option_that_all_values_of_another_bring_may_stand_beside_them(experi
 
 def test_a_root_in_the_own_folder_is_what_it_is_in_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/me")
-    assert [at_home(one) for one in ("root=~/runs", "root=a~/b", "task_model=~/x", "root=~")] == [
+    assert [path_kept(one) for one in ("root=~/runs", "root=a~/b", "task_model=~/x", "root=~")] == [
         "root='/home/me/runs'",
         "root=a~/b",
         "task_model=~/x",
