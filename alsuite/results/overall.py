@@ -92,13 +92,13 @@ def over_settings(frame: pd.DataFrame, series: Sequence[str], value: str = "accu
 
 
 def _areas(part: pd.DataFrame, value: str) -> pd.Series:
-    """Return the mean area of each series of a setting; nan where they have no seed or no labelled counts in common."""
-    runs = {key: run.sort_values("labelled") for key, run in part.groupby(["series", "seed"])}
-    seeds = set.intersection(*({*its["seed"]} for _, its in part.groupby("series")))
-    curves = {key: run[["labelled", value]].to_numpy(float).T for key, run in runs.items() if key[1] in seeds}
+    """Return the mean area of each series of a setting; none without a common seed and common labelled counts."""
+    seeds = set.intersection(*({*run["seed"]} for _, run in part.groupby("series")))
+    runs = part[part["seed"].isin(seeds)].sort_values("labelled").groupby(["series", "seed"])
+    curves = {key: run[["labelled", value]].to_numpy(float).T for key, run in runs}
     through = common(*(x for x, _ in curves.values())) if curves else ()
-    heights = {key: mean_height(x, y, through) if through else math.nan for key, (x, y) in curves.items()}
-    return pd.Series(heights, dtype=float).groupby(level=0).mean() if heights else pd.Series(dtype=float)
+    areas = {key: mean_height(x, y, through) for key, (x, y) in curves.items()} if through else {}
+    return pd.Series(areas, dtype=float).groupby(level=0).mean() if areas else pd.Series(dtype=float)
 
 
 def _penalties(matrix: pd.DataFrame) -> pd.Series:
