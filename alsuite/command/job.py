@@ -19,7 +19,7 @@ from alsuite.command.papers import key_of, parsed
 from alsuite.errors import UserError, is_whole
 from alsuite.recorded import INCIDENTAL, Options, Record
 
-__all__ = ["Job", "as_given", "limited", "ours", "processes_of"]
+__all__ = ["Job", "as_given", "limited", "ours", "own_limits", "processes_of"]
 
 TEMPLATES = ("fair", "features", "generator", "paper")  # their values stand again in what uses them
 MADE_UP = "made up"  # in place of a hash
@@ -114,9 +114,14 @@ def ours(config: DictConfig) -> DictConfig:
 
 def limited(config: DictConfig, overrides: Sequence[str]) -> DictConfig:
     """Return the scale with the limits of the experiment's own at it, over which those win that the overrides give."""
-    scale = OmegaConf.merge(config.scale, (config.at_scale or {}).get(config.scale.name, {}))
+    scale = OmegaConf.merge(config.scale, own_limits(config))
     assert isinstance(scale, DictConfig)
     return as_given(scale, config.scale, overrides)
+
+
+def own_limits(config: DictConfig) -> Options:
+    """Return the limits that an experiment has of its own at the chosen scale."""
+    return (config.at_scale or {}).get(config.scale.name, {})
 
 
 def as_given(scale: DictConfig, given: DictConfig, overrides: Sequence[str]) -> DictConfig:

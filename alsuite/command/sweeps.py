@@ -25,7 +25,7 @@ from yaml import MarkedYAMLError, YAMLError
 
 from alsuite import CONF
 from alsuite.command.given import check_unswept
-from alsuite.command.job import limited
+from alsuite.command.job import limited, own_limits
 from alsuite.command.names import experiment_of
 from alsuite.command.narrowing import Sweep, narrowed
 from alsuite.command.papers import completed, disputed, key_of, parsed
@@ -208,8 +208,7 @@ def _seeds(config: DictConfig, arguments: Sequence[str]) -> int:
     whole_if_given("scale.", seeds=most)
     if most is None or any(key_of(one) == "seeds" for one in parsed(arguments)):
         return own
-    at_scale = (config.at_scale or {}).get(config.scale.name, {}).get("seeds")
-    return most if most == at_scale else min(own, most)
+    return most if most == own_limits(config).get("seeds") else min(own, most)
 
 
 def _sweep(options: DictConfig) -> Sweep:
